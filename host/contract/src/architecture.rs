@@ -1,0 +1,33 @@
+//! The processor architectures that images are made for.
+
+/// A processor architecture that images are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Architecture {
+    /// 64-bit x86; `amd64` to Debian, `x64` to EFI.
+    X86_64,
+    /// 64-bit ARM; `arm64` to Debian, `aa64` to EFI.
+    Aarch64,
+}
+
+impl Architecture {
+    /// The name that the kernel and recipes use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Architecture::X86_64 => "x86_64",
+            Architecture::Aarch64 => "aarch64",
+        }
+    }
+
+    /// The name that Debian uses.
+    pub const fn debian(self) -> &'static str {
+        match self {
+            Architecture::X86_64 => "amd64",
+            Architecture::Aarch64 => "arm64",
+        }
+    }
+
+    /// The architecture with this name, as recipes write it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Architecture::X86_64, Architecture::Aarch64].into_iter().find(|architecture| architecture.name() == name)
+    }
+}

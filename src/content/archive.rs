@@ -1,0 +1,108 @@
+//! The canonical archive of a tree: a POSIX tar stream that is the same for the same tree, always.
+
+use std::io::{self, Read, Write};
+
+use super::{Digest, Entry, RelPath, Tree};
+
+/// A tree could not be written as an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The bytes of a file could not be had.
+    #[error("the content of `{path}` cannot be read")]
+    Content { path: RelPath, source: io::Error },
+    /// The stream did not take what was written.
+    #[error("the archive cannot be written at `{path}`")]
+    Write { path: RelPath, source: io::Error },
+}
+
+/// Writes `tree` as a tar stream: `./` first, then every path sorted bytewise, each with owner, mode and
+/// attributes (`SCHILY.xattr.` records), `epoch` seconds as every time, no user names.
+///
+/// `open` gives the bytes of a blob. `./` comes first because `mkfs.erofs` makes `/` 0777 without it.
+///
+/// # Errors
+/// The first blob that cannot be read, or the first write that fails.
+pub fn write_archive<R: Read>(
+    tree: &Tree,
+    epoch: u64,
+    mut open: impl FnMut(Digest) -> io::Result<R>,
+    out: &mut dyn Write,
+) -> Result<(), ArchiveError> {
+    let mut builder = tar::Builder::new(out);
+    let root = (&RelPath::ROOT, &Entry::Directory);
+    for (path, entry) in std::iter::once(root).chain(tree.entries()) {
+        let failed = |source| ArchiveError::Write { path: path.clone(), source };
+        let metadata = tree.metadata(path).unwrap_or_else(|| entry.plain_metadata());
+        if !metadata.xattrs.is_empty() {
+            let records: Vec<(String, &[u8])> = metadata
+                .xattrs
+                .iter()
+                .map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_slice()))
+                .collect();
+            builder
+                .append_pax_extensions(records.iter().map(|(name, value)| (name.as_str(), *value)))
+                .map_err(failed)?;
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(u32::from(metadata.mode));
+        header.set_uid(u64::from(metadata.uid));
+        header.set_gid(u64::from(metadata.gid));
+        header.set_mtime(epoch);
+        header.set_size(0);
+        match entry {
+            Entry::Directory => {
+                header.set_entry_type(tar::EntryType::Directory);
+                let name = if path.is_root() { "./".to_owned() } else { format!("./{}/", path.as_str()) };
+                builder.append_data(&mut header, name, io::empty()).map_err(failed)?;
+            }
+            Entry::Symlink { target } => {
+                header.set_entry_type(tar::EntryType::Symlink);
+                builder.append_link(&mut header, format!("./{}", path.as_str()), target).map_err(failed)?;
+            }
+            Entry::File { blob, size, .. } => {
+                header.set_entry_type(tar::EntryType::Regular);
+                header.set_size(*size);
+                let content = open(*blob).map_err(|source| ArchiveError::Content { path: path.clone(), source })?;
+                builder
+                    .append_data(&mut header, format!("./{}", path.as_str()), content.take(*size))
+                    .map_err(failed)?;
+            }
+        }
+    }
+    builder.finish().map_err(|source| ArchiveError::Write { path: RelPath::ROOT, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Metadata;
+
+    #[test]
+    fn the_archive_is_read_back_with_owners_and_attributes() {
+        let mut tree = Tree::new();
+        let mut data = Metadata::with_mode(0o4750);
+        (data.uid, data.gid) = (3, 4);
+        data.xattrs.insert("security.capability".into(), b"cap".to_vec());
+        let entry = Entry::File { blob: Digest::of(b"ping"), size: 4, executable: true };
+        let long = format!("usr/{}/ping", "long-name".repeat(20));
+        tree.insert_with(RelPath::new(&long).unwrap(), entry, data).unwrap();
+        let mut bytes = Vec::new();
+        write_archive(&tree, 7, |_| Ok(&b"ping"[..]), &mut bytes).unwrap();
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let mut names = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            names.push(entry.path().unwrap().to_string_lossy().into_owned());
+            assert_eq!(entry.header().mtime().unwrap(), 7);
+            if entry.header().entry_type().is_file() {
+                assert_eq!((entry.header().uid().unwrap(), entry.header().gid().unwrap()), (3, 4));
+                assert_eq!(entry.header().mode().unwrap(), 0o4750);
+                let record = entry.pax_extensions().unwrap().unwrap().next().unwrap().unwrap();
+                assert_eq!(record.key().unwrap(), "SCHILY.xattr.security.capability");
+                assert_eq!(record.value_bytes(), b"cap");
+            }
+        }
+        assert_eq!(names[0], "./");
+        assert_eq!(names.len(), 4);
+    }
+}

@@ -1,0 +1,21 @@
+//! What a stored thing *is*: digests, relative paths, trees and their canonical archive.
+//!
+//! *Takes* bytes and names. *Gives* `Digest`, `RelPath`, `Tree`. *Promises*: equal content has equal
+//! digests on every machine; a `RelPath` cannot leave the folder it is joined to. *Does not know*
+//! where anything is kept (`store`) or what it is for (`plan`).
+
+mod archive;
+mod digest;
+mod encoding;
+mod glob;
+mod merge;
+mod path;
+mod tree;
+
+pub use archive::{ArchiveError, write_archive};
+pub use digest::{Digest, ParseDigestError, Sha256, Sha256Hasher};
+pub use encoding::{DecodeError, EncodedTree};
+pub use glob::{Glob, GlobError};
+pub use merge::{Conflict, Layer, merge};
+pub use path::{RelPath, RelPathError};
+pub use tree::{Entry, Metadata, Tree, TreeError};

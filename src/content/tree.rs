@@ -1,0 +1,267 @@
+//! Trees of files, folders and symbolic links, with owners and modes in a list beside them.
+
+use std::collections::BTreeMap;
+
+use super::{Digest, Glob, RelPath};
+
+/// What stands at one path of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A regular file, by the digest of its bytes.
+    File {
+        /// The BLAKE3 digest of the bytes.
+        blob: Digest,
+        /// The number of bytes.
+        size: u64,
+        /// Whether it may be executed; agrees with the mode's `0o111` bits.
+        executable: bool,
+    },
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Symlink {
+        /// The text of the link, uninterpreted.
+        target: String,
+    },
+}
+
+/// Owner, mode and extended attributes of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// The lower 12 bits of the mode: setuid, setgid, sticky, then rwx three times.
+    pub mode: u16,
+    /// The numeric owner.
+    pub uid: u32,
+    /// The numeric group.
+    pub gid: u32,
+    /// Extended attributes by full name (`security.capability`).
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+}
+
+/// A tree: every path below a root and what stands there.
+///
+/// The root folder is always there and has no entry. Metadata is kept only where it differs from
+/// [`Entry::plain_metadata`], so that the content part maps onto a REAPI `Directory`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tree {
+    entries: BTreeMap<RelPath, Entry>,
+    metadata: BTreeMap<RelPath, Metadata>,
+}
+
+/// An entry does not fit into a tree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    /// A parent of the path is a file or a link.
+    #[error("`{path}` cannot be added: `{parent}` is not a directory")]
+    ParentIsNoDirectory { path: RelPath, parent: RelPath },
+    /// The path is taken by something else.
+    #[error("`{path}` is there already")]
+    Taken { path: RelPath },
+}
+
+impl Entry {
+    /// The metadata that needs no mention: root:root, 0644 or 0755, 0777 for links.
+    pub fn plain_metadata(&self) -> Metadata {
+        let mode = match self {
+            Entry::File { executable: false, .. } => 0o644,
+            Entry::File { executable: true, .. } | Entry::Directory => 0o755,
+            Entry::Symlink { .. } => 0o777,
+        };
+        Metadata { mode, uid: 0, gid: 0, xattrs: BTreeMap::new() }
+    }
+}
+
+impl Metadata {
+    /// Metadata of root:root with `mode` and no extended attributes.
+    pub fn with_mode(mode: u16) -> Self {
+        Metadata { mode, uid: 0, gid: 0, xattrs: BTreeMap::new() }
+    }
+}
+
+impl Tree {
+    /// A tree that holds nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one entry with plain metadata; missing folders above it are made.
+    pub fn insert(&mut self, path: RelPath, entry: Entry) -> Result<(), TreeError> {
+        if path.is_root() {
+            return if entry == Entry::Directory { Ok(()) } else { Err(TreeError::Taken { path }) };
+        }
+        for parent in path.ancestors() {
+            match self.entries.get(&parent) {
+                Some(Entry::Directory) => break,
+                Some(_) => return Err(TreeError::ParentIsNoDirectory { path, parent }),
+                None => {
+                    self.entries.insert(parent, Entry::Directory);
+                }
+            }
+        }
+        match (self.entries.get(&path), &entry) {
+            (None, _) => {
+                self.entries.insert(path, entry);
+                Ok(())
+            }
+            (Some(Entry::Directory), Entry::Directory) => Ok(()),
+            (Some(_), _) => Err(TreeError::Taken { path }),
+        }
+    }
+
+    /// Adds one entry with its metadata; missing folders above it are made.
+    pub fn insert_with(&mut self, path: RelPath, entry: Entry, metadata: Metadata) -> Result<(), TreeError> {
+        self.insert(path.clone(), entry)?;
+        self.set_metadata(path, metadata);
+        Ok(())
+    }
+
+    /// Sets the metadata of a path that is in the tree (or of the root).
+    pub fn set_metadata(&mut self, path: RelPath, metadata: Metadata) {
+        let entry = self.entry(&path).cloned().unwrap_or(Entry::Directory);
+        if metadata == entry.plain_metadata() {
+            self.metadata.remove(&path);
+        } else {
+            self.metadata.insert(path, metadata);
+        }
+    }
+
+    /// What stands at `path`; the root is a folder.
+    pub fn entry(&self, path: &RelPath) -> Option<&Entry> {
+        if path.is_root() { Some(&Entry::Directory) } else { self.entries.get(path) }
+    }
+
+    /// The metadata of a path, plain unless something else was said; `None` when nothing is there.
+    pub fn metadata(&self, path: &RelPath) -> Option<Metadata> {
+        let entry = self.entry(path)?;
+        Some(self.metadata.get(path).cloned().unwrap_or_else(|| entry.plain_metadata()))
+    }
+
+    /// Every path with its entry, sorted bytewise, folders before what is in them, without the root.
+    pub fn entries(&self) -> impl Iterator<Item = (&RelPath, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// Every metadata that is not plain, sorted by path.
+    pub fn special_metadata(&self) -> impl Iterator<Item = (&RelPath, &Metadata)> {
+        self.metadata.iter()
+    }
+
+    /// The number of entries, without the root.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether the tree holds nothing but its root.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The sum of all file sizes, in bytes.
+    pub fn file_bytes(&self) -> u64 {
+        self.entries.values().map(|entry| if let Entry::File { size, .. } = entry { *size } else { 0 }).sum()
+    }
+
+    /// Removes a path with everything below it.
+    pub fn remove(&mut self, path: &RelPath) {
+        self.entries.retain(|at, _| at.below(path).is_none());
+        self.metadata.retain(|at, _| at.below(path).is_none());
+    }
+
+    /// Removes every path that one of the globs matches, with everything below it.
+    pub fn drop_matching(&mut self, globs: &[Glob]) {
+        let gone: Vec<RelPath> =
+            self.entries.keys().filter(|path| globs.iter().any(|glob| glob.matches(path))).cloned().collect();
+        for path in &gone {
+            self.entries.remove(path);
+            self.metadata.remove(path);
+        }
+        // What lay below a removed folder goes with it.
+        let orphan = |path: &RelPath, entries: &BTreeMap<RelPath, Entry>| {
+            path.parent().is_some_and(|parent| !parent.is_root() && !entries.contains_key(&parent))
+        };
+        loop {
+            let orphans: Vec<RelPath> =
+                self.entries.keys().filter(|path| orphan(path, &self.entries)).cloned().collect();
+            if orphans.is_empty() {
+                return;
+            }
+            for path in orphans {
+                self.entries.remove(&path);
+                self.metadata.remove(&path);
+            }
+        }
+    }
+
+    /// The part of the tree below `root`, as a tree of its own; `None` when no folder is there.
+    pub fn subtree(&self, root: &RelPath) -> Option<Tree> {
+        if self.entry(root) != Some(&Entry::Directory) {
+            return None;
+        }
+        let below = |path: &RelPath| path.below(root).filter(|path| !path.is_root());
+        let mut tree = Tree {
+            entries: self.entries.iter().filter_map(|(path, entry)| Some((below(path)?, entry.clone()))).collect(),
+            metadata: self.metadata.iter().filter_map(|(path, data)| Some((below(path)?, data.clone()))).collect(),
+        };
+        if let Some(metadata) = self.metadata.get(root) {
+            tree.metadata.insert(RelPath::ROOT, metadata.clone());
+        }
+        Some(tree)
+    }
+
+    /// The same tree moved below `root`; the folders above it are plain.
+    pub fn moved_to(&self, root: &RelPath) -> Tree {
+        let mut tree = Tree::new();
+        if !root.is_root() {
+            tree.insert(root.clone(), Entry::Directory).unwrap_or_default();
+        }
+        for (path, entry) in &self.entries {
+            tree.entries.insert(root.join(path), entry.clone());
+        }
+        for (path, metadata) in &self.metadata {
+            tree.metadata.insert(root.join(path), metadata.clone());
+        }
+        tree
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::new(text).unwrap()
+    }
+
+    fn file(text: &str) -> Entry {
+        Entry::File { blob: Digest::of(text.as_bytes()), size: text.len() as u64, executable: false }
+    }
+
+    #[test]
+    fn folders_above_an_entry_are_made() {
+        let mut tree = Tree::new();
+        tree.insert(path("usr/bin/true"), file("x")).unwrap();
+        assert_eq!(tree.entry(&path("usr")), Some(&Entry::Directory));
+        let taken = tree.insert(path("usr/bin/true/x"), file("x"));
+        assert!(matches!(taken, Err(TreeError::ParentIsNoDirectory { .. })));
+    }
+
+    #[test]
+    fn a_subtree_moved_back_is_the_same() {
+        let mut tree = Tree::new();
+        tree.insert_with(path("out/a"), file("a"), Metadata::with_mode(0o4755)).unwrap();
+        tree.insert(path("out/b/c"), Entry::Symlink { target: "../a".into() }).unwrap();
+        let sub = tree.subtree(&path("out")).unwrap();
+        assert_eq!(sub.metadata(&path("a")).unwrap().mode, 0o4755);
+        assert_eq!(sub.moved_to(&path("out")), tree);
+    }
+
+    #[test]
+    fn dropping_a_folder_drops_what_is_in_it() {
+        let mut tree = Tree::new();
+        tree.insert(path("usr/share/doc/a/b"), file("a")).unwrap();
+        tree.insert(path("usr/bin/a"), file("a")).unwrap();
+        tree.drop_matching(&[Glob::new("/usr/share/doc").unwrap()]);
+        assert!(tree.entry(&path("usr/share/doc/a/b")).is_none());
+        assert!(tree.entry(&path("usr/bin/a")).is_some());
+    }
+}

@@ -1,0 +1,5 @@
+//! brc composes bootable, verified, reproducible disk images from KDL recipes. See ARCHITECTURE.md.
+
+pub mod content;
+pub mod plan;
+pub mod store;

@@ -1,0 +1,309 @@
+//! The four instructions. Each is plain data that spells out its whole world.
+//!
+//! The parameter `T` says how an action names the trees it takes: [`super::Source`] in a plan (the output of
+//! another step, perhaps not there yet), [`Digest`] once resolved. Every output of every action is a tree; a
+//! single file, such as a root image, is a tree that holds just it.
+
+use std::collections::BTreeMap;
+
+use brc_contract::Architecture;
+
+use crate::content::{Digest, Glob, Metadata, RelPath, Sha256};
+
+/// What an action gave: its trees by output name.
+pub type Outcome = BTreeMap<String, Digest>;
+
+/// One instruction of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action<T> {
+    /// A locked upstream becomes a tree. Performed by `fetch`.
+    Fetch(Fetch),
+    /// Trees and a command become trees. Performed by `sandbox`.
+    Run(Run<T>),
+    /// Trees and a layout become parts of a disk. Performed by `image`.
+    Assemble(Assemble<T>),
+    /// A disk or tree becomes the file that a platform or a person wants. Performed by `artifact`.
+    Pack(Pack<T>),
+}
+
+/// A locked upstream. Keyed by digest and by how it is laid out, never by where it is fetched from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetch {
+    /// A Debian package. Outputs: `data` (what it installs), `control` (its control files).
+    Debian(DebianPackage),
+    /// A file by URL. Output: `data`.
+    Url(UrlFile),
+}
+
+/// A binary package of a Debian archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebianPackage {
+    /// Its name, for people.
+    pub name: String,
+    /// The SHA-256 that the signed index states.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where it is: archive, mirror name and pool path. Not part of the key.
+    pub located: Located,
+}
+
+/// Where a package lies in an archive; which server serves the archive is configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The mirror's name: `debian`, `debian-security`.
+    pub mirror: String,
+    /// The path below the mirror's URL: `pool/main/r/runc/runc_1.1.15_amd64.deb`.
+    pub path: String,
+}
+
+/// A file by URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlFile {
+    /// Its SHA-256.
+    pub sha256: Sha256,
+    /// The name it gets when it is not extracted.
+    pub name: String,
+    /// Where to look, in order: `https:`, `http:` or `file:`. Not part of the key.
+    pub urls: Vec<String>,
+    /// How it is laid out.
+    pub extract: Extract,
+}
+
+/// How a fetched file is laid out as a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extract {
+    /// As one file.
+    Keep,
+    /// As the content of a tar archive (plain, gz, xz, zst), without its single top folder if it has one.
+    Archive,
+}
+
+/// One command in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run<T> {
+    /// The trees that are merged into the lower directory, in this order.
+    pub inputs: Vec<Input<T>>,
+    /// The command; its first word is an absolute path inside the sandbox.
+    pub command: Vec<String>,
+    /// The whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// The working directory.
+    pub directory: RelPath,
+    /// What the command reads on standard input.
+    pub stdin: Option<Stdin<T>>,
+    /// What is taken from the sandbox afterwards, by output name.
+    pub outputs: BTreeMap<String, Output>,
+    /// The user the command runs as; the group is the same number.
+    pub uid: u32,
+    /// The architecture that the command's programs are for.
+    pub architecture: Architecture,
+    /// Seconds since 1970 that every file shows and `SOURCE_DATE_EPOCH` says.
+    pub epoch: u64,
+    /// The number of processors that the command sees.
+    pub processors: u32,
+    /// The longest time it may take, in seconds.
+    pub timeout_seconds: u64,
+}
+
+/// A tree and where the sandbox shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input<T> {
+    /// Who brings it, for error messages. Not part of the key.
+    pub owner: String,
+    /// The tree.
+    pub tree: T,
+    /// Where it is laid.
+    pub at: RelPath,
+}
+
+/// What a command reads on standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stdin<T> {
+    /// The canonical archive of a tree, streamed from the store.
+    ArchiveOf(T),
+}
+
+/// What is taken from a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A folder that is empty before the command: its content. Owners are root; modes count.
+    Folder(RelPath),
+    /// A folder that inputs were laid into: its content afterwards. Untouched and copied-up paths keep owner,
+    /// mode and attributes of the input; new ones belong to root.
+    Changed(RelPath),
+}
+
+/// A file inside a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileOf<T> {
+    /// The tree.
+    pub tree: T,
+    /// The file.
+    pub path: RelPath,
+}
+
+/// One part of a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assemble<T> {
+    /// Trees laid over each other, with no path owned twice. Outputs: `root`, `owners` (a file `owners`).
+    Root {
+        /// The layers, in order.
+        layers: Vec<RootLayer<T>>,
+    },
+    /// The dm-verity hash tree of a file. Output: `verity` (files `hash`, `root-hash`, `data-blocks`).
+    Verity {
+        /// The data; a multiple of 4096 bytes.
+        data: FileOf<T>,
+        /// The salt, 32 bytes.
+        salt: [u8; 32],
+        /// The UUID of the superblock.
+        uuid: [u8; 16],
+    },
+    /// A unified kernel image. Output: `uki` (a file `uki.efi`).
+    Uki {
+        /// The EFI stub.
+        stub: FileOf<T>,
+        /// The kernel.
+        kernel: FileOf<T>,
+        /// The text of `.osrel`.
+        os_release: String,
+        /// The text of `.uname`.
+        release: String,
+        /// The command line; `{root-partition}`, `{hash-partition}`, `{sectors}`, `{blocks}`, `{root-hash}` and
+        /// `{salt}` are filled in from `verity`.
+        command_line: String,
+        /// The output of `Verity` that the command line speaks of.
+        verity: T,
+        /// The salt of that output.
+        salt: [u8; 32],
+        /// The machine it is for.
+        architecture: Architecture,
+    },
+    /// A FAT32 EFI system partition. Output: `esp` (a file `esp.img`).
+    Esp {
+        /// The files, by path.
+        files: Vec<BootFile<T>>,
+        /// The size of the partition in bytes; the file is as large.
+        size: u64,
+        /// The FAT volume id.
+        volume_id: u32,
+        /// Seconds since 1970 that every file shows.
+        epoch: u64,
+    },
+    /// A whole disk: GPT, ESP, slots. Output: `disk` (a file `disk.raw`).
+    Disk {
+        /// The GPT's disk GUID, in text order.
+        guid: [u8; 16],
+        /// The ESP.
+        esp: FileOf<T>,
+        /// The ESP's partition GUID, in text order.
+        esp_guid: [u8; 16],
+        /// Slot A's root image.
+        root: FileOf<T>,
+        /// The output of `Verity` for it.
+        verity: T,
+        /// The size of the ESP in bytes.
+        esp_size: u64,
+        /// The slots, A first; the first is filled, others stay empty.
+        slots: Vec<Slot>,
+        /// The label of the filled slot's partitions, at most 36 UTF-16 units.
+        label: String,
+        /// The architecture, for the partitions' types.
+        architecture: Architecture,
+    },
+}
+
+/// One layer of a root tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootLayer<T> {
+    /// Who brings it; stands in the manifest, so part of the key.
+    pub owner: String,
+    /// The tree.
+    pub tree: T,
+    /// What of it is left out.
+    pub drop: Vec<Glob>,
+    /// The paths it may take from earlier layers.
+    pub replaces: Vec<RelPath>,
+    /// Metadata that is set on paths of it.
+    pub metadata: BTreeMap<RelPath, Metadata>,
+}
+
+/// A file on the ESP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFile<T> {
+    /// Where it stands: `EFI/BOOT/BOOTX64.EFI`.
+    pub to: RelPath,
+    /// What it holds.
+    pub from: FileOf<T>,
+}
+
+/// The sizes and identities of one slot's two partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The size of the hash partition in bytes.
+    pub verity_size: u64,
+    /// The size of the root partition in bytes.
+    pub root_size: u64,
+    /// What the partitions are called while the slot is empty: hash, then root, in text order.
+    pub empty_guids: [[u8; 16]; 2],
+}
+
+/// A file that leaves brc.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pack<T> {
+    /// The manifest of an image. Output: `manifest` (a file `manifest.json`).
+    Manifest(Manifest<T>),
+    /// The disk as it is, compressed or not. Output: `artifact` (a file).
+    Raw {
+        /// The disk.
+        disk: FileOf<T>,
+        /// The name of the file.
+        name: String,
+        /// How it is compressed.
+        compression: Compression,
+    },
+}
+
+/// What a manifest is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest<T> {
+    /// The variant's name.
+    pub variant: String,
+    /// The image's version.
+    pub version: String,
+    /// The image's architecture.
+    pub architecture: Architecture,
+    /// Everything in the image, sorted by name.
+    pub components: Vec<Part>,
+    /// The root tree.
+    pub root: T,
+    /// The output `owners` of `Assemble::Root`.
+    pub owners: T,
+    /// The root image.
+    pub root_image: FileOf<T>,
+    /// The output of `Verity`.
+    pub verity: T,
+}
+
+/// One component as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    /// Its name, as in `owners`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its licence expression, or `NOASSERTION`.
+    pub license: String,
+    /// The SHA-256 of what it was made from, where there is one.
+    pub sha256: Option<Sha256>,
+}
+
+/// How a raw disk is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Sparse, as it is.
+    Plain,
+    /// As one zstd stream.
+    Zstd,
+}

@@ -1,0 +1,235 @@
+//! Keys: the digest of everything that an action's performer can see.
+
+use std::fmt;
+
+use brc_contract::Architecture;
+
+use super::{Action, Assemble, Compression, Extract, Fetch, FileOf, Output, Pack, Run, Stdin};
+use crate::content::{Digest, Metadata, RelPath};
+
+/// The version of the key's format; a change makes every action run again.
+const FORMAT: u64 = 1;
+
+/// Names a resolved action together with its performer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Digest);
+
+impl Key {
+    /// The key as a digest, for file names.
+    pub fn digest(&self) -> Digest {
+        self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.0.short())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The key of `action` when `performer` (name and version) performs it.
+pub fn key(performer: &str, action: &Action<Digest>) -> Key {
+    let mut fields = Fields(Vec::with_capacity(1024));
+    fields.number("format", FORMAT);
+    fields.text("performer", performer);
+    match action {
+        Action::Fetch(fetch) => fetch_fields(&mut fields, fetch),
+        Action::Run(run) => run_fields(&mut fields, run),
+        Action::Assemble(assemble) => assemble_fields(&mut fields, assemble),
+        Action::Pack(pack) => pack_fields(&mut fields, pack),
+    }
+    Key(Digest::of(&fields.0))
+}
+
+fn fetch_fields(fields: &mut Fields, fetch: &Fetch) {
+    match fetch {
+        Fetch::Debian(package) => {
+            fields.text("action", "fetch debian");
+            fields.bytes("sha256", package.sha256.as_bytes());
+            fields.number("size", package.size);
+        }
+        Fetch::Url(file) => {
+            fields.text("action", "fetch url");
+            fields.bytes("sha256", file.sha256.as_bytes());
+            match file.extract {
+                Extract::Keep => fields.text("keep", &file.name),
+                Extract::Archive => fields.text("extract", "archive"),
+            }
+        }
+    }
+}
+
+fn run_fields(fields: &mut Fields, run: &Run<Digest>) {
+    fields.text("action", "run");
+    for input in &run.inputs {
+        fields.digest("input", input.tree);
+        fields.path("at", &input.at);
+    }
+    for word in &run.command {
+        fields.text("word", word);
+    }
+    for (name, value) in &run.environment {
+        fields.text("variable", name);
+        fields.text("value", value);
+    }
+    fields.path("directory", &run.directory);
+    if let Some(Stdin::ArchiveOf(tree)) = &run.stdin {
+        fields.digest("stdin archive", *tree);
+    }
+    for (name, output) in &run.outputs {
+        fields.text("output", name);
+        match output {
+            Output::Folder(path) => fields.path("folder", path),
+            Output::Changed(path) => fields.path("changed", path),
+        }
+    }
+    fields.number("uid", u64::from(run.uid));
+    fields.architecture(run.architecture);
+    fields.number("epoch", run.epoch);
+    fields.number("processors", u64::from(run.processors));
+    fields.number("timeout", run.timeout_seconds);
+}
+
+fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
+    match assemble {
+        Assemble::Root { layers } => {
+            fields.text("action", "assemble root");
+            for layer in layers {
+                fields.text("owner", &layer.owner);
+                fields.digest("layer", layer.tree);
+                layer.drop.iter().for_each(|glob| fields.text("drop", glob.as_str()));
+                layer.replaces.iter().for_each(|path| fields.path("replaces", path));
+                for (path, metadata) in &layer.metadata {
+                    fields.path("metadata of", path);
+                    fields.metadata(metadata);
+                }
+            }
+        }
+        Assemble::Verity { data, salt, uuid } => {
+            fields.text("action", "assemble verity");
+            fields.file("data", data);
+            fields.bytes("salt", salt);
+            fields.bytes("uuid", uuid);
+        }
+        Assemble::Uki { stub, kernel, os_release, release, command_line, verity, salt, architecture } => {
+            fields.text("action", "assemble uki");
+            fields.file("stub", stub);
+            fields.file("kernel", kernel);
+            fields.text("os-release", os_release);
+            fields.text("release", release);
+            fields.text("command line", command_line);
+            fields.digest("verity", *verity);
+            fields.bytes("salt", salt);
+            fields.architecture(*architecture);
+        }
+        Assemble::Esp { files, size, volume_id, epoch } => {
+            fields.text("action", "assemble esp");
+            for file in files {
+                fields.path("to", &file.to);
+                fields.file("from", &file.from);
+            }
+            fields.number("size", *size);
+            fields.number("volume id", u64::from(*volume_id));
+            fields.number("epoch", *epoch);
+        }
+        Assemble::Disk { guid, esp, esp_guid, root, verity, esp_size, slots, label, architecture } => {
+            fields.text("action", "assemble disk");
+            fields.bytes("guid", guid);
+            fields.file("esp", esp);
+            fields.bytes("esp guid", esp_guid);
+            fields.number("esp size", *esp_size);
+            fields.file("root", root);
+            fields.digest("verity", *verity);
+            for slot in slots {
+                fields.number("verity size", slot.verity_size);
+                fields.number("root size", slot.root_size);
+                slot.empty_guids.iter().for_each(|guid| fields.bytes("empty guid", guid));
+            }
+            fields.text("label", label);
+            fields.architecture(*architecture);
+        }
+    }
+}
+
+fn pack_fields(fields: &mut Fields, pack: &Pack<Digest>) {
+    match pack {
+        Pack::Manifest(manifest) => {
+            fields.text("action", "pack manifest");
+            fields.text("variant", &manifest.variant);
+            fields.text("version", &manifest.version);
+            fields.architecture(manifest.architecture);
+            for part in &manifest.components {
+                fields.text("component", &part.name);
+                fields.text("component version", &part.version);
+                fields.text("license", &part.license);
+                if let Some(sha256) = &part.sha256 {
+                    fields.bytes("component sha256", sha256.as_bytes());
+                }
+            }
+            fields.digest("root", manifest.root);
+            fields.digest("owners", manifest.owners);
+            fields.file("root image", &manifest.root_image);
+            fields.digest("verity", manifest.verity);
+        }
+        Pack::Raw { disk, name, compression } => {
+            fields.text("action", "pack raw");
+            fields.file("disk", disk);
+            fields.text("name", name);
+            let compression = match compression {
+                Compression::Plain => "plain",
+                Compression::Zstd => "zstd",
+            };
+            fields.text("compression", compression);
+        }
+    }
+}
+
+/// Named fields one after the other, each with its length, so that no two actions share their bytes.
+struct Fields(Vec<u8>);
+
+impl Fields {
+    fn bytes(&mut self, name: &str, value: &[u8]) {
+        self.0.push(name.len() as u8);
+        self.0.extend(name.as_bytes());
+        self.0.extend((value.len() as u64).to_le_bytes());
+        self.0.extend(value);
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.bytes(name, value.as_bytes());
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.bytes(name, &value.to_le_bytes());
+    }
+
+    fn digest(&mut self, name: &str, value: Digest) {
+        self.bytes(name, value.as_bytes());
+    }
+
+    fn path(&mut self, name: &str, value: &RelPath) {
+        self.text(name, value.as_str());
+    }
+
+    fn file(&mut self, name: &str, value: &FileOf<Digest>) {
+        self.digest(name, value.tree);
+        self.path("file", &value.path);
+    }
+
+    fn architecture(&mut self, value: Architecture) {
+        self.text("architecture", value.name());
+    }
+
+    fn metadata(&mut self, value: &Metadata) {
+        self.number("mode", u64::from(value.mode));
+        self.number("owner uid", u64::from(value.uid));
+        self.number("owner gid", u64::from(value.gid));
+        value.xattrs.iter().for_each(|(name, value)| self.bytes(name, value));
+    }
+}

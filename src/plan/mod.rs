@@ -1,0 +1,16 @@
+//! Exactly what will be done, as data: actions, what they take from each other, their keys.
+//!
+//! *Takes* the resolved graph. *Gives* a `Plan`: steps in an order in which each can run. *Promises*: an
+//! action spells out everything that its performer can see; its key covers all of that. *Does not know* how
+//! anything is performed, nor recipes and conditions.
+
+mod action;
+mod key;
+mod step;
+
+pub use action::{
+    Action, Assemble, BootFile, Compression, DebianPackage, Extract, Fetch, FileOf, Input, Located, Manifest, Outcome,
+    Output, Pack, Part, RootLayer, Run, Slot, Stdin, UrlFile,
+};
+pub use key::{Key, key};
+pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};

@@ -1,0 +1,134 @@
+//! The plan: steps, what each takes from earlier ones, and who performs them.
+
+use std::{
+    error::Error,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::{Action, Outcome};
+use crate::content::Digest;
+
+/// The number of a step in its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId(pub usize);
+
+/// Where an action gets a tree from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A tree whose digest is known while planning: files that lie beside the recipes.
+    Tree(Digest),
+    /// An output of an earlier step.
+    Output {
+        /// The step.
+        step: StepId,
+        /// The output's name.
+        output: String,
+    },
+}
+
+/// One action of a plan and how people know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The component it belongs to: `runc`, `quickstart`.
+    pub component: String,
+    /// What is done: `fetch`, `config`, `compile`, `root`, `erofs`, `verity`, `uki`, `esp`, `disk`.
+    pub stage: String,
+    /// What is done to it. Every `Source::Output` names an earlier step.
+    pub action: Action<Source>,
+}
+
+/// Everything that will be done, in an order in which each step can run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps; a `StepId` is an index here.
+    pub steps: Vec<Step>,
+    /// The outputs that are wanted, by name; what no goal needs is not run.
+    pub goals: Vec<(String, Source)>,
+}
+
+/// One resolved action, as its performer gets it.
+pub struct Request<'a> {
+    /// What to do.
+    pub action: &'a Action<Digest>,
+    /// Where everything that the action prints is written. Its folder is there.
+    pub log: &'a Path,
+    /// Set when the whole build is to stop.
+    pub cancelled: &'a AtomicBool,
+    /// The path of a GNU make job server FIFO (named pipe); one token is held for this action.
+    pub job_server: Option<&'a Path>,
+    /// Told while the action goes on.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// How far an action is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// So many bytes are done, of so many if that is known.
+    Bytes {
+        /// Done.
+        done: u64,
+        /// In all.
+        total: Option<u64>,
+    },
+    /// The last line that the command printed.
+    Line(String),
+}
+
+/// Why an action has no outcome.
+#[derive(Debug)]
+pub struct Failure {
+    /// Whose fault it is; decides the exit code.
+    pub fault: Fault,
+    /// What happened; its chain of sources is printed by `cli`.
+    pub error: Box<dyn Error + Send + Sync>,
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The build's: a command failed, two owners, over budget.
+    Build,
+    /// This machine's: no user namespaces, disk full.
+    Machine,
+    /// The outside's: network, signature, a file that is gone.
+    Outside,
+    /// Nobody's: the user stopped it.
+    Cancelled,
+}
+
+/// Performs one kind of action. `build` knows performers only by this.
+pub trait Performer: Send + Sync {
+    /// The performer's name and version; part of every key, so a new version is a new result.
+    fn identity(&self) -> &'static str;
+
+    /// Performs the action and puts its outputs into the store.
+    ///
+    /// # Errors
+    /// A [`Failure`]; nothing is remembered of it.
+    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure>;
+}
+
+impl Request<'_> {
+    /// Whether the performer should give up now.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl Failure {
+    /// A failure of the build itself.
+    pub fn build(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure { fault: Fault::Build, error: error.into() }
+    }
+
+    /// Something that this machine cannot do.
+    pub fn machine(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure { fault: Fault::Machine, error: error.into() }
+    }
+
+    /// Something that the outside refused.
+    pub fn outside(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure { fault: Fault::Outside, error: error.into() }
+    }
+}
