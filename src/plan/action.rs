@@ -168,8 +168,8 @@ pub enum Assemble<T> {
         kernel: FileOf<T>,
         /// The text of `.osrel`.
         os_release: String,
-        /// The text of `.uname`.
-        release: String,
+        /// The kernel's release, one line, for `.uname`.
+        release: FileOf<T>,
         /// The command line; `{root-partition}`, `{hash-partition}`, `{sectors}`, `{blocks}`, `{root-hash}` and
         /// `{salt}` are filled in from `verity`.
         command_line: String,
@@ -184,8 +184,9 @@ pub enum Assemble<T> {
     Esp {
         /// The files, by path.
         files: Vec<BootFile<T>>,
-        /// The size of the partition in bytes; the file is as large.
-        size: u64,
+        /// The size of the partition in bytes, which is the file's; `None` takes three times the files under
+        /// `EFI/Linux`, the others, and a margin, so that an update always has room.
+        size: Option<u64>,
         /// The FAT volume id.
         volume_id: u32,
         /// Seconds since 1970 that every file shows.
@@ -203,8 +204,6 @@ pub enum Assemble<T> {
         root: FileOf<T>,
         /// The output of `Verity` for it.
         verity: T,
-        /// The size of the ESP in bytes.
-        esp_size: u64,
         /// The slots, A first; the first is filled, others stay empty.
         slots: Vec<Slot>,
         /// The label of the filled slot's partitions, at most 36 UTF-16 units.

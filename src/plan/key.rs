@@ -122,7 +122,7 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
             fields.file("stub", stub);
             fields.file("kernel", kernel);
             fields.text("os-release", os_release);
-            fields.text("release", release);
+            fields.file("release", release);
             fields.text("command line", command_line);
             fields.digest("verity", *verity);
             fields.bytes("salt", salt);
@@ -134,16 +134,15 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
                 fields.path("to", &file.to);
                 fields.file("from", &file.from);
             }
-            fields.number("size", *size);
+            fields.number("size", size.unwrap_or(0));
             fields.number("volume id", u64::from(*volume_id));
             fields.number("epoch", *epoch);
         }
-        Assemble::Disk { guid, esp, esp_guid, root, verity, esp_size, slots, label, architecture } => {
+        Assemble::Disk { guid, esp, esp_guid, root, verity, slots, label, architecture } => {
             fields.text("action", "assemble disk");
             fields.bytes("guid", guid);
             fields.file("esp", esp);
             fields.bytes("esp guid", esp_guid);
-            fields.number("esp size", *esp_size);
             fields.file("root", root);
             fields.digest("verity", *verity);
             for slot in slots {

@@ -6,6 +6,7 @@
 
 mod action;
 mod key;
+mod resolve;
 mod step;
 
 pub use action::{

@@ -95,6 +95,8 @@ pub enum Fault {
     Outside,
     /// Nobody's: the user stopped it.
     Cancelled,
+    /// The store's: an input of the action is damaged and must be made again.
+    Damaged,
 }
 
 /// Performs one kind of action. `build` knows performers only by this.

@@ -1,0 +1,145 @@
+//! From a planned action to a resolved one: every named tree is replaced.
+
+use super::{Action, Assemble, BootFile, FileOf, Input, Manifest, Pack, RootLayer, Run, Source, Stdin, StepId};
+
+impl<T> Action<T> {
+    /// The same action with every tree replaced by what `replace` gives for it, in a fixed order.
+    ///
+    /// # Errors
+    /// The first error of `replace`.
+    pub fn resolve<U, E>(&self, mut replace: impl FnMut(&T) -> Result<U, E>) -> Result<Action<U>, E> {
+        let replace = &mut replace;
+        Ok(match self {
+            Action::Fetch(fetch) => Action::Fetch(fetch.clone()),
+            Action::Run(run) => Action::Run(run.resolve(replace)?),
+            Action::Assemble(assemble) => Action::Assemble(assemble.resolve(replace)?),
+            Action::Pack(pack) => Action::Pack(pack.resolve(replace)?),
+        })
+    }
+}
+
+impl Action<Source> {
+    /// The steps whose outputs this action takes, sorted, each once.
+    pub fn needs(&self) -> Vec<StepId> {
+        let mut steps = Vec::new();
+        let Ok(_) = self.resolve(|source| {
+            if let Source::Output { step, .. } = source {
+                steps.push(*step);
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        steps.sort();
+        steps.dedup();
+        steps
+    }
+}
+
+impl<T> Run<T> {
+    fn resolve<U, E>(&self, replace: &mut impl FnMut(&T) -> Result<U, E>) -> Result<Run<U>, E> {
+        let mut inputs = Vec::with_capacity(self.inputs.len());
+        for input in &self.inputs {
+            inputs.push(Input { owner: input.owner.clone(), tree: replace(&input.tree)?, at: input.at.clone() });
+        }
+        let stdin = match &self.stdin {
+            Some(Stdin::ArchiveOf(tree)) => Some(Stdin::ArchiveOf(replace(tree)?)),
+            None => None,
+        };
+        Ok(Run {
+            inputs,
+            stdin,
+            command: self.command.clone(),
+            environment: self.environment.clone(),
+            directory: self.directory.clone(),
+            outputs: self.outputs.clone(),
+            uid: self.uid,
+            architecture: self.architecture,
+            epoch: self.epoch,
+            processors: self.processors,
+            timeout_seconds: self.timeout_seconds,
+        })
+    }
+}
+
+impl<T> FileOf<T> {
+    fn resolve<U, E>(&self, replace: &mut impl FnMut(&T) -> Result<U, E>) -> Result<FileOf<U>, E> {
+        Ok(FileOf { tree: replace(&self.tree)?, path: self.path.clone() })
+    }
+}
+
+impl<T> RootLayer<T> {
+    fn resolve<U, E>(&self, replace: &mut impl FnMut(&T) -> Result<U, E>) -> Result<RootLayer<U>, E> {
+        Ok(RootLayer {
+            owner: self.owner.clone(),
+            tree: replace(&self.tree)?,
+            drop: self.drop.clone(),
+            replaces: self.replaces.clone(),
+            metadata: self.metadata.clone(),
+        })
+    }
+}
+
+impl<T> Assemble<T> {
+    fn resolve<U, E>(&self, replace: &mut impl FnMut(&T) -> Result<U, E>) -> Result<Assemble<U>, E> {
+        Ok(match self {
+            Assemble::Root { layers } => {
+                let layers = layers.iter().map(|layer| layer.resolve(replace));
+                Assemble::Root { layers: layers.collect::<Result<_, E>>()? }
+            }
+            Assemble::Verity { data, salt, uuid } => {
+                Assemble::Verity { data: data.resolve(replace)?, salt: *salt, uuid: *uuid }
+            }
+            Assemble::Uki { stub, kernel, os_release, release, command_line, verity, salt, architecture } => {
+                Assemble::Uki {
+                    stub: stub.resolve(replace)?,
+                    kernel: kernel.resolve(replace)?,
+                    os_release: os_release.clone(),
+                    release: release.resolve(replace)?,
+                    command_line: command_line.clone(),
+                    verity: replace(verity)?,
+                    salt: *salt,
+                    architecture: *architecture,
+                }
+            }
+            Assemble::Esp { files, size, volume_id, epoch } => {
+                let files =
+                    files.iter().map(|file| Ok(BootFile { to: file.to.clone(), from: file.from.resolve(replace)? }));
+                Assemble::Esp {
+                    files: files.collect::<Result<_, E>>()?,
+                    size: *size,
+                    volume_id: *volume_id,
+                    epoch: *epoch,
+                }
+            }
+            Assemble::Disk { guid, esp, esp_guid, root, verity, slots, label, architecture } => Assemble::Disk {
+                guid: *guid,
+                esp: esp.resolve(replace)?,
+                esp_guid: *esp_guid,
+                root: root.resolve(replace)?,
+                verity: replace(verity)?,
+                slots: slots.clone(),
+                label: label.clone(),
+                architecture: *architecture,
+            },
+        })
+    }
+}
+
+impl<T> Pack<T> {
+    fn resolve<U, E>(&self, replace: &mut impl FnMut(&T) -> Result<U, E>) -> Result<Pack<U>, E> {
+        Ok(match self {
+            Pack::Manifest(manifest) => Pack::Manifest(Manifest {
+                variant: manifest.variant.clone(),
+                version: manifest.version.clone(),
+                architecture: manifest.architecture,
+                components: manifest.components.clone(),
+                root: replace(&manifest.root)?,
+                owners: replace(&manifest.owners)?,
+                root_image: manifest.root_image.resolve(replace)?,
+                verity: replace(&manifest.verity)?,
+            }),
+            Pack::Raw { disk, name, compression } => {
+                Pack::Raw { disk: disk.resolve(replace)?, name: name.clone(), compression: *compression }
+            }
+        })
+    }
+}
