@@ -6,11 +6,191 @@
 //!
 //! ```text
 //! VERSION                 `brc-store 1`
-//! objects/ab/abcdef…      blobs and tree objects, by BLAKE3; 0444, or 0555 for executable files
-//! sha256/ab/abcdef…       the BLAKE3 of the blob with this SHA-256
-//! memo/ab/abcdef…         what the action with this key gave: lines `output digest`
-//! checkouts/…             trees laid out with hard links into `objects`
-//! logs/…                  what actions printed
+//! objects/ab/abcdef…      blobs and tree objects, by BLAKE3; 0444, times 1980-01-02
+//! objects/ab/abcdef….x    the same bytes as an executable file, made when a checkout wants one; 0555
+//! sha256/ab/abcdef…       the SHA-256 of the blob with this BLAKE3
+//! memo/ab/abcdef…         what the action with this key gave: lines `digest output`; its mtime is its last use
+//! checkouts/ab/abcdef…/   merged trees laid out in `tree/` with hard links into `objects`, and `state`
+//! logs/abcdef….log        what the action with this key printed
 //! temporary/…             unfinished; anything here may go when no process holds the store
 //! lock                    shared by every process that uses the store, exclusive for `gc`
 //! ```
+//!
+//! An object is written to `temporary`, then renamed; nothing is flushed until a memo entry names it, then one
+//! `syncfs` flushes all at once. So a power cut can tear objects that no memo entry names, and these are found
+//! when they are next used: every object is hashed before a process hands it out for the first time.
+
+mod checkout;
+mod lock;
+mod memo;
+mod object;
+mod tree;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+};
+
+pub use checkout::Checkout;
+
+use crate::content::{Digest, RelPath, Tree};
+
+/// The first line of `VERSION`.
+const VERSION: &str = "brc-store 1\n";
+
+/// Where content is kept. Cheap to clone; every clone is the same store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    /// Held shared while the store is open.
+    lock: fs::File,
+    /// Makes names in `temporary` that this process has not used.
+    next_name: AtomicU64,
+    /// Objects that this process has hashed, with their sizes.
+    checked: Mutex<BTreeMap<object::ObjectId, u64>>,
+    /// Trees that this process has decoded.
+    trees: Mutex<tree::TreeCache>,
+    /// One lock per checkout, so that no two threads make the same one; true when it is known to be whole.
+    checkouts: Mutex<BTreeMap<Digest, Arc<Mutex<bool>>>>,
+}
+
+impl Store {
+    /// Opens the store in `dir`, which is made when it is not there, and holds it until the last clone is dropped.
+    ///
+    /// Waits while another process collects garbage. Leftovers in `temporary` are removed when no other process
+    /// uses the store.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or written, or a store of another version.
+    pub fn open(dir: &Path) -> Result<Store, StoreError> {
+        let made = |source| StoreError::io("make the store", dir, source);
+        fs::create_dir_all(dir).map_err(made)?;
+        let dir = dir.canonicalize().map_err(made)?;
+        for folder in ["objects", "sha256", "memo", "checkouts", "logs", "temporary"] {
+            let folder = dir.join(folder);
+            fs::create_dir_all(&folder).map_err(|source| StoreError::io("make", &folder, source))?;
+        }
+        let lock = lock::take(&dir)?;
+        check_version(&dir)?;
+        let inner = Inner {
+            dir,
+            lock,
+            next_name: AtomicU64::new(0),
+            checked: Mutex::default(),
+            trees: Mutex::default(),
+            checkouts: Mutex::default(),
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// The folder of the store.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// A new empty folder (0700) on the store's file system, removed when it is dropped.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn temporary(&self) -> Result<tempfile::TempDir, StoreError> {
+        let folder = self.dir().join("temporary");
+        tempfile::Builder::new()
+            .prefix("work-")
+            .tempdir_in(&folder)
+            .map_err(|source| StoreError::io("make a folder in", &folder, source))
+    }
+
+    /// Where the log of the action with this key is kept. Its folder is there.
+    pub fn log_path(&self, key: Digest) -> PathBuf {
+        self.dir().join("logs").join(format!("{key}.log"))
+    }
+
+    /// `FOLDER/ab/abcdef…` for a digest.
+    fn shard(&self, folder: &str, digest: Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.dir().join(folder).join(&name[..2]).join(&name)
+    }
+}
+
+fn check_version(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join("VERSION");
+    match fs::read_to_string(&path) {
+        Ok(found) if found == VERSION => Ok(()),
+        Ok(found) => Err(StoreError::Version { path, found: found.trim_end().to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let new = dir.join("temporary").join(format!("version-{}", std::process::id()));
+            fs::write(&new, VERSION).map_err(|source| StoreError::io("write", &new, source))?;
+            fs::rename(&new, &path).map_err(|source| StoreError::io("write", &path, source))
+        }
+        Err(source) => Err(StoreError::io("read", &path, source)),
+    }
+}
+
+/// Locks a table. A thread that panicked while it held one has left it whole: each change is one insertion.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system has no room left (or the user's quota is used up).
+    #[error("could not {action} `{path}`: no space is left on this file system", path = path.display())]
+    Full { action: &'static str, path: PathBuf, source: io::Error },
+    /// The store may only be read.
+    #[error("could not {action} `{path}`: it may not be written; choose another store, or mount it writable", path = path.display())]
+    ReadOnly { action: &'static str, path: PathBuf, source: io::Error },
+    /// Any other failure of the file system.
+    #[error("could not {action} `{path}`", path = path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    /// What was to be stored could not be read.
+    #[error("could not read what is to be stored")]
+    Input { source: io::Error },
+    /// The store has another format.
+    #[error("`{path}` says `{found}`, expected `brc-store 1`: the store belongs to another version of brc", path = path.display())]
+    Version { path: PathBuf, found: String },
+    /// An object is not there.
+    #[error("object `{digest}` is not in the store")]
+    Missing { digest: Digest },
+    /// An object is there, but its bytes are not what they were.
+    #[error("object `{digest}` is damaged: `{path}` has other bytes; what needs it must be built again", path = path.display())]
+    Damaged { digest: Digest, path: PathBuf },
+    /// An object is whole, but is no tree.
+    #[error("object `{object}` of tree `{digest}` is not a {expected}: {reason}")]
+    NoTree { digest: Digest, object: Digest, expected: &'static str, reason: &'static str },
+    /// A tree has no file there.
+    #[error("tree `{tree}` has no file `{path}`")]
+    NoFile { tree: Digest, path: RelPath },
+    /// Two layers of a checkout want the same path.
+    #[error("`{path}` is wanted by both {first} and {second} ({more} more such paths)")]
+    Conflict { path: RelPath, first: String, second: String, more: usize },
+    /// What is to be remembered cannot be written in the memo's format.
+    #[error("output name `{name}` is empty or has a line break")]
+    OutputName { name: String },
+}
+
+impl StoreError {
+    /// Sorts a failure of the file system into the kinds that callers tell apart.
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { action, path, source },
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                Self::ReadOnly { action, path, source }
+            }
+            _ => Self::Io { action, path, source },
+        }
+    }
+
+    /// Whether the machine is out of disk, which no change of the recipe mends.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+}
