@@ -1,0 +1,41 @@
+//! What the user wrote, checked word by word.
+//!
+//! *Takes* the texts of KDL files by path, and what is known about other paths. *Gives* `Recipes`, or every
+//! mistake of all files with its place and a suggestion, or what must be looked up first. *Promises*: no I/O;
+//! no input makes it panic, hang or use much memory; every name in `Recipes` names something that is there.
+//! *Does not know* which conditions hold (`graph`), which versions there are (`lock`), what is on the disk
+//! (`compose` looks it up).
+
+mod component;
+mod condition;
+mod diagnostic;
+mod item;
+mod kernel;
+mod packages;
+mod project;
+mod read;
+mod reference;
+mod source;
+mod span;
+mod template;
+mod variant;
+
+pub use component::{Component, ComponentItem, InstallItem, Satisfies, Unpack, Upstream};
+pub use condition::{Clause, Condition, Guarded, Key, Sense};
+pub use diagnostic::{Diagnostic, Label, Severity, line_and_column, one_line};
+pub use item::{
+    Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, Owner, TreeItem, UnitItem,
+    UserItem,
+};
+pub use kernel::{DebianSource, Kernel, KernelItem, Modules};
+pub use packages::{Archive, Expiry, Package, Packages, PackagesItem, Reach, Reasoned, Suite};
+pub use project::{Change, Origin, Override, Recipes, Set};
+pub use read::{Reading, read};
+pub use reference::Name;
+pub use source::{FileGlob, LocalPath, Presence, SourcePath, SourceSet, Wanted};
+pub use span::{FileId, Span, Spanned};
+pub use template::{Brace, Template, TemplateError};
+pub use variant::{
+    Artifact, ArtifactCompression, ArtifactKind, Bytes, Data, Feature, FeatureSetting, FileSystem, Layout, LayoutKind,
+    PLATFORMS, Setting, SettingValue, Switch, Tool, Variant, VariantItem,
+};

@@ -1,0 +1,189 @@
+//! The texts that are read, by path, and what is known about paths.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use super::{Brace, FileId, Span, Template};
+
+/// A path of the machine that composes, as recipes see it: relative to the project's folder, or absolute.
+///
+/// Normalized: no `.`, no double `/`, `..` only at the front of a relative one. It is text; nothing is looked up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct SourcePath(String);
+
+impl SourcePath {
+    /// Normalizes a path. `.` is the project's folder itself; so is the empty text.
+    pub fn new(path: &str) -> Self {
+        let absolute = path.starts_with('/');
+        let mut names: Vec<&str> = Vec::new();
+        for name in path.split('/') {
+            match name {
+                "" | "." => {}
+                ".." if names.last().is_some_and(|last| *last != "..") => {
+                    names.pop();
+                }
+                ".." if absolute => {}
+                name => names.push(name),
+            }
+        }
+        SourcePath(format!("{}{}", if absolute { "/" } else { "" }, names.join("/")))
+    }
+
+    /// The path as text; empty for the project's folder.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What `path` means when it is stated in this folder.
+    pub fn join(&self, path: &str) -> SourcePath {
+        if path.starts_with('/') || self.0.is_empty() {
+            Self::new(path)
+        } else {
+            Self::new(&format!("{}/{path}", self.0))
+        }
+    }
+
+    /// The folder that holds this path.
+    pub fn folder(&self) -> SourcePath {
+        self.join("..")
+    }
+
+    /// The last name.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or("")
+    }
+
+    /// This path below `folder`, or `None` when it does not lie there.
+    pub fn below(&self, folder: &SourcePath) -> Option<&str> {
+        if folder.0.is_empty() {
+            let outside = self.0.starts_with('/') || self.0 == ".." || self.0.starts_with("../");
+            return (!outside).then_some(self.0.as_str());
+        }
+        if self == folder {
+            return Some("");
+        }
+        let rest = self.0.strip_prefix(folder.0.as_str())?;
+        let rest = if folder.0 == "/" { rest } else { rest.strip_prefix('/')? };
+        (rest != ".." && !rest.starts_with("../")).then_some(rest)
+    }
+}
+
+impl fmt::Display for SourcePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "." } else { &self.0 })
+    }
+}
+
+/// A file or folder beside the recipes; its bytes are no business of this room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalPath {
+    /// The folder of the file that states it.
+    pub folder: SourcePath,
+    /// The path as it is written, relative to that folder.
+    pub path: Template,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl LocalPath {
+    /// The path with its braces filled; `None` when `value` has none for a brace in it.
+    pub fn fill<'a>(&self, value: impl Fn(Brace) -> Option<&'a str>) -> Option<SourcePath> {
+        self.path.fill(value).map(|path| self.folder.join(&path))
+    }
+}
+
+/// What a path is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Presence {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// Nothing, or nothing that may be read.
+    Missing,
+}
+
+/// A pattern over files: `recipes/**/*.kdl` below a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileGlob {
+    /// The folder that the pattern starts from.
+    pub folder: SourcePath,
+    /// The pattern: `*` and `?` inside one name, `**` over any number of names, hidden names only when written out.
+    pub pattern: String,
+}
+
+/// What must be looked up before reading can go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Files whose text is wanted; answer with [`SourceSet::add_file`] or [`SourceSet::add_missing`].
+    pub files: BTreeSet<SourcePath>,
+    /// Patterns whose files are wanted; answer with [`SourceSet::add_matches`].
+    pub globs: BTreeSet<FileGlob>,
+    /// Paths of which only is asked what they are; answer with [`SourceSet::add_presence`].
+    pub presence: BTreeSet<SourcePath>,
+}
+
+/// The texts that were read so far and what is known about other paths.
+#[derive(Debug, Clone, Default)]
+pub struct SourceSet {
+    project: Option<SourcePath>,
+    composed: Option<SourcePath>,
+    files: Vec<Source>,
+    by_path: BTreeMap<SourcePath, Option<FileId>>,
+    matches: BTreeMap<FileGlob, Vec<SourcePath>>,
+    presence: BTreeMap<SourcePath, Presence>,
+}
+
+#[derive(Debug, Clone)]
+struct Source {
+    path: SourcePath,
+    text: String,
+}
+
+impl SourceSet {
+    /// Nothing read yet. `project` is the project's `brc.kdl`, `composed` the file that was asked for; at least
+    /// one is given.
+    pub fn new(project: Option<SourcePath>, composed: Option<SourcePath>) -> Self {
+        SourceSet { project, composed, ..Self::default() }
+    }
+
+    /// Adds the bytes of a file. Limits: see [`super::read`]; too much is a diagnostic there.
+    pub fn add_file(&mut self, path: SourcePath, bytes: Vec<u8>) {
+        if self.by_path.get(&path).is_some_and(Option::is_some) {
+            return;
+        }
+        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        self.by_path.insert(path.clone(), Some(id));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.files.push(Source { path, text });
+    }
+
+    /// Says that a wanted file is not there.
+    pub fn add_missing(&mut self, path: SourcePath) {
+        self.by_path.entry(path).or_insert(None);
+    }
+
+    /// Says which files fit a pattern.
+    pub fn add_matches(&mut self, glob: FileGlob, mut paths: Vec<SourcePath>) {
+        paths.sort();
+        self.matches.insert(glob, paths);
+    }
+
+    /// Says what a path is.
+    pub fn add_presence(&mut self, path: SourcePath, presence: Presence) {
+        self.presence.insert(path, presence);
+    }
+
+    /// The path of a file.
+    pub fn path(&self, file: FileId) -> &SourcePath {
+        static NOWHERE: SourcePath = SourcePath(String::new());
+        self.files.get(file.0 as usize).map_or(&NOWHERE, |source| &source.path)
+    }
+
+    /// The text of a file.
+    pub fn text(&self, file: FileId) -> &str {
+        self.files.get(file.0 as usize).map_or("", |source| &source.text)
+    }
+}
