@@ -1,0 +1,210 @@
+//! The lock: everything that images and tools are made of, each with the digest it must have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use brc_contract::Architecture;
+
+use crate::content::Sha256;
+
+use super::wanted::Purpose;
+
+/// What is pinned. Sorted throughout, so that equal locks are equal texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// Seconds since 1970 of the newest archive: the time that everything made from this lock shows. 0 without archives.
+    pub epoch: u64,
+    /// What was read of each archive, by its name and the suite's.
+    pub suites: BTreeMap<(String, String), LockedSuite>,
+    /// The packages of all closures.
+    pub packages: BTreeMap<PackageId, Package>,
+    /// The closures.
+    pub closures: BTreeMap<ClosureId, LockedClosure>,
+    /// Files by URL.
+    pub urls: BTreeMap<String, Sha256>,
+    /// Users by name.
+    pub users: BTreeMap<String, User>,
+    /// Groups by name; each user's own group of the same name is not repeated here.
+    pub groups: BTreeMap<String, Group>,
+}
+
+/// The state of a suite that packages were last chosen from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedSuite {
+    /// The `Date` of its `InRelease`, seconds since 1970.
+    pub date: u64,
+    /// The SHA-256 of its `InRelease`.
+    pub sha256: Sha256,
+}
+
+/// What a binary package was built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BuiltFor {
+    /// Every architecture (`Architecture: all`).
+    All,
+    /// One architecture.
+    Only(Architecture),
+}
+
+/// One binary package of one archive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageId {
+    /// Its name.
+    pub name: String,
+    /// What it was built for.
+    pub built_for: BuiltFor,
+    /// Its version.
+    pub version: String,
+    /// The archive it comes from.
+    pub archive: String,
+}
+
+/// What is known of a locked package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// The mirror that serves it: `debian`, `debian-security`.
+    pub mirror: String,
+    /// Its path below the mirror's URL.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 that the signed index states.
+    pub sha256: Sha256,
+    /// How it stands to other packages. Kept, so that a package that left the archive can still be reasoned about.
+    pub relations: Relations,
+    /// What was found in the package; `None` when no image holds it, so that nobody has looked.
+    pub contents: Option<Contents>,
+}
+
+/// The relationship fields of a package as its index writes them, on one line each; empty when absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Relations {
+    /// `Pre-Depends` and `Depends`, joined by a comma.
+    pub depends: String,
+    /// `Provides`.
+    pub provides: String,
+    /// `Conflicts` and `Breaks`, joined by a comma.
+    pub conflicts: String,
+}
+
+/// What the lock has read inside a package.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Its licences as an SPDX expression, from its machine-readable copyright file, or `NOASSERTION`.
+    pub license: String,
+    /// Its maintainer scripts: `preinst`, `postinst`, `prerm`, `postrm`, `config`, `triggers` with a handler.
+    pub scripts: BTreeSet<String>,
+}
+
+/// A closure is named by its name and architecture.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClosureId {
+    /// `variant quickstart`, `tool kernel-tools`.
+    pub name: String,
+    /// The architecture of its packages.
+    pub architecture: Architecture,
+}
+
+/// A closure as it was solved, with what was asked for, so that a change of the question is noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedClosure {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What recipes named, by package name.
+    pub wants: BTreeMap<String, LockedWant>,
+    /// What was left out.
+    pub without: BTreeSet<String>,
+    /// What components stand in for.
+    pub satisfied: BTreeMap<String, String>,
+    /// The packages, each with the member that brought it in, or `None` when a recipe names it.
+    pub members: BTreeMap<PackageId, Option<String>>,
+}
+
+/// A package that a recipe named when the closure was solved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedWant {
+    /// The archive.
+    pub archive: String,
+    /// The suite, when it was named.
+    pub suite: Option<String>,
+    /// What this package's own dependencies were pruned of.
+    pub without: BTreeSet<String>,
+}
+
+/// Whether a user or group is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// Something asks for it.
+    Active,
+    /// Nothing asks for it any more; its number stays taken, since `/var` of running machines outlives releases.
+    Retired,
+}
+
+/// The numbers of a user, given once and never to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User {
+    /// The user's number.
+    pub uid: u32,
+    /// The number of its primary group.
+    pub gid: u32,
+    /// Whether it is in use.
+    pub standing: Standing,
+}
+
+/// The number of a group, given once and never to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// The group's number.
+    pub gid: u32,
+    /// Whether it is in use.
+    pub standing: Standing,
+}
+
+impl BuiltFor {
+    /// The name that Debian uses: `all`, `amd64`, `arm64`.
+    pub const fn debian(self) -> &'static str {
+        match self {
+            BuiltFor::All => "all",
+            BuiltFor::Only(architecture) => architecture.debian(),
+        }
+    }
+
+    /// Reads Debian's name; `None` for architectures that images are not made for.
+    pub fn from_debian(name: &str) -> Option<Self> {
+        match name {
+            "all" => Some(BuiltFor::All),
+            "amd64" => Some(BuiltFor::Only(Architecture::X86_64)),
+            "arm64" => Some(BuiltFor::Only(Architecture::Aarch64)),
+            _ => None,
+        }
+    }
+}
+
+impl Lock {
+    /// The closure with this name and architecture.
+    pub fn closure(&self, name: &str, architecture: Architecture) -> Option<&LockedClosure> {
+        self.closures.get(&ClosureId { name: name.to_owned(), architecture })
+    }
+
+    /// The packages of a closure, sorted by name.
+    pub fn packages_of<'a>(&'a self, closure: &'a LockedClosure) -> impl Iterator<Item = (&'a PackageId, &'a Package)> {
+        closure.members.keys().filter_map(|id| self.packages.get_key_value(id))
+    }
+}
+
+impl LockedClosure {
+    /// The chain of package names from one that a recipe names to `package`; empty when it is not in the closure.
+    pub fn chain(&self, package: &str) -> Vec<String> {
+        let mut chain: Vec<String> = Vec::new();
+        let mut next = Some(package.to_owned());
+        while let Some(name) = next.take() {
+            let Some((_, parent)) = self.members.iter().find(|(id, _)| id.name == name) else { break };
+            if chain.contains(&name) {
+                break;
+            }
+            chain.push(name);
+            next = parent.clone();
+        }
+        chain.reverse();
+        chain
+    }
+}

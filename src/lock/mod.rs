@@ -1,0 +1,23 @@
+//! Upstreams pinned: which versions, with which digests, and the numbers of users. `brc.lock` is the text of it.
+//!
+//! *Takes* what recipes want, the old lock and the bytes of indices and packages. *Gives* the files that are needed
+//! next and, in the end, a [`Lock`]. *Promises*: no I/O and no clock; nothing counts that a pinned key does not vouch
+//! for; equal input gives equal bytes; what is locked stays unless it is told to move. *Does not know* recipes,
+//! mirrors' addresses, or how a file is fetched.
+
+mod document;
+mod locking;
+mod question;
+mod refusal;
+mod text;
+mod wanted;
+
+pub use document::{
+    BuiltFor, ClosureId, Contents, Group, Lock, LockedClosure, LockedSuite, LockedWant, Package, PackageId, Relations,
+    Standing, User,
+};
+pub use locking::{Change, Goal, LockError, Locking, NeededFile, Problem, Report};
+pub use question::Conflict;
+pub use refusal::ArchiveError;
+pub use text::ParseLockError;
+pub use wanted::{Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedUrl, WantedUser};

@@ -1,0 +1,116 @@
+//! What recipes want locked, in the lock's own words: `graph` and `compose` translate.
+
+use brc_contract::Architecture;
+
+use crate::content::Sha256;
+
+/// Everything that a project wants pinned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The Debian archives that packages come from.
+    pub archives: Vec<Archive>,
+    /// The sets of packages, one per variant and architecture and one per tool set.
+    pub closures: Vec<Closure>,
+    /// Upstreams that are files by URL.
+    pub urls: Vec<WantedUrl>,
+    /// Users and groups that components declare, beside those that packages ask for.
+    pub users: Vec<WantedUser>,
+}
+
+/// A Debian archive: suites that are signed by the same keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// Its name in recipes: `debian`.
+    pub name: String,
+    /// Its suites. Those that are not `only_when_named` make up the set that packages are chosen from.
+    pub suites: Vec<Suite>,
+    /// The pinned keyrings: OpenPGP certificates, armoured or not.
+    pub keyrings: Vec<Vec<u8>>,
+}
+
+/// A suite of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suite {
+    /// Its name below `dists/`: `trixie`, `trixie-security`.
+    pub name: String,
+    /// The mirror that serves it: `debian`, `debian-security`.
+    pub mirror: String,
+    /// Whether packages come from it only where a recipe names it.
+    pub only_when_named: bool,
+    /// Whether a `Valid-Until` that has passed is accepted (a frozen mirror, a vendored folder).
+    pub accept_expired: bool,
+    /// The components that are read: `main`.
+    pub components: Vec<String>,
+}
+
+/// What a closure is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// For an image: the packages are looked into for maintainer scripts and users.
+    Image,
+    /// For a sandbox: only versions and digests are pinned.
+    Tool,
+}
+
+/// A set of packages that is solved as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closure {
+    /// Its name, unique together with the architecture: `variant quickstart`, `tool kernel-tools`.
+    pub name: String,
+    /// The architecture of its packages (those for all architectures come along).
+    pub architecture: Architecture,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The packages that recipes name.
+    pub packages: Vec<Want>,
+    /// Names that end every dependency on them, throughout the closure.
+    pub without: Vec<Pruned>,
+    /// Packages that a component stands in for: name and version, from `satisfies debian=`.
+    pub satisfied: Vec<(String, String)>,
+}
+
+/// A package that a recipe names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Its name.
+    pub name: String,
+    /// The archive it comes from.
+    pub archive: String,
+    /// The suite, with its `-updates` and `-security`; `None` means every suite that needs no naming.
+    pub suite: Option<String>,
+    /// Names that end this package's own dependencies on them.
+    pub without: Vec<String>,
+    /// Where the recipe says so: `FILE:LINE`.
+    pub origin: String,
+}
+
+/// A package that is left out of a closure although others depend on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruned {
+    /// Its name.
+    pub name: String,
+    /// Why it is not needed.
+    pub reason: String,
+}
+
+/// An upstream that is a file by URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedUrl {
+    /// The URL that the recipe states.
+    pub url: String,
+    /// The SHA-256 that the recipe states.
+    pub sha256: Sha256,
+    /// Where the recipe says so: `FILE:LINE`.
+    pub origin: String,
+}
+
+/// A user that a component declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedUser {
+    /// Its name; its group has the same.
+    pub name: String,
+    /// The number that the recipe fixes for user and group; `None` lets the lock give one.
+    pub id: Option<u32>,
+    /// Where the recipe says so: `FILE:LINE`.
+    pub origin: String,
+}
