@@ -5,7 +5,9 @@
 //! anything is performed, nor recipes and conditions.
 
 mod action;
+pub mod identity;
 mod key;
+pub mod layout;
 mod resolve;
 mod step;
 

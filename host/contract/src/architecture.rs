@@ -26,6 +26,22 @@ impl Architecture {
         }
     }
 
+    /// The name that EFI's default boot path uses: `x64` in `BOOTX64.EFI` (UEFI 2.10, section 3.5.1.1).
+    pub const fn efi(self) -> &'static str {
+        match self {
+            Architecture::X86_64 => "x64",
+            Architecture::Aarch64 => "aa64",
+        }
+    }
+
+    /// The `Machine` field of its PE files (PE format, "Machine Types").
+    pub const fn pe_machine(self) -> u16 {
+        match self {
+            Architecture::X86_64 => 0x8664,
+            Architecture::Aarch64 => 0xaa64,
+        }
+    }
+
     /// The architecture with this name, as recipes write it.
     pub fn from_name(name: &str) -> Option<Self> {
         [Architecture::X86_64, Architecture::Aarch64].into_iter().find(|architecture| architecture.name() == name)

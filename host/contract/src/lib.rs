@@ -3,5 +3,16 @@
 //! *Takes* and *gives* plain values. *Promises*: no I/O, no dependencies. *Does not know* who uses it.
 
 mod architecture;
+mod boot_entry;
+pub mod command_line;
+mod guid;
+pub mod partition;
+mod slot;
+mod version;
+pub mod well_known;
 
 pub use architecture::Architecture;
+pub use boot_entry::{BootEntry, EntryName, EntryNameError, Tries, boot_order};
+pub use guid::{Guid, ParseGuidError};
+pub use slot::{Slot, SlotName, Slots, UpdateRefused};
+pub use version::compare_versions;

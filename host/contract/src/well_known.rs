@@ -1,0 +1,36 @@
+//! Paths that the builder writes and the running host reads.
+
+use crate::Architecture;
+
+/// Where unified kernel images lie on the ESP (Boot Loader Specification, UAPI.1, type 2).
+pub const UKI_FOLDER: &str = "EFI/Linux";
+/// systemd-boot's settings, on the ESP.
+pub const LOADER_CONF: &str = "loader/loader.conf";
+/// Where the running host mounts the ESP.
+pub const ESP_MOUNT: &str = "/efi";
+/// Where the running host mounts the data partition.
+pub const DATA_MOUNT: &str = "/var";
+/// What names the image and its version, in the root.
+pub const OS_RELEASE: &str = "usr/lib/os-release";
+
+/// Where the firmware looks for a loader on the ESP when nothing else is set: `EFI/BOOT/BOOTX64.EFI`.
+pub fn default_loader(architecture: Architecture) -> String {
+    format!("EFI/BOOT/BOOT{}.EFI", architecture.efi().to_ascii_uppercase())
+}
+
+/// Where the loader installs itself on the ESP: `EFI/systemd/systemd-bootx64.efi`.
+pub fn installed_loader(architecture: Architecture) -> String {
+    format!("EFI/systemd/systemd-boot{}.efi", architecture.efi())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loader_has_the_firmwares_name() {
+        assert_eq!(default_loader(Architecture::X86_64), "EFI/BOOT/BOOTX64.EFI");
+        assert_eq!(default_loader(Architecture::Aarch64), "EFI/BOOT/BOOTAA64.EFI");
+        assert_eq!(installed_loader(Architecture::X86_64), "EFI/systemd/systemd-bootx64.efi");
+    }
+}
