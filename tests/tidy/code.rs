@@ -1,0 +1,263 @@
+//! What may stand where in the code, and how long it may be.
+
+use crate::{
+    holds, root,
+    source::{Kind, Source, Token, after_bracket, paths, rust_files, starts},
+};
+
+/// The most lines a file may have. A longer one holds two subjects.
+const MAX_FILE_LINES: usize = 600;
+/// The most lines a function may have. A longer one does two things.
+const MAX_FUNCTION_LINES: usize = 80;
+/// Names that say nothing, so that everything ends up there.
+const JUNK_DRAWERS: &[&str] = &[
+    "core",
+    "common",
+    "util",
+    "utils",
+    "type",
+    "types",
+    "shared",
+    "helper",
+    "helpers",
+    "manager",
+    "misc",
+    "base",
+    "lib_",
+    "stuff",
+    "functions",
+    "prelude",
+    "constants",
+    "errors",
+];
+
+fn everything() -> Vec<Source> {
+    rust_files(root(), &["src", "host", "tests", "benches", "fuzz"])
+}
+
+fn in_one_of(source: &Source, places: &[&str]) -> bool {
+    places.iter().any(|place| source.path.starts_with(place))
+}
+
+#[test]
+fn files_are_short() {
+    let long = everything().into_iter().filter(|source| source.lines > MAX_FILE_LINES);
+    holds(
+        &format!("A file has at most {MAX_FILE_LINES} lines."),
+        long.map(|source| format!("{}: {} lines", source.path, source.lines)).collect(),
+    );
+}
+
+#[test]
+fn functions_are_short() {
+    let mut broken = Vec::new();
+    for source in rust_files(root(), &["src", "host"]) {
+        let tokens = source.program();
+        for (name, lines) in functions(&tokens) {
+            if lines > MAX_FUNCTION_LINES {
+                broken.push(format!("{}: `{name}` has {lines} lines", source.path));
+            }
+        }
+    }
+    holds(&format!("A function has at most {MAX_FUNCTION_LINES} lines."), broken);
+}
+
+/// Every function with a body and its number of lines, from `fn` to the closing brace.
+fn functions(tokens: &[Token]) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let Some(name) = tokens.get(at + 1).filter(|name| token.is("fn") && name.kind == Kind::Word) else { continue };
+        let mut body = at + 2;
+        while let Some(mark) = tokens.get(body) {
+            match mark.text.as_str() {
+                "{" | ";" => break,
+                "(" | "[" => body = after_bracket(tokens, body),
+                _ => body += 1,
+            }
+        }
+        if tokens.get(body).is_some_and(|mark| mark.is("{")) {
+            let close = &tokens[after_bracket(tokens, body) - 1];
+            found.push((name.text.clone(), close.line - token.line + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_file_is_a_junk_drawer() {
+    let mut broken = Vec::new();
+    for source in everything() {
+        for part in source.path.trim_end_matches(".rs").split('/') {
+            if JUNK_DRAWERS.contains(&part) {
+                broken.push(format!("{}: `{part}` says nothing about what is in it", source.path));
+            }
+        }
+    }
+    holds("Files and folders are named by nouns of the domain.", broken);
+}
+
+#[test]
+fn unsafe_stands_only_in_sandbox_linux() {
+    let mut broken = Vec::new();
+    for source in everything().iter().filter(|source| !in_one_of(source, &["src/sandbox/linux/"])) {
+        let words = source.tokens.iter().filter(|token| token.is("unsafe") || token.is("unsafe_code"));
+        broken.extend(words.map(|token| format!("{}:{}: `{}`", source.path, token.line, token.text)));
+    }
+    holds("`unsafe` stands only in src/sandbox/linux.", broken);
+}
+
+#[test]
+fn only_cli_prints_and_exits() {
+    let mut broken = Vec::new();
+    for source in rust_files(root(), &["src", "host"]) {
+        if in_one_of(&source, &["src/cli/", "src/main.rs"]) {
+            continue;
+        }
+        let program = source.program();
+        for (at, token) in program.iter().enumerate() {
+            let macros = ["println", "eprintln", "print", "eprint", "dbg"];
+            if token.kind == Kind::Word
+                && macros.contains(&token.text.as_str())
+                && program.get(at + 1).is_some_and(|mark| mark.is("!"))
+            {
+                broken.push(format!("{}:{}: `{}!`", source.path, token.line, token.text));
+            }
+        }
+        for (line, path) in paths(&program, &source.module()) {
+            let text = path.join("::");
+            if ["process::exit", "process::abort", "io::stdout", "io::stderr"].iter().any(|end| text.ends_with(end)) {
+                broken.push(format!("{}:{line}: `{text}`", source.path));
+            }
+        }
+    }
+    holds("Only src/cli and src/main.rs print and exit; other rooms return values.", broken);
+}
+
+#[test]
+fn async_stays_behind_its_doors() {
+    let mut broken = Vec::new();
+    for source in rust_files(root(), &["src"]) {
+        if in_one_of(&source, &["src/publish/", "src/store/remote"]) {
+            continue;
+        }
+        let words = source.tokens.iter().filter(|token| token.is("async") || token.is("await"));
+        broken.extend(words.map(|token| format!("{}:{}: `{}`", source.path, token.line, token.text)));
+    }
+    holds("`async` stands only in `publish` and `store/remote`, each behind one blocking door.", broken);
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let mut broken = Vec::new();
+    for source in everything() {
+        for (at, token) in source.tokens.iter().enumerate() {
+            if starts(&source.tokens[at..], &["#", "[", "ignore"]) {
+                broken.push(format!("{}:{}: `#[ignore]`", source.path, token.line));
+            }
+        }
+    }
+    holds("A slow test belongs to a tier (tests/README.md); a test that cannot run says so loudly.", broken);
+}
+
+#[test]
+fn an_error_does_not_print_its_own_source() {
+    let mut broken = Vec::new();
+    for source in rust_files(root(), &["src", "host"]) {
+        for (at, token) in source.tokens.iter().enumerate() {
+            let message = source.tokens.get(at + 4).filter(|_| starts(&source.tokens[at..], &["#", "[", "error", "("]));
+            if message.is_some_and(|message| message.kind == Kind::Literal && message.text.contains("{source")) {
+                broken.push(format!("{}:{}: `{{source}}` in the message", source.path, token.line));
+            }
+        }
+    }
+    holds("`Display` of an error never prints its source: whoever reports prints the chain.", broken);
+}
+
+#[test]
+fn everything_public_is_documented() {
+    let mut broken = Vec::new();
+    for source in rust_files(root(), &["src", "host"]) {
+        let program = source.program();
+        for (at, token) in program.iter().enumerate() {
+            if let Some(item) = public_item(&program[at..])
+                && !is_documented(&program, at)
+            {
+                broken.push(format!("{}:{}: `{item}`", source.path, token.line));
+            }
+        }
+    }
+    holds("Every public item and field has a doc comment; an error's variant may have its message instead.", broken);
+}
+
+/// What `tokens` declares, if it begins with `pub` and is an item or a field.
+fn public_item(tokens: &[Token]) -> Option<&str> {
+    if !tokens.first()?.is("pub") || tokens.get(1)?.is("(") {
+        return None;
+    }
+    let qualifier = |token: &&Token| {
+        ["const", "unsafe", "async", "extern"].iter().any(|word| token.is(word)) || token.kind == Kind::Literal
+    };
+    let at = 1 + tokens[1..].iter().take_while(qualifier).count();
+    let word = tokens.get(at)?;
+    let name = tokens.get(at + 1)?;
+    let item = ["fn", "struct", "enum", "union", "trait", "static", "type", "macro"].iter().any(|item| word.is(item));
+    if item {
+        return Some(&name.text);
+    }
+    let constant = at > 1 && word.kind == Kind::Word && name.is(":");
+    let field = at == 1 && word.kind == Kind::Word && name.is(":") && !tokens.get(3)?.is(":");
+    (constant || field).then_some(&word.text)
+}
+
+/// Whether a doc comment stands before the attributes of what is at `at`, or `#[error]` among them.
+fn is_documented(tokens: &[Token], mut at: usize) -> bool {
+    while let Some(before) = at.checked_sub(1).map(|before| &tokens[before]) {
+        if before.kind == Kind::Doc {
+            return true;
+        }
+        if !before.is("]") {
+            return false;
+        }
+        let Some(open) = (0..at).rev().find(|open| tokens[*open].is("#") && after_bracket(tokens, open + 1) >= at)
+        else {
+            return false;
+        };
+        at = open;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::tokens;
+
+    #[test]
+    fn a_function_is_measured_to_its_closing_brace() {
+        let found = functions(&tokens(
+            "fn a(x: [u8; 2]) -> u8\nwhere u8: Copy\n{\n  if x { \"}\" } else { '}' }\n}\ntrait T { fn b(); }",
+        ));
+        assert_eq!(found, [("a".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn what_is_public_and_bare_is_found() {
+        let cases = [
+            ("pub fn a() {}", false),
+            ("/// Yes.\npub fn a() {}", true),
+            ("/// Yes.\n#[derive(Debug, Clone)]\n#[x(y)]\npub struct A;", true),
+            ("#[derive(Debug)]\npub struct A;", false),
+            ("/// A.\npub struct A { pub b: u8 }", false),
+            ("/// A.\npub struct A {\n/// B.\npub b: u8 }", true),
+            ("pub(crate) fn a() {}", true),
+            ("pub use a::b;", true),
+            ("pub const A: u8 = 1;", false),
+            ("pub const fn a() {}", false),
+        ];
+        for (text, documented) in cases {
+            let tokens = tokens(text);
+            let bare = (0..tokens.len()).any(|at| public_item(&tokens[at..]).is_some() && !is_documented(&tokens, at));
+            assert_eq!(!bare, documented, "{text}");
+        }
+    }
+}
