@@ -180,6 +180,7 @@ fn everything_public_is_documented() {
         let program = source.program();
         for (at, token) in program.iter().enumerate() {
             if let Some(item) = public_item(&program[at..])
+                && in_public_item(&program, at)
                 && !is_documented(&program, at)
             {
                 broken.push(format!("{}:{}: `{item}`", source.path, token.line));
@@ -207,6 +208,18 @@ fn public_item(tokens: &[Token]) -> Option<&str> {
     let constant = at > 1 && word.kind == Kind::Word && name.is(":");
     let field = at == 1 && word.kind == Kind::Word && name.is(":") && !tokens.get(3)?.is(":");
     (constant || field).then_some(&word.text)
+}
+
+/// Whether what encloses `at` is public as well: a field of a private struct is nobody's business.
+fn in_public_item(tokens: &[Token], at: usize) -> bool {
+    let Some(open) = (0..at).rev().find(|open| tokens[*open].is("{") && after_bracket(tokens, *open) > at) else {
+        return true;
+    };
+    let start = tokens[..open].iter().rposition(|token| token.is("struct") || token.is(";") || token.is("}"));
+    match start {
+        Some(start) if tokens[start].is("struct") => start > 0 && tokens[start - 1].is("pub"),
+        _ => true,
+    }
 }
 
 /// Whether a doc comment stands before the attributes of what is at `at`, or `#[error]` among them.
@@ -250,13 +263,17 @@ mod tests {
             ("/// A.\npub struct A { pub b: u8 }", false),
             ("/// A.\npub struct A {\n/// B.\npub b: u8 }", true),
             ("pub(crate) fn a() {}", true),
+            ("struct A { pub b: u8 }", true),
+            ("pub(super) struct A { pub b: u8 }", true),
             ("pub use a::b;", true),
             ("pub const A: u8 = 1;", false),
             ("pub const fn a() {}", false),
         ];
         for (text, documented) in cases {
             let tokens = tokens(text);
-            let bare = (0..tokens.len()).any(|at| public_item(&tokens[at..]).is_some() && !is_documented(&tokens, at));
+            let bare = (0..tokens.len()).any(|at| {
+                public_item(&tokens[at..]).is_some() && in_public_item(&tokens, at) && !is_documented(&tokens, at)
+            });
             assert_eq!(!bare, documented, "{text}");
         }
     }

@@ -85,15 +85,15 @@ fn room_of(path: &[String]) -> Option<&'static str> {
 fn strangers(source: &Source, room: &str, allowed: &[&str]) -> Vec<String> {
     let module = source.module();
     let mut broken = Vec::new();
-    for (line, mut path) in paths(&source.tokens, &module) {
-        if path[0] == "brc_contract" {
-            path[0] = "contract".to_owned();
-        }
-        let Some(used) = room_of(&path).or_else(|| (path[0] == "contract").then_some("contract")) else { continue };
-        // A plain word such as `plan` is a local name; only a path can reach another room.
-        let reaches = path.len() > 1 || used == "contract";
-        if reaches && used != room && !allowed.iter().any(|allowed| begins(&path, allowed)) {
-            broken.push(format!("{}:{line}: `{room}` may not use `{}`", source.path, path.join("::")));
+    for (line, path) in paths(&source.tokens, &module) {
+        let reached = match path[0].as_str() {
+            "crate" => path[1..].to_vec(),
+            "brc_contract" => std::iter::once("contract".to_owned()).chain(path[1..].iter().cloned()).collect(),
+            _ => continue,
+        };
+        let used = if path[0] == "crate" { room_of(&reached) } else { Some("contract") };
+        if used.is_some_and(|used| used != room) && !allowed.iter().any(|allowed| begins(&reached, allowed)) {
+            broken.push(format!("{}:{line}: `{room}` may not use `{}`", source.path, reached.join("::")));
         }
     }
     broken

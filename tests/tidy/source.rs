@@ -249,9 +249,10 @@ fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
     at
 }
 
-/// Every path in `tokens` with its line, groups (`a::{b, c}`) written out, as seen from the crate's root.
+/// Every path in `tokens` with its line, groups (`a::{b, c}`) written out.
 ///
-/// `crate`, `self` and `super` are resolved against `module`; other paths stay as they are.
+/// What `crate`, `self` and `super` lead to is resolved against `module` and begins with `crate`. Other paths stay
+/// as they are: they lead to a dependency, a name in this file or a module inside this one, never to another room.
 pub fn paths(tokens: &[Token], module: &[String]) -> Vec<(usize, Vec<String>)> {
     let mut found = Vec::new();
     // The modules written in this file that are open, with the index at which each ends.
@@ -312,7 +313,8 @@ fn absolute(here: &[String], path: Vec<String>) -> Vec<String> {
         "super" => &here[..here.len().saturating_sub(ups)],
         _ => return path,
     };
-    base.iter().cloned().chain(path.into_iter().skip(ups.max(1))).collect()
+    let names = base.iter().cloned().chain(path.into_iter().skip(ups.max(1)));
+    std::iter::once("crate".to_owned()).chain(names).collect()
 }
 
 #[cfg(test)]
@@ -350,18 +352,19 @@ mod tests {
         let text = "use crate::{plan::{Action, key::{self, key}}, store::Store as S};\n\
                     use super::super::graph::Graph;\n\
                     mod tests { use super::super::memo::*; }\n\
-                    fn f() { self::g(crate::content::Digest::of(b\"\")) }";
+                    fn f() { self::g(crate::content::Digest::of(b\"\")); lock::take() }";
         let module = ["store".to_owned(), "objects".to_owned()];
         let found: Vec<String> = paths(&tokens(text), &module).into_iter().map(|(_, path)| path.join("::")).collect();
         for expected in [
-            "plan::Action",
-            "plan::key::self",
-            "plan::key::key",
-            "store::Store",
-            "graph::Graph",
-            "store::memo::*",
-            "store::objects::g",
-            "content::Digest::of",
+            "crate::plan::Action",
+            "crate::plan::key::self",
+            "crate::plan::key::key",
+            "crate::store::Store",
+            "crate::graph::Graph",
+            "crate::store::memo::*",
+            "crate::store::objects::g",
+            "crate::content::Digest::of",
+            "lock::take",
         ] {
             assert!(found.iter().any(|path| path == expected), "{expected} is not in {found:?}");
         }
