@@ -1,0 +1,338 @@
+//! One file from the first place that has it, checked.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::PathBuf,
+};
+
+use super::{
+    Client, Location, LocationError, Network,
+    client::Watch,
+    partial::Partial,
+    transfer::TransferError,
+};
+use crate::{
+    content::{RelPath, RelPathError, Sha256},
+    plan::{Failure, Fault, Located},
+};
+
+/// A file that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What it is, for people: `runc`, `trixie InRelease`.
+    pub name: String,
+    /// Where it may be.
+    pub place: Place,
+    /// What it must be.
+    pub expect: Expect,
+}
+
+/// Where a file may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Below each base of a mirror.
+    Mirror(Located),
+    /// At one of these URLs, in order.
+    Urls(Vec<String>),
+}
+
+/// What a file must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expect {
+    /// Its SHA-256; without one the caller checks it in another way (a signature).
+    pub sha256: Option<Sha256>,
+    /// Its size in bytes, where it is known.
+    pub size: Option<u64>,
+    /// The most bytes that are taken when the size is not known.
+    pub limit: u64,
+}
+
+impl Expect {
+    /// The most bytes that may come.
+    pub(super) fn most(&self) -> u64 {
+        self.size.unwrap_or(self.limit)
+    }
+}
+
+/// A file that is there and is what was expected. Its place in `downloads` is freed when this goes.
+#[derive(Debug)]
+pub struct Downloaded {
+    /// The file, open for reading at its start; nobody else writes it.
+    pub file: File,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: Sha256,
+    path: Option<PathBuf>,
+}
+
+impl Drop for Downloaded {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // A file that stays is found and checked by the next run.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl Client {
+    /// Downloads a file from the first place that has what is expected: vendored folders, then each base of the
+    /// mirror or each URL.
+    ///
+    /// # Errors
+    /// What went wrong at the first place that failed otherwise than by not having the file; [`FetchError::Gone`]
+    /// when no place has it.
+    pub fn download(&self, wanted: &Wanted, watch: Watch<'_>) -> Result<Downloaded, FetchError> {
+        let places = self.places(wanted)?;
+        let mut partial = Partial::open(&self.config.downloads, wanted, &watch)?;
+        let mut failed: Option<FetchError> = None;
+        for place in &places {
+            match self.download_from(place, wanted, &mut partial, &watch) {
+                Ok(sha256) => {
+                    let size = partial.size();
+                    let (file, path) = partial.finish()?;
+                    return Ok(Downloaded { file, size, sha256, path });
+                }
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => {
+                    failed = match failed {
+                        Some(earlier) if !earlier.is_gone() || error.is_gone() => Some(earlier),
+                        _ => Some(error),
+                    };
+                }
+            }
+        }
+        match failed {
+            Some(error) if !error.is_gone() => Err(error),
+            _ => Err(self.gone(wanted, &places)),
+        }
+    }
+
+    /// The places to look at, in order.
+    fn places(&self, wanted: &Wanted) -> Result<Vec<Location>, FetchError> {
+        let mut places = Vec::new();
+        for folder in &self.config.vendored {
+            let by_digest = wanted.expect.sha256.map(|sha256| folder.join("sha256").join(sha256.to_string()));
+            places.extend(by_digest.filter(|path| path.is_file()).map(Location::Local));
+        }
+        match &wanted.place {
+            Place::Mirror(located) => {
+                let path = RelPath::new(&located.path)
+                    .map_err(|source| FetchError::Path { name: wanted.name.clone(), source })?;
+                for folder in &self.config.vendored {
+                    let by_path = path.on(&folder.join(&located.mirror));
+                    places.extend(by_path.is_file().then_some(Location::Local(by_path)));
+                }
+                let bases = self.config.mirrors.bases(&located.mirror);
+                if bases.is_empty() && places.is_empty() {
+                    return Err(FetchError::NoMirror {
+                        name: wanted.name.clone(),
+                        mirror: located.mirror.clone(),
+                        variable: located.mirror.to_ascii_uppercase().replace('-', "_"),
+                    });
+                }
+                places.extend(bases.iter().map(|base| base.below(&path)));
+            }
+            Place::Urls(urls) => {
+                for url in urls {
+                    places.push(
+                        Location::parse(url)
+                            .map_err(|source| FetchError::Place { name: wanted.name.clone(), source })?,
+                    );
+                }
+            }
+        }
+        Ok(places)
+    }
+
+    /// Downloads from one place and checks what came; what was begun elsewhere is gone on with, and thrown away
+    /// when the whole turns out wrong.
+    fn download_from(
+        &self,
+        place: &Location,
+        wanted: &Wanted,
+        partial: &mut Partial,
+        watch: &Watch<'_>,
+    ) -> Result<Sha256, FetchError> {
+        let name = || wanted.name.clone();
+        if matches!(place, Location::Server(_)) && self.config.network == Network::Offline {
+            if partial.size() > 0 && wanted.expect.sha256 == Some(partial.sha256()) {
+                return Ok(partial.sha256());
+            }
+            return Err(FetchError::Offline { name: name(), place: place.clone() });
+        }
+        loop {
+            let resumed = partial.size() > 0;
+            let mismatch = match self.attempt(place, wanted, partial, watch)? {
+                Some(mismatch) => mismatch,
+                None => match wanted.expect.sha256 {
+                    Some(expected) if expected != partial.sha256() => {
+                        Mismatch::Sha256 { expected, found: partial.sha256() }
+                    }
+                    _ => return Ok(partial.sha256()),
+                },
+            };
+            partial.start_again()?;
+            // The bytes that were there before may have been the wrong ones; those are tried once only.
+            if !resumed {
+                return Err(FetchError::Mismatch { name: name(), place: place.clone(), mismatch });
+            }
+        }
+    }
+
+    fn gone(&self, wanted: &Wanted, places: &[Location]) -> FetchError {
+        let path = match &wanted.place {
+            Place::Mirror(located) => format!("{}: {}", located.mirror, located.path),
+            Place::Urls(urls) => urls.join(" "),
+        };
+        FetchError::Gone { name: wanted.name.clone(), path, places: places.to_vec() }
+    }
+}
+
+/// How a file differs from what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// It has another digest.
+    #[error("expected SHA-256 {expected}, found {found}")]
+    Sha256 {
+        /// What the lock states.
+        expected: Sha256,
+        /// What came.
+        found: Sha256,
+    },
+    /// It has another size.
+    #[error("expected {expected} bytes, found {found}")]
+    Size {
+        /// What the lock states.
+        expected: u64,
+        /// What came or was announced.
+        found: u64,
+    },
+    /// It is longer than anything of its kind may be.
+    #[error("expected at most {limit} bytes, more came")]
+    TooLong {
+        /// The most that is taken.
+        limit: u64,
+    },
+}
+
+/// A file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Nobody said who serves an archive.
+    #[error(
+        "no mirror is known for `{mirror}`, which has `{name}`: give `--mirror {mirror}=URL`, set \
+         `BRC_MIRROR_{variable}=URL`, or name one in the configuration"
+    )]
+    NoMirror {
+        /// What was wanted.
+        name: String,
+        /// The mirror's name.
+        mirror: String,
+        /// The end of the variable's name.
+        variable: String,
+    },
+    /// A URL cannot be read.
+    #[error("`{name}` cannot be fetched")]
+    Place {
+        /// What was wanted.
+        name: String,
+        /// What is wrong.
+        source: LocationError,
+    },
+    /// A path in an archive cannot be read.
+    #[error("`{name}` cannot be fetched: its path in the archive is wrong")]
+    Path {
+        /// What was wanted.
+        name: String,
+        /// What is wrong.
+        source: RelPathError,
+    },
+    /// The network would be needed.
+    #[error("`{name}` is not here and `--offline` forbids to fetch it from {place}: run once without, or `brc vendor`")]
+    Offline {
+        /// What was wanted.
+        name: String,
+        /// Where it would have been looked for.
+        place: Location,
+    },
+    /// No place has the file.
+    #[error("`{name}` is gone ({path}): none of {} has it", list(places))]
+    Gone {
+        /// What was wanted.
+        name: String,
+        /// The mirror and the path in it, or the URLs.
+        path: String,
+        /// Where it was looked for.
+        places: Vec<Location>,
+    },
+    /// A place failed.
+    #[error("`{name}` could not be fetched from {place} (tries: {tries})")]
+    Transfer {
+        /// What was wanted.
+        name: String,
+        /// Where it was looked for.
+        place: Location,
+        /// How often it was tried.
+        tries: u32,
+        /// What happened last.
+        source: TransferError,
+    },
+    /// A place has something else.
+    #[error("`{name}` from {place} is not what the lock states: {mismatch}")]
+    Mismatch {
+        /// What was wanted.
+        name: String,
+        /// Where it came from.
+        place: Location,
+        /// How it differs.
+        mismatch: Mismatch,
+    },
+    /// The disk failed.
+    #[error("the download `{path}` could not be {doing}")]
+    Disk {
+        /// What was done.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// The fetch was told to stop.
+    #[error("the fetch was stopped")]
+    Cancelled,
+}
+
+/// Places as people read them.
+fn list(places: &[Location]) -> String {
+    places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl FetchError {
+    /// Whether every place said that it does not have the file.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, FetchError::Gone { .. } | FetchError::Transfer { source: TransferError::Gone, .. })
+    }
+
+    /// Whether another place cannot help.
+    fn is_final(&self) -> bool {
+        matches!(self, FetchError::Disk { .. } | FetchError::Cancelled)
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            FetchError::NoMirror { .. } | FetchError::Offline { .. } | FetchError::Disk { .. } => Fault::Machine,
+            FetchError::Transfer { source, .. } if source.is_local() => Fault::Machine,
+            FetchError::Cancelled => Fault::Cancelled,
+            _ => Fault::Outside,
+        }
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Failure { fault: error.fault(), error: Box::new(error) }
+    }
+}

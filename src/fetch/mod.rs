@@ -1,0 +1,33 @@
+//! Performs `Fetch`: a locked upstream becomes a tree, checked before anything sees it.
+//!
+//! *Takes* what is wanted (a Debian package, a file by URL, an index of an archive), with the digest and size
+//! that the lock states, and the mirrors, proxies and vendored folders that the caller found out. *Gives* bytes
+//! and trees in the store. *Promises*: nothing that does not have the stated SHA-256 and size is unpacked or
+//! kept; an archive is read as hostile, within limits; a download that broke off goes on where it stopped, also
+//! in the next run; a set cancel flag is obeyed within a second. *Does not know* the environment, the host's
+//! files, recipes, what a package depends on, nor which packages are right (`lock`).
+
+mod ar;
+mod archive;
+mod attempt;
+mod client;
+mod compression;
+mod deb;
+mod download;
+mod location;
+mod mirror;
+mod partial;
+mod pax;
+mod perform;
+mod source;
+mod transfer;
+
+pub use archive::{Blobs, Limits, UnpackError};
+pub use client::{Client, ClientConfig, ClientError, Network, Patience, Proxies, Watch};
+pub use deb::{Deb, unpack_deb};
+pub use download::{Downloaded, Expect, FetchError, Place, Wanted};
+pub use location::{Location, LocationError};
+pub use mirror::{MirrorError, Mirrors};
+pub use perform::{Fetcher, PerformError};
+pub use source::{AptSource, apt_sources};
+pub use transfer::TransferError;
