@@ -1,6 +1,7 @@
 //! brc composes bootable, verified, reproducible disk images from KDL recipes. See ARCHITECTURE.md.
 
 pub mod content;
+pub mod fetch;
 pub mod lock;
 pub mod plan;
 pub mod recipe;

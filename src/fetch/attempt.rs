@@ -70,13 +70,7 @@ impl Client {
         }
     }
 
-    fn request(
-        &self,
-        place: &Location,
-        wanted: &Wanted,
-        partial: &mut Partial,
-        watch: &Watch<'_>,
-    ) -> Result<(), Stop> {
+    fn request(&self, place: &Location, wanted: &Wanted, partial: &mut Partial, watch: &Watch<'_>) -> Result<(), Stop> {
         watch.check()?;
         let expect = &wanted.expect;
         let is_whole = match (expect.size, expect.sha256) {

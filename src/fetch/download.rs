@@ -6,12 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{
-    Client, Location, LocationError, Network,
-    client::Watch,
-    partial::Partial,
-    transfer::TransferError,
-};
+use super::{Client, Location, LocationError, Network, client::Watch, partial::Partial, transfer::TransferError};
 use crate::{
     content::{RelPath, RelPathError, Sha256},
     plan::{Failure, Fault, Located},

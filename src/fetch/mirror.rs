@@ -20,9 +20,8 @@ impl Mirrors {
     /// # Errors
     /// A place that cannot be read; nothing is changed then.
     pub fn offer<S: AsRef<str>>(&mut self, name: &str, bases: &[S]) -> Result<(), MirrorError> {
-        let read = |base: &S| {
-            Location::parse(base.as_ref()).map_err(|source| MirrorError { name: name.to_owned(), source })
-        };
+        let read =
+            |base: &S| Location::parse(base.as_ref()).map_err(|source| MirrorError { name: name.to_owned(), source });
         let bases = bases.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if !bases.is_empty() {
             self.0.entry(name.to_owned()).or_insert(bases);

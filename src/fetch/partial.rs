@@ -24,7 +24,6 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 const MAX_FROM_BYTES: u64 = 16 * 1024;
 
 /// A file that is being fetched. No two processes write the same one.
-#[derive(Debug)]
 pub(super) struct Partial {
     file: File,
     path: Option<PathBuf>,
@@ -47,8 +46,7 @@ impl Partial {
         let path = folder.join(sha256.to_string());
         let file = loop {
             let mut options = OpenOptions::new();
-            let file =
-                options.read(true).write(true).create(true).truncate(false).open(&path).map_err(disk(&path))?;
+            let file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(disk(&path))?;
             match file.try_lock() {
                 Ok(()) if is_still(&file, &path) => break file,
                 Ok(()) => {}

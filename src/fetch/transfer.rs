@@ -4,7 +4,6 @@
 //! at the latest when the connection stalls, and holds nothing but its socket.
 
 use std::{
-    error::Error,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::Path,
@@ -258,9 +257,3 @@ impl TransferError {
         matches!(self, TransferError::File(_))
     }
 }
-
-// A transfer's error crosses from its thread to the taker.
-const _: fn() = || {
-    fn crosses<T: Error + Send + Sync + 'static>() {}
-    crosses::<TransferError>();
-};

@@ -1,0 +1,181 @@
+//! The performer of `Fetch`.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+};
+
+use super::{
+    Client,
+    archive::{Limits, Ownership, UnpackError, Unpacker},
+    client::Watch,
+    compression::Compression,
+    deb::unpack_deb,
+    download::{Downloaded, Expect, Place, Wanted},
+};
+use crate::{
+    content::{Entry, RelPath, RelPathError, Tree, TreeError},
+    plan::{Action, DebianPackage, Extract, Failure, Fault, Fetch, Outcome, Performer, Request, UrlFile},
+    store::{Store, StoreError},
+};
+
+/// A file by URL whose size nobody knows may be this large.
+const MAX_URL_BYTES: u64 = 8 << 30;
+
+/// Performs `Action::Fetch` with a client and a store.
+#[derive(Clone)]
+pub struct Fetcher {
+    client: Client,
+    store: Store,
+    limits: Limits,
+}
+
+impl Fetcher {
+    /// A fetcher that puts what it gets into `store`.
+    pub fn new(client: Client, store: Store) -> Self {
+        Fetcher { client, store, limits: Limits::default() }
+    }
+
+    fn debian(&self, package: &DebianPackage, request: &Request<'_>) -> Result<Outcome, Failure> {
+        let downloaded = self.client.download(&Wanted::from(package), watch(request))?;
+        let unpacked = unpack_deb(&downloaded.file, &self.store, &self.limits, request.cancelled)
+            .map_err(|source| PerformError::Unpack { name: package.name.clone(), source })?;
+        let mut outcome = Outcome::new();
+        for (name, tree) in [("data", &unpacked.data), ("control", &unpacked.control)] {
+            outcome.insert(name.to_owned(), self.store.put_tree(tree).map_err(PerformError::Store)?);
+        }
+        Ok(outcome)
+    }
+
+    fn url(&self, file: &UrlFile, request: &Request<'_>) -> Result<Outcome, Failure> {
+        let mut downloaded = self.client.download(&Wanted::from(file), watch(request))?;
+        let tree = match file.extract {
+            Extract::Keep => self.keep(&file.name, &mut downloaded)?,
+            Extract::Archive => {
+                let unpacker = Unpacker {
+                    blobs: &self.store,
+                    limits: &self.limits,
+                    ownership: Ownership::Dropped,
+                    cancelled: request.cancelled,
+                };
+                unpack_archive(&downloaded.file, &unpacker)
+                    .map_err(|source| PerformError::Unpack { name: file.name.clone(), source })?
+            }
+        };
+        let tree = self.store.put_tree(&tree).map_err(PerformError::Store)?;
+        Ok(Outcome::from([("data".to_owned(), tree)]))
+    }
+
+    fn keep(&self, name: &str, downloaded: &mut Downloaded) -> Result<Tree, PerformError> {
+        let path = RelPath::new(name).map_err(|source| PerformError::Name { source })?;
+        let (blob, size) = self.store.put_reader(&mut downloaded.file).map_err(PerformError::Store)?;
+        let mut tree = Tree::new();
+        tree.insert(path, Entry::File { blob, size, executable: false })
+            .map_err(|source| PerformError::Place { source })?;
+        Ok(tree)
+    }
+}
+
+/// Unpacks an archive whose compression its first bytes show, without its single top folder if it has one.
+fn unpack_archive(file: &File, unpacker: &Unpacker<'_>) -> Result<Tree, UnpackError> {
+    let mut reader = BufReader::with_capacity(256 * 1024, file);
+    let compression = Compression::of_magic(reader.fill_buf().map_err(UnpackError::from_reader)?);
+    let tree = unpacker.unpack(compression, reader)?;
+    if tree.is_empty() {
+        return Err(UnpackError::Format("it is no tar archive, or an empty one".to_owned()));
+    }
+    match single_folder(&tree).and_then(|top| tree.subtree(&top)) {
+        Some(below) => Ok(below),
+        None => Ok(tree),
+    }
+}
+
+/// The folder that holds everything else, if there is one.
+fn single_folder(tree: &Tree) -> Option<RelPath> {
+    let mut tops = tree.entries().filter(|(path, _)| path.parent().is_some_and(|parent| parent.is_root()));
+    match (tops.next(), tops.next()) {
+        (Some((path, Entry::Directory)), None) => Some(path.clone()),
+        _ => None,
+    }
+}
+
+fn watch<'a>(request: &'a Request<'_>) -> Watch<'a> {
+    Watch { cancelled: request.cancelled, progress: request.progress }
+}
+
+impl From<&DebianPackage> for Wanted {
+    fn from(package: &DebianPackage) -> Self {
+        Wanted {
+            name: package.name.clone(),
+            place: Place::Mirror(package.located.clone()),
+            expect: Expect { sha256: Some(package.sha256), size: Some(package.size), limit: package.size },
+        }
+    }
+}
+
+impl From<&UrlFile> for Wanted {
+    fn from(file: &UrlFile) -> Self {
+        Wanted {
+            name: file.name.clone(),
+            place: Place::Urls(file.urls.clone()),
+            expect: Expect { sha256: Some(file.sha256), size: None, limit: MAX_URL_BYTES },
+        }
+    }
+}
+
+impl Performer for Fetcher {
+    fn identity(&self) -> &'static str {
+        "fetch 1"
+    }
+
+    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
+        match request.action {
+            Action::Fetch(Fetch::Debian(package)) => self.debian(package, request),
+            Action::Fetch(Fetch::Url(file)) => self.url(file, request),
+            _ => Err(Failure::build(PerformError::Action)),
+        }
+    }
+}
+
+/// What was fetched could not be made a tree.
+#[derive(Debug, thiserror::Error)]
+pub enum PerformError {
+    /// It is not what it should be.
+    #[error("`{name}` has the right digest, but cannot be unpacked")]
+    Unpack {
+        /// What was fetched.
+        name: String,
+        /// Why not.
+        source: UnpackError,
+    },
+    /// The store does not take it.
+    #[error("what was fetched cannot be stored")]
+    Store(#[source] StoreError),
+    /// The name that the file is to get is no path.
+    #[error("what was fetched cannot get its name")]
+    Name {
+        /// What is wrong.
+        source: RelPathError,
+    },
+    /// The name that the file is to get is taken.
+    #[error("what was fetched cannot get its name")]
+    Place {
+        /// What is wrong.
+        source: TreeError,
+    },
+    /// It was asked to do another performer's work.
+    #[error("`fetch` was asked to perform an action that is none of its own; this is a bug of brc")]
+    Action,
+}
+
+impl From<PerformError> for Failure {
+    fn from(error: PerformError) -> Self {
+        let fault = match &error {
+            PerformError::Unpack { source: UnpackError::Cancelled, .. } => Fault::Cancelled,
+            PerformError::Unpack { source: UnpackError::Store(_), .. } | PerformError::Store(_) => Fault::Machine,
+            PerformError::Unpack { .. } => Fault::Outside,
+            PerformError::Name { .. } | PerformError::Place { .. } | PerformError::Action => Fault::Build,
+        };
+        Failure { fault, error: Box::new(error) }
+    }
+}
