@@ -197,6 +197,7 @@ impl Watch<'_> {
     }
 
     /// Waits, unless the fetch is to stop.
+    #[expect(clippy::disallowed_methods, reason = "a server asks to be left alone for a while")]
     pub(super) fn pause(&self, time: Duration) -> Result<(), FetchError> {
         let mut rest = time;
         while !rest.is_zero() {
