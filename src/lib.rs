@@ -2,6 +2,7 @@
 
 pub mod content;
 pub mod fetch;
+pub mod image;
 pub mod lock;
 pub mod plan;
 pub mod recipe;

@@ -1,0 +1,93 @@
+//! Stretches of bytes, copied and looked at without making holes into data.
+
+use std::{fs::File, io, os::unix::fs::FileExt};
+
+use rayon::prelude::*;
+
+/// Bytes that one thread handles at a time.
+const PIECE: u64 = 1 << 20;
+/// Runs of zeros are left out in steps of this many bytes, the block of common file systems.
+const GRAIN: usize = 4096;
+
+/// Copies the first `size` bytes of `from` to `offset` of `to`, which has a hole there: what is zero stays a hole.
+///
+/// `tell` gets the number of bytes that are newly done and says whether to go on.
+///
+/// # Errors
+/// `from` is shorter or cannot be read, `to` cannot be written; `Interrupted` when `tell` said to stop.
+pub fn copy(from: &File, to: &File, offset: u64, size: u64, tell: &(dyn Fn(u64) -> bool + Sync)) -> io::Result<()> {
+    (0..size.div_ceil(PIECE)).into_par_iter().try_for_each_init(Vec::new, |buffer, number| {
+        let start = number * PIECE;
+        buffer.resize(PIECE.min(size - start) as usize, 0);
+        from.read_exact_at(buffer, start)?;
+        write_without_zeros(buffer, to, offset + start)?;
+        if tell(buffer.len() as u64) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+    })
+}
+
+fn write_without_zeros(bytes: &[u8], to: &File, offset: u64) -> io::Result<()> {
+    let mut at = 0;
+    while at < bytes.len() {
+        let grains = |from: usize, zero: bool| {
+            let same = bytes[from..].chunks(GRAIN).take_while(|grain| is_zero(grain) == zero);
+            same.map(<[u8]>::len).sum::<usize>()
+        };
+        at += grains(at, true);
+        let len = grains(at, false);
+        to.write_all_at(&bytes[at..at + len], offset + at as u64)?;
+        at += len;
+    }
+    Ok(())
+}
+
+/// Whether all bytes are zero.
+pub fn is_zero(bytes: &[u8]) -> bool {
+    // Whole words first: the compiler makes wide instructions of it.
+    let (words, rest) = bytes.as_chunks::<16>();
+    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
+}
+
+/// Where the first byte that is not zero stands between `start` and `end` of `file`.
+///
+/// # Errors
+/// The file ends before `end` or cannot be read.
+pub fn first_nonzero(file: &File, start: u64, end: u64) -> io::Result<Option<u64>> {
+    let size = end.saturating_sub(start);
+    let found = (0..size.div_ceil(PIECE)).into_par_iter().map_init(Vec::new, |buffer, number| {
+        let from = start + number * PIECE;
+        buffer.resize(PIECE.min(end - from) as usize, 0);
+        file.read_exact_at(buffer, from)?;
+        if is_zero(buffer) {
+            return Ok(None);
+        }
+        Ok(buffer.iter().position(|byte| *byte != 0).map(|at| from + at as u64))
+    });
+    found.try_reduce(|| None, |a: Option<u64>, b| Ok(a.into_iter().chain(b).min()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, os::unix::fs::MetadataExt};
+
+    use super::*;
+
+    #[test]
+    fn zeros_are_copied_as_holes_and_all_else_as_it_is() {
+        let mut from = tempfile::tempfile().unwrap();
+        let size = 5 * PIECE + 17;
+        let mut bytes = vec![0; size as usize];
+        (bytes[3], bytes[2_000_000], bytes[size as usize - 1]) = (1, 2, 3);
+        from.write_all(&bytes).unwrap();
+        let to = tempfile::tempfile().unwrap();
+        to.set_len(size + 10_000).unwrap();
+        copy(&from, &to, 4096, size, &|_| true).unwrap();
+        let mut found = vec![0; size as usize];
+        to.read_exact_at(&mut found, 4096).unwrap();
+        assert!(found == bytes);
+        assert!(to.metadata().unwrap().blocks() * 512 < size / 2);
+        assert_eq!(first_nonzero(&to, 0, size).unwrap(), Some(4099));
+        assert_eq!(first_nonzero(&to, 4100, 10_000).unwrap(), None);
+        assert_eq!(first_nonzero(&to, 4100, size).unwrap(), Some(2_004_096));
+        assert!(copy(&from, &to, 0, size + 1, &|_| true).is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! FAT32 file systems: written whole, from a list of files, always to the same bytes.
+//!
+//! Format: Microsoft, "FAT32 File System Specification" 1.03. Why this is not `fatfs`: docs/design/fat.md.
+
+mod entry;
+mod geometry;
+mod write;
+
+pub use geometry::{Geometry, MIN_CLUSTERS, SECTOR_BYTES};
+pub use write::{FatError, FatFile, Volume, write};

@@ -1,0 +1,324 @@
+//! PE files, as far as unified kernel images need them: sections are read and appended, headers fixed.
+//!
+//! Format: Microsoft, "PE Format" (PE32+ only). Numbers are little-endian.
+
+/// The size of one section header in bytes.
+const SECTION_HEADER: usize = 40;
+/// The size of the fixed part of a PE32+ optional header in bytes.
+const OPTIONAL_HEADER: usize = 112;
+/// More sections than any image of ours has are refused.
+const MAX_SECTIONS: usize = 96;
+/// `IMAGE_DLLCHARACTERISTICS_NX_COMPAT`.
+const NX_COMPATIBLE: u16 = 0x0100;
+/// `IMAGE_DIRECTORY_ENTRY_SECURITY`, where a signature is.
+const SECURITY_DIRECTORY: usize = 4;
+
+/// What a section holds, as its header's flags say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// `IMAGE_SCN_CNT_CODE`.
+    Code,
+    /// `IMAGE_SCN_CNT_INITIALIZED_DATA`.
+    Data,
+}
+
+/// The place of one section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its name, at most 8 bytes.
+    pub name: String,
+    /// The number of bytes that it holds.
+    pub size: usize,
+    /// The number of bytes that are kept for it in the file.
+    pub raw_size: usize,
+    /// Where it starts in the file.
+    pub offset: usize,
+    /// Where it starts in memory.
+    pub address: u32,
+}
+
+/// A PE file in memory whose headers were checked.
+#[derive(Debug, Clone)]
+pub struct PeFile {
+    bytes: Vec<u8>,
+    /// Where the COFF file header starts.
+    file_header: usize,
+    /// Where the section headers start.
+    section_headers: usize,
+    sections: Vec<Section>,
+}
+
+/// A file is no PE file that can be worked with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeError {
+    /// It ends too early.
+    #[error("it ends before its {what}")]
+    Short { what: &'static str },
+    /// A mark is missing or a number makes no sense.
+    #[error("its {what} is {found:#x}: {expected}")]
+    Field { what: &'static str, found: u64, expected: &'static str },
+    /// There is no room for another section header.
+    #[error("its headers have no room for section `{name}`")]
+    NoRoom { name: String },
+    /// A section of this name is there and too small.
+    #[error("its section `{name}` has {room} bytes, too few for {size}")]
+    TooSmall { name: String, room: usize, size: usize },
+    /// The file would be larger than its 32-bit fields can say.
+    #[error("with section `{name}` it would be larger than 2 GiB")]
+    TooLarge { name: String },
+}
+
+impl PeFile {
+    /// Reads the headers of a PE32+ file.
+    ///
+    /// # Errors
+    /// The first header that is missing, cut off or makes no sense.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, PeError> {
+        if bytes.get(..2) != Some(b"MZ") {
+            return Err(PeError::Short { what: "`MZ` mark" });
+        }
+        let start = number(&bytes, 0x3c, 4, "offset of the PE header")? as usize;
+        let mark = number(&bytes, start, 4, "PE header")?;
+        if mark != u64::from(u32::from_le_bytes(*b"PE\0\0")) {
+            return Err(PeError::Field { what: "PE mark", found: mark, expected: "expected `PE`" });
+        }
+        let file_header = start + 4;
+        let count = number(&bytes, file_header + 2, 2, "file header")? as usize;
+        let optional_size = number(&bytes, file_header + 16, 2, "file header")? as usize;
+        let section_headers = file_header + 20 + optional_size;
+        let mut file = PeFile { bytes, file_header, section_headers, sections: Vec::new() };
+        file.expect("kind of optional header", 0, 2, |kind| kind == 0x20b, "expected PE32+, 0x20b")?;
+        file.expect("number of sections", 0, 2, |_| (1..=MAX_SECTIONS).contains(&count), "expected 1 to 96")?;
+        let aligned = |found: u64| found.is_power_of_two() && (512..=1 << 16).contains(&found);
+        let power = "expected a power of two from 512 to 65536";
+        file.expect("section alignment", 32, 4, aligned, power)?;
+        file.expect("file alignment", 36, 4, aligned, power)?;
+        if optional_size < OPTIONAL_HEADER {
+            return Err(PeError::Short { what: "optional header" });
+        }
+        for index in 0..count {
+            let section = file.read_section(index)?;
+            file.sections.push(section);
+        }
+        Ok(file)
+    }
+
+    /// The machine that the file is for.
+    pub fn machine(&self) -> u16 {
+        // Read when the headers were parsed.
+        number(&self.bytes, self.file_header, 2, "machine").unwrap_or_default() as u16
+    }
+
+    /// Every section, in the order of the headers.
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    /// The bytes of the first section of this name; a section's content never lies outside the file.
+    pub fn section(&self, name: &str) -> Option<&[u8]> {
+        let section = self.sections.iter().find(|section| section.name == name)?;
+        self.bytes.get(section.offset..section.offset + section.size.min(section.raw_size))
+    }
+
+    /// Whether the file says that its data may be mapped without permission to execute.
+    pub fn is_nx_compatible(&self) -> bool {
+        self.optional(70, 2).is_ok_and(|flags| flags as u16 & NX_COMPATIBLE != 0)
+    }
+
+    /// Whether there is a signature at the end of the file.
+    pub fn is_signed(&self) -> bool {
+        let at = OPTIONAL_HEADER + SECURITY_DIRECTORY * 8;
+        let has_directory = self.optional(108, 4).is_ok_and(|count| count > SECURITY_DIRECTORY as u64);
+        has_directory && self.optional(at, 4).is_ok_and(|address| address != 0)
+    }
+
+    /// Takes back the promise of [`PeFile::is_nx_compatible`].
+    pub fn clear_nx_compatible(&mut self) {
+        if let Ok(flags) = self.optional(70, 2) {
+            self.set_optional(70, &(flags as u16 & !NX_COMPATIBLE).to_le_bytes());
+        }
+    }
+
+    /// Replaces the content of a section that is there; the room for it stays.
+    ///
+    /// # Errors
+    /// [`PeError::TooSmall`] when there is too little room, or no such section.
+    pub fn replace(&mut self, name: &str, content: &[u8]) -> Result<(), PeError> {
+        let too_small = |room| PeError::TooSmall { name: name.to_owned(), room, size: content.len() };
+        let index = self.sections.iter().position(|section| section.name == name).ok_or_else(|| too_small(0))?;
+        let section = &mut self.sections[index];
+        if content.len() > section.raw_size {
+            return Err(too_small(section.raw_size));
+        }
+        section.size = content.len();
+        let room = &mut self.bytes[section.offset..section.offset + section.raw_size];
+        room.fill(0);
+        room[..content.len()].copy_from_slice(content);
+        let header = self.section_headers + index * SECTION_HEADER;
+        self.bytes[header + 8..header + 12].copy_from_slice(&(content.len() as u32).to_le_bytes());
+        Ok(())
+    }
+
+    /// Appends a read-only section behind the last one, in the file and in memory.
+    ///
+    /// # Errors
+    /// [`PeError::NoRoom`] when the headers are full, [`PeError::TooLarge`] beyond 2 GiB.
+    pub fn append(&mut self, name: &str, content: &[u8], kind: Content) -> Result<(), PeError> {
+        let (section_alignment, file_alignment) = (self.optional(32, 4)?, self.optional(36, 4)? as usize);
+        let header = self.section_headers + self.sections.len() * SECTION_HEADER;
+        let headers = (self.optional(60, 4)? as usize).next_multiple_of(file_alignment);
+        let first_content =
+            self.sections.iter().filter(|section| section.raw_size > 0).map(|section| section.offset).min();
+        let free =
+            self.bytes.get(header..header + SECTION_HEADER).is_some_and(|room| room.iter().all(|byte| *byte == 0));
+        if name.len() > 8 || header + SECTION_HEADER > headers.min(first_content.unwrap_or(headers)) || !free {
+            return Err(PeError::NoRoom { name: name.to_owned() });
+        }
+        let end = self.sections.last().map_or(0, |last| u64::from(last.address) + last.size as u64);
+        let address = end.next_multiple_of(section_alignment);
+        let offset = self.bytes.len().next_multiple_of(file_alignment);
+        let raw_size = content.len().next_multiple_of(file_alignment);
+        let image_size = (address + content.len() as u64).next_multiple_of(section_alignment);
+        if image_size > i32::MAX as u64 || offset + raw_size > i32::MAX as usize {
+            return Err(PeError::TooLarge { name: name.to_owned() });
+        }
+        // Below 2^31 all of these fit into 32 bits.
+        let (size, raw_size_32, offset_32, address) =
+            (content.len() as u32, raw_size as u32, offset as u32, address as u32);
+        let flags: u32 = 0x4000_0000 | if kind == Content::Code { 0x20 } else { 0x40 };
+        let mut entry = [0; SECTION_HEADER];
+        entry[..name.len()].copy_from_slice(name.as_bytes());
+        for (at, value) in [(8, size), (12, address), (16, raw_size_32), (20, offset_32), (36, flags)] {
+            entry[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        self.bytes.resize(offset, 0);
+        self.bytes.extend_from_slice(content);
+        self.bytes.resize(offset + raw_size, 0);
+        self.bytes[header..header + SECTION_HEADER].copy_from_slice(&entry);
+        self.sections.push(Section { name: name.to_owned(), size: content.len(), raw_size, offset, address });
+        let count = self.sections.len() as u16;
+        self.bytes[self.file_header + 2..self.file_header + 4].copy_from_slice(&count.to_le_bytes());
+        let data = self.optional(8, 4)? as u32;
+        self.set_optional(8, &data.saturating_add(size).to_le_bytes());
+        self.set_optional(56, &(image_size as u32).to_le_bytes());
+        self.set_optional(60, &(headers as u32).to_le_bytes());
+        self.set_optional(64, &[0; 4]); // the checksum, which nothing checks
+        Ok(())
+    }
+
+    /// The file.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    fn read_section(&self, index: usize) -> Result<Section, PeError> {
+        let at = self.section_headers + index * SECTION_HEADER;
+        let header = self.bytes.get(at..at + SECTION_HEADER).ok_or(PeError::Short { what: "section headers" })?;
+        let field = |from: usize| number(header, from, 4, "section headers");
+        let name = header[..8].split(|byte| *byte == 0).next().unwrap_or_default();
+        let section = Section {
+            name: String::from_utf8_lossy(name).into_owned(),
+            size: field(8)? as usize,
+            address: field(12)? as u32,
+            raw_size: field(16)? as usize,
+            offset: field(20)? as usize,
+        };
+        if section.raw_size > 0 && section.offset.saturating_add(section.raw_size) > self.bytes.len() {
+            return Err(PeError::Short { what: "sections" });
+        }
+        Ok(section)
+    }
+
+    fn optional(&self, at: usize, len: usize) -> Result<u64, PeError> {
+        number(&self.bytes, self.file_header + 20 + at, len, "optional header")
+    }
+
+    fn set_optional(&mut self, at: usize, value: &[u8]) {
+        let at = self.file_header + 20 + at;
+        if let Some(field) = self.bytes.get_mut(at..at + value.len()) {
+            field.copy_from_slice(value);
+        }
+    }
+
+    fn expect(
+        &self,
+        what: &'static str,
+        at: usize,
+        len: usize,
+        is_good: impl Fn(u64) -> bool,
+        expected: &'static str,
+    ) -> Result<(), PeError> {
+        let found = self.optional(at, len)?;
+        if is_good(found) { Ok(()) } else { Err(PeError::Field { what, found, expected }) }
+    }
+}
+
+/// A little-endian number of `len` bytes (at most 8) at `at`.
+fn number(bytes: &[u8], at: usize, len: usize, what: &'static str) -> Result<u64, PeError> {
+    let field = at.checked_add(len).and_then(|end| bytes.get(at..end)).ok_or(PeError::Short { what })?;
+    let mut whole = [0; 8];
+    whole[..len].copy_from_slice(field);
+    Ok(u64::from_le_bytes(whole))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A PE32+ file with sections `.text` and `.sbat` and room for `free` more section headers.
+    pub fn small_pe(machine: u16, free: usize) -> Vec<u8> {
+        let start = 0x40;
+        let optional_size = OPTIONAL_HEADER + 16 * 8;
+        let section_headers = start + 24 + optional_size;
+        let headers = (section_headers + (2 + free) * SECTION_HEADER).next_multiple_of(512);
+        // What is not free is filled, so that the number of free headers is exact.
+        let mut bytes = vec![0; headers + 1024];
+        bytes[section_headers + (2 + free) * SECTION_HEADER..headers].fill(0xff);
+        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        put(0, b"MZ");
+        put(0x3c, &(start as u32).to_le_bytes());
+        put(start, b"PE\0\0");
+        put(start + 4, &machine.to_le_bytes());
+        put(start + 6, &2_u16.to_le_bytes());
+        put(start + 20, &(optional_size as u16).to_le_bytes());
+        let optional = start + 24;
+        for (at, value) in [(0, 0x20b_u32), (32, 4096), (36, 512), (56, 3 * 4096), (60, headers as u32), (108, 16)] {
+            put(optional + at, &value.to_le_bytes());
+        }
+        let sbat = b"sbat,1,SBAT Version\nstub,1\n\0";
+        for (index, name, content) in [(0, b".text", &b"\xc3"[..]), (1, b".sbat", &sbat[..])] {
+            let at = section_headers + index * SECTION_HEADER;
+            let offset = headers + index * 512;
+            put(at, name);
+            let fields = [(8, content.len()), (12, (1 + index) * 4096), (16, 512), (20, offset)];
+            fields.iter().for_each(|(from, value)| put(at + from, &(*value as u32).to_le_bytes()));
+            put(offset, content);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_file_that_is_cut_anywhere_is_refused_and_never_panics() {
+        let whole = small_pe(0x8664, 1);
+        for len in 0..whole.len() {
+            assert!(PeFile::parse(whole[..len].to_vec()).is_err(), "{len}");
+        }
+        assert!(PeFile::parse(whole).is_ok());
+    }
+
+    #[test]
+    fn a_changed_header_never_panics() {
+        let whole = small_pe(0x8664, 1);
+        for at in 0..0x40 + 24 + OPTIONAL_HEADER + 16 * 8 + 2 * SECTION_HEADER {
+            for value in [0, 0xff] {
+                let mut changed = whole.clone();
+                changed[at] = value;
+                if let Ok(mut file) = PeFile::parse(changed) {
+                    let _ = file.append(".x", b"x", Content::Data);
+                    let _ = file.replace(".sbat", b"y");
+                    let _ = (file.section(".sbat"), file.is_signed());
+                }
+            }
+        }
+    }
+}
