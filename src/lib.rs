@@ -1,7 +1,9 @@
 //! brc composes bootable, verified, reproducible disk images from KDL recipes. See ARCHITECTURE.md.
 
+// pub mod build;
 pub mod content;
 pub mod fetch;
+pub mod graph;
 pub mod image;
 pub mod lock;
 pub mod plan;

@@ -50,6 +50,8 @@ pub enum Purpose {
     Image,
     /// For a sandbox: only versions and digests are pinned.
     Tool,
+    /// For its content alone, a kernel's source: the named packages, and nothing that they depend on.
+    Source,
 }
 
 /// A set of packages that is solved as one.

@@ -228,6 +228,13 @@ pub struct RootLayer<T> {
     pub metadata: BTreeMap<RelPath, Metadata>,
 }
 
+impl<T> RootLayer<T> {
+    /// A layer of which nothing is dropped and that replaces nothing.
+    pub fn plain(owner: &str, tree: T) -> Self {
+        RootLayer { owner: owner.to_owned(), tree, drop: Vec::new(), replaces: Vec::new(), metadata: BTreeMap::new() }
+    }
+}
+
 /// A file on the ESP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootFile<T> {

@@ -8,6 +8,7 @@ mod action;
 pub mod identity;
 mod key;
 pub mod layout;
+mod lower;
 mod resolve;
 mod step;
 
@@ -16,4 +17,5 @@ pub use action::{
     Output, Pack, Part, RootLayer, Run, Slot, Stdin, UrlFile,
 };
 pub use key::{Key, key};
+pub use lower::{LocalFile, Locals, LowerError, Lowered, lower};
 pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};

@@ -1,0 +1,15 @@
+//! Runs a plan: keys, memo, early cut-off, parallelism, failures.
+//!
+//! *Takes* a `Plan`, performers and a store. *Gives* the goals' trees, and `Event`s while it goes on.
+//! *Promises*: an action whose resolved inputs were seen before is not run again; equal actions of one plan run
+//! once; a failed or cancelled build leaves a store that the next run can use; all actions together keep to one
+//! budget of processors. *Does not know* what actions mean, nor who watches.
+
+mod event;
+mod job_server;
+mod schedule;
+mod worker;
+
+pub use event::{Event, StepReport};
+pub use job_server::{JobServer, JobServerError};
+pub use schedule::{BuildError, Options, Performers, StepFailure, build};

@@ -1,0 +1,446 @@
+//! Which step runs when: what is needed, what is known, what is ready, what failed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Condvar, Mutex, PoisonError, atomic::AtomicBool},
+    time::Duration,
+};
+
+use super::{Event, JobServer, JobServerError, StepReport, worker};
+use crate::{
+    content::Digest,
+    plan::{Action, Failure, Fault, Key, Outcome, Performer, Plan, Source, Step, StepId, key},
+    store::{Store, StoreError},
+};
+
+/// How many downloads go on at once, whatever the number of processors.
+const DOWNLOADS: usize = 8;
+/// How long a step is thought to take that never ran here.
+const UNKNOWN_STEP: Duration = Duration::from_secs(1);
+
+/// Who performs each of the four instructions.
+pub struct Performers<'a> {
+    /// Performs `Fetch`.
+    pub fetch: &'a dyn Performer,
+    /// Performs `Run`.
+    pub run: &'a dyn Performer,
+    /// Performs `Assemble`.
+    pub assemble: &'a dyn Performer,
+    /// Performs `Pack`.
+    pub pack: &'a dyn Performer,
+}
+
+/// What the user wants of a build.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many processors are used at once, by all actions together; at least 1.
+    pub jobs: usize,
+    /// Whether steps that do not need a failed one still run.
+    pub after_failure: AfterFailure,
+}
+
+/// What happens to the other steps when one failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// What runs is stopped.
+    Stop,
+    /// Everything that does not need the failed step is still done.
+    KeepGoing,
+}
+
+/// One step that has no outcome.
+#[derive(Debug)]
+pub struct StepFailure {
+    /// The step.
+    pub step: StepReport,
+    /// Why.
+    pub failure: Failure,
+    /// Where everything that it printed is; the file may not exist.
+    pub log: PathBuf,
+}
+
+/// What the workers share.
+pub(super) struct Schedule<'a> {
+    pub plan: &'a Plan,
+    pub performers: Performers<'a>,
+    pub store: &'a Store,
+    pub options: &'a Options,
+    pub job_server: JobServer,
+    pub events: &'a (dyn Fn(Event) + Sync),
+    pub cancelled: &'a AtomicBool,
+    needs: Vec<Vec<StepId>>,
+    users: Vec<Vec<StepId>>,
+    /// The longest time from the start of a step to the end of the build, as far as is known.
+    weights: Vec<Duration>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    outcomes: BTreeMap<StepId, Outcome>,
+    keys: BTreeMap<StepId, Key>,
+    /// Steps that the goals need and that have no outcome yet.
+    waiting: BTreeSet<StepId>,
+    /// Steps whose inputs are known, by the kind of worker.
+    ready: BTreeMap<Lane, BTreeSet<(Duration, StepId)>>,
+    /// Keys being performed and the equal steps that wait for them.
+    running: BTreeMap<Key, Vec<StepId>>,
+    /// Steps that were run again because what they gave was damaged; each only once.
+    mended: BTreeSet<StepId>,
+    failures: Vec<StepFailure>,
+    skipped: BTreeSet<StepId>,
+    broken: Option<BuildError>,
+}
+
+/// The kind of worker that a step needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    /// Waits for the network.
+    Download,
+    /// Uses a processor.
+    Processor,
+}
+
+/// A step that can run now.
+pub(super) struct Ready {
+    pub id: StepId,
+    pub action: Action<Digest>,
+    pub report: StepReport,
+}
+
+/// Runs what the plan's goals need and gives their trees by name.
+///
+/// # Errors
+/// Every step that failed; or a store or job server that cannot be used.
+pub fn build(
+    plan: &Plan,
+    performers: Performers<'_>,
+    store: &Store,
+    options: &Options,
+    events: &(dyn Fn(Event) + Sync),
+    cancelled: &AtomicBool,
+) -> Result<BTreeMap<String, Digest>, BuildError> {
+    let folder = store.temporary().map_err(BuildError::Store)?;
+    let job_server = JobServer::new(folder.path(), options.jobs.max(1)).map_err(BuildError::JobServer)?;
+    let mut schedule = Schedule::new(plan, performers, store, options, job_server, events, cancelled);
+    schedule.recall_all()?;
+    std::thread::scope(|scope| {
+        let schedule = &schedule;
+        for (lane, workers) in [(Lane::Download, DOWNLOADS), (Lane::Processor, options.jobs.max(1))] {
+            let workers = if schedule.has_work() { workers } else { 0 };
+            for _ in 0..workers {
+                scope.spawn(move || worker::work(schedule, lane));
+            }
+        }
+    });
+    schedule.finish()
+}
+
+impl<'a> Schedule<'a> {
+    fn new(
+        plan: &'a Plan,
+        performers: Performers<'a>,
+        store: &'a Store,
+        options: &'a Options,
+        job_server: JobServer,
+        events: &'a (dyn Fn(Event) + Sync),
+        cancelled: &'a AtomicBool,
+    ) -> Self {
+        let needs: Vec<Vec<StepId>> = plan.steps.iter().map(|step| step.action.needs()).collect();
+        let mut users = vec![Vec::new(); plan.steps.len()];
+        for (user, needs) in needs.iter().enumerate() {
+            for need in needs {
+                users[need.0].push(StepId(user));
+            }
+        }
+        let waiting = wanted(plan, &needs);
+        let state = Mutex::new(State { waiting, ..State::default() });
+        let weights = vec![UNKNOWN_STEP; plan.steps.len()];
+        let changed = Condvar::new();
+        Schedule {
+            plan,
+            performers,
+            store,
+            options,
+            job_server,
+            events,
+            cancelled,
+            needs,
+            users,
+            weights,
+            state,
+            changed,
+        }
+    }
+
+    /// Gives every step its outcome that is remembered, and finds what is ready.
+    fn recall_all(&mut self) -> Result<(), BuildError> {
+        let wanted: Vec<StepId> = self.lock().waiting.iter().copied().collect();
+        // Plans are in an order in which each step can run, so one pass is enough.
+        for id in &wanted {
+            self.offer(*id)?;
+        }
+        let known = wanted.len() - self.lock().waiting.len();
+        (self.events)(Event::Planned { wanted: wanted.len(), known });
+        if known < wanted.len() {
+            self.weigh();
+        }
+        Ok(())
+    }
+
+    /// Orders what is ready so that the longest chain of steps starts first.
+    fn weigh(&mut self) {
+        let mut weights = vec![Duration::ZERO; self.plan.steps.len()];
+        for (index, step) in self.plan.steps.iter().enumerate().rev() {
+            let after = self.users[index].iter().map(|user| weights[user.0]).max().unwrap_or_default();
+            weights[index] = after + self.store.last_duration(&name_of(step)).unwrap_or(UNKNOWN_STEP);
+        }
+        let mut state = self.lock();
+        for ready in state.ready.values_mut() {
+            *ready = ready.iter().map(|(_, id)| (weights[id.0], *id)).collect();
+        }
+        drop(state);
+        self.weights = weights;
+    }
+
+    /// Looks whether a step can run, is known already, or equals one that runs.
+    ///
+    /// Gives whether the step has its outcome now.
+    fn offer(&self, id: StepId) -> Result<bool, BuildError> {
+        let Some((action, key)) = self.resolve(id) else { return Ok(false) };
+        let known = self.store.recall(key.digest()).map_err(BuildError::Store)?;
+        let mut state = self.lock();
+        state.keys.insert(id, key);
+        if let Some(outcome) = known {
+            state.waiting.remove(&id);
+            state.outcomes.insert(id, outcome);
+            drop(state);
+            (self.events)(Event::Reused(self.report(id, key)));
+            return Ok(true);
+        }
+        if let Some(twins) = state.running.get_mut(&key) {
+            twins.push(id);
+            return Ok(false);
+        }
+        state.running.insert(key, Vec::new());
+        let lane = if matches!(action, Action::Fetch(_)) { Lane::Download } else { Lane::Processor };
+        state.ready.entry(lane).or_default().insert((self.weights[id.0], id));
+        self.changed.notify_all();
+        Ok(false)
+    }
+
+    /// The action with its inputs' digests and its key, if all inputs are known.
+    fn resolve(&self, id: StepId) -> Option<(Action<Digest>, Key)> {
+        let state = self.lock();
+        let action = self.plan.steps[id.0].action.resolve(|source| match source {
+            Source::Tree(digest) => Ok(*digest),
+            Source::Output { step, output } => {
+                state.outcomes.get(step).and_then(|outcome| outcome.get(output)).copied().ok_or(())
+            }
+        });
+        drop(state);
+        let action = action.ok()?;
+        let key = key(self.performer(&action).identity(), &action);
+        Some((action, key))
+    }
+
+    /// The next step for a worker, waiting for one; `None` when nothing is left to do.
+    pub fn next(&self, lane: Lane) -> Option<Ready> {
+        let mut state = self.lock();
+        loop {
+            if state.is_over(self.cancelled) {
+                return None;
+            }
+            if let Some((_, id)) = state.ready.get_mut(&lane).and_then(BTreeSet::pop_last) {
+                drop(state);
+                let (action, key) = self.resolve(id)?;
+                return Some(Ready { id, action, report: self.report(id, key) });
+            }
+            let (next, _) =
+                self.changed.wait_timeout(state, Duration::from_millis(200)).unwrap_or_else(PoisonError::into_inner);
+            state = next;
+        }
+    }
+
+    /// Takes the outcome of a step that ran and looks what can run now.
+    pub fn finished(&self, ready: &Ready, outcome: Outcome) {
+        let mut done = Vec::new();
+        let mut state = self.lock();
+        for id in state.running.remove(&ready.report.key).unwrap_or_default().into_iter().chain([ready.id]) {
+            state.waiting.remove(&id);
+            state.outcomes.insert(id, outcome.clone());
+            done.push(id);
+        }
+        drop(state);
+        while let Some(id) = done.pop() {
+            for user in &self.users[id.0] {
+                let waits = self.lock().waiting.contains(user);
+                if !waits {
+                    continue;
+                }
+                match self.offer(*user) {
+                    Ok(true) => done.push(*user),
+                    Ok(false) => {}
+                    Err(error) => self.lock().broken = Some(error),
+                }
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Takes the failure of a step: everything that needs it is given up, or its damaged inputs are made again.
+    pub fn failed(&self, ready: &Ready, failure: Failure) {
+        if failure.fault == Fault::Damaged && self.mend(ready) {
+            return;
+        }
+        let mut state = self.lock();
+        let twins = state.running.remove(&ready.report.key).unwrap_or_default();
+        let mut lost: Vec<StepId> = twins.into_iter().chain([ready.id]).collect();
+        while let Some(id) = lost.pop() {
+            if state.waiting.remove(&id) {
+                state.skipped.insert(id);
+                lost.extend(&self.users[id.0]);
+            }
+        }
+        if failure.fault == Fault::Cancelled {
+            return;
+        }
+        let log = self.store.log_path(ready.report.key.digest());
+        state.failures.push(StepFailure { step: ready.report.clone(), failure, log });
+        drop(state);
+        (self.events)(Event::Failed(ready.report.clone()));
+        self.changed.notify_all();
+    }
+
+    /// Forgets what a step's inputs gave and makes them again; false when that was tried before.
+    fn mend(&self, ready: &Ready) -> bool {
+        let mut state = self.lock();
+        let again: Vec<StepId> = self.needs[ready.id.0].clone();
+        if again.is_empty() || again.iter().any(|id| state.mended.contains(id)) {
+            return false;
+        }
+        state.running.remove(&ready.report.key);
+        for id in &again {
+            state.mended.insert(*id);
+            state.outcomes.remove(id);
+            state.waiting.insert(*id);
+            if let Some(key) = state.keys.get(id).copied()
+                && let Err(error) = self.store.forget(key.digest())
+            {
+                state.broken = Some(BuildError::Store(error));
+            }
+        }
+        drop(state);
+        for id in again {
+            // An input whose own inputs were never needed this time is found through its users again.
+            if let Err(error) = self.offer(id) {
+                self.lock().broken = Some(error);
+            }
+        }
+        self.changed.notify_all();
+        true
+    }
+
+    /// Stops everything for a reason that is no step's.
+    pub fn broke(&self, error: BuildError) {
+        self.lock().broken = Some(error);
+        self.changed.notify_all();
+    }
+
+    pub fn performer(&self, action: &Action<Digest>) -> &dyn Performer {
+        match action {
+            Action::Fetch(_) => self.performers.fetch,
+            Action::Run(_) => self.performers.run,
+            Action::Assemble(_) => self.performers.assemble,
+            Action::Pack(_) => self.performers.pack,
+        }
+    }
+
+    pub fn name(&self, id: StepId) -> String {
+        name_of(&self.plan.steps[id.0])
+    }
+
+    fn report(&self, id: StepId, key: Key) -> StepReport {
+        let step = &self.plan.steps[id.0];
+        StepReport { id, component: step.component.clone(), stage: step.stage.clone(), key }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(self) -> Result<BTreeMap<String, Digest>, BuildError> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = state.broken {
+            return Err(error);
+        }
+        if !state.failures.is_empty() {
+            return Err(BuildError::Steps { failures: state.failures, skipped: state.skipped.len() });
+        }
+        let mut goals = BTreeMap::new();
+        for (name, source) in &self.plan.goals {
+            let tree = match source {
+                Source::Tree(digest) => Some(*digest),
+                Source::Output { step, output } => {
+                    state.outcomes.get(step).and_then(|outcome| outcome.get(output)).copied()
+                }
+            };
+            goals.insert(name.clone(), tree.ok_or(BuildError::Cancelled)?);
+        }
+        Ok(goals)
+    }
+}
+
+impl State {
+    fn is_over(&self, cancelled: &AtomicBool) -> bool {
+        self.waiting.is_empty() || self.broken.is_some() || cancelled.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+fn name_of(step: &Step) -> String {
+    format!("{} {}", step.component, step.stage)
+}
+
+/// The steps that the goals need, directly or not.
+fn wanted(plan: &Plan, needs: &[Vec<StepId>]) -> BTreeSet<StepId> {
+    let mut wanted = BTreeSet::new();
+    let mut next: Vec<StepId> = plan
+        .goals
+        .iter()
+        .filter_map(|(_, source)| if let Source::Output { step, .. } = source { Some(*step) } else { None })
+        .collect();
+    while let Some(id) = next.pop() {
+        if wanted.insert(id) {
+            next.extend(&needs[id.0]);
+        }
+    }
+    wanted
+}
+
+/// A build that did not reach its goals.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Some steps failed.
+    #[error("{} of the steps failed and {skipped} more were not tried", failures.len())]
+    Steps {
+        /// Each of them.
+        failures: Vec<StepFailure>,
+        /// How many steps needed one of them.
+        skipped: usize,
+    },
+    /// The user stopped it.
+    #[error("the build was stopped")]
+    Cancelled,
+    /// The store cannot be used.
+    #[error("the store cannot be used")]
+    Store(#[source] StoreError),
+    /// The budget of processors cannot be kept.
+    #[error("the budget of processors cannot be kept")]
+    JobServer(#[source] JobServerError),
+}

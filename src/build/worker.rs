@@ -1,0 +1,68 @@
+//! What one worker thread does: takes a ready step, has it performed, remembers the outcome.
+
+use std::{fs, sync::atomic::Ordering};
+
+use super::{
+    Event,
+    schedule::{AfterFailure, BuildError, Lane, Ready, Schedule},
+};
+use crate::plan::{Failure, Fault, Outcome, Progress, Request};
+
+/// Performs ready steps of one lane until nothing is left.
+pub(super) fn work(schedule: &Schedule<'_>, lane: Lane) {
+    while let Some(ready) = schedule.next(lane) {
+        match perform(schedule, lane, &ready) {
+            Ok(Some(outcome)) => schedule.finished(&ready, outcome),
+            Ok(None) => return,
+            Err(failure) => {
+                let stop = schedule.options.after_failure == AfterFailure::Stop && failure.fault != Fault::Damaged;
+                schedule.failed(&ready, failure);
+                if stop {
+                    schedule.cancelled.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+}
+
+/// Has one step performed; `None` when the build was cancelled or broke before it started.
+fn perform(schedule: &Schedule<'_>, lane: Lane, ready: &Ready) -> Result<Option<Outcome>, Failure> {
+    let token = match lane {
+        Lane::Download => None,
+        Lane::Processor => match schedule.job_server.take(schedule.cancelled) {
+            Ok(Some(token)) => Some(token),
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                schedule.broke(BuildError::JobServer(error));
+                return Ok(None);
+            }
+        },
+    };
+    let name = schedule.name(ready.id);
+    let last = schedule.store.last_duration(&name);
+    (schedule.events)(Event::Started { step: ready.report.clone(), last });
+    let log = schedule.store.log_path(ready.report.key.digest());
+    if let Some(folder) = log.parent() {
+        fs::create_dir_all(folder).map_err(Failure::machine)?;
+    }
+    #[expect(clippy::disallowed_methods, reason = "how long a step took is shown to people; it enters no key")]
+    let start = std::time::Instant::now();
+    let progress = |progress: Progress| (schedule.events)(Event::Progressed { step: ready.id, progress });
+    let request = Request {
+        action: &ready.action,
+        log: &log,
+        cancelled: schedule.cancelled,
+        job_server: Some(schedule.job_server.path()),
+        progress: &progress,
+    };
+    let outcome = schedule.performer(&ready.action).perform(&request)?;
+    drop(token);
+    let took = start.elapsed();
+    if let Err(error) = schedule.store.remember(ready.report.key.digest(), &outcome) {
+        schedule.broke(BuildError::Store(error));
+        return Ok(None);
+    }
+    schedule.store.remember_duration(&name, took);
+    (schedule.events)(Event::Finished { step: ready.report.clone(), took });
+    Ok(Some(outcome))
+}

@@ -1,0 +1,331 @@
+//! The command line, as clap reads it. The doc comments here are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Compose bootable, verified, reproducible disk images from KDL recipes, without root.
+#[derive(Debug, Parser)]
+#[command(name = "brc", version, propagate_version = true, max_term_width = 100)]
+pub struct Arguments {
+    /// What is asked of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Write machine-readable JSON to standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Use no network: everything must be in the store or in a vendored folder
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Keep built content in this folder instead of the user's cache
+    #[arg(long, global = true, value_name = "DIR", env = "BRC_STORE")]
+    pub store: Option<PathBuf>,
+    /// Use this many processors in all [default: all of them]
+    #[arg(long, short, global = true, value_name = "N", env = "BRC_JOBS")]
+    pub jobs: Option<usize>,
+    /// Fetch what an archive calls NAME from URL; may be given several times
+    #[arg(long, global = true, value_name = "NAME=URL")]
+    pub mirror: Vec<String>,
+}
+
+/// Which variant of which project.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// A recipe file; its project is the nearest `brc.kdl` above it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The variant, when the file has several
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// The architectures, separated by commas [default: those of the variant]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub arch: Vec<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Compose an image: lock what is missing, build what is not built, assemble the disk
+    Compose(Compose),
+    /// Look for mistakes in recipes, all at once
+    Check(Check),
+    /// Pin what the recipes name and the lock file does not have yet
+    Lock(Lock),
+    /// Move locked versions forward and say what changed
+    Update(Update),
+    /// Say which locked versions have newer ones
+    Outdated(Lock),
+    /// Fetch everything that the image is made from into a folder for `--offline`
+    Vendor(Vendor),
+    /// Print a variant with nothing left open, and where each value is written
+    Show(Show),
+    /// Print the actions that make the image, and which of them are done
+    Plan(Plan),
+    /// Draw the components and who needs whom
+    Graph(Graph),
+    /// Say why a component, package or path is in the image
+    Why(Why),
+    /// Build one component without the image
+    Build(Build),
+    /// Open a shell in the sandbox of a component's action
+    Shell(Shell),
+    /// Print what an action printed
+    Log(Log),
+    /// Boot an image in a virtual machine
+    Boot(Boot),
+    /// Check a finished image: partitions, verity, kernel image, file systems
+    Verify(Verify),
+    /// Look after the store
+    Store(Store),
+    /// Say what this machine lacks, and how to give it that
+    Doctor,
+    /// Start a project in this folder
+    Init(Init),
+    /// Print completions for a shell
+    Completions(Completions),
+}
+
+/// `brc compose`
+#[derive(Debug, Args)]
+pub struct Compose {
+    /// What to compose.
+    #[command(flatten)]
+    pub target: Target,
+    /// Write the image here
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Give the image this version instead of the recipe's
+    #[arg(long, value_name = "V")]
+    pub image_version: Option<String>,
+    /// Move just those locked files forward that their archive dropped; for CI of recipe sets
+    #[arg(long)]
+    pub relock: bool,
+    /// After a failure, still build what does not need the failed action
+    #[arg(long)]
+    pub keep_going: bool,
+}
+
+/// `brc check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// What to check; without a variant, all of the project.
+    #[command(flatten)]
+    pub target: Target,
+    /// Also check what needs the lock file: closures, maintainer scripts
+    #[arg(long)]
+    pub locked: bool,
+}
+
+/// `brc lock` and `brc outdated`
+#[derive(Debug, Args)]
+pub struct Lock {
+    /// Whose needs are locked.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `brc update`
+#[derive(Debug, Args)]
+pub struct Update {
+    /// Whose lock is updated.
+    #[command(flatten)]
+    pub target: Target,
+    /// Only these packages
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `brc vendor`
+#[derive(Debug, Args)]
+pub struct Vendor {
+    /// What is vendored.
+    #[command(flatten)]
+    pub target: Target,
+    /// The folder that is filled
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// `brc show`
+#[derive(Debug, Args)]
+pub struct Show {
+    /// What is shown.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `brc plan`
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// What is planned.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `brc graph`
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// What is drawn.
+    #[command(flatten)]
+    pub target: Target,
+    /// How it is drawn
+    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
+    pub format: GraphFormat,
+}
+
+/// The forms of a drawn graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For Graphviz
+    Dot,
+    /// Nodes and edges
+    Json,
+    /// A picture
+    Svg,
+}
+
+/// `brc why`
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Of which image.
+    #[command(flatten)]
+    pub target: Target,
+    /// A component, a package, or an absolute path in the image
+    #[arg(value_name = "WHAT")]
+    pub what: String,
+}
+
+/// `brc build`
+#[derive(Debug, Args)]
+pub struct Build {
+    /// Of which image.
+    #[command(flatten)]
+    pub target: Target,
+    /// The component
+    #[arg(value_name = "COMPONENT")]
+    pub component: String,
+}
+
+/// `brc shell`
+#[derive(Debug, Args)]
+pub struct Shell {
+    /// Of which image.
+    #[command(flatten)]
+    pub target: Target,
+    /// The component
+    #[arg(value_name = "COMPONENT")]
+    pub component: String,
+    /// Open the sandbox as the failed action left it
+    #[arg(long)]
+    pub failed: bool,
+}
+
+/// `brc log`
+#[derive(Debug, Args)]
+pub struct Log {
+    /// Of which image.
+    #[command(flatten)]
+    pub target: Target,
+    /// The component
+    #[arg(value_name = "COMPONENT")]
+    pub component: String,
+}
+
+/// `brc boot`
+#[derive(Debug, Args)]
+pub struct Boot {
+    /// The disk image
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
+    /// The project whose locked QEMU and firmware are used [default: the set that brc ships]
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// Stop with success once this text is printed
+    #[arg(long, value_name = "TEXT")]
+    pub until: Option<String>,
+    /// Stop with failure after this many seconds
+    #[arg(long, value_name = "S")]
+    pub timeout: Option<u64>,
+    /// Forward a port of this machine's loopback: HOST:GUEST
+    #[arg(long, value_name = "HOST:GUEST")]
+    pub forward: Vec<String>,
+    /// Pass a systemd credential: NAME=VALUE, or NAME=@FILE
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub credential: Vec<String>,
+    /// Show a file to the machine as a read-only disk
+    #[arg(long, value_name = "FILE")]
+    pub disk: Vec<PathBuf>,
+    /// Keep everything the machine writes under this name, and go on from there
+    #[arg(long, value_name = "NAME", conflicts_with = "persist")]
+    pub keep: Option<String>,
+    /// Write to this copy of the image, which is made when it is not there
+    #[arg(long, value_name = "COPY")]
+    pub persist: Option<PathBuf>,
+    /// Memory in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    pub memory: u32,
+}
+
+/// `brc verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The disk image
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
+    /// Its manifest [default: the one beside it]
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+}
+
+/// `brc store`
+#[derive(Debug, Args)]
+pub struct Store {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub verb: StoreVerb,
+}
+
+/// What can be done with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Say how much there is of what
+    Du,
+    /// Remove what no recent compose needs
+    Gc {
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+        /// Keep what was used in the last so many days
+        #[arg(long, value_name = "DAYS", default_value_t = 14)]
+        keep_days: u32,
+    },
+    /// Read everything and compare it with its digest
+    Verify,
+}
+
+/// `brc init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The project's name [default: the folder's]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where the recipe set that brc ships lies
+    #[arg(long, value_name = "DIR")]
+    pub recipes: PathBuf,
+}
+
+/// `brc completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,221 @@
+//! The three readers of build events: a live tree on a terminal, plain lines elsewhere, JSON lines.
+
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, Write, stderr, stdout},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::{
+    build::{Event, StepReport},
+    plan::{Progress, StepId},
+};
+
+/// Shows events to whoever is there.
+pub struct Watcher {
+    reader: Mutex<Reader>,
+}
+
+enum Reader {
+    Terminal(Terminal),
+    Lines(Counts),
+    Json(Counts),
+}
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// For people: live on a terminal, lines elsewhere.
+    People,
+    /// One JSON object a line on standard output.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    wanted: usize,
+    done: usize,
+}
+
+struct Terminal {
+    counts: Counts,
+    bars: MultiProgress,
+    total: ProgressBar,
+    running: BTreeMap<StepId, ProgressBar>,
+}
+
+impl Watcher {
+    /// A reader of the given style; the terminal is standard error.
+    pub fn new(style: Style) -> Self {
+        let reader = match style {
+            Style::Json => Reader::Json(Counts::default()),
+            Style::People if stderr().is_terminal() => Reader::Terminal(Terminal::new()),
+            Style::People => Reader::Lines(Counts::default()),
+        };
+        Watcher { reader: Mutex::new(reader) }
+    }
+
+    /// Shows one event.
+    pub fn show(&self, event: &Event) {
+        match &mut *self.reader.lock().unwrap_or_else(PoisonError::into_inner) {
+            Reader::Terminal(terminal) => terminal.show(event),
+            Reader::Lines(counts) => show_line(counts, event),
+            Reader::Json(counts) => show_json(counts, event),
+        }
+    }
+}
+
+impl Counts {
+    fn follow(&mut self, event: &Event) {
+        match event {
+            Event::Planned { wanted, known } => (self.wanted, self.done) = (*wanted, *known),
+            Event::Finished { .. } | Event::Failed(_) => self.done += 1,
+            _ => {}
+        }
+    }
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let bars = MultiProgress::new();
+        let total = bars.add(ProgressBar::new(0));
+        if let Ok(style) = ProgressStyle::with_template("{bar:24.green} {pos}/{len} steps, {elapsed}") {
+            total.set_style(style);
+        }
+        Terminal { counts: Counts::default(), bars, total, running: BTreeMap::new() }
+    }
+
+    fn show(&mut self, event: &Event) {
+        self.counts.follow(event);
+        match event {
+            Event::Planned { wanted, known } => {
+                self.total.set_length((*wanted - *known) as u64);
+            }
+            Event::Started { step, last } => {
+                let bar = self.bars.insert_before(&self.total, ProgressBar::new_spinner());
+                if let Ok(style) = ProgressStyle::with_template("├ {prefix} {elapsed} {wide_msg:.dim}") {
+                    bar.set_style(style);
+                }
+                let last = last.map_or(String::new(), |last| format!(" (last time {})", seconds(last)));
+                bar.set_prefix(format!("{}{last}", name(step)));
+                bar.enable_steady_tick(Duration::from_millis(250));
+                self.running.insert(step.id, bar);
+            }
+            Event::Progressed { step, progress } => {
+                if let Some(bar) = self.running.get(step) {
+                    bar.set_message(progress_text(progress));
+                }
+            }
+            Event::Finished { step, .. } => self.end(step),
+            Event::Failed(step) => {
+                self.end(step);
+                // The bar stays quiet when the terminal is gone.
+                let _ = self.bars.println(format!("✗ {} failed", name(step)));
+            }
+            Event::Reused(_) => {}
+        }
+    }
+
+    fn end(&mut self, step: &StepReport) {
+        if let Some(bar) = self.running.remove(&step.id) {
+            bar.finish_and_clear();
+        }
+        self.total.inc(1);
+        if self.running.is_empty() && self.counts.done == self.counts.wanted {
+            self.total.finish_and_clear();
+        }
+    }
+}
+
+fn show_line(counts: &mut Counts, event: &Event) {
+    counts.follow(event);
+    let line = match event {
+        Event::Planned { wanted, known } => format!("{} of {wanted} steps to do, {known} known", wanted - known),
+        Event::Started { step, last: Some(last) } => format!("{}: started, took {} last time", name(step), seconds(*last)),
+        Event::Started { step, last: None } => format!("{}: started", name(step)),
+        Event::Finished { step, took } => {
+            format!("[{}/{}] {}: done in {}", counts.done, counts.wanted, name(step), seconds(*took))
+        }
+        Event::Failed(step) => format!("[{}/{}] {}: failed", counts.done, counts.wanted, name(step)),
+        Event::Reused(_) | Event::Progressed { .. } => return,
+    };
+    // Nobody reads: there is nobody to tell.
+    let _ = writeln!(stderr(), "{line}");
+}
+
+fn show_json(counts: &mut Counts, event: &Event) {
+    counts.follow(event);
+    let value = match event {
+        Event::Planned { wanted, known } => json!({"event": "planned", "wanted": wanted, "known": known}),
+        Event::Reused(step) => step_json("reused", step),
+        Event::Started { step, last } => {
+            let mut value = step_json("started", step);
+            value["last_seconds"] = json!(last.map(|last| last.as_secs_f64()));
+            value
+        }
+        Event::Progressed { .. } => return,
+        Event::Finished { step, took } => {
+            let mut value = step_json("finished", step);
+            value["seconds"] = json!(took.as_secs_f64());
+            value
+        }
+        Event::Failed(step) => step_json("failed", step),
+    };
+    let _ = writeln!(stdout(), "{value}");
+}
+
+fn step_json(event: &str, step: &StepReport) -> serde_json::Value {
+    json!({"event": event, "component": step.component, "stage": step.stage, "key": step.key.to_string()})
+}
+
+fn progress_text(progress: &Progress) -> String {
+    match progress {
+        Progress::Line(line) => line.clone(),
+        Progress::Bytes { done, total: Some(total) } => format!("{} of {}", bytes(*done), bytes(*total)),
+        Progress::Bytes { done, total: None } => bytes(*done),
+    }
+}
+
+fn name(step: &StepReport) -> String {
+    format!("{} {}", step.component, step.stage)
+}
+
+/// A duration as people say it: `0.3 s`, `7 min 31 s`.
+pub fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        whole => format!("{} min {} s", whole / 60, whole % 60),
+    }
+}
+
+/// A number of bytes as people say it: `812 bytes`, `63.4 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = None;
+    for next in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = Some(next);
+    }
+    unit.map_or(format!("{count} bytes"), |unit| format!("{value:.1} {unit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_said_as_people_say_them() {
+        assert_eq!(bytes(812), "812 bytes");
+        assert_eq!(bytes(120 << 20), "120.0 MiB");
+        assert_eq!(seconds(Duration::from_millis(300)), "0.3 s");
+        assert_eq!(seconds(Duration::from_secs(451)), "7 min 31 s");
+    }
+}

@@ -1,0 +1,184 @@
+//! A variant with its parents merged and its conditions decided; nothing is pinned yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Role, Situation};
+use crate::recipe::{
+    Artifact, Bytes, Command, Data, InstallItem, Item, LocalPath, Name, Package, Reasoned, Satisfies, Setting, Span,
+    Spanned, Unpack, Upstream,
+};
+
+/// One variant for one architecture. Every value knows where it is written.
+#[derive(Debug, Clone)]
+pub struct Flat {
+    /// The variant.
+    pub name: Spanned<Name>,
+    /// The image's version.
+    pub version: Spanned<String>,
+    /// What conditions were asked about.
+    pub situation: Situation,
+    /// What is in the image: every component after those it needs. The last one is the variant itself.
+    pub components: Vec<FlatComponent>,
+    /// What builds it: the members of each tool set, every one after those it needs, by the name that
+    /// `build-with` or `tool` says.
+    pub toolsets: BTreeMap<Name, Vec<FlatComponent>>,
+    /// Which tool set does what brc itself needs done.
+    pub roles: BTreeMap<Role, Spanned<Name>>,
+    /// The kernel.
+    pub kernel: FlatKernel,
+    /// The words that recipes add to the kernel's command line.
+    pub kernel_arguments: Vec<Spanned<String>>,
+    /// The size of a slot's root partition.
+    pub slot: Spanned<Bytes>,
+    /// The size of the ESP.
+    pub esp: Option<Spanned<Bytes>>,
+    /// The data partition.
+    pub data: Option<Data>,
+    /// The most bytes of the root image.
+    pub budget: Option<Spanned<Bytes>>,
+    /// Settings by path.
+    pub settings: BTreeMap<Vec<String>, Setting>,
+    /// The files that leave brc.
+    pub artifacts: Vec<Artifact>,
+    /// Values that others replaced: what, where the old one stands, where the new one.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A value that another one replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// What it was: `platform`, `layout slot`.
+    pub what: String,
+    /// Its value.
+    pub value: String,
+    /// Where it stands.
+    pub old: Span,
+    /// Where the value stands that counts.
+    pub new: Span,
+}
+
+/// A component or package group with nothing conditional left.
+#[derive(Debug, Clone)]
+pub struct FlatComponent {
+    /// Its name.
+    pub name: Name,
+    /// The node that states it.
+    pub span: Span,
+    /// Its version.
+    pub version: Option<Spanned<String>>,
+    /// Its licence.
+    pub license: Option<Spanned<String>>,
+    /// Where its source comes from.
+    pub upstream: Option<Upstream>,
+    /// Patches, in order.
+    pub patches: Vec<LocalPath>,
+    /// Archive packages that it stands for.
+    pub satisfies: Vec<Satisfies>,
+    /// Tool sets it is built with.
+    pub build_with: Vec<Spanned<Name>>,
+    /// Components of the target that it is built against.
+    pub link_with: Vec<Spanned<Name>>,
+    /// Components that are in the image with it.
+    pub needs: Vec<Spanned<Name>>,
+    /// What builds it.
+    pub commands: Vec<Command>,
+    /// What of the build is installed.
+    pub installs: Vec<InstallItem>,
+    /// What else it brings.
+    pub items: Vec<(Item, Span)>,
+    /// The packages it brings, with archive and suite.
+    pub packages: Vec<FlatPackage>,
+    /// Dependencies that are not followed.
+    pub without: Vec<Reasoned>,
+    /// What of the packages is left out.
+    pub drop: Vec<Spanned<crate::content::Glob>>,
+    /// Packages whose maintainer scripts are accounted for.
+    pub maintainer_scripts: Vec<Reasoned>,
+}
+
+/// A package that a recipe names, with what its group says for all.
+#[derive(Debug, Clone)]
+pub struct FlatPackage {
+    /// The package.
+    pub package: Package,
+    /// The archive it comes from.
+    pub archive: Name,
+    /// The suite it comes from.
+    pub suite: String,
+}
+
+/// The kernel with nothing conditional left.
+#[derive(Debug, Clone)]
+pub struct FlatKernel {
+    /// Its name.
+    pub name: Name,
+    /// The node that states it.
+    pub span: Span,
+    /// The package that holds its source, or the upstream.
+    pub source: FlatKernelSource,
+    /// Fragments of its configuration, in order.
+    pub fragments: Vec<LocalPath>,
+    /// Tool sets it is built with.
+    pub build_with: Vec<Spanned<Name>>,
+    /// Patches, in order.
+    pub patches: Vec<LocalPath>,
+    /// Its version, where the recipe says one.
+    pub version: Option<Spanned<String>>,
+}
+
+/// Where a kernel's source comes from.
+#[derive(Debug, Clone)]
+pub enum FlatKernelSource {
+    /// A package that holds an archive.
+    Debian(crate::recipe::DebianSource),
+    /// A file by URL.
+    Upstream(Upstream),
+}
+
+impl Flat {
+    /// The variant and architecture as people say them: `quickstart x86_64`.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.name.name, self.situation.architecture.name())
+    }
+
+    /// Every archive that packages come from.
+    pub fn archives(&self) -> BTreeSet<Name> {
+        let components = self.components.iter().chain(self.toolsets.values().flatten());
+        let mut archives: BTreeSet<Name> =
+            components.flat_map(|component| &component.packages).map(|package| package.archive.clone()).collect();
+        if let FlatKernelSource::Debian(source) = &self.kernel.source {
+            archives.insert(source.archive.value.clone());
+        }
+        archives
+    }
+}
+
+impl FlatComponent {
+    pub(super) fn new(name: Name, span: Span) -> Self {
+        FlatComponent {
+            name,
+            span,
+            version: None,
+            license: None,
+            upstream: None,
+            patches: Vec::new(),
+            satisfies: Vec::new(),
+            build_with: Vec::new(),
+            link_with: Vec::new(),
+            needs: Vec::new(),
+            commands: Vec::new(),
+            installs: Vec::new(),
+            items: Vec::new(),
+            packages: Vec::new(),
+            without: Vec::new(),
+            drop: Vec::new(),
+            maintainer_scripts: Vec::new(),
+        }
+    }
+
+    /// Whether its source is unpacked or kept as one file.
+    pub fn unpack(&self) -> Unpack {
+        let stated = self.upstream.as_ref().and_then(|upstream| upstream.unpack);
+        stated.map_or(Unpack::Archive, |unpack| unpack.value)
+    }
+}

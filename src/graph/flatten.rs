@@ -1,0 +1,367 @@
+//! A variant and its parents become one, then the components it needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use brc_contract::Architecture;
+
+use super::{
+    Role, Situation, component,
+    flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, Replaced},
+};
+use crate::recipe::{
+    Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, Layout, Name, Override, Recipes, Setting, Span,
+    Spanned, Switch, Variant, VariantItem,
+};
+
+/// The size of a slot when no recipe says one.
+const DEFAULT_SLOT: Bytes = Bytes(1 << 30);
+
+/// Merges `variant` with its parents for `architecture` and finds everything that it needs.
+///
+/// # Errors
+/// Everything that does not fit: parents that disagree, no kernel or two, a removed component that is needed.
+pub fn flatten(recipes: &Recipes, variant: &Name, architecture: Architecture) -> Result<Flat, Vec<Diagnostic>> {
+    let Some(wanted) = recipes.variants.get(variant) else { return Err(Vec::new()) };
+    let line = ancestry(recipes, wanted);
+    let mut merged = Merged::default();
+    for ancestor in &line {
+        merged.take_head(ancestor, wanted);
+    }
+    let situation = Situation {
+        architecture,
+        platform: merged.platform.as_ref().map_or("qemu".to_owned(), |platform| platform.value.clone()),
+        features: features(recipes, &line),
+        variant: variant.name.clone(),
+    };
+    for ancestor in &line {
+        for guarded in situation.decide(&ancestor.items) {
+            merged.take(guarded.item.clone(), guarded.span, ancestor, wanted);
+        }
+    }
+    merged.flat(recipes, wanted, situation)
+}
+
+/// A variant after all its parents, each once, in the order in which they are named.
+fn ancestry<'a>(recipes: &'a Recipes, variant: &'a Variant) -> Vec<&'a Variant> {
+    fn visit<'a>(recipes: &'a Recipes, variant: &'a Variant, line: &mut Vec<&'a Variant>) {
+        if line.iter().any(|known| known.name == variant.name) {
+            return;
+        }
+        for parent in variant.extends.iter().filter_map(|name| recipes.variants.get(&name.value)) {
+            visit(recipes, parent, line);
+        }
+        line.push(variant);
+    }
+    let mut line = Vec::new();
+    visit(recipes, variant, &mut line);
+    line
+}
+
+fn features(recipes: &Recipes, line: &[&Variant]) -> BTreeSet<String> {
+    let stated = recipes.features.values().map(|feature| (feature.name.value.clone(), feature.default));
+    let mut switches: BTreeMap<String, Switch> = stated.collect();
+    for setting in line.iter().flat_map(|variant| &variant.features) {
+        switches.insert(setting.name.value.clone(), setting.switch.value);
+    }
+    switches.into_iter().filter(|(_, switch)| *switch == Switch::On).map(|(name, _)| name).collect()
+}
+
+/// What the variants of one line say together.
+#[derive(Default)]
+struct Merged {
+    platform: Option<Spanned<String>>,
+    includes: Vec<Spanned<Name>>,
+    removes: Vec<Spanned<Name>>,
+    arguments: Vec<Spanned<String>>,
+    argument_removes: Vec<Spanned<String>>,
+    roles: BTreeMap<Role, Spanned<Name>>,
+    slot: Option<Spanned<Bytes>>,
+    esp: Option<Spanned<Bytes>>,
+    data: Option<Data>,
+    settings: BTreeMap<Vec<String>, Setting>,
+    budget: Option<Spanned<Bytes>>,
+    artifacts: Vec<Artifact>,
+    overrides: Vec<Override>,
+    items: Vec<(Item, Span)>,
+    replaced: Vec<Replaced>,
+    /// Who said each scalar, to notice parents that disagree.
+    sayers: BTreeMap<String, (Name, Span, String)>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Merged {
+    fn take_head(&mut self, variant: &Variant, wanted: &Variant) {
+        if let Some(platform) = &variant.platform {
+            self.say("platform", &platform.value, platform.span, variant, wanted);
+            self.platform = Some(platform.clone());
+        }
+    }
+
+    /// Notes who says a scalar: what was said before is replaced; two parents may not say different things unless
+    /// the variant itself says one.
+    fn say(&mut self, what: &str, value: &str, span: Span, variant: &Variant, wanted: &Variant) {
+        let sayer = (variant.name.value.clone(), span, value.to_owned());
+        let Some((name, old, old_value)) = self.sayers.insert(what.to_owned(), sayer) else { return };
+        if old_value != value {
+            self.replaced.push(Replaced { what: what.to_owned(), value: old_value.clone(), old, new: span });
+        }
+        let related = variant.name == wanted.name || variant.extends.iter().any(|parent| parent.value == name);
+        if old_value != value && !related {
+            let message = format!("`{}` and `{name}` disagree about `{what}`", variant.name.value);
+            let diagnostic = Diagnostic::error("parents-disagree", span, message)
+                .label(format!("`{value}` here"))
+                .also(old, format!("`{old_value}` here"))
+                .help(format!("say `{what}` in `{}` itself", wanted.name.value));
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn take(&mut self, item: VariantItem, span: Span, variant: &Variant, wanted: &Variant) {
+        match item {
+            VariantItem::Include(names) => self.includes.extend(names),
+            VariantItem::Remove(names) => self.removes.extend(names),
+            VariantItem::KernelArgumentRemove(word) => self.argument_removes.push(word),
+            VariantItem::Tool(tool) => match Role::from_name(&tool.role.value) {
+                Some(role) => {
+                    let what = format!("tool {}", role.name());
+                    self.say(&what, &tool.component.value.to_string(), tool.component.span, variant, wanted);
+                    self.roles.insert(role, tool.component);
+                }
+                None => {
+                    let known: Vec<String> = Role::ALL.iter().map(|role| format!("`{}`", role.name())).collect();
+                    let message = format!("`{}` is no part that a tool plays", tool.role.value);
+                    let diagnostic = Diagnostic::error("unknown-role", tool.role.span, message);
+                    self.diagnostics.push(diagnostic.help(format!("known are {}", known.join(", "))));
+                }
+            },
+            VariantItem::Layout(layout) => self.take_layout(layout, variant, wanted),
+            VariantItem::Setting(setting) => {
+                self.settings.insert(setting.path.clone(), setting);
+            }
+            VariantItem::Budget(budget) => {
+                self.say("budget", &budget.value.0.to_string(), budget.span, variant, wanted);
+                self.budget = Some(budget);
+            }
+            VariantItem::Artifact(artifact) => self.artifacts.push(artifact),
+            VariantItem::Override(change) => self.overrides.push(change),
+            VariantItem::Common(Item::KernelArgument(word)) => self.arguments.push(word),
+            VariantItem::Common(item) => self.items.push((item, span)),
+        }
+    }
+
+    fn take_layout(&mut self, layout: Layout, variant: &Variant, wanted: &Variant) {
+        if let Some(slot) = layout.slot {
+            self.say("layout slot", &slot.value.0.to_string(), slot.span, variant, wanted);
+            self.slot = Some(slot);
+        }
+        if let Some(esp) = layout.esp {
+            self.say("layout esp", &esp.value.0.to_string(), esp.span, variant, wanted);
+            self.esp = Some(esp);
+        }
+        if let Some(data) = layout.data {
+            let old = self.data.take();
+            self.data = Some(Data {
+                file_system: data.file_system.or_else(|| old.as_ref().and_then(|old| old.file_system)),
+                grow: data.grow.or_else(|| old.as_ref().and_then(|old| old.grow)),
+                span: data.span,
+            });
+        }
+    }
+
+    fn flat(mut self, recipes: &Recipes, wanted: &Variant, situation: Situation) -> Result<Flat, Vec<Diagnostic>> {
+        let everywhere = recipes.overrides.iter();
+        let overrides = std::mem::take(&mut self.overrides);
+        let overrides: Vec<&Override> = everywhere.chain(&overrides).collect();
+        let removed = std::mem::take(&mut self.removes);
+        let finder = Finder { recipes, overrides: &overrides, situation: &situation, removed: &removed };
+        let (mut components, kernels) = finder.in_image(&self.includes, &mut self.diagnostics);
+        let Some(version) = wanted.version.clone() else {
+            let message = format!("variant `{}` has no version: it is only there to be extended", wanted.name.value);
+            self.diagnostics.push(Diagnostic::error("no-version", wanted.name.span, message));
+            return Err(self.diagnostics);
+        };
+        let kernel = self.kernel(&kernels, wanted, &overrides, &situation);
+        for (item, _) in components.iter().flat_map(|component| &component.items) {
+            if let Item::KernelArgument(word) = item {
+                self.arguments.push(word.clone());
+            }
+        }
+        let Some((kernel, kernel_items)) = kernel else { return Err(self.diagnostics) };
+        let mut own = FlatComponent::new(wanted.name.value.clone(), wanted.span);
+        own.version = Some(version.clone());
+        own.needs = self.includes.clone();
+        own.items = self.items.drain(..).chain(kernel_items).collect();
+        components.push(own);
+        let mut toolsets = BTreeMap::new();
+        let used = components.iter().flat_map(|component| &component.build_with);
+        let used = used.chain(&kernel.build_with).chain(self.roles.values());
+        for name in used {
+            if !toolsets.contains_key(&name.value) {
+                toolsets.insert(name.value.clone(), finder.closure(&name.value));
+            }
+        }
+        let removes = self.argument_removes;
+        self.arguments.retain(|word| !removes.iter().any(|remove| is_argument(&word.value, &remove.value)));
+        if self.diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(self.diagnostics);
+        }
+        Ok(Flat {
+            name: wanted.name.clone(),
+            version,
+            situation,
+            components,
+            toolsets,
+            roles: self.roles,
+            kernel,
+            kernel_arguments: self.arguments,
+            slot: self.slot.unwrap_or(Spanned::new(DEFAULT_SLOT, wanted.span)),
+            esp: self.esp,
+            data: self.data,
+            budget: self.budget,
+            settings: self.settings,
+            artifacts: self.artifacts,
+            replaced: self.replaced,
+        })
+    }
+
+    fn kernel(
+        &mut self,
+        kernels: &[(&Kernel, Span)],
+        wanted: &Variant,
+        overrides: &[&Override],
+        situation: &Situation,
+    ) -> Option<(FlatKernel, Vec<(Item, Span)>)> {
+        let (kernel, _) = match kernels {
+            [kernel] => *kernel,
+            [] => {
+                let message = format!("variant `{}` includes no kernel", wanted.name.value);
+                let diagnostic = Diagnostic::error("no-kernel", wanted.name.span, message);
+                self.diagnostics.push(diagnostic.help("write `include \"linux-6.12\"`, or the kernel you have"));
+                return None;
+            }
+            [(first, first_span), .., (last, last_span)] => {
+                let message = format!("variant `{}` includes more than one kernel", wanted.name.value);
+                let diagnostic = Diagnostic::error("two-kernels", *last_span, message)
+                    .label(format!("`{}`", last.name.value))
+                    .also(*first_span, format!("`{}`", first.name.value))
+                    .help(format!("write `remove \"{}\"`", first.name.value));
+                self.diagnostics.push(diagnostic);
+                return None;
+            }
+        };
+        let flat = flat_kernel(kernel, overrides, situation);
+        if flat.is_none() {
+            let message = format!("kernel `{}` has no source here", kernel.name.value);
+            let diagnostic = Diagnostic::error("no-kernel-source", kernel.name.span, message);
+            self.diagnostics.push(diagnostic.help("write `debian \"linux-source-6.12\" suite=\"trixie\"` in it"));
+        }
+        flat
+    }
+}
+
+fn flat_kernel(
+    kernel: &Kernel,
+    overrides: &[&Override],
+    situation: &Situation,
+) -> Option<(FlatKernel, Vec<(Item, Span)>)> {
+    let changed = component::changes(&kernel.name, overrides).filter_map(|change| match change {
+        crate::recipe::Change::Kernel(items) => Some(items),
+        _ => None,
+    });
+    let mut source = None;
+    let mut rest = Vec::new();
+    let (mut fragments, mut build_with, mut patches, mut version) = (Vec::new(), Vec::new(), Vec::new(), None);
+    for guarded in std::iter::once(&kernel.items).chain(changed).flat_map(|items| situation.decide(items)) {
+        match guarded.item.clone() {
+            KernelItem::Debian(debian) => source = Some(FlatKernelSource::Debian(debian)),
+            KernelItem::Upstream(upstream) => {
+                let old = match source.take() {
+                    Some(FlatKernelSource::Upstream(old)) => Some(old),
+                    _ => None,
+                };
+                source = Some(FlatKernelSource::Upstream(component::over(old, upstream)));
+            }
+            KernelItem::Version(stated) => version = Some(stated),
+            KernelItem::License(_) | KernelItem::Modules(_) => {}
+            KernelItem::Config(paths) => fragments.extend(paths),
+            KernelItem::BuildWith(names) => build_with.extend(names),
+            KernelItem::Patch(paths) => patches.extend(paths),
+            KernelItem::Common(item) => rest.push((item, guarded.span)),
+        }
+    }
+    let (name, span) = (kernel.name.value.clone(), kernel.span);
+    Some((FlatKernel { name, span, source: source?, fragments, build_with, patches, version }, rest))
+}
+
+/// Whether `remove` names the argument `word`: all of it, or what stands before its `=`.
+fn is_argument(word: &str, remove: &str) -> bool {
+    word == remove || word.split_once('=').is_some_and(|(name, _)| name == remove)
+}
+
+/// Finds components by name and follows what they need.
+struct Finder<'a> {
+    recipes: &'a Recipes,
+    overrides: &'a [&'a Override],
+    situation: &'a Situation,
+    removed: &'a [Spanned<Name>],
+}
+
+impl<'a> Finder<'a> {
+    /// The components in the image, each after those it needs, and the kernels among what is included.
+    fn in_image(
+        &self,
+        includes: &[Spanned<Name>],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> (Vec<FlatComponent>, Vec<(&'a Kernel, Span)>) {
+        let mut found = Vec::new();
+        let mut kernels: Vec<(&Kernel, Span)> = Vec::new();
+        for name in includes.iter().filter(|name| !self.is_removed(&name.value)) {
+            match self.recipes.kernels.get(&name.value) {
+                Some(kernel) if !kernels.iter().any(|(known, _)| known.name == kernel.name) => {
+                    kernels.push((kernel, name.span));
+                }
+                Some(_) => {}
+                None => self.follow(&name.value, &mut found),
+            }
+        }
+        for component in &found {
+            for need in component.needs.iter().filter(|need| self.is_removed(&need.value)) {
+                let message = format!("`{}` needs `{}`, which is removed", component.name, need.value);
+                let mut diagnostic = Diagnostic::error("removed-but-needed", need.span, message);
+                if let Some(removed) = self.removed.iter().find(|removed| removed.value == need.value) {
+                    diagnostic = diagnostic.also(removed.span, "removed here");
+                }
+                diagnostics.push(diagnostic.help(format!("remove `{}` too", component.name)));
+            }
+        }
+        (found, kernels)
+    }
+
+    /// The members of a tool set.
+    fn closure(&self, name: &Name) -> Vec<FlatComponent> {
+        let mut found = Vec::new();
+        self.follow(name, &mut found);
+        found
+    }
+
+    fn follow(&self, name: &Name, found: &mut Vec<FlatComponent>) {
+        if found.iter().any(|component| component.name == *name) || self.is_removed(name) {
+            return;
+        }
+        let Some(component) = self.find(name) else { return };
+        // Recipes have no cycles: reading refused them.
+        for need in &component.needs {
+            self.follow(&need.value, found);
+        }
+        found.push(component);
+    }
+
+    fn find(&self, name: &Name) -> Option<FlatComponent> {
+        let one = self.recipes.components.get(name).map(|c| component::component(c, self.overrides, self.situation));
+        one.or_else(|| self.recipes.packages.get(name).map(|p| component::packages(p, self.overrides, self.situation)))
+    }
+
+    fn is_removed(&self, name: &Name) -> bool {
+        self.removed.iter().any(|removed| removed.value == *name)
+    }
+}

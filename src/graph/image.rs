@@ -1,0 +1,287 @@
+//! One variant for one architecture, with nothing left open: what the plan is made from.
+
+use std::collections::BTreeMap;
+
+use brc_contract::Architecture;
+
+use crate::{
+    content::{Glob, RelPath, Sha256},
+    recipe::Enablement,
+};
+
+/// Everything that is known about one image before anything is built.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The variant's name without its set: `quickstart`.
+    pub variant: String,
+    /// The image's version.
+    pub version: String,
+    /// The architecture it runs on.
+    pub architecture: Architecture,
+    /// What is in it: every component after those it needs.
+    pub components: Vec<Component>,
+    /// What builds it, by the name of the component that `build-with` or `tool` names.
+    pub toolsets: BTreeMap<String, Toolset>,
+    /// Which tool set does what brc itself needs done.
+    pub roles: BTreeMap<Role, String>,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The words that recipes add to the kernel's command line, in order.
+    pub kernel_arguments: Vec<String>,
+    /// Units that presets enable or disable, in order.
+    pub units: Vec<(String, Enablement)>,
+    /// The shell scripts that run over the merged root, in order.
+    pub finish: Vec<Finish>,
+    /// What of the archives' packages is left out.
+    pub drop: Vec<Glob>,
+    /// The disk.
+    pub layout: Layout,
+    /// The users and groups of the image, by name, with the numbers that the lock gave them.
+    pub users: Vec<User>,
+    /// The newest date of the locked archives, in seconds since 1970: the time that everything shows.
+    pub epoch: u64,
+}
+
+/// One component of an image.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// Its name with its set: `brc/containerd`.
+    pub name: String,
+    /// Its version, empty where it has none.
+    pub version: String,
+    /// Its licence expression, empty where none is said.
+    pub license: String,
+    /// The names of the components it needs.
+    pub needs: Vec<String>,
+    /// The locked packages that it brings.
+    pub packages: Vec<Package>,
+    /// The files that its recipe states.
+    pub files: Vec<Placed>,
+    /// How it is built, if it is.
+    pub recipe: Option<BuildRecipe>,
+    /// Where its recipe is: `recipes/containerd.kdl:5`.
+    pub origin: String,
+}
+
+/// How a component is built from source.
+#[derive(Debug, Clone)]
+pub struct BuildRecipe {
+    /// What it is built from.
+    pub upstream: Option<Upstream>,
+    /// Patches in order, by the path of the local file.
+    pub patches: Vec<String>,
+    /// The tool sets that are there while it is built.
+    pub tools: Vec<String>,
+    /// One shell script of all its steps.
+    pub script: String,
+    /// Which built files become part of the image.
+    pub installs: Vec<Install>,
+}
+
+/// A source by URL.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Where it is.
+    pub url: String,
+    /// What it must be.
+    pub sha256: Sha256,
+}
+
+/// A built file that becomes part of the image.
+#[derive(Debug, Clone)]
+pub struct Install {
+    /// The path in the build folder, as the shell sees it.
+    pub from: String,
+    /// Where it goes.
+    pub to: RelPath,
+    /// Its mode.
+    pub mode: u16,
+    /// Whether it may take the path from another owner.
+    pub replaces: Replaces,
+}
+
+/// Programs that run while something is made, never in the image.
+#[derive(Debug, Clone)]
+pub struct Toolset {
+    /// Its name with its set.
+    pub name: String,
+    /// The architecture its programs run on.
+    pub architecture: Architecture,
+    /// The locked packages.
+    pub packages: Vec<Package>,
+    /// What of them is left out.
+    pub drop: Vec<Glob>,
+    /// Files that recipes state.
+    pub files: Vec<Placed>,
+}
+
+/// What brc needs a tool set for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// `mkfs.erofs`.
+    RootFilesystem,
+    /// Runs the finish steps.
+    Finish,
+    /// The EFI stub and boot loader of the target.
+    BootLoader,
+    /// QEMU and its firmware.
+    Machine,
+    /// Tools that check what brc wrote.
+    Oracle,
+}
+
+/// A locked Debian package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its licence expression, or `NOASSERTION`.
+    pub license: String,
+    /// The SHA-256 from the signed index.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The mirror that has it.
+    pub mirror: String,
+    /// Its path below the mirror's URL.
+    pub path: String,
+}
+
+/// Something that a recipe puts at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Where.
+    pub path: RelPath,
+    /// What.
+    pub what: What,
+    /// The mode; `None` is what the content says.
+    pub mode: Option<u16>,
+    /// The numeric owner and group.
+    pub owner: (u32, u32),
+    /// Whether it may take the path from another owner.
+    pub replaces: Replaces,
+}
+
+/// What is put at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A file with this text.
+    Text(String),
+    /// A local file, by its path as the recipes know it.
+    Local(String),
+    /// Every file below a local folder.
+    LocalTree(String),
+    /// A symbolic link.
+    Link(String),
+    /// A folder.
+    Folder,
+}
+
+/// Whether a path may be taken from another owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaces {
+    /// Two owners are an error.
+    Nothing,
+    /// The recipe said so.
+    OtherOwner,
+}
+
+/// The kernel of an image.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    /// Its name with its set.
+    pub name: String,
+    /// Where its recipe is.
+    pub origin: String,
+    /// Where its source comes from.
+    pub source: KernelSource,
+    /// The fragments of its configuration, by the path of the local file, in order.
+    pub fragments: Vec<String>,
+    /// Patches in order, by the path of the local file.
+    pub patches: Vec<String>,
+    /// The tool sets that build it.
+    pub tools: Vec<String>,
+}
+
+/// Where a kernel's source comes from.
+#[derive(Debug, Clone)]
+pub enum KernelSource {
+    /// A packed archive inside a Debian package.
+    Debian {
+        /// The package.
+        package: Package,
+        /// Which file in it.
+        unpack: Glob,
+    },
+    /// A packed archive by URL.
+    Upstream(Upstream),
+}
+
+/// A shell script over the merged root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finish {
+    /// What it is called.
+    pub name: String,
+    /// The commands; `$root` is the merged root.
+    pub script: String,
+}
+
+/// Sizes and file systems of a disk with two slots.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// The size of each slot's root partition, in bytes.
+    pub slot_bytes: u64,
+    /// The size of the ESP in bytes, if the recipe says one.
+    pub esp_bytes: Option<u64>,
+    /// The file system of the data partition: `ext4`, `xfs`.
+    pub data_file_system: String,
+    /// Whether the data partition takes all the room there is.
+    pub data_growth: Growth,
+    /// The most bytes that the root image may have, and where that is written.
+    pub budget: Option<(u64, String)>,
+    /// Where the layout is written.
+    pub origin: String,
+}
+
+/// Whether a partition grows with its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// To the end of the disk.
+    ToTheEnd,
+    /// Not beyond the size it is made with.
+    Fixed,
+}
+
+/// A user or group with its locked number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// The user's number; `None` for a group alone.
+    pub uid: Option<u32>,
+    /// The group's number.
+    pub gid: u32,
+}
+
+impl Role {
+    /// Every part that a tool can play.
+    pub const ALL: [Role; 5] = [Role::RootFilesystem, Role::Finish, Role::BootLoader, Role::Machine, Role::Oracle];
+
+    /// The word that recipes write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::RootFilesystem => "root-filesystem",
+            Role::Finish => "finish",
+            Role::BootLoader => "boot-loader",
+            Role::Machine => "machine",
+            Role::Oracle => "oracle",
+        }
+    }
+
+    /// The part that recipes call so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+}

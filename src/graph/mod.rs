@@ -1,0 +1,26 @@
+//! Which components, for which target, in which relation. Conditions are decided here and nowhere else.
+//!
+//! *Takes* recipes, a variant's name, an architecture, the lock. *Gives* `Flat` (a variant with its parents
+//! merged and its conditions decided), what of it must be locked, and `Image` (the same with every package
+//! pinned). *Promises*: components come after those they need; what two parents disagree on is an error.
+//! *Does not know* how anything is built, nor KDL.
+
+mod component;
+mod condition;
+mod flat;
+mod flatten;
+mod image;
+mod pin;
+mod placing;
+mod wanted;
+
+pub use condition::Situation;
+pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, Replaced};
+pub use flatten::flatten;
+
+pub use image::{
+    BuildRecipe, Component, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package, Placed, Replaces,
+    Role, Toolset, Upstream, User, What,
+};
+pub use pin::pin;
+pub use wanted::{image_closure, kernel_closure, origin, tool_closure, wanted};

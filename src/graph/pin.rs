@@ -1,0 +1,281 @@
+//! A flat variant and a lock become an image: every package, number and path is known.
+
+use super::{
+    flat::{Flat, FlatComponent, FlatKernelSource},
+    image::{
+        BuildRecipe, Component, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package, Replaces,
+        Toolset, Upstream, User,
+    },
+    placing::Placing,
+    wanted::{braces, image_closure, kernel_closure, origin, tool_closure},
+};
+use crate::{
+    content::RelPath,
+    lock::{ClosureId, Lock, Standing},
+    recipe::{Command, Diagnostic, FileSystem, Item, Name, SourceSet, Switch},
+};
+
+/// Gives every package of `flat` what `lock` pinned it to.
+///
+/// # Errors
+/// Everything that the lock does not have, or that recipes cannot mean: an unknown owner, a path that leaves the
+/// image.
+pub fn pin(flat: &Flat, lock: &Lock, sources: &SourceSet) -> Result<Image, Vec<Diagnostic>> {
+    let mut pinning = Pinning { flat, lock, sources, diagnostics: Vec::new() };
+    let image = pinning.image();
+    match image {
+        Some(image) if pinning.diagnostics.is_empty() => Ok(image),
+        _ => Err(pinning.diagnostics),
+    }
+}
+
+struct Pinning<'a> {
+    flat: &'a Flat,
+    lock: &'a Lock,
+    sources: &'a SourceSet,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Pinning<'_> {
+    fn image(&mut self) -> Option<Image> {
+        let flat = self.flat;
+        let closure = self.packages(&image_closure(flat));
+        let mut components: Vec<Component> =
+            flat.components.iter().map(|component| self.component(component)).collect();
+        // The closure was solved for the whole image, so its packages belong to no single group.
+        let named: Vec<(usize, String)> = flat
+            .components
+            .iter()
+            .enumerate()
+            .flat_map(|(index, component)| {
+                component.packages.iter().map(move |wanted| (index, wanted.package.name.value.clone()))
+            })
+            .collect();
+        let first = named.first().map(|(index, _)| *index);
+        for package in closure {
+            let chain = self
+                .lock
+                .closure(&image_closure(flat), flat.situation.architecture)
+                .map(|closure| closure.chain(&package.name))
+                .unwrap_or_default();
+            let root = chain.first().unwrap_or(&package.name);
+            let index = named.iter().find(|(_, name)| name == root).map(|(index, _)| *index).or(first);
+            if let Some(component) = index.and_then(|index| components.get_mut(index)) {
+                component.packages.push(package);
+            }
+        }
+        let toolsets = flat.toolsets.iter().map(|(name, members)| (name.to_string(), self.toolset(name, members)));
+        let toolsets = toolsets.collect::<Vec<_>>().into_iter().collect();
+        let kernel = self.kernel()?;
+        Some(Image {
+            variant: flat.name.value.name.clone(),
+            version: flat.version.value.clone(),
+            architecture: flat.situation.architecture,
+            drop: drops(&flat.components),
+            finish: self.finish(),
+            components,
+            toolsets,
+            roles: flat.roles.iter().map(|(role, name)| (*role, name.value.to_string())).collect(),
+            kernel,
+            kernel_arguments: flat.kernel_arguments.iter().map(|word| word.value.clone()).collect(),
+            units: self.units(),
+            layout: self.layout(),
+            users: self.users(),
+            epoch: self.lock.epoch,
+        })
+    }
+
+    fn packages(&mut self, closure: &str) -> Vec<Package> {
+        let id = ClosureId { name: closure.to_owned(), architecture: self.flat.situation.architecture };
+        let Some(closure) = self.lock.closures.get(&id) else { return Vec::new() };
+        let packages = self.lock.packages_of(closure).map(|(id, package)| Package {
+            name: id.name.clone(),
+            version: id.version.clone(),
+            license: package
+                .contents
+                .as_ref()
+                .map_or_else(|| "NOASSERTION".to_owned(), |contents| contents.license.clone()),
+            sha256: package.sha256,
+            size: package.size,
+            mirror: package.mirror.clone(),
+            path: package.path.clone(),
+        });
+        packages.collect()
+    }
+
+    fn component(&mut self, component: &FlatComponent) -> Component {
+        let mut placing = self.placing(component);
+        let files = placing.items(&component.items);
+        let recipe = (!component.commands.is_empty() || !component.installs.is_empty()).then(|| {
+            let version = component.version.as_ref().map(|version| version.value.as_str());
+            let upstream = component.upstream.as_ref().and_then(|upstream| {
+                let url = upstream.urls.first()?.value.fill(|brace| braces(self.flat, version, brace))?;
+                Some(Upstream { url, sha256: upstream.sha256.as_ref()?.value })
+            });
+            BuildRecipe {
+                upstream,
+                patches: component.patches.iter().filter_map(|patch| placing.local(patch)).collect(),
+                tools: component.build_with.iter().map(|name| name.value.to_string()).collect(),
+                script: script(&component.commands),
+                installs: component
+                    .installs
+                    .iter()
+                    .filter_map(|install| placing.install(install))
+                    .collect::<Vec<Install>>(),
+            }
+        });
+        self.diagnostics.extend(placing.diagnostics);
+        Component {
+            name: component.name.to_string(),
+            version: component.version.as_ref().map(|version| version.value.clone()).unwrap_or_default(),
+            license: component.license.as_ref().map(|license| license.value.clone()).unwrap_or_default(),
+            needs: component.needs.iter().map(|need| need.value.to_string()).collect(),
+            packages: Vec::new(),
+            files,
+            recipe,
+            origin: origin(self.sources, component.span),
+        }
+    }
+
+    fn placing<'b>(&self, component: &'b FlatComponent) -> Placing<'b>
+    where
+        Self: 'b,
+    {
+        let version = component.version.as_ref().map(|version| version.value.clone());
+        Placing::new(&component.name, version, self.flat, self.lock)
+    }
+
+    fn toolset(&mut self, name: &Name, members: &[FlatComponent]) -> Toolset {
+        let mut files = Vec::new();
+        for member in members {
+            let mut placing = self.placing(member);
+            files.extend(placing.items(&member.items));
+            self.diagnostics.extend(placing.diagnostics);
+        }
+        Toolset {
+            name: name.to_string(),
+            architecture: self.flat.situation.architecture,
+            packages: self.packages(&tool_closure(name)),
+            drop: drops(members),
+            files,
+        }
+    }
+
+    fn kernel(&mut self) -> Option<Kernel> {
+        let kernel = &self.flat.kernel;
+        let version = kernel.version.as_ref().map(|version| version.value.as_str());
+        let source = match &kernel.source {
+            FlatKernelSource::Debian(source) => {
+                let found = self.packages(&kernel_closure(&kernel.name)).into_iter();
+                let package = found.clone().find(|package| package.name == source.package.value);
+                let Some(package) = package else {
+                    let message = format!("the lock has no package `{}`", source.package.value);
+                    let diagnostic = Diagnostic::error("not-locked", source.package.span, message);
+                    self.diagnostics.push(diagnostic.help("run `brc lock`"));
+                    return None;
+                };
+                KernelSource::Debian { package, unpack: source.unpack.value.clone() }
+            }
+            FlatKernelSource::Upstream(upstream) => {
+                let url = upstream.urls.first()?.value.fill(|brace| braces(self.flat, version, brace))?;
+                KernelSource::Upstream(Upstream { url, sha256: upstream.sha256.as_ref()?.value })
+            }
+        };
+        let fill = |path: &crate::recipe::LocalPath| {
+            path.fill(|brace| braces(self.flat, version, brace)).map(|path| path.to_string())
+        };
+        Some(Kernel {
+            name: kernel.name.to_string(),
+            origin: origin(self.sources, kernel.span),
+            source,
+            fragments: kernel.fragments.iter().filter_map(fill).collect(),
+            patches: kernel.patches.iter().filter_map(fill).collect(),
+            tools: kernel.build_with.iter().map(|name| name.value.to_string()).collect(),
+        })
+    }
+
+    /// The finish steps: first the locked numbers go into what packages ask of systemd-sysusers, then what recipes
+    /// say, components before those that need them.
+    fn finish(&self) -> Vec<Finish> {
+        let mut steps = Vec::new();
+        let numbers: String =
+            self.users()
+                .iter()
+                .filter_map(|user| Some((user.name.clone(), user.uid?)))
+                .map(|(name, uid)| format!(" -e 's/^\\(u!\\{{0,1\\}}[ \\t][ \\t]*{name}[ \\t][ \\t]*\\)-/\\1{uid}/'"))
+                .chain(
+                    self.users().iter().filter(|user| user.uid.is_none()).map(|user| {
+                        format!(" -e 's/^\\(g[ \\t][ \\t]*{}[ \\t][ \\t]*\\)-/\\1{}/'", user.name, user.gid)
+                    }),
+                )
+                .collect();
+        if !numbers.is_empty() {
+            let script = format!("sed -i{numbers} $root/usr/lib/sysusers.d/*.conf");
+            steps.push(Finish { name: "numbers of users".to_owned(), script });
+        }
+        for component in &self.flat.components {
+            for (item, _) in &component.items {
+                if let Item::Finish(finish) = item {
+                    steps.push(Finish { name: finish.name.value.clone(), script: script(&finish.commands) });
+                }
+            }
+        }
+        steps
+    }
+
+    fn units(&self) -> Vec<(String, crate::recipe::Enablement)> {
+        let items = self.flat.components.iter().flat_map(|component| &component.items);
+        let units = items.filter_map(|(item, _)| match item {
+            Item::Unit(unit) => Some((unit.name.value.clone(), unit.enable.as_ref()?.value)),
+            _ => None,
+        });
+        units.collect()
+    }
+
+    fn users(&self) -> Vec<User> {
+        let users = self.lock.users.iter().filter(|(_, user)| user.standing == Standing::Active);
+        let users = users.map(|(name, user)| User { name: name.clone(), uid: Some(user.uid), gid: user.gid });
+        let groups = self.lock.groups.iter().filter(|(_, group)| group.standing == Standing::Active);
+        let groups = groups.map(|(name, group)| User { name: name.clone(), uid: None, gid: group.gid });
+        users.chain(groups).collect()
+    }
+
+    fn layout(&self) -> Layout {
+        let flat = self.flat;
+        let data = flat.data.as_ref();
+        let file_system = data.and_then(|data| data.file_system).map(|file_system| file_system.value);
+        let grow = data.and_then(|data| data.grow).map(|grow| grow.value);
+        Layout {
+            slot_bytes: flat.slot.value.0,
+            esp_bytes: flat.esp.as_ref().map(|esp| esp.value.0),
+            data_file_system: match file_system.unwrap_or(FileSystem::Ext4) {
+                FileSystem::Ext4 => "ext4".to_owned(),
+                FileSystem::Xfs => "xfs".to_owned(),
+            },
+            data_growth: if grow == Some(Switch::Off) { Growth::Fixed } else { Growth::ToTheEnd },
+            budget: flat.budget.as_ref().map(|budget| (budget.value.0, origin(self.sources, budget.span))),
+            origin: origin(self.sources, flat.slot.span),
+        }
+    }
+}
+
+fn drops(components: &[FlatComponent]) -> Vec<crate::content::Glob> {
+    let mut globs: Vec<_> =
+        components.iter().flat_map(|component| &component.drop).map(|glob| glob.value.clone()).collect();
+    globs.sort();
+    globs.dedup();
+    globs
+}
+
+/// All steps and scripts as one shell script; steps are shown while they run.
+fn script(commands: &[Command]) -> String {
+    let lines = commands.iter().map(|command| match command {
+        Command::Step(step) | Command::Script(step) => format!("{}\n", step.value),
+    });
+    lines.collect()
+}
+
+/// Whether a stated list of paths holds `path`.
+pub(super) fn replaces(stated: &[crate::recipe::Spanned<RelPath>], path: &RelPath) -> Replaces {
+    if stated.iter().any(|stated| stated.value == *path) { Replaces::OtherOwner } else { Replaces::Nothing }
+}

@@ -1,0 +1,203 @@
+//! What recipes put into an image, as paths: files, links, folders, units, masks, users.
+
+use super::{
+    flat::Flat,
+    image::{Install, Placed, Replaces, What},
+    pin::replaces,
+    wanted::braces,
+};
+use crate::{
+    content::RelPath,
+    lock::Lock,
+    recipe::{
+        Brace, Content, Diagnostic, InstallItem, Item, LocalPath, Name, Owner, Span, Spanned, Template, UnitItem,
+        UserItem,
+    },
+};
+
+/// Where units and their drop-ins lie in an image.
+const UNITS: &str = "usr/lib/systemd/system";
+/// Where an administrator's word lies, which counts more: masks.
+const MASKS: &str = "etc/systemd/system";
+
+/// Turns the items of one component into paths.
+pub(super) struct Placing<'a> {
+    name: &'a Name,
+    version: Option<String>,
+    flat: &'a Flat,
+    lock: &'a Lock,
+    placed: Vec<Placed>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Placing<'a> {
+    pub fn new(name: &'a Name, version: Option<String>, flat: &'a Flat, lock: &'a Lock) -> Self {
+        Placing { name, version, flat, lock, placed: Vec::new(), diagnostics: Vec::new() }
+    }
+
+    /// Everything that `items` put somewhere.
+    pub fn items(&mut self, items: &[(Item, Span)]) -> Vec<Placed> {
+        let mut users = String::new();
+        let mut modules = String::new();
+        for (item, _) in items {
+            match item {
+                Item::File(file) => {
+                    let owner = self.owner(file.owner.as_ref());
+                    let what = self.content(&file.content);
+                    if let (Some(path), Some(what)) = (self.path(&file.to), what) {
+                        let replaces = replaces(&file.replaces, &path);
+                        let mode = file.mode.map(|mode| mode.value).or(Some(0o644));
+                        self.placed.push(Placed { path, what, mode, owner, replaces });
+                    }
+                }
+                Item::Tree(tree) => {
+                    if let (Some(path), Some(from)) = (self.path(&tree.to), self.local(&tree.from)) {
+                        self.place(path, What::LocalTree(from), Replaces::Nothing);
+                    }
+                }
+                Item::Link(link) => {
+                    if let (Some(path), Some(to)) = (self.path(&link.at), self.fill(&link.to.value)) {
+                        let replaces = replaces(&link.replaces, &path);
+                        self.place(path, What::Link(to), replaces);
+                    }
+                }
+                Item::Directory(folder) => {
+                    let owner = self.owner(folder.owner.as_ref());
+                    if let Some(path) = self.path(&folder.at) {
+                        let mode = folder.mode.map(|mode| mode.value);
+                        self.placed.push(Placed { path, what: What::Folder, mode, owner, replaces: Replaces::Nothing });
+                    }
+                }
+                Item::User(user) => users.push_str(&self.user(user)),
+                Item::Unit(unit) => self.unit(unit),
+                Item::Mask(unit) => {
+                    self.at(&format!("{MASKS}/{}", unit.value), What::Link("/dev/null".to_owned()), unit.span)
+                }
+                Item::KernelModule(module) => modules.push_str(&format!("{}\n", module.value)),
+                Item::KernelArgument(_) | Item::Finish(_) => {}
+            }
+        }
+        let file = format!("{}.conf", self.name.to_string().replace('/', "-"));
+        for (folder, text) in [("usr/lib/sysusers.d", users), ("usr/lib/modules-load.d", modules)] {
+            if let (false, Ok(path)) = (text.is_empty(), RelPath::new(&format!("{folder}/{file}"))) {
+                self.place(path, What::Text(text), Replaces::Nothing);
+            }
+        }
+        std::mem::take(&mut self.placed)
+    }
+
+    /// A built file that becomes part of the image.
+    pub fn install(&mut self, install: &InstallItem) -> Option<Install> {
+        let to = self.path(&install.to)?;
+        let replaces = replaces(&install.replaces, &to);
+        let mode = install.mode.map_or(0o644, |mode| mode.value);
+        Some(Install { from: self.fill(&install.from.value)?, to, mode, replaces })
+    }
+
+    /// The path of a local file as the recipes know it.
+    pub fn local(&self, path: &LocalPath) -> Option<String> {
+        path.fill(|brace| self.brace(brace)).map(|path| path.to_string())
+    }
+
+    fn unit(&mut self, unit: &UnitItem) {
+        let name = &unit.name.value;
+        if let Some(what) = unit.content.as_ref().and_then(|content| self.content(content)) {
+            self.at(&format!("{UNITS}/{name}"), what, unit.name.span);
+        }
+        for drop_in in &unit.drop_ins {
+            if let Some(what) = self.content(&drop_in.content) {
+                self.at(&format!("{UNITS}/{name}.d/{}", drop_in.name.value), what, drop_in.span);
+            }
+        }
+    }
+
+    /// The line of sysusers.d(5) with the number that the lock gave.
+    fn user(&mut self, user: &UserItem) -> String {
+        let name = &user.name.value;
+        let Some(locked) = self.lock.users.get(name) else {
+            let message = format!("the lock has no number for user `{name}`");
+            self.diagnostics.push(Diagnostic::error("not-locked", user.name.span, message).help("run `brc lock`"));
+            return String::new();
+        };
+        let comment = user.comment.as_ref().map_or("-".to_owned(), |comment| format!("{:?}", comment.value));
+        let path =
+            |path: &Option<Spanned<RelPath>>| path.as_ref().map_or("-".to_owned(), |path| path.value.to_string());
+        let mut lines = format!("u {name} {} {comment} {} {}\n", locked.uid, path(&user.home), path(&user.shell));
+        for group in &user.groups {
+            lines.push_str(&format!("m {name} {}\n", group.value));
+        }
+        lines
+    }
+
+    fn content(&self, content: &Content) -> Option<What> {
+        match content {
+            Content::From(path) => Some(What::Local(self.local(path)?)),
+            Content::Text(text) if text.value.is_empty() || text.value.ends_with('\n') => {
+                Some(What::Text(text.value.clone()))
+            }
+            Content::Text(text) => Some(What::Text(format!("{}\n", text.value))),
+        }
+    }
+
+    fn owner(&mut self, owner: Option<&Spanned<Owner>>) -> (u32, u32) {
+        let Some(stated) = owner else { return (0, 0) };
+        let user = &stated.value.user;
+        let known = self.lock.users.get(user).map(|user| (user.uid, user.gid));
+        let (uid, own_gid) = match known {
+            Some(numbers) => numbers,
+            None if user == "root" => (0, 0),
+            None => {
+                self.unknown("user", user, stated.span);
+                (0, 0)
+            }
+        };
+        let Some(group) = &stated.value.group else { return (uid, own_gid) };
+        let group_of = self.lock.groups.get(group).map(|group| group.gid);
+        let gid = group_of.or_else(|| self.lock.users.get(group).map(|user| user.gid));
+        match gid {
+            Some(gid) => (uid, gid),
+            None if group == "root" => (uid, 0),
+            None => {
+                self.unknown("group", group, stated.span);
+                (uid, 0)
+            }
+        }
+    }
+
+    fn unknown(&mut self, kind: &str, name: &str, span: Span) {
+        let message = format!("nothing in the image makes a {kind} `{name}`");
+        let diagnostic = Diagnostic::error("unknown-owner", span, message);
+        self.diagnostics
+            .push(diagnostic.help(format!("write `user \"{name}\"` in the component, then run `brc lock`")));
+    }
+
+    fn path(&mut self, template: &Spanned<Template>) -> Option<RelPath> {
+        let filled = self.fill(&template.value)?;
+        match RelPath::from_absolute(&filled) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                self.diagnostics.push(Diagnostic::error("bad-path", template.span, error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn at(&mut self, path: &str, what: What, span: Span) {
+        match RelPath::new(path) {
+            Ok(path) => self.place(path, what, Replaces::Nothing),
+            Err(error) => self.diagnostics.push(Diagnostic::error("bad-path", span, error.to_string())),
+        }
+    }
+
+    fn place(&mut self, path: RelPath, what: What, replaces: Replaces) {
+        self.placed.push(Placed { path, what, mode: None, owner: (0, 0), replaces });
+    }
+
+    fn fill(&self, template: &Template) -> Option<String> {
+        template.fill(|brace| self.brace(brace))
+    }
+
+    fn brace(&self, brace: Brace) -> Option<&str> {
+        braces(self.flat, self.version.as_deref(), brace)
+    }
+}

@@ -1,0 +1,186 @@
+//! What of flat variants must be locked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use brc_contract::Architecture;
+
+use super::flat::{Flat, FlatComponent, FlatKernelSource};
+use crate::{
+    lock::{self, Closure, Pruned, Purpose, Want, Wanted, WantedUrl, WantedUser},
+    recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, line_and_column},
+};
+
+/// What the lock calls the closure of an image.
+pub fn image_closure(flat: &Flat) -> String {
+    format!("variant {}", flat.name.value)
+}
+
+/// What the lock calls the closure of a tool set.
+pub fn tool_closure(name: &Name) -> String {
+    format!("tool {name}")
+}
+
+/// What the lock calls the closure that is just a kernel's source package.
+pub fn kernel_closure(name: &Name) -> String {
+    format!("kernel {name}")
+}
+
+/// `FILE:LINE` of a span.
+pub fn origin(sources: &SourceSet, span: Span) -> String {
+    format!("{}:{}", sources.path(span.file), line_and_column(sources, span).0)
+}
+
+/// Everything that `flats` want pinned. `keyrings` are the bytes of each archive's keyrings.
+pub fn wanted(
+    recipes: &Recipes,
+    flats: &[Flat],
+    keyrings: &BTreeMap<Name, Vec<Vec<u8>>>,
+    sources: &SourceSet,
+) -> Wanted {
+    let mut collector = Collector { sources, closures: BTreeMap::new(), urls: BTreeMap::new(), users: BTreeMap::new() };
+    let mut archives = BTreeSet::new();
+    for flat in flats {
+        collector.flat(flat);
+        archives.extend(flat.archives());
+    }
+    let archives = archives.iter().filter_map(|name| Some(archive(recipes.archives.get(name)?, keyrings.get(name))));
+    Wanted {
+        archives: archives.collect(),
+        closures: collector.closures.into_values().collect(),
+        urls: collector.urls.into_values().collect(),
+        users: collector.users.into_values().collect(),
+    }
+}
+
+fn archive(archive: &crate::recipe::Archive, keyrings: Option<&Vec<Vec<u8>>>) -> lock::Archive {
+    let name = &archive.name.value.name;
+    let suites = archive.suites.iter().map(|suite| lock::Suite {
+        name: suite.name.value.clone(),
+        mirror: suite.mirror.as_ref().map_or_else(|| name.clone(), |mirror| mirror.value.clone()),
+        only_when_named: suite.reach == Reach::OnlyWhenNamed,
+        accept_expired: suite.expiry == Expiry::Accepted,
+        components: vec!["main".to_owned()],
+    });
+    lock::Archive { name: name.clone(), suites: suites.collect(), keyrings: keyrings.cloned().unwrap_or_default() }
+}
+
+struct Collector<'a> {
+    sources: &'a SourceSet,
+    closures: BTreeMap<(String, Architecture), Closure>,
+    urls: BTreeMap<String, WantedUrl>,
+    users: BTreeMap<String, WantedUser>,
+}
+
+impl Collector<'_> {
+    fn flat(&mut self, flat: &Flat) {
+        let architecture = flat.situation.architecture;
+        self.closure(image_closure(flat), architecture, Purpose::Image, &flat.components);
+        for (name, members) in &flat.toolsets {
+            // A boot loader is for the target; everything else here runs on it too, as long as the machine that
+            // composes has its architecture.
+            self.closure(tool_closure(name), architecture, Purpose::Tool, members);
+        }
+        self.kernel(flat);
+        for component in flat.components.iter().chain(flat.toolsets.values().flatten()) {
+            self.upstream(flat, component);
+            for (item, span) in &component.items {
+                if let Item::User(user) = item {
+                    let name = user.name.value.clone();
+                    let origin = origin(self.sources, *span);
+                    self.users.entry(name.clone()).or_insert(WantedUser { name, id: None, origin });
+                }
+            }
+        }
+    }
+
+    fn closure(&mut self, name: String, architecture: Architecture, purpose: Purpose, components: &[FlatComponent]) {
+        let mut closure = Closure {
+            name: name.clone(),
+            architecture,
+            purpose,
+            packages: Vec::new(),
+            without: Vec::new(),
+            satisfied: Vec::new(),
+        };
+        for component in components {
+            for wanted in &component.packages {
+                closure.packages.push(Want {
+                    name: wanted.package.name.value.clone(),
+                    archive: wanted.archive.name.clone(),
+                    suite: Some(wanted.suite.clone()),
+                    without: wanted.package.without.iter().map(|name| name.value.clone()).collect(),
+                    origin: origin(self.sources, wanted.package.name.span),
+                });
+            }
+            for without in &component.without {
+                closure.without.extend(
+                    without
+                        .packages
+                        .iter()
+                        .map(|package| Pruned { name: package.value.clone(), reason: without.reason.value.clone() }),
+                );
+            }
+            for satisfies in &component.satisfies {
+                let version = satisfies.version.as_ref().or(component.version.as_ref());
+                let version = version.map(|version| version.value.clone()).unwrap_or_default();
+                closure.satisfied.push((satisfies.package.value.clone(), version));
+            }
+        }
+        if !closure.packages.is_empty() {
+            self.closures.insert((name, architecture), closure);
+        }
+    }
+
+    fn kernel(&mut self, flat: &Flat) {
+        match &flat.kernel.source {
+            FlatKernelSource::Debian(source) => {
+                let name = kernel_closure(&flat.kernel.name);
+                let want = Want {
+                    name: source.package.value.clone(),
+                    archive: source.archive.value.name.clone(),
+                    suite: Some(source.suite.value.clone()),
+                    // Its source is wanted, not the tools that it recommends to unpack and build it with.
+                    without: Vec::new(),
+                    origin: origin(self.sources, source.package.span),
+                };
+                let closure = Closure {
+                    name: name.clone(),
+                    architecture: flat.situation.architecture,
+                    purpose: Purpose::Source,
+                    packages: vec![want],
+                    without: Vec::new(),
+                    satisfied: Vec::new(),
+                };
+                self.closures.insert((name, flat.situation.architecture), closure);
+            }
+            FlatKernelSource::Upstream(upstream) => {
+                let version = flat.kernel.version.as_ref().map(|version| version.value.as_str());
+                self.url(flat, upstream, version);
+            }
+        }
+    }
+
+    fn upstream(&mut self, flat: &Flat, component: &FlatComponent) {
+        if let Some(upstream) = &component.upstream {
+            self.url(flat, upstream, component.version.as_ref().map(|version| version.value.as_str()));
+        }
+    }
+
+    fn url(&mut self, flat: &Flat, upstream: &crate::recipe::Upstream, version: Option<&str>) {
+        let value = |brace| braces(flat, version, brace);
+        for url in &upstream.urls {
+            let (Some(filled), Some(sha256)) = (url.value.fill(value), &upstream.sha256) else { continue };
+            let origin = origin(self.sources, url.span);
+            self.urls.insert(filled.clone(), WantedUrl { url: filled, sha256: sha256.value, origin });
+        }
+    }
+}
+
+/// What a brace is filled with.
+pub(super) fn braces<'a>(flat: &'a Flat, version: Option<&'a str>, brace: Brace) -> Option<&'a str> {
+    match brace {
+        Brace::Version => version,
+        Brace::Arch => Some(flat.situation.architecture.name()),
+        Brace::Platform => Some(flat.situation.platform.as_str()),
+    }
+}

@@ -1,0 +1,209 @@
+//! From the root tree to the disk: file system, verity, kernel image, ESP, partitions, manifest.
+
+use std::collections::BTreeMap;
+
+use brc_contract::{EntryName, command_line::VERIFIED_ROOT, partition, well_known};
+
+use super::{
+    LowerError, Lowering, VISIBLE_PROCESSORS, host_files,
+    kernel::{BuiltKernel, environment, folders},
+    output, path,
+    root::FinishedRoot,
+};
+use crate::{
+    content::RelPath,
+    graph::{Image, Role},
+    plan::{
+        Action, Assemble, BootFile, FileOf, Input, Manifest, Pack, Part, Run, Slot, Source, Stdin,
+        identity::{Seed, fat_volume_id, file_system_uuid},
+        layout::hash_partition_size,
+    },
+};
+
+/// The longest time that `mkfs.erofs` may take.
+const FILE_SYSTEM_SECONDS: u64 = 1800;
+/// What systemd-boot reads: no menu, no editor that would change a command line.
+const LOADER: &str = "timeout 0\neditor no\nsecure-boot-enroll off\n";
+
+impl Lowering<'_> {
+    pub(super) fn disk(
+        &mut self,
+        image: &Image,
+        toolsets: &BTreeMap<&str, Source>,
+        kernel: &BuiltKernel,
+        root: &FinishedRoot,
+    ) {
+        let seed = Seed::of(&image.variant, image.architecture);
+        let Some(root_image) = self.file_system(image, toolsets, root, seed) else { return };
+        let root_image = FileOf { tree: root_image, path: path("root.erofs") };
+        let salt = seed.verity_salt();
+        let verity = Assemble::Verity { data: root_image.clone(), salt, uuid: seed.verity_uuid() };
+        let verity = output(self.assemble(image, "verity", verity), "verity");
+        let Some(loader) = self.role(image, Role::BootLoader, toolsets) else { return };
+        let uki = self.uki(image, kernel, &loader, &verity, salt);
+        let esp = self.esp(image, &loader, uki, seed);
+        let label = format!("{}_{}", image.variant, image.version);
+        if label.encode_utf16().count() > partition::MAX_LABEL_UNITS {
+            self.errors.push(LowerError::LabelTooLong { label: label.clone() });
+        }
+        let kinds = [partition::root_verity(image.architecture), partition::root(image.architecture)];
+        let slots = [0, 1].map(|slot| Slot {
+            verity_size: hash_partition_size(image.layout.slot_bytes),
+            root_size: image.layout.slot_bytes,
+            empty_guids: kinds.map(|kind| seed.partition(kind, slot).bytes()),
+        });
+        let esp_guid = seed.partition(partition::ESP, 0);
+        let disk = Assemble::Disk {
+            guid: seed.disk().bytes(),
+            esp: FileOf { tree: esp, path: path("esp.img") },
+            esp_guid: esp_guid.bytes(),
+            root: root_image.clone(),
+            verity: verity.clone(),
+            slots: slots.to_vec(),
+            label,
+            architecture: image.architecture,
+        };
+        let disk = output(self.assemble(image, "disk", disk), "disk");
+        let manifest = Pack::Manifest(Manifest {
+            variant: image.variant.clone(),
+            version: image.version.clone(),
+            architecture: image.architecture,
+            components: parts(image),
+            root: root.tree.clone(),
+            owners: root.owners.clone(),
+            root_image: root_image.clone(),
+            verity,
+        });
+        let identity = format!("manifest {} {}", image.variant, image.architecture.name());
+        let manifest = self.step(identity, &image.variant, "manifest", Action::Pack(manifest));
+        let name = format!("{} {}", image.variant, image.architecture.name());
+        self.lowered.plan.goals.extend([
+            (format!("{name} disk"), disk),
+            (format!("{name} manifest"), output(manifest, "manifest")),
+            (format!("{name} root"), root.tree.clone()),
+            (format!("{name} erofs"), root_image.tree),
+        ]);
+    }
+
+    fn assemble(&mut self, image: &Image, stage: &str, assemble: Assemble<Source>) -> super::StepId {
+        let identity = format!("{stage} {} {}", image.variant, image.architecture.name());
+        self.step(identity, &image.variant, stage, Action::Assemble(assemble))
+    }
+
+    /// The root as an EROFS image, made from a stream: no second copy, no root user.
+    fn file_system(
+        &mut self,
+        image: &Image,
+        toolsets: &BTreeMap<&str, Source>,
+        root: &FinishedRoot,
+        seed: Seed,
+    ) -> Option<Source> {
+        let tools = self.role(image, Role::RootFilesystem, toolsets)?;
+        let epoch = image.epoch.to_string();
+        let uuid = file_system_uuid(seed.partition(partition::root(image.architecture), 0)).to_string();
+        let words = [
+            "/usr/bin/mkfs.erofs",
+            "--quiet",
+            "--tar=f",
+            "-zzstd",
+            "-C65536",
+            "-T",
+            &epoch,
+            "-U",
+            &uuid,
+            "--workers=2",
+            "/out/root.erofs",
+        ];
+        let run = Run {
+            inputs: vec![Input { owner: "file system tools".to_owned(), tree: tools, at: RelPath::ROOT }],
+            command: words.map(str::to_owned).to_vec(),
+            environment: environment(image),
+            directory: path("build"),
+            stdin: Some(Stdin::ArchiveOf(root.tree.clone())),
+            outputs: folders(&[("erofs", "out")]),
+            uid: 0,
+            architecture: image.architecture,
+            epoch: image.epoch,
+            processors: VISIBLE_PROCESSORS,
+            timeout_seconds: FILE_SYSTEM_SECONDS,
+        };
+        let identity = format!("erofs {} {}", image.variant, image.architecture.name());
+        let step = self.step(identity, &image.variant, "erofs", Action::Run(run));
+        Some(output(step, "erofs"))
+    }
+
+    fn uki(&mut self, image: &Image, kernel: &BuiltKernel, loader: &Source, verity: &Source, salt: [u8; 32]) -> Source {
+        let stub = format!("usr/lib/systemd/boot/efi/linux{}.efi.stub", image.architecture.efi());
+        let uki = Assemble::Uki {
+            stub: FileOf { tree: loader.clone(), path: RelPath::new(&stub).unwrap_or_default() },
+            kernel: FileOf { tree: kernel.boot.clone(), path: path("kernel") },
+            os_release: host_files::os_release(image),
+            release: FileOf { tree: kernel.boot.clone(), path: path("release") },
+            command_line: command_line(image),
+            verity: verity.clone(),
+            salt,
+            architecture: image.architecture,
+        };
+        output(self.assemble(image, "uki", uki), "uki")
+    }
+
+    fn esp(&mut self, image: &Image, loader: &Source, uki: Source, seed: Seed) -> Source {
+        let suffix = image.architecture.efi();
+        let program = format!("usr/lib/systemd/boot/efi/systemd-boot{suffix}.efi");
+        let program = FileOf { tree: loader.clone(), path: RelPath::new(&program).unwrap_or_default() };
+        let conf = self.text(&path("loader.conf"), LOADER);
+        let entry = EntryName::new(&image.variant, &image.version);
+        let file = |to: String, from: FileOf<Source>| BootFile { to: RelPath::new(&to).unwrap_or_default(), from };
+        let files = vec![
+            file(well_known::default_loader(image.architecture), program.clone()),
+            file(format!("{}/{entry}", well_known::UKI_FOLDER), FileOf { tree: uki, path: path("uki.efi") }),
+            file(well_known::installed_loader(image.architecture), program),
+            file(well_known::LOADER_CONF.to_owned(), FileOf { tree: conf, path: path("loader.conf") }),
+        ];
+        let esp = Assemble::Esp {
+            files,
+            size: image.layout.esp_bytes,
+            volume_id: fat_volume_id(seed.partition(partition::ESP, 0)),
+            epoch: image.epoch,
+        };
+        output(self.assemble(image, "esp", esp), "esp")
+    }
+}
+
+/// The kernel's command line. Both partitions are named by PARTUUID, so the same bytes boot from either slot.
+fn command_line(image: &Image) -> String {
+    let mut line = format!("{VERIFIED_ROOT} systemd.machine_id=firmware systemd.firstboot=no");
+    for word in &image.kernel_arguments {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line
+}
+
+/// Everything in the image as the manifest names it, sorted by name.
+fn parts(image: &Image) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for component in &image.components {
+        for package in &component.packages {
+            parts.push(Part {
+                name: package.name.clone(),
+                version: package.version.clone(),
+                license: package.license.clone(),
+                sha256: Some(package.sha256),
+            });
+        }
+        parts.push(Part {
+            name: component.name.clone(),
+            version: component.version.clone(),
+            license: if component.license.is_empty() { "NOASSERTION".to_owned() } else { component.license.clone() },
+            sha256: component
+                .recipe
+                .as_ref()
+                .and_then(|recipe| recipe.upstream.as_ref())
+                .map(|upstream| upstream.sha256),
+        });
+    }
+    parts.sort();
+    parts.dedup();
+    parts
+}

@@ -1,0 +1,105 @@
+//! The files of a root that brc itself states: which image it is, where its data and its ESP are, which units run.
+
+use brc_contract::{Guid, partition, well_known};
+
+use super::{Lowering, path};
+use crate::{
+    content::{Entry, Metadata, RelPath, Tree},
+    graph::{Growth, Image},
+    plan::{RootLayer, Source, identity::Seed},
+    recipe::Enablement,
+};
+
+/// Makes the data partition on first boot, behind whatever the disk has (repart.d(5)).
+const DATA_DEFINITION: &str = "usr/lib/repart.d/50-brc-data.conf";
+/// Which units run: what recipes enable and nothing else (systemd.preset(5)).
+const PRESET: &str = "usr/lib/systemd/system-preset/10-brc.preset";
+/// How large the data partition is at least, and at most where it does not grow.
+const DATA_MIN: &str = "64M";
+const DATA_MAX: &str = "1G";
+
+impl Lowering<'_> {
+    /// The layer of brc's own files. Of what packages brought it replaces only who the image is.
+    pub(super) fn host_files(&mut self, image: &Image) -> RootLayer<Source> {
+        let esp = Seed::of(&image.variant, image.architecture).partition(partition::ESP, 0);
+        let texts = [
+            (well_known::OS_RELEASE, os_release(image)),
+            // Empty, not `uninitialized`, which would make every boot a first one.
+            ("etc/machine-id", String::new()),
+            (DATA_DEFINITION, data_definition(image)),
+            ("usr/lib/systemd/system/var.mount", data_mount(&image.layout.data_file_system)),
+            ("usr/lib/systemd/system/efi.mount", esp_mount(esp)),
+            ("usr/lib/systemd/system/efi.automount", ESP_AUTOMOUNT.to_owned()),
+            (PRESET, preset(&image.units)),
+        ];
+        let mut tree = Tree::new();
+        for (at, text) in texts {
+            let entry = self.text_entry(&text);
+            self.place(&mut tree, &path(at), entry, None);
+        }
+        for (wants, unit) in [("requires", "var.mount"), ("wants", "efi.automount")] {
+            if let Ok(at) = RelPath::new(&format!("usr/lib/systemd/system/local-fs.target.{wants}/{unit}")) {
+                self.place(&mut tree, &at, Entry::Symlink { target: format!("../{unit}") }, None);
+            }
+        }
+        // Only root may look at boot entries, mounted or not.
+        for (folder, mode) in [(well_known::ESP_MOUNT, 0o700), (well_known::DATA_MOUNT, 0o755)] {
+            if let Ok(at) = RelPath::from_absolute(folder) {
+                self.place(&mut tree, &at, Entry::Directory, Some(Metadata::with_mode(mode)));
+            }
+        }
+        let replaces = vec![path(well_known::OS_RELEASE), path("etc/machine-id")];
+        let tree = self.tree(tree);
+        RootLayer { replaces, ..RootLayer::plain("brc", tree) }
+    }
+}
+
+/// os-release(5) of the image; also what the loader shows.
+pub(super) fn os_release(image: &Image) -> String {
+    let (variant, version) = (&image.variant, &image.version);
+    format!(
+        "NAME=\"brc\"\nID=brc\nID_LIKE=debian\nPRETTY_NAME=\"{variant} {version}\"\nVERSION_ID=\"{version}\"\n\
+         IMAGE_ID=\"{variant}\"\nIMAGE_VERSION=\"{version}\"\n"
+    )
+}
+
+fn preset(units: &[(String, Enablement)]) -> String {
+    let mut text = String::new();
+    for (unit, enablement) in units {
+        let verb = if *enablement == Enablement::Enabled { "enable" } else { "disable" };
+        text.push_str(&format!("{verb} {unit}\n"));
+    }
+    text.push_str("disable *\n");
+    text
+}
+
+fn data_definition(image: &Image) -> String {
+    let (label, format) = (partition::DATA_LABEL, &image.layout.data_file_system);
+    let mut text =
+        format!("[Partition]\nType=linux-generic\nLabel={label}\nFormat={format}\nSizeMinBytes={DATA_MIN}\n");
+    if image.layout.data_growth == Growth::Fixed {
+        text.push_str(&format!("SizeMaxBytes={DATA_MAX}\n"));
+    }
+    text
+}
+
+fn data_mount(file_system: &str) -> String {
+    format!(
+        "[Unit]\nDescription=Data partition\nAfter=systemd-repart.service\nWants=systemd-growfs@var.service\n\n\
+         [Mount]\nWhat=/dev/disk/by-partlabel/{}\nWhere={}\nType={file_system}\nOptions=noatime,nodev\n",
+        partition::DATA_LABEL,
+        well_known::DATA_MOUNT
+    )
+}
+
+fn esp_mount(esp: Guid) -> String {
+    format!(
+        "[Unit]\nDescription=EFI system partition\n\n[Mount]\nWhat=/dev/disk/by-partuuid/{esp}\nWhere={}\n\
+         Type=vfat\nOptions=umask=0077,noatime,nodev,nosuid,noexec\n",
+        well_known::ESP_MOUNT
+    )
+}
+
+/// Mounted when it is looked at, so that it is seldom there to be damaged.
+const ESP_AUTOMOUNT: &str = "[Unit]\nDescription=EFI system partition, when it is looked at\n\n[Automount]\n\
+    Where=/efi\nTimeoutIdleSec=30s\n";

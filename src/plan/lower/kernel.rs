@@ -1,0 +1,138 @@
+//! The kernel: first the configuration, checked in seconds, then the compile.
+
+use std::collections::BTreeMap;
+
+use super::{Lowering, VISIBLE_PROCESSORS, output, path};
+use crate::{
+    content::{RelPath, Tree},
+    graph::{Image, KernelSource},
+    plan::{Action, Extract, Fetch, Input, Output, Run, Source, UrlFile},
+};
+
+/// Unpacks the source, lays the fragments over `tinyconfig`, and fails with every wanted option that is missing.
+const CONFIG: &str = include_str!("kernel-config.sh");
+/// Compiles the kernel and its modules.
+const COMPILE: &str = include_str!("kernel-compile.sh");
+/// The configuration takes seconds; the compile may take long on a small machine.
+const CONFIG_SECONDS: u64 = 600;
+const COMPILE_SECONDS: u64 = 4 * 3600;
+
+/// What a kernel's compile gives.
+pub(super) struct BuiltKernel {
+    /// A tree with `kernel` (what the UKI holds) and `release` (one line).
+    pub boot: Source,
+    /// A tree to lay into the root: modules.
+    pub modules: Source,
+}
+
+impl Lowering<'_> {
+    pub(super) fn kernel(&mut self, image: &Image, toolsets: &BTreeMap<&str, Source>) -> BuiltKernel {
+        let kernel = &image.kernel;
+        let (source, pattern) = match &kernel.source {
+            KernelSource::Debian { package, unpack } => (self.package(package), unpack.as_str().to_owned()),
+            KernelSource::Upstream(upstream) => {
+                let name = upstream.url.rsplit('/').next().unwrap_or("source").to_owned();
+                let fetch = UrlFile {
+                    sha256: upstream.sha256,
+                    name: name.clone(),
+                    urls: vec![upstream.url.clone()],
+                    extract: Extract::Keep,
+                };
+                let identity = format!("url {} {name}", upstream.sha256);
+                let step = self.step(identity, &kernel.name, "fetch", Action::Fetch(Fetch::Url(fetch)));
+                (output(step, "data"), format!("/{name}"))
+            }
+        };
+        let mut fragments = Tree::new();
+        for (index, fragment) in kernel.fragments.iter().enumerate() {
+            let name = fragment.rsplit('/').next().unwrap_or(fragment);
+            if let (Some(entry), Ok(at)) = (self.local(fragment), RelPath::new(&format!("{index:02}-{name}"))) {
+                self.place(&mut fragments, &at, entry, None);
+            }
+        }
+        let fragments = self.tree(fragments);
+        let patches = self.patches(&kernel.patches);
+        let mut inputs = self.tool_inputs(&kernel.name, &kernel.tools, toolsets);
+        inputs.push(Input { owner: "source".to_owned(), tree: source, at: path("source") });
+        inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
+        let mut environment = environment(image);
+        environment.insert("source".to_owned(), format!("/source{pattern}"));
+        environment.insert("ARCH".to_owned(), image.architecture.name().replace("aarch64", "arm64"));
+        // What `make` would write of the time, the user and the machine (Documentation/kbuild/reproducible-builds.rst).
+        environment.insert("KBUILD_BUILD_TIMESTAMP".to_owned(), format!("@{}", image.epoch));
+        environment.insert("KBUILD_BUILD_USER".to_owned(), "brc".to_owned());
+        environment.insert("KBUILD_BUILD_HOST".to_owned(), "brc".to_owned());
+        environment.insert("KBUILD_BUILD_VERSION".to_owned(), "1".to_owned());
+        let mut run = Run {
+            inputs,
+            command: shell(CONFIG),
+            environment,
+            directory: path("build"),
+            stdin: None,
+            outputs: folders(&[("config", "out")]),
+            uid: 0,
+            architecture: image.architecture,
+            epoch: image.epoch,
+            processors: VISIBLE_PROCESSORS,
+            timeout_seconds: CONFIG_SECONDS,
+        };
+        let mut config_run = run.clone();
+        config_run.inputs.push(Input { owner: "fragments".to_owned(), tree: fragments, at: path("fragments") });
+        let identity = format!("kernel config {} {:?}", kernel.name, config_run.inputs);
+        let config = self.step(identity, &kernel.name, "config", Action::Run(config_run));
+        run.inputs.push(Input { owner: "config".to_owned(), tree: output(config, "config"), at: path("config") });
+        run.command = shell(COMPILE);
+        run.outputs = folders(&[("boot", "out/boot"), ("modules", "out/modules")]);
+        run.timeout_seconds = COMPILE_SECONDS;
+        let identity = format!("kernel compile {} {:?}", kernel.name, run.inputs);
+        let compile = self.step(identity, &kernel.name, "compile", Action::Run(run));
+        BuiltKernel { boot: output(compile, "boot"), modules: output(compile, "modules") }
+    }
+
+    /// The tool sets that a component is built with, each laid at the root.
+    pub(super) fn tool_inputs(
+        &mut self,
+        component: &str,
+        tools: &[String],
+        toolsets: &BTreeMap<&str, Source>,
+    ) -> Vec<Input<Source>> {
+        let mut inputs = Vec::new();
+        for tool in tools {
+            match toolsets.get(tool.as_str()) {
+                Some(tree) => {
+                    inputs.push(Input { owner: tool.clone(), tree: tree.clone(), at: RelPath::ROOT });
+                }
+                None => self
+                    .errors
+                    .push(super::LowerError::NoToolset { component: component.to_owned(), tool: tool.clone() }),
+            }
+        }
+        inputs
+    }
+}
+
+/// The environment of every command; nothing of the machine's is in it.
+pub(super) fn environment(image: &Image) -> BTreeMap<String, String> {
+    let variables = [
+        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("HOME", "/build"),
+        ("TMPDIR", "/tmp"),
+        ("LC_ALL", "C.UTF-8"),
+        ("TZ", "UTC"),
+        ("arch", image.architecture.name()),
+        ("out", "/out"),
+    ];
+    let mut environment: BTreeMap<String, String> =
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    environment.insert("SOURCE_DATE_EPOCH".to_owned(), image.epoch.to_string());
+    environment
+}
+
+/// One shell for a whole script.
+pub(super) fn shell(script: &str) -> Vec<String> {
+    ["/usr/bin/sh", "-euc", script].map(str::to_owned).to_vec()
+}
+
+pub(super) fn folders(outputs: &[(&str, &'static str)]) -> BTreeMap<String, Output> {
+    outputs.iter().map(|(name, at)| ((*name).to_owned(), Output::Folder(path(at)))).collect()
+}

@@ -1,0 +1,115 @@
+//! The root tree: layers merged with one owner for each path, then the finish steps over it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Lowering, VISIBLE_PROCESSORS,
+    kernel::{BuiltKernel, environment, shell},
+    output, path,
+};
+use crate::{
+    content::RelPath,
+    graph::{Component, Image, Replaces, Role},
+    plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
+};
+
+/// The longest time that all finish steps together may take.
+const FINISH_SECONDS: u64 = 600;
+
+/// What the root gives.
+pub(super) struct FinishedRoot {
+    /// The tree that becomes the file system.
+    pub tree: Source,
+    /// The file that says which component owns which path.
+    pub owners: Source,
+}
+
+impl Lowering<'_> {
+    pub(super) fn root(
+        &mut self,
+        image: &Image,
+        toolsets: &BTreeMap<&str, Source>,
+        kernel: &BuiltKernel,
+    ) -> FinishedRoot {
+        let mut layers = Vec::new();
+        let mut seen = BTreeSet::new();
+        for component in &image.components {
+            for package in &component.packages {
+                if seen.insert(package.sha256) {
+                    let tree = self.package(package);
+                    layers.push(RootLayer { drop: image.drop.clone(), ..RootLayer::plain(&package.name, tree) });
+                }
+            }
+        }
+        layers.push(RootLayer::plain(&image.kernel.name, kernel.modules.clone()));
+        for component in &image.components {
+            self.component_layers(image, component, toolsets, &mut layers);
+        }
+        layers.push(self.host_files(image));
+        let identity = format!("root {} {}", image.variant, image.architecture.name());
+        let merged = self.step(identity, &image.variant, "root", Action::Assemble(Assemble::Root { layers }));
+        FinishedRoot { tree: self.finish(image, toolsets, output(merged, "root")), owners: output(merged, "owners") }
+    }
+
+    fn component_layers(
+        &mut self,
+        image: &Image,
+        component: &Component,
+        toolsets: &BTreeMap<&str, Source>,
+        layers: &mut Vec<RootLayer<Source>>,
+    ) {
+        if let Some(recipe) = &component.recipe {
+            let tree = self.built(image, component, recipe, toolsets);
+            let taken = recipe.installs.iter().filter(|install| install.replaces == Replaces::OtherOwner);
+            let replaces = taken.map(|install| install.to.clone()).collect();
+            layers.push(RootLayer { replaces, ..RootLayer::plain(&component.name, tree) });
+        }
+        if !component.files.is_empty() {
+            let tree = self.placed(&component.files);
+            let tree = self.tree(tree);
+            let taken = component.files.iter().filter(|file| file.replaces == Replaces::OtherOwner);
+            let replaces: Vec<RelPath> = taken.map(|file| file.path.clone()).collect();
+            layers.push(RootLayer { replaces, ..RootLayer::plain(&component.name, tree) });
+        }
+    }
+
+    /// Runs the finish steps; without any, the tree stays as it is.
+    fn finish(&mut self, image: &Image, toolsets: &BTreeMap<&str, Source>, merged: Source) -> Source {
+        if image.finish.is_empty() {
+            return merged;
+        }
+        let Some(tools) = self.role(image, Role::Finish, toolsets) else { return merged };
+        let script: String =
+            image.finish.iter().map(|finish| format!("echo {}\n{}\n", finish.name, finish.script)).collect();
+        let mut environment = environment(image);
+        environment.insert("root".to_owned(), "/target".to_owned());
+        let run = Run {
+            inputs: vec![
+                Input { owner: "finish tools".to_owned(), tree: tools, at: RelPath::ROOT },
+                Input { owner: image.variant.clone(), tree: merged, at: path("target") },
+            ],
+            command: shell(&script),
+            environment,
+            directory: path("build"),
+            stdin: None,
+            outputs: BTreeMap::from([("root".to_owned(), Output::Changed(path("target")))]),
+            uid: 0,
+            architecture: image.architecture,
+            epoch: image.epoch,
+            processors: VISIBLE_PROCESSORS,
+            timeout_seconds: FINISH_SECONDS,
+        };
+        let identity = format!("finish {} {}", image.variant, image.architecture.name());
+        let step = self.step(identity, &image.variant, "finish", Action::Run(run));
+        output(step, "root")
+    }
+
+    /// The tree of the tool set that does what brc needs done.
+    pub(super) fn role(&mut self, image: &Image, role: Role, toolsets: &BTreeMap<&str, Source>) -> Option<Source> {
+        let found = image.roles.get(&role).and_then(|name| toolsets.get(name.as_str())).cloned();
+        if found.is_none() {
+            self.errors.push(super::LowerError::NoTool { variant: image.variant.clone(), role: role.name() });
+        }
+        found
+    }
+}

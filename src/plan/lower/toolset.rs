@@ -1,0 +1,40 @@
+//! Tool sets: packages and stated files merged into one tree that a command sees as its whole system.
+
+use super::{Lowering, output, path};
+use crate::{
+    content::{Entry, Tree},
+    graph::{Replaces, Toolset},
+    plan::{Action, Assemble, RootLayer, Source},
+};
+
+/// The links that Debian's own programs count on since `/usr` was merged; base-files brings them, but a tool set
+/// may do without it.
+const MERGED_USR: [(&str, &str); 4] =
+    [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")];
+
+impl Lowering<'_> {
+    /// The merged tree of a tool set.
+    pub(super) fn toolset(&mut self, toolset: &Toolset, _epoch: u64) -> Source {
+        let mut layers = vec![RootLayer::plain("brc", self.merged_usr())];
+        for package in &toolset.packages {
+            let tree = self.package(package);
+            layers.push(RootLayer { drop: toolset.drop.clone(), ..RootLayer::plain(&package.name, tree) });
+        }
+        let files = self.placed(&toolset.files);
+        let replaces = toolset.files.iter().filter(|file| file.replaces == Replaces::OtherOwner);
+        let replaces = replaces.map(|file| file.path.clone()).collect();
+        let tree = self.tree(files);
+        layers.push(RootLayer { replaces, ..RootLayer::plain(&toolset.name, tree) });
+        let identity = format!("toolset {} {}", toolset.name, toolset.architecture.name());
+        let step = self.step(identity, &toolset.name, "tools", Action::Assemble(Assemble::Root { layers }));
+        output(step, "root")
+    }
+
+    fn merged_usr(&mut self) -> Source {
+        let mut tree = Tree::new();
+        for (link, target) in MERGED_USR {
+            self.place(&mut tree, &path(link), Entry::Symlink { target: target.to_owned() }, None);
+        }
+        self.tree(tree)
+    }
+}
