@@ -58,11 +58,11 @@ fn perform(schedule: &Schedule<'_>, lane: Lane, ready: &Ready) -> Result<Option<
     let outcome = schedule.performer(&ready.action).perform(&request)?;
     drop(token);
     let took = start.elapsed();
-    if let Err(error) = schedule.store.remember(ready.report.key.digest(), &outcome) {
+    let remembered = schedule.store.remember(ready.report.key.digest(), &outcome);
+    if let Err(error) = remembered.and_then(|()| schedule.store.remember_duration(&name, took)) {
         schedule.broke(BuildError::Store(error));
         return Ok(None);
     }
-    schedule.store.remember_duration(&name, took);
     (schedule.events)(Event::Finished { step: ready.report.clone(), took });
     Ok(Some(outcome))
 }

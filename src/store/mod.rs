@@ -6,12 +6,17 @@
 //!
 //! ```text
 //! VERSION                 `brc-store 1`
-//! objects/ab/abcdef…      blobs and tree objects, by BLAKE3; 0444, times 1980-01-02
+//! objects/ab/abcdef…      blobs and tree objects, by BLAKE3; 0444, modification time 1980-01-02
 //! objects/ab/abcdef….x    the same bytes as an executable file, made when a checkout wants one; 0555
-//! sha256/ab/abcdef…       the SHA-256 of the blob with this BLAKE3
-//! memo/ab/abcdef…         what the action with this key gave: lines `digest output`; its mtime is its last use
-//! checkouts/ab/abcdef…/   merged trees laid out in `tree/` with hard links into `objects`, and `state`
+//! memo/ab/abcdef…         what the action with this key gave: lines `digest output`; its time is its last use
+//! checkouts/ab/abcdef…/   merged trees: `tree/` with hard links into `objects`, and `state`
 //! logs/abcdef….log        what the action with this key printed
+//! failed/…                sandboxes of steps that failed, by name
+//! sha256/ab/abcdef…       the SHA-256 of the blob with this BLAKE3
+//! stamps/ab/abcdef…       what a file outside holds, by the digest of its path
+//! durations/…             how long a step took last time, by name
+//! roots/abcdef…           the keys that the last compose of a project and variant needed
+//! damaged/…               objects that `verify` moved away
 //! temporary/…             unfinished; anything here may go when no process holds the store
 //! lock                    shared by every process that uses the store, exclusive for `gc`
 //! ```
@@ -20,41 +25,74 @@
 //! `syncfs` flushes all at once. So a power cut can tear objects that no memo entry names, and these are found
 //! when they are next used: every object is hashed before a process hands it out for the first time.
 
+mod check;
 mod checkout;
+mod duration;
+mod flush;
+mod garbage;
 mod lock;
 mod memo;
+mod name;
 mod object;
+mod reach;
+mod record;
+mod remove;
+mod root;
+mod shard;
+mod stamp;
 mod tree;
+mod unfinished;
+mod usage;
+mod verify;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 pub use checkout::Checkout;
+pub use garbage::{GcMode, GcPolicy, GcReport};
+pub use lock::WhenBusy;
+pub use usage::{DiskUse, Kind, Usage};
+pub use verify::{Mend, VerifyReport};
 
-use crate::content::{Digest, RelPath, Tree};
+use crate::content::{Digest, RelPath};
 
-/// The first line of `VERSION`.
+/// What `VERSION` holds.
 const VERSION: &str = "brc-store 1\n";
+/// The folders of a store.
+const FOLDERS: [&str; 11] = [
+    "objects",
+    "memo",
+    "checkouts",
+    "logs",
+    "failed",
+    "sha256",
+    "stamps",
+    "durations",
+    "roots",
+    "damaged",
+    "temporary",
+];
 
 /// Where content is kept. Cheap to clone; every clone is the same store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     dir: PathBuf,
     /// Held shared while the store is open.
     lock: fs::File,
+    flush: flush::Flush,
+    /// Names this boot of the machine; `None` where the kernel does not tell.
+    boot: Option<String>,
     /// Makes names in `temporary` that this process has not used.
     next_name: AtomicU64,
-    /// Objects that this process has hashed, with their sizes.
-    checked: Mutex<BTreeMap<object::ObjectId, u64>>,
+    checked: Mutex<check::Checked>,
     /// Trees that this process has decoded.
     trees: Mutex<tree::TreeCache>,
     /// One lock per checkout, so that no two threads make the same one; true when it is known to be whole.
@@ -73,15 +111,18 @@ impl Store {
         let made = |source| StoreError::io("make the store", dir, source);
         fs::create_dir_all(dir).map_err(made)?;
         let dir = dir.canonicalize().map_err(made)?;
-        for folder in ["objects", "sha256", "memo", "checkouts", "logs", "temporary"] {
+        for folder in FOLDERS {
             let folder = dir.join(folder);
             fs::create_dir_all(&folder).map_err(|source| StoreError::io("make", &folder, source))?;
         }
         let lock = lock::take(&dir)?;
         check_version(&dir)?;
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
         let inner = Inner {
             dir,
             lock,
+            flush: flush::Flush::default(),
+            boot: boot.map(|text| text.trim().to_owned()),
             next_name: AtomicU64::new(0),
             checked: Mutex::default(),
             trees: Mutex::default(),
@@ -111,11 +152,11 @@ impl Store {
     pub fn log_path(&self, key: Digest) -> PathBuf {
         self.dir().join("logs").join(format!("{key}.log"))
     }
+}
 
-    /// `FOLDER/ab/abcdef…` for a digest.
-    fn shard(&self, folder: &str, digest: Digest) -> PathBuf {
-        let name = digest.to_string();
-        self.dir().join(folder).join(&name[..2]).join(&name)
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.dir().display())
     }
 }
 
@@ -145,8 +186,11 @@ pub enum StoreError {
     #[error("could not {action} `{path}`: no space is left on this file system", path = path.display())]
     Full { action: &'static str, path: PathBuf, source: io::Error },
     /// The store may only be read.
-    #[error("could not {action} `{path}`: it may not be written; choose another store, or mount it writable", path = path.display())]
+    #[error("could not {action} `{path}`: its file system is read-only; name another store or mount it writable", path = path.display())]
     ReadOnly { action: &'static str, path: PathBuf, source: io::Error },
+    /// The store belongs to another user.
+    #[error("could not {action} `{path}`: this user may not; name another store or change its owner", path = path.display())]
+    Denied { action: &'static str, path: PathBuf, source: io::Error },
     /// Any other failure of the file system.
     #[error("could not {action} `{path}`", path = path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
@@ -171,9 +215,23 @@ pub enum StoreError {
     /// Two layers of a checkout want the same path.
     #[error("`{path}` is wanted by both {first} and {second} ({more} more such paths)")]
     Conflict { path: RelPath, first: String, second: String, more: usize },
+    /// A tree says another size of a blob than it has.
+    #[error("`{path}` should have {expected} bytes, but object `{blob}` has {found}")]
+    WrongSize { path: RelPath, blob: Digest, expected: u64, found: u64 },
+    /// Somebody else uses the store.
+    #[error("garbage cannot be collected while the store is in use by {users}; try again when that has ended", users = users(processes))]
+    Busy { processes: Vec<u32> },
     /// What is to be remembered cannot be written in the memo's format.
     #[error("output name `{name}` is empty or has a line break")]
     OutputName { name: String },
+}
+
+fn users(processes: &[u32]) -> String {
+    match processes {
+        [] => "another brc process".to_owned(),
+        [one] => format!("process {one}"),
+        many => format!("processes {}", many.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 impl StoreError {
@@ -182,15 +240,25 @@ impl StoreError {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { action, path, source },
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-                Self::ReadOnly { action, path, source }
-            }
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { action, path, source },
+            io::ErrorKind::PermissionDenied => Self::Denied { action, path, source },
             _ => Self::Io { action, path, source },
         }
     }
 
-    /// Whether the machine is out of disk, which no change of the recipe mends.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Full { .. })
+    /// Whether this machine is at fault, so that no change of a recipe mends it: disk full, no permission.
+    pub fn is_machine_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. } | Self::ReadOnly { .. } | Self::Denied { .. } | Self::Io { .. } | Self::Version { .. }
+        )
+    }
+
+    /// The object that is missing or damaged, so that what needs it must be built again.
+    pub fn lost_object(&self) -> Option<Digest> {
+        match self {
+            Self::Missing { digest } | Self::Damaged { digest, .. } => Some(*digest),
+            _ => None,
+        }
     }
 }

@@ -1,24 +1,25 @@
 //! Objects: files that are named by the BLAKE3 digest of their bytes.
 //!
-//! All objects have the same modification time (1980-01-02, the first that every archive format can hold), so
-//! that a hard link in a checkout shows no wall clock, and so that a later write to an object is seen at once.
+//! All objects have the same modification time, so that a hard link in a checkout shows no wall clock, and so
+//! that a later write to an object is seen at once.
 
 use std::{
-    fs::{self, File, Permissions},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
-    time::{Duration, SystemTime},
 };
 
-use super::{Store, StoreError, locked};
+use super::{
+    Store, StoreError,
+    check::{digest_of, seal},
+    locked,
+    unfinished::Unfinished,
+};
 use crate::content::{Digest, Sha256, Sha256Hasher};
 
-/// Seconds since 1970 that every object has as its modification time: 1980-01-02T00:00:00Z.
-const OBJECT_TIME_SECONDS: u64 = 315_619_200;
-/// Bytes that are read at a time.
-const CHUNK_BYTES: usize = 256 * 1024;
+/// The first line of a remembered SHA-256.
+const SHA256_FIRST_LINE: &str = "brc-sha256 1";
 
 /// An object file: the plain one, or its executable twin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +38,7 @@ pub(super) enum ObjectMode {
 }
 
 impl ObjectMode {
-    fn bits(self) -> u32 {
+    pub(super) fn bits(self) -> u32 {
         match self {
             ObjectMode::Plain => 0o444,
             ObjectMode::Executable => 0o555,
@@ -77,25 +78,32 @@ impl Store {
 
     /// Stores a regular file as a blob; its digest and its size in bytes.
     ///
-    /// A file that lies in a folder of [`Store::temporary`] is taken over: it is gone afterwards. Nobody may
-    /// write to it any more. Any other file is copied. A symbolic link is refused.
+    /// A file that lies in a folder of [`Store::temporary`] is taken over: it is gone afterwards, also after an
+    /// error. Nobody may write to it any more. Any other file is copied, and so is one that has a second name or
+    /// extended attributes. A symbolic link is refused.
     ///
     /// # Errors
-    /// [`StoreError::Input`] when the file cannot be read; else the file system's.
+    /// The file cannot be read, or the file system refuses.
     pub fn put_file(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
-        let input = |source| StoreError::Input { source };
-        let no_follow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-        let mut file = File::options().read(true).custom_flags(no_follow).open(path).map_err(input)?;
-        let metadata = file.metadata().map_err(input)?;
+        let failed = |source| StoreError::io("read", path, source);
+        // Without NONBLOCK the opening of a pipe would wait for its writer.
+        let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
+        let mut file = File::options().read(true).custom_flags(flags.cast_signed()).open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
-            return Err(input(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
         }
-        if !path.starts_with(self.dir().join("temporary")) || metadata.nlink() != 1 || has_attributes(&file) {
-            return self.put_reader(&mut file);
+        let is_ours = path.starts_with(self.dir().join("temporary"));
+        if !is_ours || metadata.nlink() != 1 || has_attributes(&file) {
+            let stored = self.put_reader(&mut file)?;
+            if is_ours {
+                fs::remove_file(path).map_err(|source| StoreError::io("remove", path, source))?;
+            }
+            return Ok(stored);
         }
-        let (digest, size) = digest_of(&mut file, |_| Ok(()), input)?;
+        let (digest, size) = digest_of(&mut file, |_| Ok(()), failed)?;
         let object = ObjectId { digest, mode: ObjectMode::Plain };
-        let unfinished = Unfinished { path: path.to_owned(), file, committed: false };
+        let unfinished = Unfinished::adopt(path.to_owned(), file);
         if !self.has(object)? {
             self.commit(unfinished, object, size)?;
         }
@@ -112,22 +120,12 @@ impl Store {
         File::open(&path).map_err(|source| StoreError::io("open", &path, source))
     }
 
-    /// Where a blob lies: a file that must not be written. Its bytes are not checked: see [`Store::check`].
+    /// Where a blob lies: a file that must not be written. Whether it is there and whole says [`Store::check`].
     pub fn blob_path(&self, blob: Digest) -> PathBuf {
         self.object_path(ObjectId { digest: blob, mode: ObjectMode::Plain })
     }
 
-    /// Makes sure that a blob is there and whole; its size in bytes.
-    ///
-    /// The first call in a process hashes it, later ones look whether it was written since.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`], [`StoreError::Damaged`], else the file system's.
-    pub fn check(&self, blob: Digest) -> Result<u64, StoreError> {
-        self.check_object(ObjectId { digest: blob, mode: ObjectMode::Plain })
-    }
-
-    /// The bytes of a blob.
+    /// The bytes of a blob, hashed now.
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Damaged`], else the file system's.
@@ -136,8 +134,7 @@ impl Store {
         match fs::read(&path) {
             Ok(bytes) if Digest::of(&bytes) == blob => Ok(bytes),
             Ok(_) => Err(StoreError::Damaged { digest: blob, path }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::Missing { digest: blob }),
-            Err(source) => Err(StoreError::io("read", &path, source)),
+            Err(source) => Err(object_failure(blob, &path, source)),
         }
     }
 
@@ -147,21 +144,27 @@ impl Store {
     /// [`StoreError::Missing`], [`StoreError::Damaged`], else the file system's.
     pub fn sha256_of(&self, blob: Digest) -> Result<Sha256, StoreError> {
         let path = self.shard("sha256", blob);
-        if let Ok(text) = fs::read_to_string(&path)
-            && let Ok(known) = Sha256::parse(text.trim_end())
+        if let Some(lines) = self.read_record(&path, SHA256_FIRST_LINE)?
+            && let Some((of, sha256)) = lines.trim_end().split_once(' ')
+            && of == blob.to_string()
+            && let Ok(known) = Sha256::parse(sha256)
         {
             return Ok(known);
         }
-        let mut file = self.open_blob(blob)?;
-        let mut hasher = Sha256Hasher::default();
         let object = self.blob_path(blob);
-        let failed = |source| StoreError::io("read", &object, source);
-        let (digest, _) = digest_of(&mut file, |bytes| Ok(hasher.update(bytes)), failed)?;
+        let failed = |source| object_failure(blob, &object, source);
+        let mut file = File::open(&object).map_err(failed)?;
+        let mut hasher = Sha256Hasher::default();
+        let update = |bytes: &[u8]| {
+            hasher.update(bytes);
+            Ok(())
+        };
+        let (digest, _) = digest_of(&mut file, update, failed)?;
         if digest != blob {
             return Err(StoreError::Damaged { digest: blob, path: object });
         }
         let sha256 = hasher.finish();
-        self.write_small(&path, format!("{sha256}\n").as_bytes())?;
+        self.write_record(&path, SHA256_FIRST_LINE, &format!("{blob} {sha256}\n"))?;
         Ok(sha256)
     }
 
@@ -173,35 +176,7 @@ impl Store {
         path
     }
 
-    /// Makes sure that an object file is there and whole; its size in bytes.
-    pub(super) fn check_object(&self, object: ObjectId) -> Result<u64, StoreError> {
-        let path = self.object_path(object);
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { digest: object.digest },
-            _ => StoreError::io("read", &path, source),
-        };
-        let damaged = || StoreError::Damaged { digest: object.digest, path: path.clone() };
-        let metadata = fs::symlink_metadata(&path).map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(damaged());
-        }
-        let known = locked(&self.inner.checked).get(&object).copied();
-        if known == Some(metadata.len()) && is_untouched(&metadata, object.mode) {
-            return Ok(metadata.len());
-        }
-        let mut file = File::open(&path).map_err(failed)?;
-        let (digest, size) = digest_of(&mut file, |_| Ok(()), failed)?;
-        if digest != object.digest {
-            return Err(damaged());
-        }
-        if !is_untouched(&metadata, object.mode) {
-            seal(&file, object.mode).map_err(|source| StoreError::io("seal", &path, source))?;
-        }
-        locked(&self.inner.checked).insert(object, size);
-        Ok(size)
-    }
-
-    /// Makes the executable twin of a blob unless it is there and whole.
+    /// Makes the executable twin of a blob unless it is there and whole; its size in bytes.
     pub(super) fn check_executable(&self, blob: Digest) -> Result<u64, StoreError> {
         let object = ObjectId { digest: blob, mode: ObjectMode::Executable };
         if self.has(object)? {
@@ -219,138 +194,38 @@ impl Store {
         Ok(size)
     }
 
-    /// Whether an object is there and whole. A damaged one counts as not there, so that it is written anew.
-    fn has(&self, object: ObjectId) -> Result<bool, StoreError> {
-        match self.check_object(object) {
-            Ok(_) => Ok(true),
-            Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Gives a finished file its place. It replaces a damaged one.
-    fn commit(&self, mut unfinished: Unfinished, object: ObjectId, size: u64) -> Result<(), StoreError> {
+    fn commit(&self, unfinished: Unfinished, object: ObjectId, size: u64) -> Result<(), StoreError> {
         let path = self.object_path(object);
-        let failed = |source| StoreError::io("write", &path, source);
-        seal(&unfinished.file, object.mode).map_err(failed)?;
-        rename_into(&unfinished.path, &path).map_err(failed)?;
-        unfinished.committed = true;
+        seal(unfinished.file(), object.mode).map_err(|source| StoreError::io("write", &path, source))?;
+        unfinished.place(&path)?;
         locked(&self.inner.checked).insert(object, size);
         Ok(())
     }
+}
 
-    /// Writes a small file that is not an object: whole or not at all.
-    pub(super) fn write_small(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let mut unfinished = Unfinished::create(self)?;
-        unfinished.write(bytes)?;
-        unfinished.place(path)
+/// Why an object cannot be read: it is not there, or the disk cannot read it any more, or something else.
+pub(super) fn object_failure(digest: Digest, path: &Path, source: io::Error) -> StoreError {
+    if source.kind() == io::ErrorKind::NotFound {
+        StoreError::Missing { digest }
+    } else if source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+        StoreError::Damaged { digest, path: path.to_owned() }
+    } else {
+        StoreError::io("read", path, source)
     }
-}
-
-/// A file in `temporary` that is removed unless it is given a place.
-pub(super) struct Unfinished {
-    path: PathBuf,
-    file: File,
-    committed: bool,
-}
-
-impl Unfinished {
-    pub(super) fn create(store: &Store) -> Result<Self, StoreError> {
-        let folder = store.dir().join("temporary");
-        loop {
-            let number = store.inner.next_name.fetch_add(1, Ordering::Relaxed);
-            let path = folder.join(format!("{}-{number}", std::process::id()));
-            match File::options().read(true).write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Unfinished { path, file, committed: false }),
-                // Another process has this name: one in another PID namespace, or a dead one.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => return Err(StoreError::io("make a file in", &folder, source)),
-            }
-        }
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_all(bytes).map_err(|source| StoreError::io("write", &self.path, source))
-    }
-
-    /// Renames the file to where it belongs.
-    pub(super) fn place(mut self, path: &Path) -> Result<(), StoreError> {
-        rename_into(&self.path, path).map_err(|source| StoreError::io("write", path, source))?;
-        self.committed = true;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.committed {
-            // What cannot be removed goes when the store is next opened alone.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Renames, and makes the folder above the target when it is missing.
-fn rename_into(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = to.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            fs::rename(from, to)
-        }
-        other => other,
-    }
-}
-
-fn object_time() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(OBJECT_TIME_SECONDS)
-}
-
-/// Gives a file the mode and the time of an object.
-fn seal(file: &File, mode: ObjectMode) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(mode.bits()))?;
-    file.set_modified(object_time())
-}
-
-/// Whether a file still has the mode and time that [`seal`] gave it, so was not written since.
-fn is_untouched(metadata: &fs::Metadata, mode: ObjectMode) -> bool {
-    metadata.modified().is_ok_and(|time| time == object_time()) && metadata.mode() & 0o7777 == mode.bits()
 }
 
 /// Whether a file has extended attributes that would show in a checkout (an overlay leaves some).
 fn has_attributes(file: &File) -> bool {
     let mut names = [0_u8; 1024];
-    match rustix::fs::flistxattr(file, &mut names) {
-        Ok(length) => {
-            names[..length].split(|byte| *byte == 0).any(|name| !name.is_empty() && name != b"security.selinux")
-        }
+    match rustix::fs::flistxattr(file, &mut names[..]) {
+        Ok(length) => names
+            .get(..length)
+            .unwrap_or(&names)
+            .split(|byte| *byte == 0)
+            .any(|name| !name.is_empty() && name != b"security.selinux"),
         Err(rustix::io::Errno::NOTSUP) => false,
         Err(_) => true,
-    }
-}
-
-/// Reads to the end; the digest and the number of bytes. `each` gets every piece.
-pub(super) fn digest_of(
-    reader: &mut (impl Read + ?Sized),
-    mut each: impl FnMut(&[u8]) -> Result<(), StoreError>,
-    failed: impl Fn(io::Error) -> StoreError,
-) -> Result<(Digest, u64), StoreError> {
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; CHUNK_BYTES];
-    let mut size = 0;
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), size)),
-            Ok(length) => {
-                let bytes = buffer.get(..length).unwrap_or(&buffer);
-                hasher.update(bytes);
-                each(bytes)?;
-                size += bytes.len() as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
     }
 }
 
@@ -368,10 +243,24 @@ mod tests {
         let mut text = String::new();
         store.open_blob(digest).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "hello");
-        assert_eq!(store.sha256_of(digest).unwrap(), Sha256::of(b"hello"));
-        assert_eq!(store.sha256_of(digest).unwrap(), Sha256::of(b"hello"));
         let gone = store.read(Digest::of(b"other"));
         assert!(matches!(gone, Err(StoreError::Missing { .. })));
+        let metadata = fs::metadata(store.blob_path(digest)).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.mtime()), (0o444, 315_619_200));
+    }
+
+    #[test]
+    fn a_changed_sha256_file_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let digest = store.put(b"hello").unwrap();
+        let path = store.shard("sha256", digest);
+        assert_eq!(store.sha256_of(digest).unwrap(), Sha256::of(b"hello"));
+        let written = fs::read_to_string(&path).unwrap();
+        assert_eq!(store.sha256_of(digest).unwrap(), Sha256::of(b"hello"));
+        fs::write(&path, written.replace(&Sha256::of(b"hello").to_string(), &Sha256::of(b"no").to_string())).unwrap();
+        assert_eq!(store.sha256_of(digest).unwrap(), Sha256::of(b"hello"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), written);
     }
 
     #[test]
@@ -390,8 +279,24 @@ mod tests {
         fs::write(other.path(), "other").unwrap();
         store.put_file(other.path()).unwrap();
         assert!(other.path().exists());
-        let link = work.path().join("link");
+        let twice = work.path().join("twice");
+        fs::write(&twice, "twice").unwrap();
+        fs::hard_link(&twice, work.path().join("again")).unwrap();
+        let (digest, _) = store.put_file(&twice).unwrap();
+        fs::write(work.path().join("again"), "other").unwrap();
+        assert_eq!(store.read(digest).unwrap(), b"twice");
+    }
+
+    #[test]
+    fn only_regular_files_are_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let work = store.temporary().unwrap();
+        let (link, pipe) = (work.path().join("link"), work.path().join("pipe"));
         std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
-        assert!(matches!(store.put_file(&link), Err(StoreError::Input { .. })));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for path in [&link, &pipe, &work.path().to_owned(), &work.path().join("nothing")] {
+            assert!(matches!(store.put_file(path), Err(StoreError::Io { .. })), "{path:?}");
+        }
     }
 }

@@ -25,11 +25,13 @@ impl TreeCache {
 }
 
 impl Store {
-    /// Stores a tree; the blobs of its files are stored by who calls.
+    /// Stores a tree, whose files are stored already.
     ///
     /// # Errors
-    /// The file system refuses.
+    /// [`StoreError::Missing`] or [`StoreError::WrongSize`] for a file that is not stored as the tree says; else
+    /// the file system's.
     pub fn put_tree(&self, tree: &Tree) -> Result<Digest, StoreError> {
+        self.check_sizes(tree)?;
         let encoded = tree.encode();
         for bytes in encoded.objects.values() {
             self.put(bytes)?;
@@ -66,5 +68,44 @@ impl Store {
             Some(Entry::File { blob, size, .. }) => Ok((*blob, *size)),
             _ => Err(StoreError::NoFile { tree, path: path.clone() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_read_back_in_another_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let path = |text: &str| RelPath::new(text).unwrap();
+        let blob = store.put(b"text").unwrap();
+        let mut tree = Tree::new();
+        tree.insert(path("etc/file"), Entry::File { blob, size: 4, executable: false }).unwrap();
+        tree.insert(path("etc/link"), Entry::Symlink { target: "file".into() }).unwrap();
+        let digest = store.put_tree(&tree).unwrap();
+        let other = Store::open(dir.path()).unwrap();
+        assert_eq!(*other.tree(digest).unwrap(), tree);
+        assert_eq!(other.file_in(digest, &path("etc/file")).unwrap(), (blob, 4));
+        for wrong in ["etc/link", "etc", "nothing"] {
+            assert!(matches!(other.file_in(digest, &path(wrong)), Err(StoreError::NoFile { .. })), "{wrong}");
+        }
+        assert!(matches!(other.tree(blob), Err(StoreError::NoTree { .. })));
+    }
+
+    #[test]
+    fn old_trees_leave_the_cache_when_it_is_full() {
+        let mut cache = TreeCache::default();
+        let mut tree = Tree::new();
+        for number in 0..1000 {
+            tree.insert(RelPath::new(&number.to_string()).unwrap(), Entry::Directory).unwrap();
+        }
+        let tree = Arc::new(tree);
+        for number in 0..=1000 {
+            cache.insert(Digest::of(format!("{number}").as_bytes()), Arc::clone(&tree));
+            assert!(cache.entries <= MAX_CACHED_ENTRIES);
+        }
+        assert_eq!(cache.trees.len(), 1);
     }
 }

@@ -1,0 +1,202 @@
+//! Whether objects are whole.
+//!
+//! A process hashes every object before it hands it out for the first time. Later in the same process the size,
+//! the mode and the modification time must be what they were; any write changes the time.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, Metadata, Permissions},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    Store, StoreError, locked,
+    object::{ObjectId, ObjectMode, object_failure},
+};
+use crate::content::{Digest, Entry, Tree};
+
+/// Seconds since 1970 that every object and checkout has as its modification time: 1980-01-02T00:00:00Z, the
+/// first whole day that every archive format can hold in every time zone.
+pub(super) const OBJECT_TIME_SECONDS: u64 = 315_619_200;
+/// Bytes that are read at a time.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Objects that this process has hashed, with their sizes in bytes.
+pub(super) type Checked = BTreeMap<ObjectId, u64>;
+
+impl Store {
+    /// Makes sure that a blob is there and whole; its size in bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Damaged`], else the file system's.
+    pub fn check(&self, blob: Digest) -> Result<u64, StoreError> {
+        self.check_object(ObjectId { digest: blob, mode: ObjectMode::Plain })
+    }
+
+    /// Makes sure that an object file is there and whole; its size in bytes.
+    pub(super) fn check_object(&self, object: ObjectId) -> Result<u64, StoreError> {
+        let path = self.object_path(object);
+        let failed = |source| object_failure(object.digest, &path, source);
+        let damaged = || StoreError::Damaged { digest: object.digest, path: path.clone() };
+        let metadata = fs::symlink_metadata(&path).map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(damaged());
+        }
+        let known = locked(&self.inner.checked).get(&object).copied();
+        if known == Some(metadata.len()) && is_sealed(&metadata, object.mode) {
+            return Ok(metadata.len());
+        }
+        let mut file = File::open(&path).map_err(failed)?;
+        let (digest, size) = digest_of(&mut file, |_| Ok(()), failed)?;
+        if digest != object.digest {
+            return Err(damaged());
+        }
+        if !is_sealed(&metadata, object.mode) {
+            // Somebody copied the store without times. Where this fails the object is hashed again each time.
+            let _ = seal(&file, object.mode);
+        }
+        locked(&self.inner.checked).insert(object, size);
+        Ok(size)
+    }
+
+    /// Whether an object is there and whole. A damaged one counts as not there, so that it is written anew.
+    pub(super) fn has(&self, object: ObjectId) -> Result<bool, StoreError> {
+        match self.check_object(object) {
+            Ok(_) => Ok(true),
+            Err(StoreError::Missing { .. } | StoreError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes sure that every file of a tree is there with the size that the tree says. Nothing is hashed.
+    pub(super) fn check_sizes(&self, tree: &Tree) -> Result<(), StoreError> {
+        for (path, entry) in tree.entries() {
+            let Entry::File { blob, size, .. } = entry else { continue };
+            let at = self.blob_path(*blob);
+            match fs::symlink_metadata(&at) {
+                Ok(metadata) if metadata.len() == *size => {}
+                Ok(metadata) => {
+                    return Err(StoreError::WrongSize {
+                        path: path.clone(),
+                        blob: *blob,
+                        expected: *size,
+                        found: metadata.len(),
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(StoreError::Missing { digest: *blob });
+                }
+                Err(source) => return Err(StoreError::io("look at", &at, source)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The modification time of every object.
+pub(super) fn object_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(OBJECT_TIME_SECONDS)
+}
+
+/// Gives a file the mode and the time of an object.
+pub(super) fn seal(file: &File, mode: ObjectMode) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode.bits()))?;
+    file.set_modified(object_time())
+}
+
+/// Whether a file still has the mode and time that [`seal`] gave it, so was not written since.
+fn is_sealed(metadata: &Metadata, mode: ObjectMode) -> bool {
+    metadata.modified().is_ok_and(|time| time == object_time()) && metadata.mode() & 0o7777 == mode.bits()
+}
+
+/// Reads to the end; the digest and the number of bytes. `each` gets every piece.
+pub(super) fn digest_of(
+    reader: &mut (impl Read + ?Sized),
+    mut each: impl FnMut(&[u8]) -> Result<(), StoreError>,
+    failed: impl Fn(io::Error) -> StoreError,
+) -> Result<(Digest, u64), StoreError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut size = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), size)),
+            Ok(length) => {
+                let bytes = buffer.get(..length).unwrap_or(&buffer);
+                hasher.update(bytes);
+                each(bytes)?;
+                size += bytes.len() as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::RelPath;
+    use std::path::Path;
+
+    /// Changes one bit of an object as a program that ignores its mode would.
+    fn flip(path: &Path) {
+        fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+        let mut bytes = fs::read(path).unwrap();
+        bytes[0] ^= 1;
+        fs::write(path, bytes).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o444)).unwrap();
+    }
+
+    #[test]
+    fn a_flipped_bit_is_noticed_before_it_is_built_upon() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let blob = store.put(b"precious").unwrap();
+        let mut tree = Tree::new();
+        let entry = Entry::File { blob, size: 8, executable: true };
+        tree.insert(RelPath::new("a").unwrap(), entry).unwrap();
+        let tree = store.put_tree(&tree).unwrap();
+        flip(&store.blob_path(blob));
+        let other = Store::open(dir.path()).unwrap();
+        for store in [&store, &other] {
+            assert!(matches!(store.read(blob), Err(StoreError::Damaged { digest, .. }) if digest == blob));
+            assert!(matches!(store.open_blob(blob), Err(StoreError::Damaged { .. })));
+            assert!(matches!(store.sha256_of(blob), Err(StoreError::Damaged { .. })));
+            let checkout = store.checkout(&[(RelPath::ROOT, tree)]);
+            assert!(matches!(checkout, Err(StoreError::Damaged { .. })));
+        }
+        // Who builds it again mends it.
+        assert_eq!(store.put(b"precious").unwrap(), blob);
+        assert_eq!(other.read(blob).unwrap(), b"precious");
+        assert!(other.checkout(&[(RelPath::ROOT, tree)]).is_ok());
+    }
+
+    #[test]
+    fn a_bit_that_flips_without_a_write_is_noticed_by_the_next_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let blob = store.put(b"precious").unwrap();
+        let path = store.blob_path(blob);
+        flip(&path);
+        File::open(&path).unwrap().set_modified(object_time()).unwrap();
+        let other = Store::open(dir.path()).unwrap();
+        assert!(matches!(other.check(blob), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_tree_of_blobs_that_are_not_stored_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let blob = store.put(b"four").unwrap();
+        for (blob, size) in [(blob, 5), (Digest::of(b"other"), 5)] {
+            let mut tree = Tree::new();
+            let entry = Entry::File { blob, size, executable: false };
+            tree.insert(RelPath::new("a").unwrap(), entry).unwrap();
+            let refused = store.put_tree(&tree).unwrap_err();
+            assert!(matches!(refused, StoreError::WrongSize { .. } | StoreError::Missing { .. }), "{refused}");
+        }
+    }
+}
