@@ -4,8 +4,14 @@
 //! same inputs give the same bytes, whatever the number of threads or the time. *Does not know* where the trees come
 //! from or what becomes of the disk.
 
+mod disk;
+mod esp;
 mod extent;
-pub mod fat;
-pub mod pe;
-pub mod uki;
-pub mod verity;
+mod fat;
+mod pe;
+mod perform;
+mod root;
+mod uki;
+mod verity;
+
+pub use perform::{AssembleError, Assembler};

@@ -54,7 +54,7 @@ pub fn write(volume: &Volume, files: &[FatFile], out: &File) -> Result<(), FatEr
     let nodes = allocate(&geometry, &folders, files)?;
     let wrote = |what: &'static str| move |source| FatError::Write { what, source };
     for (path, children) in &folders {
-        let bytes = folder_bytes(path, children, &nodes, Stamp::of(volume.epoch))?;
+        let bytes = folder_bytes(path, children, &folders, &nodes, Stamp::of(volume.epoch))?;
         out.write_all_at(&bytes, geometry.cluster_offset(nodes[path].first_cluster)).map_err(wrote("folder"))?;
     }
     for file in files.iter().filter(|file| file.size > 0) {
@@ -131,6 +131,7 @@ fn allocate(
 fn folder_bytes(
     path: &RelPath,
     names: &[String],
+    folders: &BTreeMap<RelPath, Vec<String>>,
     nodes: &BTreeMap<RelPath, Node>,
     stamp: Stamp,
 ) -> Result<Vec<u8>, FatError> {
@@ -146,8 +147,7 @@ fn folder_bytes(
         let at = RelPath::new(name).map(|name| path.join(&name)).unwrap_or_default();
         let (long, short) = given.give(name).ok_or_else(|| FatError::Name { path: at.clone() })?;
         let node = nodes[&at];
-        let is_folder = nodes.keys().any(|other| other.parent().as_ref() == Some(&at));
-        let flags = if is_folder { DIRECTORY } else { ARCHIVE };
+        let flags = if folders.contains_key(&at) { DIRECTORY } else { ARCHIVE };
         bytes.extend(long);
         bytes.extend(short_entry(&short, flags, stamp, node.first_cluster, node.size));
     }

@@ -1,0 +1,144 @@
+//! The root tree: every component's tree laid over the others, each path with exactly one owner.
+
+use std::fmt::Write as _;
+
+use crate::{
+    content::{Conflict, Digest, Layer, RelPath, Tree, merge},
+    plan::RootLayer,
+};
+
+/// Conflicts that are told one by one; of the others only the number.
+const MAX_TOLD: usize = 20;
+
+/// A root tree and who brought each path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// The tree.
+    pub tree: Tree,
+    /// Lines `owner`, tab, path, newline; sorted bytewise.
+    pub owners: String,
+}
+
+/// Lays `layers` over each other; `trees` are theirs, in the same order.
+///
+/// # Errors
+/// Every path with two owners; metadata for a path that its layer does not have; a path that cannot be listed.
+pub fn build(layers: &[RootLayer<Digest>], trees: Vec<Tree>) -> Result<Root, RootError> {
+    let mut prepared = Vec::with_capacity(trees.len());
+    for (layer, mut tree) in layers.iter().zip(trees) {
+        tree.drop_matching(&layer.drop);
+        for (path, metadata) in &layer.metadata {
+            if tree.entry(path).is_none() {
+                return Err(RootError::NoPath { owner: layer.owner.clone(), path: path.clone() });
+            }
+            tree.set_metadata(path.clone(), metadata.clone());
+        }
+        prepared.push(tree);
+    }
+    let merged: Vec<Layer<'_>> = layers
+        .iter()
+        .zip(&prepared)
+        .map(|(layer, tree)| Layer { owner: &layer.owner, tree, replaces: &layer.replaces })
+        .collect();
+    let (tree, owners) = merge(&merged).map_err(RootError::conflicts)?;
+    let mut lines = Vec::with_capacity(owners.len());
+    for (path, owner) in owners {
+        if path.as_str().contains(|character: char| character.is_control()) {
+            return Err(RootError::Unprintable { owner, path });
+        }
+        lines.push(format!("{owner}\t{path}\n"));
+    }
+    lines.sort_unstable();
+    Ok(Root { tree, owners: lines.concat() })
+}
+
+/// A root tree cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// Paths with two owners.
+    #[error("{list}say `replaces` where this is meant, or `drop` one of them")]
+    Conflicts { conflicts: Vec<Conflict>, list: String },
+    /// Owner or mode is set on nothing.
+    #[error("`{owner}` sets owner or mode of `{path}`, which it does not have")]
+    NoPath { owner: String, path: RelPath },
+    /// A name that no list can hold.
+    #[error("`{path}` of `{owner}` has a control character in its name", path = path.as_str().escape_debug())]
+    Unprintable { owner: String, path: RelPath },
+}
+
+impl RootError {
+    fn conflicts(conflicts: Vec<Conflict>) -> Self {
+        let mut list = String::new();
+        for Conflict { path, first, second } in conflicts.iter().take(MAX_TOLD) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(list, "`{path}` is brought by both `{first}` and `{second}`");
+        }
+        if conflicts.len() > MAX_TOLD {
+            let _ = writeln!(list, "and {} more paths have two owners", conflicts.len() - MAX_TOLD);
+        }
+        RootError::Conflicts { conflicts, list }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::content::{Entry, Glob, Metadata};
+
+    fn path(text: &str) -> RelPath {
+        RelPath::new(text).unwrap()
+    }
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::new();
+        for (at, text) in files {
+            let entry = Entry::File { blob: Digest::of(text.as_bytes()), size: text.len() as u64, executable: false };
+            tree.insert(path(at), entry).unwrap();
+        }
+        tree
+    }
+
+    fn layer(owner: &str) -> RootLayer<Digest> {
+        RootLayer {
+            owner: owner.to_owned(),
+            tree: Digest::of(b""),
+            drop: Vec::new(),
+            replaces: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn every_conflict_is_told_with_both_owners() {
+        let trees = vec![tree(&[("a", "1"), ("b", "1"), ("c", "1")]), tree(&[("a", "2"), ("b", "2"), ("c", "1")])];
+        let error = build(&[layer("runc"), layer("crun")], trees).unwrap_err().to_string();
+        assert!(error.contains("`/a` is brought by both `runc` and `crun`"), "{error}");
+        assert!(error.contains("`/b` is brought by both"), "{error}");
+        assert!(!error.contains("`/c`"), "{error}");
+    }
+
+    #[test]
+    fn owners_are_listed_after_drops_and_replacements() {
+        let mut over = layer("over");
+        over.replaces = vec![path("etc/a")];
+        over.metadata = BTreeMap::from([(path("etc/a"), Metadata::with_mode(0o600))]);
+        let mut base = layer("base");
+        base.drop = vec![Glob::new("/doc/**").unwrap()];
+        let trees = vec![tree(&[("etc/a", "1"), ("etc/b", "1"), ("doc/x", "1")]), tree(&[("etc/a", "2")])];
+        let root = build(&[base, over], trees).unwrap();
+        assert_eq!(root.owners, "base\t/doc\nbase\t/etc\nbase\t/etc/b\nover\t/etc/a\n");
+        assert_eq!(root.tree.metadata(&path("etc/a")).unwrap().mode, 0o600);
+        assert!(root.tree.entry(&path("doc/x")).is_none());
+    }
+
+    #[test]
+    fn metadata_of_nothing_and_names_that_break_lines_are_refused() {
+        let mut wrong = layer("a");
+        wrong.metadata = BTreeMap::from([(path("etc/none"), Metadata::with_mode(0o600))]);
+        assert!(matches!(build(&[wrong], vec![tree(&[("etc/a", "1")])]), Err(RootError::NoPath { .. })));
+        let broken = vec![tree(&[("etc/a\nb", "1")])];
+        assert!(matches!(build(&[layer("a")], broken), Err(RootError::Unprintable { .. })));
+    }
+}
