@@ -210,16 +210,33 @@ fn public_item(tokens: &[Token]) -> Option<&str> {
     (constant || field).then_some(&word.text)
 }
 
-/// Whether what encloses `at` is public as well: a field of a private struct is nobody's business.
+/// Whether what encloses `at` is public as well: a field or method of a private type is nobody's business.
 fn in_public_item(tokens: &[Token], at: usize) -> bool {
     let Some(open) = (0..at).rev().find(|open| tokens[*open].is("{") && after_bracket(tokens, *open) > at) else {
         return true;
     };
-    let start = tokens[..open].iter().rposition(|token| token.is("struct") || token.is(";") || token.is("}"));
-    match start {
-        Some(start) if tokens[start].is("struct") => start > 0 && tokens[start - 1].is("pub"),
-        _ => true,
+    let head = tokens[..open].iter().rposition(|token| [";", "}", "{"].iter().any(|mark| token.is(mark)));
+    let head = &tokens[head.map_or(0, |head| head + 1)..open];
+    let keyword = |word: &str| head.iter().position(|token| token.is(word));
+    if let Some(at) = keyword("struct") {
+        return at > 0 && head[at - 1].is("pub");
     }
+    let Some(of_impl) = keyword("impl") else { return true };
+    let mut name = of_impl + 1;
+    let mut depth = 0_usize;
+    while let Some(token) = head.get(name) {
+        match token.text.as_str() {
+            "<" => depth += 1,
+            ">" => depth -= 1,
+            _ if depth == 0 && token.kind == Kind::Word => break,
+            _ => {}
+        }
+        name += 1;
+    }
+    let is_declared = |token: &Token| ["struct", "enum"].iter().any(|word| token.is(word));
+    let Some(name) = head.get(name) else { return true };
+    let declared = tokens.windows(2).position(|window| is_declared(&window[0]) && window[1].text == name.text);
+    declared.is_none_or(|declared| declared > 0 && tokens[declared - 1].is("pub"))
 }
 
 /// Whether a doc comment stands before the attributes of what is at `at`, or `#[error]` among them.
@@ -265,6 +282,8 @@ mod tests {
             ("pub(crate) fn a() {}", true),
             ("struct A { pub b: u8 }", true),
             ("pub(super) struct A { pub b: u8 }", true),
+            ("struct A<'a, T: B> { b: u8 }\nimpl<'a, T: B> A<'a, T> { fn c() {}\npub fn d() {} }", true),
+            ("/// A.\npub struct A { b: u8 }\nimpl A { fn c() {}\npub fn d() {} }", false),
             ("pub use a::b;", true),
             ("pub const A: u8 = 1;", false),
             ("pub const fn a() {}", false),

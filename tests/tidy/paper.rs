@@ -42,6 +42,10 @@ const HOSTS: &[&str] = &[
     "w3.org",
 ];
 
+/// Hosts that one file must name, and why.
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("src/image/uki.rs", "github.com", "the line that every `.sbat` section begins with, word for word")];
+
 /// Servers that packages come from, in two parts so that this list does not trip over itself. Which server serves
 /// an archive is configuration, so no text of ours names one.
 const SERVERS: &[(&str, &str)] = &[
@@ -137,7 +141,8 @@ fn no_text_names_a_server_that_packages_come_from() {
         for (number, line) in text.lines().enumerate() {
             let server =
                 SERVERS.iter().map(|(host, domain)| format!("{host}.{domain}")).find(|server| names_host(line, server));
-            let strange = hosts(line).into_iter().find(|host| !is_known(host)).map(str::to_owned);
+            let excepted = |host: &str| EXCEPTIONS.iter().any(|(file, known, _)| *file == name && *known == host);
+            let strange = hosts(line).into_iter().find(|host| !is_known(host) && !excepted(host)).map(str::to_owned);
             if let Some(host) = server.or(strange) {
                 broken.push(format!("{name}:{}: `{host}`", number + 1));
             }
