@@ -172,21 +172,30 @@ impl Store {
 
     fn lay_out_file(&self, path: &RelPath, entry: &Entry, at: &Path) -> Result<(), StoreError> {
         let Entry::File { blob, size, executable } = entry else { return Ok(()) };
-        let (found, mode) = if *executable {
-            (self.check_executable(*blob)?, ObjectMode::Executable)
-        } else {
-            (self.check(*blob)?, ObjectMode::Plain)
-        };
-        if found != *size {
-            return Err(StoreError::WrongSize { path: path.clone(), blob: *blob, expected: *size, found });
-        }
+        let mode = if *executable { ObjectMode::Executable } else { ObjectMode::Plain };
         let object = self.object_path(ObjectId { digest: *blob, mode });
-        match fs::hard_link(&object, at) {
-            // The object has as many names as the file system allows, or it allows no second name at all.
-            Err(error) if may_copy(&error) => copy(&object, at),
-            other => other,
+        let mut tries = 0;
+        loop {
+            let found = match mode {
+                ObjectMode::Plain => self.check(*blob)?,
+                ObjectMode::Executable => self.check_executable(*blob)?,
+            };
+            if found != *size {
+                return Err(StoreError::WrongSize { path: path.clone(), blob: *blob, expected: *size, found });
+            }
+            tries += 1;
+            match fs::hard_link(&object, at) {
+                Ok(()) => return Ok(()),
+                // Another process has put the same object in its place meanwhile: a file that has lost its last
+                // name cannot be linked.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MAX_TRIES => {}
+                // It has as many names as the file system allows, or may have no second one at all.
+                Err(error) if may_copy(&error) => {
+                    return copy(&object, at).map_err(|source| StoreError::io("lay out", at, source));
+                }
+                Err(source) => return Err(StoreError::io("lay out", at, source)),
+            }
         }
-        .map_err(|source| StoreError::io("lay out", at, source))
     }
 }
 

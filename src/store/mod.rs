@@ -34,6 +34,8 @@ mod lock;
 mod memo;
 mod name;
 mod object;
+#[cfg(test)]
+mod process_tests;
 mod reach;
 mod record;
 mod remove;
