@@ -2,7 +2,15 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::Span;
+use brc_contract::Architecture;
+
+use super::{
+    Diagnostic, PLATFORMS, Span, code,
+    decode::Reader,
+    parse::{Node, Value},
+    suggestion::nearest,
+    word,
+};
 
 /// What a condition asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,4 +99,204 @@ impl fmt::Display for Condition {
         let not = if self.sense == Sense::IsNot { "!" } else { "" };
         write!(f, "{}=\"{not}{}\"", self.key.name(), values.join("|"))
     }
+}
+
+/// Reads a block whose nodes may stand in `when` and `otherwise`: every other node goes to `read`, with the
+/// clauses around it. Nesting is bounded by `token`.
+pub(super) fn read_block<T>(
+    reader: &mut Reader<'_>,
+    nodes: &[Node<'_>],
+    when: &[Clause],
+    read: &mut dyn FnMut(&mut Reader<'_>, &Node<'_>, &[Clause]) -> Vec<T>,
+) -> Vec<Guarded<T>> {
+    let mut items = Vec::new();
+    // The conditions of the `when` right before, for an `otherwise`.
+    let mut before: Option<Vec<Condition>> = None;
+    for (at, node) in nodes.iter().enumerate() {
+        let earlier = before.take();
+        match node.name.as_ref() {
+            "when" => {
+                let conditions = read_conditions(reader, node);
+                let clauses = conditions.iter().map(|condition| Clause { any: vec![condition.clone()] });
+                let inner: Vec<Clause> = when.iter().cloned().chain(clauses).collect();
+                report_unreachable(reader, when, &inner, node.name_span);
+                let children = children(reader, node);
+                items.extend(read_block(reader, children, &inner, read));
+                before = Some(conditions);
+            }
+            "otherwise" => {
+                for entry in &node.entries {
+                    let message = "`otherwise` takes no condition; it is whatever its `when` is not";
+                    reader.problems.push(Diagnostic::error(code::BAD_CONDITION, entry.span, message));
+                }
+                let mut inner = when.to_vec();
+                match earlier {
+                    Some(conditions) if conditions.is_empty() => {}
+                    Some(conditions) => inner.push(Clause { any: conditions.iter().map(Condition::negated).collect() }),
+                    None => {
+                        let message = "this `otherwise` does not follow a `when`";
+                        reader.problems.push(Diagnostic::error(code::OTHERWISE_WITHOUT_WHEN, node.name_span, message));
+                    }
+                }
+                report_unreachable(reader, when, &inner, node.name_span);
+                let children = children(reader, node);
+                items.extend(read_block(reader, children, &inner, read));
+            }
+            name => {
+                let single = word::SINGLE.contains(&name);
+                if let Some(earlier) = nodes.iter().take(at).find(|earlier| single && earlier.name == node.name) {
+                    let message = format!("`{name}` stands here twice");
+                    let problem = Diagnostic::error(code::REPEATED_NODE, node.name_span, message);
+                    reader.problems.push(problem.also(earlier.name_span, "first here"));
+                }
+                let found = read(reader, node, when);
+                items.extend(found.into_iter().map(|item| Guarded { when: when.to_vec(), item, span: node.span }));
+            }
+        }
+    }
+    items
+}
+
+fn children<'n>(reader: &mut Reader<'_>, node: &'n Node<'n>) -> &'n [Node<'n>] {
+    match &node.children {
+        Some(children) => children,
+        None => {
+            let message = format!("`{}` wants a block", node.name);
+            reader.error(code::MISSING_NODE, node.name_span, message, format!("write `{} … {{ … }}`", node.name));
+            &[]
+        }
+    }
+}
+
+fn read_conditions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> = Vec::new();
+    for entry in &node.entries {
+        let wrong = |reader: &mut Reader<'_>, span, message: String, help: &str| {
+            reader.error(code::BAD_CONDITION, span, message, help);
+        };
+        let Some((name, span)) = &entry.name else {
+            wrong(reader, entry.span, "a condition is a property".into(), "write `when arch=\"x86_64\" { … }`");
+            continue;
+        };
+        let Some(key) = Key::ALL.into_iter().find(|key| key.name() == name) else {
+            let meant = nearest(name, Key::ALL.map(Key::name)).map_or_else(
+                || "a condition asks about `arch`, `platform`, `feature` or `variant`".to_owned(),
+                |meant| format!("did you mean `{meant}=`?"),
+            );
+            wrong(reader, *span, format!("`{name}` is nothing that a condition can ask about"), &meant);
+            continue;
+        };
+        if let Some(earlier) = conditions.iter().find(|earlier| earlier.key == key) {
+            let (one, other) = (
+                earlier.values.iter().next().cloned().unwrap_or_default(),
+                match &entry.value {
+                    Value::Text(text) => text.clone().into_owned(),
+                    _ => "…".to_owned(),
+                },
+            );
+            let message = format!("`{name}` stands here twice; KDL would forget the first");
+            let help = format!("either of two values is written `{name}=\"{one}|{other}\"`");
+            reader.error(code::REPEATED_PROPERTY, *span, message, help);
+            continue;
+        }
+        let Some(text) = reader.text_of(entry, "a text") else { continue };
+        let (sense, values) = match text.strip_prefix('!') {
+            Some(rest) => (Sense::IsNot, rest),
+            None => (Sense::Is, text.as_str()),
+        };
+        let values: Vec<&str> = values.split('|').collect();
+        if sense == Sense::IsNot && values.len() > 1 {
+            let message = "`!` stands before one value, not before several".to_owned();
+            wrong(reader, text.span, message, "write `when …=\"a|b\" { } otherwise { … }`");
+            continue;
+        }
+        let values = values.into_iter().filter(|value| is_known(reader, key, value, text.span));
+        let values: BTreeSet<String> = values.map(str::to_owned).collect();
+        if !values.is_empty() {
+            conditions.push(Condition { key, values, sense, span: text.span });
+        }
+    }
+    if node.entries.is_empty() {
+        let message = "`when` wants a condition";
+        reader.error(code::BAD_CONDITION, node.name_span, message, "write `when arch=\"x86_64\" { … }`");
+    }
+    conditions
+}
+
+/// Reports a value that nothing can ever have.
+fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool {
+    let known: Vec<&str> = match key {
+        Key::Arch => [Architecture::X86_64, Architecture::Aarch64].map(Architecture::name).to_vec(),
+        Key::Platform => PLATFORMS.to_vec(),
+        Key::Feature => reader.names.features.keys().map(String::as_str).collect(),
+        Key::Variant => reader.names.variants().collect(),
+    };
+    if known.contains(&value) || reader.names.unread.contains(value) {
+        return true;
+    }
+    let (code, message) = match key {
+        Key::Feature => (code::UNKNOWN_FEATURE, format!("no recipe declares a feature `{value}`")),
+        Key::Arch | Key::Platform => (code::UNREACHABLE, format!("nothing ever has {}=\"{value}\"", key.name())),
+        Key::Variant => (code::UNREACHABLE, format!("there is no variant `{value}`")),
+    };
+    let help = match nearest(value, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if key == Key::Feature => format!("declare it: `feature \"{value}\" \"what it does\"`"),
+        None => format!("there is {}", known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")),
+    };
+    reader.error(code, span, message, help);
+    false
+}
+
+fn report_unreachable(reader: &mut Reader<'_>, outer: &[Clause], inner: &[Clause], span: Span) {
+    if inner.len() > outer.len() && can_hold(outer) && !can_hold(inner) {
+        let message = "this can never hold, given the conditions around and before it";
+        let mut problem = Diagnostic::error(code::UNREACHABLE, span, message);
+        for condition in inner.iter().flat_map(|clause| &clause.any) {
+            problem = problem.also(condition.span, "this has a part in it");
+        }
+        reader.problems.push(problem.help("leave the block out"));
+    }
+}
+
+/// Whether some image fits all clauses. Tries all there are; with very many features it says yes.
+pub(super) fn can_hold(clauses: &[Clause]) -> bool {
+    let conditions = || clauses.iter().flat_map(|clause| &clause.any);
+    let values = |key: Key| -> Vec<&str> {
+        let of_key = conditions().filter(|condition| condition.key == key);
+        let all: BTreeSet<&str> = of_key.flat_map(|condition| condition.values.iter().map(String::as_str)).collect();
+        all.into_iter().collect()
+    };
+    let asks = |key: Key| conditions().any(|condition| condition.key == key);
+    let pick = |key: Key, all: Vec<&'static str>| if asks(key) { all } else { vec![""] };
+    let arches = pick(Key::Arch, [Architecture::X86_64, Architecture::Aarch64].map(Architecture::name).to_vec());
+    let platforms = pick(Key::Platform, PLATFORMS.to_vec());
+    // The empty name stands for every variant that is not named.
+    let variants: Vec<&str> = values(Key::Variant).into_iter().chain([""]).collect();
+    let features = values(Key::Feature);
+    if features.len() > 6 || variants.len() > 64 {
+        return true;
+    }
+    let holds = |condition: &Condition, arch: &str, platform: &str, variant: &str, on: usize| {
+        let has = match condition.key {
+            Key::Arch => condition.values.contains(arch),
+            Key::Platform => condition.values.contains(platform),
+            Key::Variant => condition.values.contains(variant),
+            Key::Feature => {
+                features.iter().enumerate().any(|(at, name)| on >> at & 1 == 1 && condition.values.contains(*name))
+            }
+        };
+        has == (condition.sense == Sense::Is)
+    };
+    arches.iter().any(|arch| {
+        platforms.iter().any(|platform| {
+            variants.iter().any(|variant| {
+                (0..1usize << features.len()).any(|on| {
+                    clauses
+                        .iter()
+                        .all(|clause| clause.any.iter().any(|condition| holds(condition, arch, platform, variant, on)))
+                })
+            })
+        })
+    })
 }

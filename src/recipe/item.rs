@@ -1,6 +1,10 @@
 //! What components, kernels and variants alike bring into an image.
 
-use super::{LocalPath, Name, Span, Spanned, Template};
+use super::{
+    Diagnostic, LocalPath, Name, Presence, Span, Spanned, Switch, Template, code,
+    decode::{Cursor, Reader},
+    parse::Node,
+};
 use crate::content::RelPath;
 
 /// One thing that comes into the image.
@@ -161,4 +165,305 @@ pub enum Command {
     Step(Spanned<String>),
     /// `script #"""…"""#`: several lines.
     Script(Spanned<String>),
+}
+
+/// The longest name of a file, in bytes.
+const MAX_NAME: usize = 255;
+
+impl Item {
+    /// Reads a node that components, kernels and variants alike have; `None` for any other node, or one with mistakes.
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Item> {
+        let mut cursor = Cursor::new(reader, node);
+        let item = match node.name.as_ref() {
+            "file" => FileItem::read(reader, &mut cursor).map(Item::File),
+            "tree" => TreeItem::read(reader, &mut cursor).map(Item::Tree),
+            "link" => LinkItem::read(reader, &mut cursor).map(Item::Link),
+            "dir" => DirectoryItem::read(reader, &mut cursor).map(Item::Directory),
+            "user" => UserItem::read(reader, &mut cursor).map(Item::User),
+            "unit" => UnitItem::read(reader, &mut cursor).map(Item::Unit),
+            "mask" => cursor.text(reader, "a unit").and_then(|unit| unit_name(reader, unit)).map(Item::Mask),
+            "kernel-arg" => kernel_argument(reader, &mut cursor).map(Item::KernelArgument),
+            "kernel-module" => cursor.text(reader, "a module").and_then(|name| {
+                let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+                name_of(reader, name, "a module", fits).map(Item::KernelModule)
+            }),
+            _ => Finish::read(reader, &mut cursor).map(Item::Finish),
+        };
+        cursor.finish(reader);
+        item
+    }
+}
+
+/// One word of the kernel's command line.
+pub(super) fn kernel_argument(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<String>> {
+    let word = cursor.text(reader, "a word of the kernel's command line")?;
+    reader.no_braces(&word, "`kernel-arg`");
+    let quoted_right = word.matches('"').count() % 2 == 0;
+    let spaces = word.split('"').step_by(2).any(|part| part.contains(char::is_whitespace));
+    if word.is_empty() || spaces || !quoted_right || word.contains(['\n', '\0']) {
+        let message = format!("`{}` is not one word of a command line", word.value);
+        reader.error(code::BAD_VALUE, word.span, message, "write one `kernel-arg` for each word");
+        return None;
+    }
+    Some(word)
+}
+
+fn name_of(
+    reader: &mut Reader<'_>,
+    name: Spanned<String>,
+    what: &str,
+    fits: impl Fn(char) -> bool,
+) -> Option<Spanned<String>> {
+    if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(fits) {
+        let message = format!("`{}` cannot be the name of {what}", name.value);
+        reader.problems.push(Diagnostic::error(code::BAD_NAME, name.span, message));
+        return None;
+    }
+    Some(name)
+}
+
+/// A unit's name with its suffix (systemd.unit(5)).
+fn unit_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<String>> {
+    const SUFFIXES: [&str; 11] =
+        ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');
+    let name = name_of(reader, name, "a unit", fits)?;
+    match name.rsplit_once('.') {
+        Some((_, suffix)) if SUFFIXES.contains(&suffix) => Some(name),
+        _ => {
+            let message = format!("`{}` has no suffix of a unit", name.value);
+            reader.error(code::BAD_NAME, name.span, message, format!("`{}.service`?", name.value));
+            None
+        }
+    }
+}
+
+/// The paths that may be taken from others: `replaces="/a"`, or a node `replaces "/a" "/b"` inside.
+pub(super) fn replaces(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Vec<Spanned<RelPath>> {
+    let mut paths: Vec<Spanned<RelPath>> = reader.path_property(cursor, "replaces").into_iter().collect();
+    for node in cursor.block() {
+        if node.name != "replaces" {
+            reader.unknown_node(node, &format!("`{}`", cursor.node.name), &["replaces"]);
+            continue;
+        }
+        let mut inner = Cursor::new(reader, node);
+        let texts = inner.texts(reader, "a path");
+        paths.extend(texts.into_iter().filter_map(|text| reader.plain_path(text)));
+        inner.finish(reader);
+    }
+    paths
+}
+
+/// `owner="user"` or `owner="user:group"`.
+pub(super) fn owner(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<Owner>> {
+    let text = cursor.text_property(reader, "owner")?;
+    let (user, group) = match text.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (text.as_str(), None),
+    };
+    for name in [Some(user), group].into_iter().flatten() {
+        user_name(reader, Spanned::new(name.to_owned(), text.span))?;
+    }
+    let owner = Owner { user: user.to_owned(), group: group.map(str::to_owned) };
+    Some(Spanned::new(owner, text.span))
+}
+
+/// A user's or group's name as every tool takes it: `[a-z_][a-z0-9_-]{0,30}` (systemd's strict form).
+fn user_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<String>> {
+    let first = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    if !first || name.len() > 31 || !name.chars().all(fits) {
+        let message = format!("`{}` cannot be the name of a user", name.value);
+        reader.error(code::BAD_NAME, name.span, message, "names are `[a-z_][a-z0-9_-]{0,30}`, never numbers");
+        return None;
+    }
+    Some(name)
+}
+
+/// `from="…"` or `text="…"`: one of them.
+fn content(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Content> {
+    let from = cursor.text_property(reader, "from");
+    let text = cursor.text_property(reader, "text");
+    match (from, text) {
+        (Some(from), None) => reader.local(from, Presence::File).map(Content::From),
+        (None, Some(text)) => Some(Content::Text(text)),
+        (Some(_), Some(text)) => {
+            let message = format!("`{}` has `from=` and `text=`", cursor.node.name);
+            reader.error(code::CONTENT_TWICE, text.span, message, "leave one out");
+            None
+        }
+        (None, None) => {
+            if cursor
+                .node
+                .entries
+                .iter()
+                .all(|entry| entry.name.as_ref().is_none_or(|(name, _)| name != "from" && name != "text"))
+            {
+                let message = format!("`{}` wants `from=` or `text=`", cursor.node.name);
+                reader.error(code::MISSING_PROPERTY, cursor.place(), message, "write `from=\"FILE\"` or `text=\"…\"`");
+            }
+            None
+        }
+    }
+}
+
+impl FileItem {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let to = cursor.text(reader, "a path of the image").and_then(|text| reader.image_path(text));
+        let content = content(reader, cursor);
+        let (mode, owner, replaces) = (reader.mode(cursor), owner(reader, cursor), replaces(reader, cursor));
+        Some(FileItem { to: to?, content: content?, mode, owner, replaces })
+    }
+}
+
+impl TreeItem {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let from = cursor.text(reader, "a folder").and_then(|text| reader.local(text, Presence::Folder));
+        let to = cursor.required_property(reader, "to");
+        // A whole tree may be laid over the root.
+        let to = to.and_then(|text| match text.as_str() {
+            "/" => reader.template(text),
+            _ => reader.image_path(text),
+        });
+        let replaces = replaces(reader, cursor);
+        Some(TreeItem { from: from?, to: to?, replaces })
+    }
+}
+
+impl LinkItem {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let at = cursor.text(reader, "a path of the image").and_then(|text| reader.image_path(text));
+        let to = cursor.required_property(reader, "to").and_then(|text| {
+            if text.is_empty() || text.len() > 4095 || text.contains('\0') {
+                let message = "a link says 1 to 4095 bytes";
+                reader.problems.push(Diagnostic::error(code::BAD_VALUE, text.span, message));
+                return None;
+            }
+            reader.template(text)
+        });
+        let replaces = replaces(reader, cursor);
+        Some(LinkItem { at: at?, to: to?, replaces })
+    }
+}
+
+impl DirectoryItem {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let at = cursor.text(reader, "a path of the image").and_then(|text| reader.image_path(text));
+        let (mode, owner) = (reader.mode(cursor), owner(reader, cursor));
+        Some(DirectoryItem { at: at?, mode, owner })
+    }
+}
+
+impl UserItem {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let name = cursor.text(reader, "the name of a user").and_then(|name| user_name(reader, name));
+        let (home, shell) = (reader.path_property(cursor, "home"), reader.path_property(cursor, "shell"));
+        let comment = cursor.text_property(reader, "comment");
+        let mut groups = Vec::new();
+        for node in cursor.block() {
+            if node.name != "group" {
+                reader.unknown_node(node, "`user`", &["group"]);
+                continue;
+            }
+            let mut inner = Cursor::new(reader, node);
+            let texts = inner.texts(reader, "the name of a group");
+            groups.extend(texts.into_iter().filter_map(|name| user_name(reader, name)));
+            inner.finish(reader);
+        }
+        Some(UserItem { name: name?, home, shell, comment, groups })
+    }
+}
+
+impl UnitItem {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let written = cursor.text(reader, "a unit");
+        let text = cursor.text_property(reader, "text");
+        let enable = cursor.switch_property(reader, "enable").map(|switch| {
+            switch.map(|switch| if switch == Switch::On { Enablement::Enabled } else { Enablement::Disabled })
+        });
+        let mut drop_ins = Vec::new();
+        for node in cursor.block() {
+            if node.name == "drop-in" {
+                drop_ins.extend(DropIn::read(reader, node));
+            } else {
+                reader.unknown_node(node, "`unit`", &["drop-in"]);
+            }
+        }
+        let written = written?;
+        let (content, name) = match written.rsplit_once('/') {
+            Some((_, name)) => {
+                let name = Spanned::new(name.to_owned(), written.span);
+                if let Some(text) = &text {
+                    let message = "the unit's file is named and its `text=` is stated";
+                    reader.error(code::CONTENT_TWICE, text.span, message, "leave one out");
+                }
+                (reader.local(written, Presence::File).map(Content::From), name)
+            }
+            None => (text.map(Content::Text), written),
+        };
+        Some(UnitItem { name: unit_name(reader, name)?, content, enable, drop_ins })
+    }
+}
+
+impl DropIn {
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let name = cursor.text(reader, "the name of a file").and_then(|name| {
+            let fits = |c: char| c.is_ascii_graphic() && c != '/';
+            let name = name_of(reader, name, "a drop-in", fits)?;
+            if !name.ends_with(".conf") {
+                let message = format!("systemd reads no drop-in `{}`: it does not end in `.conf`", name.value);
+                reader.error(code::BAD_NAME, name.span, message, format!("`{}.conf`?", name.value));
+                return None;
+            }
+            Some(name)
+        });
+        let content = content(reader, &mut cursor);
+        cursor.finish(reader);
+        Some(DropIn { name: name?, content: content?, span: node.span })
+    }
+}
+
+impl Finish {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let name = cursor.text(reader, "a name").and_then(|name| {
+            name_of(reader, name, "a finish step", |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        });
+        let (mut build_with, mut commands) = (Vec::new(), Vec::new());
+        for node in cursor.block() {
+            match node.name.as_ref() {
+                "step" | "script" => commands.extend(Command::read(reader, node)),
+                "build-with" => {
+                    let mut inner = Cursor::new(reader, node);
+                    build_with.extend(reader.parts(&mut inner));
+                    inner.finish(reader);
+                }
+                _ => reader.unknown_node(node, "`finish`", &["step", "script", "build-with"]),
+            }
+        }
+        let name = name?;
+        if cursor.node.children.as_ref().is_none_or(Vec::is_empty) {
+            let message = format!("`finish \"{}\"` does nothing", name.value);
+            reader.error(code::MISSING_NODE, cursor.place(), message, "write `{ step \"…\" }`");
+            return None;
+        }
+        Some(Finish { name, build_with, commands })
+    }
+}
+
+impl Command {
+    /// Reads `step` or `script`.
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let text = cursor.text(reader, "a piece of shell");
+        cursor.finish(reader);
+        let text = text?;
+        reader.no_braces(&text, &format!("`{}`", node.name));
+        if text.trim().is_empty() || text.contains('\0') {
+            let message = format!("this `{}` does nothing", node.name);
+            reader.problems.push(Diagnostic::error(code::BAD_VALUE, text.span, message));
+            return None;
+        }
+        Some(if node.name == "step" { Command::Step(text) } else { Command::Script(text) })
+    }
 }

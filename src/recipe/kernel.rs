@@ -1,6 +1,14 @@
 //! Kernels that are built from source.
 
-use super::{Guarded, Item, LocalPath, Name, Span, Spanned, Upstream};
+use super::{
+    Guarded, Item, LocalPath, Name, Span, Spanned, Switch, Upstream, code,
+    condition::read_block,
+    decode::{Cursor, Reader},
+    names::Space,
+    packages::suite_name,
+    parse::Node,
+    word,
+};
 use crate::content::Glob;
 
 /// A kernel: `kernel "linux-6.12" { … }`.
@@ -57,4 +65,87 @@ pub enum Modules {
     Installed,
     /// They are not even built.
     LeftOut,
+}
+
+impl Kernel {
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
+        let items = KernelItem::read_all(reader, cursor.block());
+        cursor.finish(reader);
+        let name = name?;
+        let has = |words: &[&str]| contains(node.children.as_deref().unwrap_or(&[]), words);
+        if !has(&["debian", "upstream", "git"]) {
+            let message = format!("kernel `{}` has no source", name.name);
+            let help = "write `debian \"linux-source-…\" suite=\"…\" unpack=\"…\"` or `upstream { url \"…\" }`";
+            reader.error(code::MISSING_NODE, node.name_span, message, help);
+        }
+        if !has(&["config"]) {
+            let message = format!("kernel `{}` has no configuration", name.name);
+            reader.error(code::MISSING_NODE, node.name_span, message, "write `config \"FILE\" …`");
+        }
+        Some(Kernel { name, items, span: node.span })
+    }
+}
+
+/// Whether one of `words` stands in the block, conditions included.
+fn contains(nodes: &[Node<'_>], words: &[&str]) -> bool {
+    nodes.iter().any(|node| {
+        words.contains(&node.name.as_ref())
+            || word::GUARDS.contains(&node.name.as_ref()) && contains(node.children.as_deref().unwrap_or(&[]), words)
+    })
+}
+
+impl KernelItem {
+    /// Reads the block of a kernel, or of an override of one.
+    pub(super) fn read_all(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Vec<Guarded<Self>> {
+        read_block(reader, nodes, &[], &mut |reader, node, _| Self::read(reader, node).into_iter().collect())
+    }
+
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let name = node.name.as_ref();
+        if word::COMMON.contains(&name) {
+            return Item::read(reader, node).map(KernelItem::Common);
+        }
+        if !word::KERNEL.contains(&name) {
+            reader.unknown_node(node, "`kernel`", &[&word::KERNEL[..], &word::COMMON, &word::GUARDS].concat());
+            return None;
+        }
+        let mut cursor = Cursor::new(reader, node);
+        let item = match name {
+            "debian" => DebianSource::read(reader, &mut cursor).map(KernelItem::Debian),
+            "upstream" => Some(KernelItem::Upstream(Upstream::read(reader, &mut cursor))),
+            "version" => {
+                let text = cursor.text(reader, "a version");
+                text.and_then(|text| reader.version(text)).map(KernelItem::Version)
+            }
+            "license" => {
+                let text = cursor.text(reader, "an SPDX licence expression");
+                text.and_then(|text| reader.license(text)).map(KernelItem::License)
+            }
+            "config" => Some(KernelItem::Config(reader.locals(&mut cursor))),
+            "build-with" => Some(KernelItem::BuildWith(reader.parts(&mut cursor))),
+            "patch" => Some(KernelItem::Patch(reader.locals(&mut cursor))),
+            _ => {
+                let switch = cursor.switch(reader, "`#true` or `#false`");
+                let modules = |switch| if switch == Switch::On { Modules::Installed } else { Modules::LeftOut };
+                switch.map(|switch| KernelItem::Modules(switch.map(modules)))
+            }
+        };
+        cursor.finish(reader);
+        item
+    }
+}
+
+impl DebianSource {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let package = cursor.text(reader, "the name of a package").and_then(|text| reader.package(text));
+        let archive = cursor.text_property(reader, "archive");
+        let archive = archive.unwrap_or_else(|| Spanned::new("debian".to_owned(), cursor.place()));
+        let archive = reader.reference(&archive, Space::Archive);
+        let suite = cursor.required_property(reader, "suite");
+        let suite = suite.and_then(|text| suite_name(reader, text, "a suite"));
+        let unpack = cursor.required_property(reader, "unpack").and_then(|text| reader.glob(text));
+        Some(DebianSource { package: package?, archive: archive?, suite: suite?, unpack: unpack? })
+    }
 }

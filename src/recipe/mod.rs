@@ -6,19 +6,29 @@
 //! *Does not know* which conditions hold (`graph`), which versions there are (`lock`), what is on the disk
 //! (`compose` looks it up).
 
+mod check;
+mod code;
 mod component;
 mod condition;
+mod decode;
 mod diagnostic;
 mod item;
 mod kernel;
+mod names;
 mod packages;
+mod parse;
 mod project;
 mod read;
 mod reference;
 mod source;
 mod span;
+mod suggestion;
 mod template;
+#[cfg(test)]
+mod tests;
+mod token;
 mod variant;
+mod word;
 
 pub use component::{Component, ComponentItem, InstallItem, Satisfies, Unpack, Upstream};
 pub use condition::{Clause, Condition, Guarded, Key, Sense};

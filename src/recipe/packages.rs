@@ -1,6 +1,14 @@
 //! Archives of distribution packages, and groups of packages that are unpacked, never "installed".
 
-use super::{Guarded, LocalPath, Name, Span, Spanned};
+use super::{
+    Diagnostic, Guarded, LocalPath, Name, Presence, Span, Spanned, Switch, code,
+    condition::read_block,
+    decode::{Cursor, Reader},
+    names::Space,
+    parse::Node,
+    suggestion::nearest,
+    word,
+};
 use crate::content::Glob;
 
 /// A package archive: `archive "debian" { suite "trixie"; keyring "…" }`.
@@ -95,4 +103,159 @@ pub struct Reasoned {
     pub packages: Vec<Spanned<String>>,
     /// The reason, for people.
     pub reason: Spanned<String>,
+}
+
+impl Archive {
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
+        let (mut suites, mut keyrings): (Vec<Suite>, Vec<LocalPath>) = (Vec::new(), Vec::new());
+        for inner in cursor.block() {
+            match inner.name.as_ref() {
+                "suite" => suites.extend(Suite::read_all(reader, inner)),
+                "keyring" => {
+                    let mut inner = Cursor::new(reader, inner);
+                    let texts = inner.texts(reader, "a file of keys");
+                    keyrings.extend(texts.into_iter().filter_map(|text| reader.local(text, Presence::File)));
+                    inner.finish(reader);
+                }
+                _ => reader.unknown_node(inner, "`archive`", &["suite", "keyring"]),
+            }
+        }
+        for wanted in ["suite", "keyring"] {
+            if !node.children.iter().flatten().any(|inner| inner.name == wanted) {
+                let message = format!("an `archive` wants a `{wanted}`");
+                reader.error(code::MISSING_NODE, node.name_span, message, format!("write `{wanted} \"…\"`"));
+            }
+        }
+        for (at, suite) in suites.iter().enumerate() {
+            if let Some(earlier) = suites.iter().take(at).find(|earlier| *earlier.name == *suite.name) {
+                let message = format!("suite `{}` stands here twice", suite.name.value);
+                let problem = Diagnostic::error(code::REPEATED_NODE, suite.name.span, message);
+                reader.problems.push(problem.also(earlier.name.span, "first here"));
+            }
+        }
+        cursor.finish(reader);
+        Some(Archive { name: name?, suites, keyrings, span: node.span })
+    }
+}
+
+impl Suite {
+    /// One for each name in the line.
+    fn read_all(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Suite> {
+        let mut cursor = Cursor::new(reader, node);
+        let names = cursor.texts(reader, "the name of a suite");
+        let mirror = cursor.text_property(reader, "mirror").and_then(|text| suite_name(reader, text, "a mirror"));
+        let is_on = |switch: Option<Spanned<Switch>>| switch.is_some_and(|switch| *switch == Switch::On);
+        let named = is_on(cursor.switch_property(reader, "only-when-named"));
+        let expired = is_on(cursor.switch_property(reader, "accept-expired"));
+        cursor.finish(reader);
+        let reach = if named { Reach::OnlyWhenNamed } else { Reach::Always };
+        let expiry = if expired { Expiry::Accepted } else { Expiry::Refused };
+        let names = names.into_iter().filter_map(|name| suite_name(reader, name, "a suite"));
+        names.map(|name| Suite { name, mirror: mirror.clone(), reach, expiry }).collect()
+    }
+}
+
+/// A name that becomes a part of a URL.
+pub(super) fn suite_name(reader: &mut Reader<'_>, text: Spanned<String>, what: &str) -> Option<Spanned<String>> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/');
+    let parts = text.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+    if !parts || text.len() > 64 || !text.chars().all(fits) {
+        let message = format!("`{}` cannot be the name of {what}", text.value);
+        reader.problems.push(Diagnostic::error(code::BAD_NAME, text.span, message));
+        return None;
+    }
+    Some(text)
+}
+
+impl Packages {
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
+        let archive = cursor.required_property(reader, "archive");
+        let archive = archive.and_then(|name| reader.reference(&name, Space::Archive));
+        let suite = cursor.required_property(reader, "suite");
+        let suite = suite.and_then(|name| suite_name(reader, name, "a suite"));
+        let items = PackagesItem::read_all(reader, cursor.block());
+        cursor.finish(reader);
+        Some(Packages { name: name?, archive: archive?, suite: suite?, items, span: node.span })
+    }
+}
+
+impl PackagesItem {
+    /// Reads the block of a package group, or of an override of one.
+    pub(super) fn read_all(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Vec<Guarded<Self>> {
+        read_block(reader, nodes, &[], &mut |reader, node, _| Self::read(reader, node).into_iter().collect())
+    }
+
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let name = node.name.as_ref();
+        let is_package = name == "package" || !word::PACKAGES.contains(&name);
+        if is_package && name != "package" && !Package::looks_like_one(node) {
+            let known = [&word::PACKAGES[..], &word::GUARDS].concat();
+            match nearest(name, known.iter().copied()) {
+                Some(meant) => reader.error(
+                    code::UNKNOWN_NODE,
+                    node.name_span,
+                    format!("`packages` has no `{name}`"),
+                    format!("did you mean `{meant}`?"),
+                ),
+                None => reader.unknown_node(node, "`packages`", &known),
+            }
+            return None;
+        }
+        let mut cursor = Cursor::new(reader, node);
+        let item = match name {
+            "without" => Reasoned::read(reader, &mut cursor).map(PackagesItem::Without),
+            "maintainer-scripts" => Reasoned::read(reader, &mut cursor).map(PackagesItem::MaintainerScripts),
+            "drop" => {
+                let texts = cursor.texts(reader, "a glob");
+                let globs: Vec<_> = texts.into_iter().filter_map(|text| reader.glob(text)).collect();
+                Some(PackagesItem::Drop(globs)).filter(|_| !node.entries.is_empty())
+            }
+            "package" => {
+                let name = cursor.text(reader, "the name of a package");
+                name.and_then(|name| Package::read(reader, &mut cursor, name)).map(PackagesItem::Package)
+            }
+            _ => {
+                let name = Spanned::new(name.to_owned(), node.name_span);
+                Package::read(reader, &mut cursor, name).map(PackagesItem::Package)
+            }
+        };
+        cursor.finish(reader);
+        item
+    }
+}
+
+impl Package {
+    /// Whether a node is a package and not a word with a slip in it: packages have no arguments and no block, and
+    /// a block of nothing but the words of a component is a mistake.
+    fn looks_like_one(node: &Node<'_>) -> bool {
+        let known = ["version", "suite", "without"];
+        node.children.is_none()
+            && node.entries.iter().all(|entry| entry.name.is_some())
+            && (node.entries.is_empty()
+                || node.entries.iter().flat_map(|entry| &entry.name).any(|(name, _)| known.contains(&name.as_ref())))
+    }
+
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>, name: Spanned<String>) -> Option<Self> {
+        let version = cursor.text_property(reader, "version").and_then(|text| reader.version(text));
+        let suite = cursor.text_property(reader, "suite").and_then(|text| suite_name(reader, text, "a suite"));
+        let without = cursor.text_property(reader, "without").and_then(|text| reader.package(text));
+        Some(Package { name: reader.package(name)?, version, suite, without })
+    }
+}
+
+impl Reasoned {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let texts = cursor.texts(reader, "the name of a package");
+        let packages: Vec<_> = texts.into_iter().filter_map(|text| reader.package(text)).collect();
+        let reason = cursor.required_property(reader, "reason")?;
+        if reason.trim().is_empty() {
+            reader.problems.push(Diagnostic::error(code::BAD_VALUE, reason.span, "a reason is a sentence"));
+            return None;
+        }
+        Some(Reasoned { packages, reason }).filter(|reasoned| !reasoned.packages.is_empty())
+    }
 }

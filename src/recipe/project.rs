@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Archive, Component, ComponentItem, Feature, Guarded, Kernel, KernelItem, Name, Packages, PackagesItem, SourcePath,
-    Span, Spanned, Variant,
+    Archive, Component, ComponentItem, Feature, FileGlob, Guarded, Kernel, KernelItem, Name, Packages, PackagesItem,
+    SourcePath, Span, Spanned, Variant, code,
+    decode::{Cursor, Reader},
+    names::{Kind, Space},
+    parse::Node,
 };
+use crate::content::Glob;
 
 /// Everything that was read, checked word by word. Every [`Name`] in it names a thing that is in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,4 +74,134 @@ pub enum Origin {
     Recipe,
     /// `brc.local.kdl`: a developer's own, not committed.
     Local,
+}
+
+/// What only `brc.kdl` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ProjectFile {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) read: Vec<Spanned<FileGlob>>,
+    pub(super) imports: Vec<Import>,
+}
+
+/// `recipes "brc" { path "../brc" }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Import {
+    pub(super) name: Spanned<String>,
+    pub(super) root: SourcePath,
+}
+
+impl ProjectFile {
+    /// Reads the nodes that [`super::word::PROJECT`] names and leaves the others alone.
+    pub(super) fn read(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Self {
+        let mut project = ProjectFile::default();
+        for node in nodes {
+            match node.name.as_ref() {
+                "project" => {
+                    let mut cursor = Cursor::new(reader, node);
+                    let name = cursor.text(reader, "a name").and_then(|name| set_name(reader, name));
+                    if let (Some(earlier), Some(name)) = (&project.name, &name) {
+                        let help = format!("it is already called `{}`", earlier.value);
+                        reader.error(code::REPEATED_NODE, name.span, "`project` stands here twice", help);
+                    }
+                    project.name = project.name.take().or(name);
+                    cursor.finish(reader);
+                }
+                "read" => {
+                    let mut cursor = Cursor::new(reader, node);
+                    let texts = cursor.texts(reader, "a pattern of files");
+                    project.read.extend(texts.into_iter().filter_map(|text| file_glob(reader, text)));
+                    cursor.finish(reader);
+                }
+                "recipes" => project.imports.extend(Import::read(reader, node)),
+                "needs-brc" => {
+                    let mut cursor = Cursor::new(reader, node);
+                    if let Some(version) = cursor.text(reader, "a version") {
+                        check_version(reader, &version);
+                    }
+                    cursor.finish(reader);
+                }
+                _ => {}
+            }
+        }
+        project
+    }
+}
+
+fn set_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<String>> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        let message = format!("`{}` cannot be the name of a project", name.value);
+        reader.error(code::BAD_NAME, name.span, message, "names of projects are `[a-z0-9-]{1,64}`");
+        return None;
+    }
+    Some(name)
+}
+
+fn file_glob(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<FileGlob>> {
+    let message = if let Err(error) = Glob::new(&format!("/{}", text.value)) {
+        error.to_string()
+    } else if !text.ends_with(".kdl") {
+        format!("`{}` finds files that are not called `….kdl`", text.value)
+    } else {
+        let glob = FileGlob { folder: reader.folder.clone(), pattern: text.value };
+        return Some(Spanned::new(glob, text.span));
+    };
+    reader.error(code::BAD_GLOB, text.span, message, "such as `recipes/**/*.kdl`");
+    None
+}
+
+/// A set states the least brc that reads it.
+fn check_version(reader: &mut Reader<'_>, version: &Spanned<String>) {
+    let numbers = |text: &str| text.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>();
+    let Some(wanted) = numbers(version).filter(|wanted| wanted.len() <= 3) else {
+        let message = format!("`{}` is not a version of brc", version.value);
+        reader.error(code::BAD_VERSION, version.span, message, "such as `0.1.0`");
+        return;
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    if numbers(own).is_some_and(|own| own < wanted) {
+        let message = format!("these recipes want brc {}, and this is {own}", version.value);
+        reader.error(code::NEWER_BRC, version.span, message, "install a newer brc");
+    }
+}
+
+impl Import {
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let name = cursor.text(reader, "a name").and_then(|name| set_name(reader, name));
+        let mut root = None;
+        for inner in cursor.block() {
+            if inner.name != "path" {
+                reader.unknown_node(inner, "`recipes`", &["path"]);
+                continue;
+            }
+            let mut inner = Cursor::new(reader, inner);
+            root = inner.text(reader, "a folder").map(|path| reader.folder.join(&path)).or(root);
+            inner.finish(reader);
+        }
+        if node.children.as_ref().is_none_or(Vec::is_empty) {
+            let message = "`recipes` does not say where the recipes are";
+            reader.error(code::MISSING_NODE, node.name_span, message, "write `{ path \"…\" }`");
+        }
+        cursor.finish(reader);
+        Some(Import { name: name?, root: root? })
+    }
+}
+
+impl Override {
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let target = cursor.text(reader, "the name of a component");
+        let target = target.and_then(|name| reader.reference(&name, Space::Component));
+        let nodes = cursor.block();
+        cursor.finish(reader);
+        let target = target?;
+        let change = match reader.names.kind(Space::Component, &target)? {
+            Kind::Packages => Change::Packages(PackagesItem::read_all(reader, nodes)),
+            Kind::Kernel => Change::Kernel(KernelItem::read_all(reader, nodes)),
+            _ => Change::Component(ComponentItem::read_all(reader, nodes)),
+        };
+        Some(Override { target, change, origin: reader.origin, span: node.span })
+    }
 }

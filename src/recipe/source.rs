@@ -5,7 +5,10 @@ use std::{
     fmt,
 };
 
-use super::{Brace, FileId, Span, Template};
+use brc_contract::Architecture;
+
+use super::{Brace, FileId, PLATFORMS, Span, Template};
+use crate::content::{Glob, RelPath};
 
 /// A path of the machine that composes, as recipes see it: relative to the project's folder, or absolute.
 ///
@@ -92,6 +95,24 @@ impl LocalPath {
     pub fn fill<'a>(&self, value: impl Fn(Brace) -> Option<&'a str>) -> Option<SourcePath> {
         self.path.fill(value).map(|path| self.folder.join(&path))
     }
+
+    /// Every path that this can become for some architecture and platform; none when a version is in it.
+    pub(super) fn possible(&self) -> BTreeSet<SourcePath> {
+        let pick = |brace, all: &[&'static str]| if self.path.uses(brace) { all.to_vec() } else { vec![""] };
+        let arches = pick(Brace::Arch, &[Architecture::X86_64, Architecture::Aarch64].map(Architecture::name));
+        let platforms = pick(Brace::Platform, &PLATFORMS);
+        let mut paths = BTreeSet::new();
+        for arch in arches {
+            paths.extend(platforms.iter().filter_map(|platform| {
+                self.fill(|brace| match brace {
+                    Brace::Arch => Some(arch),
+                    Brace::Platform => Some(*platform),
+                    Brace::Version => None,
+                })
+            }));
+        }
+        paths
+    }
 }
 
 /// What a path is on the disk.
@@ -112,6 +133,15 @@ pub struct FileGlob {
     pub folder: SourcePath,
     /// The pattern: `*` and `?` inside one name, `**` over any number of names, hidden names only when written out.
     pub pattern: String,
+}
+
+impl FileGlob {
+    /// Whether `path`, relative to the folder, fits. Names that begin with a dot fit only where the pattern has one.
+    pub fn matches(&self, path: &str) -> bool {
+        let hidden = |path: &str| path.split('/').filter(|name| name.starts_with('.')).count();
+        let (Ok(glob), Ok(path)) = (Glob::new(&format!("/{}", self.pattern)), RelPath::new(path)) else { return false };
+        hidden(path.as_str()) <= hidden(&self.pattern) && glob.matches(&path)
+    }
 }
 
 /// What must be looked up before reading can go on.
@@ -140,7 +170,20 @@ pub struct SourceSet {
 struct Source {
     path: SourcePath,
     text: String,
+    defect: Option<Defect>,
 }
+
+/// Why a file is not read at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Defect {
+    /// It is larger than [`MAX_FILE`].
+    TooLarge,
+    /// It is not UTF-8 from this byte on.
+    NotUtf8 { at: usize },
+}
+
+/// The most bytes a file may have.
+const MAX_FILE: usize = 1 << 20;
 
 impl SourceSet {
     /// Nothing read yet. `project` is the project's `brc.kdl`, `composed` the file that was asked for; at least
@@ -149,15 +192,23 @@ impl SourceSet {
         SourceSet { project, composed, ..Self::default() }
     }
 
-    /// Adds the bytes of a file. Limits: see [`super::read`]; too much is a diagnostic there.
+    /// Adds the bytes of a file. One that is too large or not UTF-8 is a diagnostic of [`super::read`].
     pub fn add_file(&mut self, path: SourcePath, bytes: Vec<u8>) {
         if self.by_path.get(&path).is_some_and(Option::is_some) {
             return;
         }
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         self.by_path.insert(path.clone(), Some(id));
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        self.files.push(Source { path, text });
+        let (text, defect) = match String::from_utf8(bytes) {
+            Ok(text) if text.len() > MAX_FILE => (String::new(), Some(Defect::TooLarge)),
+            Ok(text) => (text, None),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let valid = error.as_bytes().get(..at).unwrap_or(&[]);
+                (String::from_utf8_lossy(valid).into_owned(), Some(Defect::NotUtf8 { at }))
+            }
+        };
+        self.files.push(Source { path, text, defect });
     }
 
     /// Says that a wanted file is not there.
@@ -185,5 +236,37 @@ impl SourceSet {
     /// The text of a file.
     pub fn text(&self, file: FileId) -> &str {
         self.files.get(file.0 as usize).map_or("", |source| &source.text)
+    }
+
+    pub(super) fn defect(&self, file: FileId) -> Option<Defect> {
+        self.files.get(file.0 as usize).and_then(|source| source.defect)
+    }
+
+    pub(super) fn project(&self) -> Option<&SourcePath> {
+        self.project.as_ref()
+    }
+
+    pub(super) fn composed(&self) -> Option<&SourcePath> {
+        self.composed.as_ref()
+    }
+
+    /// The file at a path: `None` when nobody looked yet, `Some(None)` when it is not there.
+    pub(super) fn file(&self, path: &SourcePath) -> Option<Option<FileId>> {
+        self.by_path.get(path).copied()
+    }
+
+    pub(super) fn matches(&self, glob: &FileGlob) -> Option<&[SourcePath]> {
+        self.matches.get(glob).map(Vec::as_slice)
+    }
+
+    pub(super) fn presence(&self, path: &SourcePath) -> Option<Presence> {
+        self.presence.get(path).copied()
+    }
+}
+
+impl Wanted {
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.globs.is_empty() && self.presence.is_empty()
     }
 }

@@ -2,7 +2,16 @@
 
 use brc_contract::Architecture;
 
-use super::{Guarded, Item, Name, Override, Span, Spanned};
+use super::{
+    Clause, Guarded, Item, Name, Override, Span, Spanned, code,
+    condition::read_block,
+    decode::{Cursor, Reader},
+    item::kernel_argument,
+    names::Space,
+    parse::{Node, Value},
+    suggestion::nearest,
+    word,
+};
 
 /// The platforms that a variant can be for. `qemu` is the default.
 pub const PLATFORMS: [&str; 6] = ["qemu", "aws", "azure", "gce", "metal", "vmware"];
@@ -87,7 +96,7 @@ pub enum VariantItem {
 /// Who plays a part in making the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
-    /// The part: `erofs`, `finish`, `boot`.
+    /// The part: `root-filesystem`, `finish`. Which parts there are `graph` knows.
     pub role: Spanned<String>,
     /// The component or package group.
     pub component: Spanned<Name>,
@@ -181,3 +190,360 @@ pub enum ArtifactCompression {
 /// A number of bytes, written `400MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
+
+/// What of a variant no condition can decide, gathered while its block is read.
+#[derive(Default)]
+struct Head {
+    version: Option<Spanned<String>>,
+    extends: Vec<Spanned<Name>>,
+    architectures: Vec<Spanned<Architecture>>,
+    platform: Option<Spanned<String>>,
+    features: Vec<FeatureSetting>,
+}
+
+impl Variant {
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let name = cursor.text(reader, "a name").and_then(|name| variant_name(reader, name));
+        let mut head = Head::default();
+        let items = read_block(reader, cursor.block(), &[], &mut |reader, node, when| {
+            if ["version", "extends", "arch", "platform", "feature"].contains(&node.name.as_ref()) {
+                head.read(reader, node, when);
+                return Vec::new();
+            }
+            VariantItem::read(reader, node)
+        });
+        cursor.finish(reader);
+        let Head { version, extends, architectures, platform, features } = head;
+        Some(Variant { name: name?, version, extends, architectures, platform, features, items, span: node.span })
+    }
+}
+
+/// `[a-z0-9-]{1,24}`: it becomes part of partition labels, of 36 letters with the version.
+fn variant_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<Name>> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 24 || !name.chars().all(fits) {
+        let message = format!("`{}` cannot be the name of a variant", name.value);
+        reader.error(code::BAD_NAME, name.span, message, "names of variants are `[a-z0-9-]{1,24}`");
+        return None;
+    }
+    Some(name.map(|name| Name::new(reader.set, name)))
+}
+
+/// `[0-9A-Za-z.~^]{1,16}`: it is compared as UAPI.10 says and stands in partition labels.
+fn image_version(reader: &mut Reader<'_>, version: Spanned<String>) -> Option<Spanned<String>> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^');
+    if version.is_empty() || version.len() > 16 || !version.chars().all(fits) {
+        let message = format!("`{}` cannot be the version of an image", version.value);
+        reader.error(code::BAD_VERSION, version.span, message, "versions of images are `[0-9A-Za-z.~^]{1,16}`");
+        return None;
+    }
+    Some(version)
+}
+
+impl Head {
+    fn read(&mut self, reader: &mut Reader<'_>, node: &Node<'_>, when: &[Clause]) {
+        if !when.is_empty() {
+            let message = format!("`{}` cannot depend on a condition", node.name);
+            reader.error(code::UNCONDITIONAL, node.name_span, message, "conditions ask about it: write it outside");
+        }
+        let mut cursor = Cursor::new(reader, node);
+        match node.name.as_ref() {
+            "version" => {
+                let text = cursor.text(reader, "a version");
+                self.version = text.and_then(|text| image_version(reader, text)).or(self.version.take());
+            }
+            "extends" => {
+                let texts = cursor.texts(reader, "the name of a variant");
+                self.extends.extend(texts.iter().filter_map(|text| reader.reference(text, Space::Variant)));
+            }
+            "arch" => {
+                for text in cursor.texts(reader, "an architecture") {
+                    match Architecture::from_name(&text) {
+                        Some(architecture) => self.architectures.push(Spanned::new(architecture, text.span)),
+                        None => one_of(reader, &text, "an architecture", &["x86_64", "aarch64"]),
+                    }
+                }
+            }
+            "platform" => {
+                if let Some(text) = cursor.text(reader, "a platform") {
+                    match PLATFORMS.contains(&text.as_str()) {
+                        true => self.platform = Some(text),
+                        false => one_of(reader, &text, "a platform", &PLATFORMS),
+                    }
+                }
+            }
+            _ => self.features.extend(FeatureSetting::read(reader, &mut cursor)),
+        }
+        cursor.finish(reader);
+    }
+}
+
+/// Reports a text that is none of `known`.
+fn one_of(reader: &mut Reader<'_>, text: &Spanned<String>, what: &str, known: &[&str]) {
+    let all: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+    let help = match nearest(text, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("there is {}", all.join(", ")),
+    };
+    reader.error(code::BAD_VALUE, text.span, format!("`{}` is not {what}", text.value), help);
+}
+
+impl Feature {
+    /// Reads a declaration: a `feature` node that has a sentence; `None` for one that only switches.
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let name = cursor.text(reader, "the name of a feature").and_then(|name| feature_name(reader, name));
+        let sentence = cursor.text(reader, "a sentence that says what the feature does");
+        let default = cursor.switch_property(reader, "on").map_or(Switch::Off, |switch| switch.value);
+        cursor.finish(reader);
+        Some(Feature { name: name?, sentence: sentence?, default })
+    }
+
+    /// What a `feature` node of a variant declares; the node itself is checked by [`FeatureSetting`].
+    pub(super) fn in_variant(node: &Node<'_>) -> Option<Self> {
+        let (name, span) = Self::declared(node)?;
+        let sentence = node.entries.iter().filter(|entry| entry.name.is_none()).nth(1)?;
+        let Value::Text(text) = &sentence.value else { return None };
+        Some(Feature {
+            name: Spanned::new(name.to_owned(), span),
+            sentence: Spanned::new(text.clone().into_owned(), sentence.span),
+            default: Switch::Off,
+        })
+    }
+
+    /// The name that a node declares, where it declares one.
+    pub(super) fn declared<'n>(node: &'n Node<'_>) -> Option<(&'n str, Span)> {
+        let mut arguments = node.entries.iter().filter(|entry| entry.name.is_none());
+        match (arguments.next()?, arguments.next()?) {
+            (name, _) if node.name == "feature" => match &name.value {
+                Value::Text(text) => Some((text.as_ref(), name.span)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+fn feature_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<String>> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        let message = format!("`{}` cannot be the name of a feature", name.value);
+        reader.error(code::BAD_NAME, name.span, message, "names of features are `[a-z0-9-]{1,64}`");
+        return None;
+    }
+    Some(name)
+}
+
+impl FeatureSetting {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let name = cursor.text(reader, "the name of a feature").and_then(|name| feature_name(reader, name));
+        let sentence = cursor.optional_text(reader, "a sentence");
+        let switch = cursor.switch_property(reader, "on");
+        let name = name?;
+        if !reader.names.features.contains_key(&name.value) && !reader.names.unread.contains(&name.value) {
+            let message = format!("no recipe declares a feature `{}`", name.value);
+            let help = match nearest(&name, reader.names.features.keys().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("declare it: `feature \"{}\" \"what it does\"`", name.value),
+            };
+            reader.error(code::UNKNOWN_FEATURE, name.span, message, help);
+        }
+        let switch = switch.or(sentence.map(|sentence| Spanned::new(Switch::Off, sentence.span)));
+        let Some(switch) = switch else {
+            let message = format!("`feature \"{}\"` does not say whether it is on", name.value);
+            reader.error(code::MISSING_PROPERTY, name.span, message, "write `on=#true` or `on=#false`");
+            return None;
+        };
+        Some(FeatureSetting { name, switch })
+    }
+}
+
+impl VariantItem {
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Self> {
+        let name = node.name.as_ref();
+        if word::COMMON.contains(&name) {
+            return Item::read(reader, node).map(VariantItem::Common).into_iter().collect();
+        }
+        if !word::VARIANT.contains(&name) {
+            reader.unknown_node(node, "`variant`", &[&word::VARIANT[..], &word::COMMON, &word::GUARDS].concat());
+            return Vec::new();
+        }
+        match name {
+            "settings" => return Setting::read_all(reader, node),
+            "override" => return Override::read(reader, node).map(VariantItem::Override).into_iter().collect(),
+            _ => {}
+        }
+        let mut cursor = Cursor::new(reader, node);
+        let item = match name {
+            "include" => Some(VariantItem::Include(reader.references(&mut cursor, Space::Component))),
+            "remove" => Some(VariantItem::Remove(reader.references(&mut cursor, Space::Component))),
+            "kernel-arg-remove" => kernel_argument(reader, &mut cursor).map(VariantItem::KernelArgumentRemove),
+            "tool" => Tool::read(reader, &mut cursor).map(VariantItem::Tool),
+            "layout" => Layout::read(reader, &mut cursor).map(VariantItem::Layout),
+            "budget" => {
+                let size = cursor.required_property(reader, "root");
+                size.and_then(|text| Bytes::read(reader, text)).map(VariantItem::Budget)
+            }
+            _ => Artifact::read(reader, &mut cursor).map(VariantItem::Artifact),
+        };
+        cursor.finish(reader);
+        item.into_iter().collect()
+    }
+}
+
+impl Tool {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let role = cursor.text(reader, "a role");
+        let component = cursor.text(reader, "the name of a component");
+        let component = component.and_then(|name| reader.reference(&name, Space::Component));
+        let component = component.filter(|name| reader.is_part(name, "tool"));
+        Some(Tool { role: role?, component: component? })
+    }
+}
+
+impl Layout {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let kind = cursor.text(reader, "the name of a layout").and_then(|kind| match kind.as_str() {
+            "ab" => Some(Spanned::new(LayoutKind::Ab, kind.span)),
+            "single" | "live" => {
+                let message = format!("layout `{}` is known, but this version of brc does not do it yet", kind.value);
+                reader.error(code::NOT_YET, kind.span, message, "write `layout \"ab\"`");
+                None
+            }
+            _ => {
+                one_of(reader, &kind, "a layout", &["ab"]);
+                None
+            }
+        });
+        let (mut slot, mut esp, mut data) = (None, None, None);
+        for node in cursor.block() {
+            let mut inner = Cursor::new(reader, node);
+            match node.name.as_ref() {
+                "slot" => slot = inner.required_property(reader, "max").and_then(|text| Bytes::read(reader, text)),
+                "esp" => esp = inner.required_property(reader, "size").and_then(|text| Bytes::read(reader, text)),
+                "data" => data = Some(Data::read(reader, &mut inner)),
+                _ => {
+                    reader.unknown_node(node, "`layout`", &["slot", "esp", "data"]);
+                    continue;
+                }
+            }
+            inner.finish(reader);
+        }
+        Some(Layout { kind: kind?, slot, esp, data })
+    }
+}
+
+impl Data {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Self {
+        let file_system = cursor.text_property(reader, "fs").and_then(|text| match text.as_str() {
+            "ext4" => Some(Spanned::new(FileSystem::Ext4, text.span)),
+            "xfs" => Some(Spanned::new(FileSystem::Xfs, text.span)),
+            _ => {
+                one_of(reader, &text, "a file system of data partitions", &["ext4", "xfs"]);
+                None
+            }
+        });
+        Data { file_system, grow: cursor.switch_property(reader, "grow"), span: cursor.node.span }
+    }
+}
+
+impl Setting {
+    /// Every leaf below `settings`.
+    fn read_all(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<VariantItem> {
+        let mut cursor = Cursor::new(reader, node);
+        let mut settings = Vec::new();
+        for inner in cursor.block() {
+            Self::read_below(reader, inner, &mut Vec::new(), &mut settings);
+        }
+        cursor.finish(reader);
+        settings.into_iter().map(VariantItem::Setting).collect()
+    }
+
+    /// As deep as `token` lets through, so the recursion is bounded.
+    fn read_below(reader: &mut Reader<'_>, node: &Node<'_>, path: &mut Vec<String>, found: &mut Vec<Setting>) {
+        path.push(node.name.clone().into_owned());
+        if let Some(children) = &node.children {
+            for entry in &node.entries {
+                let message = format!("`{}` has a block, so it has no value of its own", node.name);
+                reader.error(code::EXTRA_ARGUMENT, entry.span, message, "write the value as a node inside");
+            }
+            for inner in children {
+                Self::read_below(reader, inner, path, found);
+            }
+        } else {
+            let mut values = Vec::new();
+            for entry in &node.entries {
+                if let Some((name, span)) = &entry.name {
+                    let message = format!("the setting `{}` has no `{name}=`", node.name);
+                    reader.error(code::UNKNOWN_PROPERTY, *span, message, "write it as a node inside: `{ … }`");
+                }
+                let value = match &entry.value {
+                    Value::Text(text) => Some(SettingValue::Text(text.clone().into_owned())),
+                    Value::Integer(number, _) => i64::try_from(*number).ok().map(SettingValue::Number),
+                    Value::Switch(on) => Some(SettingValue::Switch(if *on { Switch::On } else { Switch::Off })),
+                    Value::Float(_) | Value::Null => None,
+                };
+                match value {
+                    Some(value) => values.push(Spanned::new(value, entry.span)),
+                    None => {
+                        let message = "a setting is a text, a whole number of 64 bits, `#true` or `#false`";
+                        reader.error(code::WRONG_TYPE, entry.span, message, "write it in quotes");
+                    }
+                }
+            }
+            if node.entries.is_empty() {
+                let message = format!("the setting `{}` has no value", node.name);
+                reader.error(code::MISSING_ARGUMENT, node.name_span, message, format!("write `{} \"…\"`", node.name));
+            }
+            found.push(Setting { path: path.clone(), values });
+        }
+        path.pop();
+    }
+}
+
+impl Artifact {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let kind = cursor.text(reader, "the form of an artifact").and_then(|kind| match kind.as_str() {
+            "raw" => Some(Spanned::new(ArtifactKind::Raw, kind.span)),
+            "qcow2" | "vmdk" | "vhd" | "ova" | "gce" | "iso" | "pxe" | "oci" | "ami" | "sbom" | "update" => {
+                let message = format!("artifact `{}` is known, but this version of brc does not do it yet", kind.value);
+                reader.error(code::NOT_YET, kind.span, message, "write `artifact \"raw\"`");
+                None
+            }
+            _ => {
+                one_of(reader, &kind, "a form of artifacts", &["raw"]);
+                None
+            }
+        });
+        let compression = cursor.text_property(reader, "compress").and_then(|text| match text.as_str() {
+            "none" => Some(Spanned::new(ArtifactCompression::Plain, text.span)),
+            "zstd" => Some(Spanned::new(ArtifactCompression::Zstd, text.span)),
+            _ => {
+                one_of(reader, &text, "a compression", &["none", "zstd"]);
+                None
+            }
+        });
+        Some(Artifact { kind: kind?, compression })
+    }
+}
+
+impl Bytes {
+    /// Reads `400MiB`: a whole number of KiB, MiB, GiB or TiB, at least one.
+    fn read(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<Bytes>> {
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
+        let found = units.iter().find_map(|(unit, shift)| {
+            let number = text.strip_suffix(unit)?;
+            let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            let number: u64 = if digits { number.parse().ok()? } else { return None };
+            let bytes = number.checked_mul(1 << shift)?;
+            // The largest disk that anything here can describe.
+            (bytes > 0 && bytes <= 1 << 50).then_some(Bytes(bytes))
+        });
+        if found.is_none() {
+            let message = format!("`{}` is not a size", text.value);
+            reader.error(code::BAD_SIZE, text.span, message, "write a whole number of `KiB`, `MiB`, `GiB` or `TiB`");
+        }
+        found.map(|bytes| Spanned::new(bytes, text.span))
+    }
+}

@@ -1,0 +1,233 @@
+//! What can only be seen between recipes: cycles, changes that change nothing, layouts that cannot be.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use petgraph::{algo::kosaraju_scc, graph::DiGraph};
+
+use super::{
+    Bytes, Change, Clause, ComponentItem, Diagnostic, Guarded, KernelItem, Name, Override, Recipes, Span, Spanned,
+    Variant, VariantItem, code, condition::can_hold,
+};
+
+/// The smallest ESP: FAT32 has at least 65,525 clusters of 512 bytes, two tables and what comes before them.
+const SMALLEST_ESP: u64 = 33 << 20;
+/// Slots are cut in blocks of dm-verity.
+const BLOCK: u64 = 4096;
+
+/// One thing that leans on another.
+struct Edge<'r> {
+    from: &'r Name,
+    to: &'r Name,
+    /// How: `needs`, `is built with`.
+    verb: &'static str,
+    span: Span,
+    when: &'r [Clause],
+}
+
+/// Checks what no single recipe shows.
+pub(super) fn check(recipes: &Recipes, problems: &mut Vec<Diagnostic>) {
+    problems.extend(cycles(&component_edges(recipes)));
+    problems.extend(cycles(&variant_edges(recipes)));
+    let inside = recipes.variants.values().flat_map(|variant| &variant.items);
+    let inside = inside.filter_map(|guarded| match &guarded.item {
+        VariantItem::Override(change) => Some(change),
+        _ => None,
+    });
+    problems.extend(recipes.overrides.iter().chain(inside).filter_map(|change| without_change(recipes, change)));
+    for variant in recipes.variants.values() {
+        check_layout(recipes, variant, problems);
+    }
+}
+
+fn component_edges(recipes: &Recipes) -> Vec<Edge<'_>> {
+    let mut edges = Vec::new();
+    for component in recipes.components.values() {
+        edges_of_component(&component.name, &component.items, &mut edges);
+    }
+    for kernel in recipes.kernels.values() {
+        edges_of_kernel(&kernel.name, &kernel.items, &mut edges);
+    }
+    for change in &recipes.overrides {
+        match &change.change {
+            Change::Component(items) => edges_of_component(&change.target, items, &mut edges),
+            Change::Kernel(items) => edges_of_kernel(&change.target, items, &mut edges),
+            Change::Packages(_) => {}
+        }
+    }
+    edges
+}
+
+fn edges_of_component<'r>(from: &'r Name, items: &'r [Guarded<ComponentItem>], edges: &mut Vec<Edge<'r>>) {
+    for guarded in items {
+        let (verb, names) = match &guarded.item {
+            ComponentItem::Needs(names) => ("needs", names),
+            ComponentItem::BuildWith(names) => ("is built with", names),
+            ComponentItem::LinkWith(names) => ("is linked with", names),
+            _ => continue,
+        };
+        add_edges(from, verb, names, &guarded.when, edges);
+    }
+}
+
+fn edges_of_kernel<'r>(from: &'r Name, items: &'r [Guarded<KernelItem>], edges: &mut Vec<Edge<'r>>) {
+    for guarded in items {
+        if let KernelItem::BuildWith(names) = &guarded.item {
+            add_edges(from, "is built with", names, &guarded.when, edges);
+        }
+    }
+}
+
+fn add_edges<'r>(
+    from: &'r Name,
+    verb: &'static str,
+    names: &'r [Spanned<Name>],
+    when: &'r [Clause],
+    edges: &mut Vec<Edge<'r>>,
+) {
+    edges.extend(names.iter().map(|to| Edge { from, to, verb, span: to.span, when }));
+}
+
+fn variant_edges(recipes: &Recipes) -> Vec<Edge<'_>> {
+    let mut edges = Vec::new();
+    for variant in recipes.variants.values() {
+        add_edges(&variant.name, "extends", &variant.extends, &[], &mut edges);
+    }
+    edges
+}
+
+/// One sentence for each knot of things that lean on each other.
+fn cycles(edges: &[Edge<'_>]) -> Vec<Diagnostic> {
+    let mut graph: DiGraph<&Name, usize> = DiGraph::new();
+    let mut nodes = BTreeMap::new();
+    for (at, edge) in edges.iter().enumerate() {
+        let from = *nodes.entry(edge.from).or_insert_with(|| graph.add_node(edge.from));
+        let to = *nodes.entry(edge.to).or_insert_with(|| graph.add_node(edge.to));
+        graph.add_edge(from, to, at);
+    }
+    let mut problems = Vec::new();
+    for knot in kosaraju_scc(&graph) {
+        let members: BTreeSet<&Name> = knot.iter().filter_map(|node| graph.node_weight(*node).copied()).collect();
+        let inner: Vec<&Edge<'_>> =
+            edges.iter().filter(|edge| members.contains(edge.from) && members.contains(edge.to)).collect();
+        let cycle = members.first().and_then(|first| shortest_cycle(first, &inner));
+        problems.extend(cycle.and_then(|cycle| tell(&cycle)));
+    }
+    problems
+}
+
+/// The shortest way from `start` back to itself.
+fn shortest_cycle<'e, 'r>(start: &Name, edges: &[&'e Edge<'r>]) -> Option<Vec<&'e Edge<'r>>> {
+    let mut came: BTreeMap<&Name, &'e Edge<'r>> = BTreeMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(at) = queue.pop_front() {
+        for edge in edges.iter().filter(|edge| edge.from == at) {
+            if came.contains_key(edge.to) {
+                continue;
+            }
+            came.insert(edge.to, edge);
+            if edge.to != start {
+                queue.push_back(edge.to);
+                continue;
+            }
+            let mut way = vec![*edge];
+            while let Some(last) = way.last().filter(|last| last.from != start) {
+                way.push(came.get(last.from)?);
+            }
+            way.reverse();
+            return Some(way);
+        }
+    }
+    None
+}
+
+fn tell(cycle: &[&Edge<'_>]) -> Option<Diagnostic> {
+    let when: Vec<Clause> = cycle.iter().flat_map(|edge| edge.when.iter().cloned()).collect();
+    if !can_hold(&when) {
+        return None;
+    }
+    let steps: Vec<String> =
+        cycle.iter().map(|edge| format!("`{}` {} `{}`", edge.from.name, edge.verb, edge.to.name)).collect();
+    let first = cycle.first()?;
+    let mut problem = Diagnostic::error(code::CYCLE, first.span, format!("{}: a circle", steps.join(", ")));
+    for edge in cycle.iter().skip(1) {
+        problem = problem.also(edge.span, format!("`{}` {} it", edge.from.name, edge.verb));
+    }
+    Some(problem.help("one of them must go without the other"))
+}
+
+/// A warning for an override after which everything is as before.
+fn without_change(recipes: &Recipes, change: &Override) -> Option<Diagnostic> {
+    let same = match &change.change {
+        Change::Packages(items) => items.is_empty(),
+        Change::Kernel(items) => items.is_empty(),
+        Change::Component(items) => {
+            let target = recipes.components.get(&change.target)?;
+            items.iter().all(|guarded| {
+                target.items.iter().any(|old| old.when.is_empty() && says_the_same(&old.item, &guarded.item))
+            })
+        }
+    };
+    same.then(|| {
+        let message = format!("this override of `{}` changes nothing", change.target.name);
+        Diagnostic::warning(code::OVERRIDE_WITHOUT_CHANGE, change.target.span, message).help("leave it out")
+    })
+}
+
+fn says_the_same(old: &ComponentItem, new: &ComponentItem) -> bool {
+    match (old, new) {
+        (ComponentItem::Version(old), ComponentItem::Version(new)) => old.value == new.value,
+        (ComponentItem::License(old), ComponentItem::License(new)) => old.value == new.value,
+        (ComponentItem::Upstream(old), ComponentItem::Upstream(new)) => {
+            new.urls.is_empty()
+                && new.unpack.is_none()
+                && old.sha256.as_ref().map(|digest| digest.value) == new.sha256.as_ref().map(|digest| digest.value)
+        }
+        _ => false,
+    }
+}
+
+/// What a variant or the nearest of those it extends says without a condition.
+fn effective<T>(recipes: &Recipes, variant: &Variant, pick: impl Fn(&VariantItem) -> Option<T>) -> Option<T> {
+    let mut queue = VecDeque::from([variant]);
+    let mut seen = BTreeSet::new();
+    while let Some(variant) = queue.pop_front() {
+        if !seen.insert(&variant.name.value) {
+            continue;
+        }
+        let own = variant.items.iter().rev().filter(|guarded| guarded.when.is_empty());
+        if let Some(found) = own.filter_map(|guarded| pick(&guarded.item)).next() {
+            return Some(found);
+        }
+        queue.extend(variant.extends.iter().filter_map(|name| recipes.variants.get(&name.value)));
+    }
+    None
+}
+
+fn check_layout(recipes: &Recipes, variant: &Variant, problems: &mut Vec<Diagnostic>) {
+    for guarded in &variant.items {
+        let VariantItem::Layout(layout) = &guarded.item else { continue };
+        if let Some(slot) = layout.slot.filter(|slot| slot.0 % BLOCK != 0) {
+            let message = "a slot is a whole number of 4 KiB blocks";
+            problems.push(Diagnostic::error(code::IMPOSSIBLE_LAYOUT, slot.span, message));
+        }
+        if let Some(esp) = layout.esp.filter(|esp| esp.0 < SMALLEST_ESP || esp.0 % BLOCK != 0) {
+            let message = "an ESP is FAT32: at least 33 MiB, in whole blocks of 4 KiB";
+            problems.push(Diagnostic::error(code::IMPOSSIBLE_LAYOUT, esp.span, message));
+        }
+    }
+    let slot: Option<Spanned<Bytes>> = effective(recipes, variant, |item| match item {
+        VariantItem::Layout(layout) => layout.slot,
+        _ => None,
+    });
+    let budget = effective(recipes, variant, |item| match item {
+        VariantItem::Budget(budget) => Some(*budget),
+        _ => None,
+    });
+    if let (Some(slot), Some(budget)) = (slot, budget)
+        && budget.value > slot.value
+    {
+        let message = format!("the budget of `{}` is larger than its slot", variant.name.name);
+        let problem = Diagnostic::error(code::IMPOSSIBLE_LAYOUT, budget.span, message);
+        problems.push(problem.also(slot.span, "the slot").help("a root has to fit its slot: raise `slot max=`"));
+    }
+}
