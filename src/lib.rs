@@ -1,5 +1,6 @@
 //! brc composes bootable, verified, reproducible disk images from KDL recipes. See ARCHITECTURE.md.
 
+pub mod artifact;
 pub mod build;
 pub mod content;
 pub mod fetch;

@@ -1,0 +1,14 @@
+//! Performs `Action::Pack`: the manifest of an image, and the disk as the file that a person wants.
+//!
+//! *Takes* a root tree, who owns what in it, a disk. *Gives* files that leave brc. *Promises*: the same inputs give
+//! the same bytes; what a manifest says of a file is what stands in the tree. *Does not know* how the disk was made
+//! or where its files go.
+
+mod manifest;
+mod perform;
+mod raw;
+
+pub use manifest::{
+    MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestKind, ManifestRoot,
+};
+pub use perform::{PackError, Packer};
