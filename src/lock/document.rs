@@ -61,6 +61,8 @@ pub struct PackageId {
 /// What is known of a locked package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
+    /// The suite that it was chosen from.
+    pub suite: String,
     /// The mirror that serves it: `debian`, `debian-security`.
     pub mirror: String,
     /// Its path below the mirror's URL.
@@ -91,8 +93,30 @@ pub struct Relations {
 pub struct Contents {
     /// Its licences as an SPDX expression, from its machine-readable copyright file, or `NOASSERTION`.
     pub license: String,
-    /// Its maintainer scripts: `preinst`, `postinst`, `prerm`, `postrm`, `config`, `triggers` with a handler.
+    /// Its maintainer scripts: `preinst`, `postinst`, `prerm`, `postrm`, `config`.
     pub scripts: BTreeSet<String>,
+    /// The users and groups that it asks for, in `sysusers.d` or as base-passwd's master files.
+    pub identities: BTreeSet<Identity>,
+}
+
+/// A user or group that a package asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// What it is.
+    pub kind: IdentityKind,
+    /// Its name.
+    pub name: String,
+    /// Its number as sysusers.d(5) writes it: `-`, `4`, `0:0`, `-:adm`.
+    pub id: String,
+}
+
+/// Whether a name is a user's (who has a group of the same name or another) or a group's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdentityKind {
+    /// A group.
+    Group,
+    /// A user.
+    User,
 }
 
 /// A closure is named by its name and architecture.

@@ -11,14 +11,20 @@
 //! let (lock, report) = locking.finish()?;
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::content::Sha256;
 
 use super::{
-    document::{Lock, PackageId},
+    control,
+    document::{Lock, LockedSuite, PackageId},
+    index,
     refusal::ArchiveError,
-    wanted::Wanted,
+    release::{self, Release},
+    report::{Problem, Report},
+    resolution::{self, Index},
+    user,
+    wanted::{Archive, Closure, Purpose, Suite, Wanted},
 };
 
 /// What is to be done to an old lock.
@@ -47,43 +53,35 @@ pub struct NeededFile {
     pub limit: u64,
 }
 
-/// A wish that cannot be met, in words for the person who wrote the recipe.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
-    /// Where the recipe asks for it: `FILE:LINE`; empty when no single line does.
-    pub origin: String,
-    /// What is wrong, one sentence or more.
-    pub message: String,
-}
-
-/// A package whose version changed, came or went.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
-    /// The package.
-    pub name: String,
-    /// What it is built for, in Debian's word.
-    pub architecture: String,
-    /// The version before; `None` when it is new.
-    pub from: Option<String>,
-    /// The version after; `None` when it is gone.
-    pub to: Option<String>,
-}
-
-/// What locking did, beside the lock.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Packages that came, went or moved.
-    pub changes: Vec<Change>,
-    /// Things that a person should know but that hinder nothing: prunings that prune nothing.
-    pub warnings: Vec<Problem>,
-}
-
 /// Locking under way.
 pub struct Locking {
     wanted: Wanted,
-    lock: Lock,
+    old: Lock,
     goal: Goal,
     now: u64,
+    stage: Stage,
+    needed: BTreeMap<NeededFile, Meaning>,
+    releases: BTreeMap<(usize, usize), Release>,
+    indices: Vec<Index>,
+    lock: Lock,
+    warnings: Vec<Problem>,
+}
+
+/// How far locking has come: what it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Releases,
+    Indices,
+    Packages,
+    Done,
+}
+
+/// What a needed file is.
+#[derive(Debug, Clone)]
+enum Meaning {
+    Release { archive: usize, suite: usize },
+    Index { archive: usize, suite: usize, path: String, text_limit: u64 },
+    Package(PackageId),
 }
 
 impl Locking {
@@ -91,28 +89,279 @@ impl Locking {
     ///
     /// `now` is seconds since 1970, for the validity of keys and archives.
     pub fn new(wanted: Wanted, old: Lock, goal: Goal, now: u64) -> Self {
-        Self { wanted, lock: old, goal, now }
+        let mut locking = Self {
+            lock: Lock { users: old.users.clone(), groups: old.groups.clone(), ..Lock::default() },
+            wanted,
+            old,
+            goal,
+            now,
+            stage: Stage::Releases,
+            needed: BTreeMap::new(),
+            releases: BTreeMap::new(),
+            indices: Vec::new(),
+            warnings: Vec::new(),
+        };
+        locking.lock.urls = locking.wanted.urls.iter().map(|url| (url.url.clone(), url.sha256)).collect();
+        locking.need_releases();
+        locking
     }
 
-    /// The files to fetch next; none when only [`Locking::finish`] is left.
+    /// The files to fetch next; none when only [`Locking::advance`] or [`Locking::finish`] is left.
     pub fn needed(&self) -> Vec<NeededFile> {
-        todo!("{:?} {:?} {:?} {}", self.wanted, self.lock, self.goal, self.now)
+        self.needed.keys().cloned().collect()
     }
 
     /// Takes one file that was needed, in any order. What is not needed later is not kept.
-    pub fn receive(&mut self, _file: &NeededFile, _bytes: &[u8]) -> Result<(), LockError> {
-        todo!()
+    pub fn receive(&mut self, file: &NeededFile, bytes: &[u8]) -> Result<(), LockError> {
+        let Some(meaning) = self.needed.remove(file) else {
+            return Err(LockError::OutOfTurn { path: file.path().to_owned() });
+        };
+        self.check_bytes(file, &meaning, bytes)?;
+        match meaning {
+            Meaning::Release { archive, suite } => {
+                let (of, which) = self.suite(archive, suite)?;
+                let release = release::read(of, which, bytes, self.now)?;
+                self.releases.insert((archive, suite), release);
+            }
+            Meaning::Index { archive, suite, path, text_limit } => {
+                let (of, which) = self.suite(archive, suite)?;
+                let index = Index {
+                    archive: of.name.clone(),
+                    suite: which.name.clone(),
+                    mirror: which.mirror.clone(),
+                    path,
+                    text_limit,
+                    bytes: bytes.to_vec(),
+                };
+                self.indices.push(index);
+            }
+            Meaning::Package(id) => {
+                let contents = control::inspect(&id.name, bytes).map_err(|error| {
+                    let next = "report it to the archive; no other file has this digest";
+                    refuse(&id.archive, file.path(), "a Debian package", error.reason, next)
+                })?;
+                if let Some(package) = self.lock.packages.get_mut(&id) {
+                    package.contents = Some(contents);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Goes on once everything needed was received; [`Locking::needed`] then says what comes next.
     pub fn advance(&mut self) -> Result<(), LockError> {
-        todo!()
+        while self.needed.is_empty() && self.stage != Stage::Done {
+            match self.stage {
+                Stage::Releases => self.need_indices()?,
+                Stage::Indices => {
+                    self.solve()?;
+                    self.need_packages();
+                }
+                Stage::Packages | Stage::Done => self.stage = Stage::Done,
+            }
+        }
+        Ok(())
     }
 
     /// Gives the new lock and what was done.
-    pub fn finish(self) -> Result<(Lock, Report), LockError> {
-        todo!()
+    pub fn finish(mut self) -> Result<(Lock, Report), LockError> {
+        self.advance()?;
+        if let Some(file) = self.needed.keys().next() {
+            return Err(LockError::OutOfTurn { path: file.path().to_owned() });
+        }
+        let problems = user::allot(&mut self.lock, &self.wanted.users);
+        if !problems.is_empty() {
+            return Err(LockError::Unmet(problems));
+        }
+        let report = Report { changes: self.lock.changes_since(&self.old), warnings: self.warnings };
+        Ok((self.lock, report))
     }
+
+    /// The closures that have to be solved anew; the others stay as they are.
+    fn stale(&self) -> Vec<usize> {
+        let stale = |closure: &&Closure| match (&self.goal, self.old.closure(&closure.name, closure.architecture)) {
+            (_, None) => true,
+            (Goal::Complete, Some(old)) => !old.answers(closure),
+            (Goal::Update(names), Some(old)) => {
+                names.is_empty() || !old.answers(closure) || old.members.keys().any(|id| names.contains(&id.name))
+            }
+            (Goal::Relock(gone), Some(old)) => !old.answers(closure) || old.members.keys().any(|id| gone.contains(id)),
+        };
+        let closures = self.wanted.closures.iter().enumerate();
+        closures.filter(|(_, closure)| stale(closure)).map(|(index, _)| index).collect()
+    }
+
+    fn suite(&self, archive: usize, suite: usize) -> Result<(&Archive, &Suite), LockError> {
+        let found = self.wanted.archives.get(archive).and_then(|of| Some((of, of.suites.get(suite)?)));
+        found.ok_or_else(|| LockError::OutOfTurn { path: "InRelease".to_owned() })
+    }
+
+    /// Asks for the `InRelease` of every suite that a package may come from.
+    fn need_releases(&mut self) {
+        let stale = self.stale();
+        if stale.is_empty() {
+            return;
+        }
+        let wants = stale.iter().filter_map(|index| self.wanted.closures.get(*index)).flat_map(|one| &one.packages);
+        let named: BTreeSet<(&str, &str)> =
+            wants.filter_map(|want| Some((want.archive.as_str(), want.suite.as_deref()?))).collect();
+        for (archive, of) in self.wanted.archives.iter().enumerate() {
+            for (suite, which) in of.suites.iter().enumerate() {
+                if which.only_when_named && !named.contains(&(of.name.as_str(), which.name.as_str())) {
+                    continue;
+                }
+                let file = NeededFile {
+                    mirror: which.mirror.clone(),
+                    paths: vec![format!("dists/{}/InRelease", which.name)],
+                    sha256: None,
+                    size: None,
+                    limit: release::MAX_IN_RELEASE_BYTES,
+                };
+                self.needed.insert(file, Meaning::Release { archive, suite });
+            }
+        }
+    }
+
+    /// Asks for the indices of the architectures in question.
+    fn need_indices(&mut self) -> Result<(), LockError> {
+        let stale = self.stale();
+        let closures = stale.iter().filter_map(|index| self.wanted.closures.get(*index));
+        let architectures: BTreeSet<&str> = closures.map(|closure| closure.architecture.debian()).collect();
+        let mut needed = BTreeMap::new();
+        for ((archive, suite), release) in &self.releases {
+            let (of, which) = self.suite(*archive, *suite)?;
+            let all = (release.separate_all && !architectures.is_empty()).then_some("all");
+            for (component, word) in which
+                .components
+                .iter()
+                .flat_map(|component| architectures.iter().copied().chain(all).map(move |word| (component, word)))
+            {
+                let plain = format!("{component}/binary-{word}/Packages");
+                let path = format!("{plain}.xz");
+                let Some(listed) = release.files.get(&path) else {
+                    let found = "no such line".to_owned();
+                    let next = "correct the suite's components or the variant's architectures";
+                    let place = format!("{} {}", of.name, which.name);
+                    return Err(refuse(&place, "InRelease", &format!("a digest of `{path}`"), found, next));
+                };
+                let folder = format!("dists/{}", which.name);
+                let by_hash = format!("{folder}/{component}/binary-{word}/by-hash/SHA256/{}", listed.sha256);
+                let mut paths = vec![format!("{folder}/{path}")];
+                if release.by_hash {
+                    paths.insert(0, by_hash);
+                }
+                let file = NeededFile {
+                    mirror: which.mirror.clone(),
+                    paths,
+                    sha256: Some(listed.sha256),
+                    size: Some(listed.size),
+                    limit: listed.size.min(index::MAX_INDEX_BYTES),
+                };
+                let text_limit = release.files.get(&plain).map_or(u64::MAX, |plain| plain.size);
+                needed.insert(file, Meaning::Index { archive: *archive, suite: *suite, path, text_limit });
+            }
+        }
+        self.needed = needed;
+        self.stage = Stage::Indices;
+        Ok(())
+    }
+
+    /// Nothing that was received counts unless it is what a signed file says.
+    fn check_bytes(&self, file: &NeededFile, meaning: &Meaning, bytes: &[u8]) -> Result<(), LockError> {
+        let place = match meaning {
+            Meaning::Release { archive, suite } | Meaning::Index { archive, suite, .. } => {
+                let (of, which) = self.suite(*archive, *suite)?;
+                format!("{} {}", of.name, which.name)
+            }
+            Meaning::Package(id) => id.archive.clone(),
+        };
+        let next = "the mirror is being updated or damaged: try again later, or another mirror";
+        let size = bytes.len() as u64;
+        if size > file.limit {
+            let expected = format!("at most {} bytes", file.limit);
+            return Err(refuse(&place, file.path(), &expected, format!("{size} bytes"), next));
+        }
+        if let Some(expected) = file.size.filter(|expected| *expected != size) {
+            return Err(refuse(&place, file.path(), &format!("{expected} bytes"), format!("{size} bytes"), next));
+        }
+        if let Some(expected) = file.sha256 {
+            let found = Sha256::of(bytes);
+            if found != expected {
+                let expected = format!("the SHA-256 {expected}");
+                return Err(refuse(&place, file.path(), &expected, found.to_string(), next));
+            }
+        }
+        Ok(())
+    }
+
+    /// Chooses all versions.
+    fn solve(&mut self) -> Result<(), LockError> {
+        let stale = self.stale();
+        let resolved = resolution::resolve(&self.wanted, &self.old, &self.goal, &stale, &self.indices)?;
+        self.warnings.extend(resolved.warnings);
+        self.lock.packages = resolved.packages;
+        self.lock.closures = resolved.closures;
+        self.indices.clear();
+        self.enter_suites();
+        Ok(())
+    }
+
+    /// Notes what was read, and when. The epoch moves only when everything does: a package that is added must not
+    /// change the bytes of all others.
+    fn enter_suites(&mut self) {
+        for (archive, of) in self.wanted.archives.iter().enumerate() {
+            for (suite, which) in of.suites.iter().enumerate() {
+                let key = (of.name.clone(), which.name.clone());
+                let read = self.releases.get(&(archive, suite));
+                let read = read.map(|release| LockedSuite { date: release.date, sha256: release.sha256 });
+                if let Some(state) = read.or_else(|| self.old.suites.get(&key).cloned()) {
+                    self.lock.suites.insert(key, state);
+                }
+            }
+        }
+        let everything = matches!(&self.goal, Goal::Update(names) if names.is_empty());
+        self.lock.epoch = match self.old.epoch {
+            epoch if epoch != 0 && !everything => epoch,
+            _ => self.lock.suites.values().map(|suite| suite.date).max().unwrap_or(0),
+        };
+    }
+
+    /// Asks for the packages of images that nobody has looked into yet.
+    fn need_packages(&mut self) {
+        let images = self.lock.closures.values().filter(|closure| closure.purpose == Purpose::Image);
+        let ids: BTreeSet<&PackageId> = images.flat_map(|closure| closure.members.keys()).collect();
+        for id in ids {
+            let Some(package) = self.lock.packages.get(id).filter(|package| package.contents.is_none()) else {
+                continue;
+            };
+            let file = NeededFile {
+                mirror: package.mirror.clone(),
+                paths: vec![package.path.clone()],
+                sha256: Some(package.sha256),
+                size: Some(package.size),
+                limit: package.size,
+            };
+            self.needed.insert(file, Meaning::Package(id.clone()));
+        }
+        self.stage = Stage::Packages;
+    }
+}
+
+impl NeededFile {
+    /// The path that it has in messages.
+    pub fn path(&self) -> &str {
+        self.paths.last().map_or("", String::as_str)
+    }
+}
+
+pub(super) fn refuse(archive: &str, what: &str, expected: &str, found: String, next: &str) -> LockError {
+    LockError::Archive(Box::new(ArchiveError {
+        archive: archive.to_owned(),
+        what: what.to_owned(),
+        expected: expected.to_owned(),
+        found,
+        next: next.to_owned(),
+    }))
 }
 
 /// Locking ended without a lock.
@@ -135,10 +384,4 @@ pub enum LockError {
 fn problems(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
     lines.join("\n")
-}
-
-impl std::fmt::Display for Problem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.origin.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.origin, self.message) }
-    }
 }

@@ -5,19 +5,32 @@
 //! for; equal input gives equal bytes; what is locked stays unless it is told to move. *Does not know* recipes,
 //! mirrors' addresses, or how a file is fetched.
 
+mod closure;
+mod control;
 mod document;
+mod index;
+mod keyring;
+mod license;
+mod line;
 mod locking;
 mod question;
 mod refusal;
+mod relation;
+mod release;
+mod report;
+mod resolution;
 mod text;
+mod time;
+mod user;
 mod wanted;
 
 pub use document::{
-    BuiltFor, ClosureId, Contents, Group, Lock, LockedClosure, LockedSuite, LockedWant, Package, PackageId, Relations,
-    Standing, User,
+    BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSuite, LockedWant,
+    Package, PackageId, Relations, Standing, User,
 };
-pub use locking::{Change, Goal, LockError, Locking, NeededFile, Problem, Report};
+pub use locking::{Goal, LockError, Locking, NeededFile};
 pub use question::Conflict;
 pub use refusal::ArchiveError;
+pub use report::{Change, Problem, Report};
 pub use text::ParseLockError;
 pub use wanted::{Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedUrl, WantedUser};

@@ -1,11 +1,14 @@
 //! Questions that a lock answers without any file: is it complete, what conflicts, which scripts run nowhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use brc_contract::Architecture;
 
 use super::{
-    document::{Lock, LockedClosure},
-    locking::Problem,
-    wanted::Wanted,
+    document::{Lock, LockedClosure, PackageId, Standing},
+    relation::groups,
+    report::Problem,
+    wanted::{Closure, Purpose, Wanted},
 };
 
 /// Two members of a closure that cannot be together, as one of them states.
@@ -22,20 +25,100 @@ pub struct Conflict {
 impl Lock {
     /// What is wanted and not locked, or locked otherwise than wanted; empty when the lock serves these recipes.
     ///
-    /// Cheap: it compares names and solves nothing, since it runs before every compose.
-    pub fn missing(&self, _wanted: &Wanted) -> Vec<Problem> {
-        todo!()
+    /// Cheap: it compares names and solves nothing, since it runs before every compose. What is locked beyond that is
+    /// no problem, so that one variant of a project can be composed alone.
+    pub fn missing(&self, wanted: &Wanted) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for closure in &wanted.closures {
+            self.missing_of(closure, &mut problems);
+        }
+        for url in &wanted.urls {
+            if self.urls.get(&url.url) != Some(&url.sha256) {
+                let message = format!("`{}` is not locked with this SHA-256", url.url);
+                problems.push(Problem { origin: url.origin.clone(), message });
+            }
+        }
+        for user in &wanted.users {
+            let locked = self.users.get(&user.name).filter(|locked| locked.standing == Standing::Active);
+            if locked.is_none_or(|locked| user.id.is_some_and(|id| id != locked.uid)) {
+                let message = format!("the number of the user `{}` is not locked", user.name);
+                problems.push(Problem { origin: user.origin.clone(), message });
+            }
+        }
+        problems
+    }
+
+    fn missing_of(&self, closure: &Closure, problems: &mut Vec<Problem>) {
+        let name = format!("{} ({})", closure.name, closure.architecture.name());
+        let origin = closure.packages.first().map(|want| want.origin.clone()).unwrap_or_default();
+        let Some(locked) = self.closure(&closure.name, closure.architecture) else {
+            // Nothing wanted needs nothing locked.
+            if !closure.packages.is_empty() {
+                problems.push(Problem { origin, message: format!("nothing is locked for {name}") });
+            }
+            return;
+        };
+        let before = problems.len();
+        for want in &closure.packages {
+            if !locked.wants.contains_key(&want.name) {
+                let message = format!("`{}` of {name} is not locked", want.name);
+                problems.push(Problem { origin: want.origin.clone(), message });
+            }
+        }
+        if problems.len() == before && !locked.answers(closure) {
+            let message = format!("the packages of {name} were locked for another list of packages or `without`");
+            problems.push(Problem { origin: origin.clone(), message });
+        }
+        let unread = |id: &&PackageId| {
+            self.packages.get(*id).is_none_or(|package| closure.purpose == Purpose::Image && package.contents.is_none())
+        };
+        if let Some(id) = locked.members.keys().find(unread) {
+            problems.push(Problem { origin, message: format!("the lock's entry of `{}` is not complete", id.name) });
+        }
     }
 
     /// The maintainer scripts of a closure's packages that nobody accounted for: package and scripts, sorted.
     ///
     /// `accounted` holds package names. Packages that were not looked into (of tool sets) are left out.
-    pub fn unaccounted(&self, _closure: &LockedClosure, _accounted: &BTreeSet<String>) -> Vec<(String, Vec<String>)> {
-        todo!()
+    pub fn unaccounted(&self, closure: &LockedClosure, accounted: &BTreeSet<String>) -> Vec<(String, Vec<String>)> {
+        let open = self.packages_of(closure).filter(|(id, _)| !accounted.contains(&id.name));
+        let scripts = open.filter_map(|(id, package)| Some((id.name.clone(), &package.contents.as_ref()?.scripts)));
+        let some = scripts.filter(|(_, scripts)| !scripts.is_empty());
+        some.map(|(name, scripts)| (name, scripts.iter().cloned().collect())).collect()
     }
 
-    /// Members of a closure that declare a conflict with, or a break of, another member.
-    pub fn conflicts(&self, _closure: &LockedClosure) -> Vec<Conflict> {
-        todo!()
+    /// Members of a closure that declare a conflict with, or a break of, another member, sorted.
+    ///
+    /// A package never conflicts with what it provides itself (Debian Policy, section 7.6.2).
+    pub fn conflicts(&self, closure: &LockedClosure, architecture: Architecture) -> Vec<Conflict> {
+        let mut provided: BTreeMap<&str, Vec<(&str, Option<&str>)>> = BTreeMap::new();
+        for (id, package) in self.packages_of(closure) {
+            provided.entry(&id.name).or_default().push((&id.name, Some(&id.version)));
+            let relations = groups(&package.relations.provides, architecture).unwrap_or_default();
+            for relation in relations.into_iter().flatten() {
+                let version = relation.bound.map(|bound| bound.version);
+                provided.entry(relation.name).or_default().push((&id.name, version));
+            }
+        }
+        let mut conflicts = BTreeSet::new();
+        for (id, package) in self.packages_of(closure) {
+            let relations = groups(&package.relations.conflicts, architecture).unwrap_or_default();
+            for relation in relations.into_iter().flatten() {
+                let others = provided.get(relation.name).map(Vec::as_slice).unwrap_or_default();
+                for (with, version) in others.iter().filter(|(with, _)| *with != id.name) {
+                    // A bound speaks of packages that state a version, never of an unversioned name they provide.
+                    let meant = match (relation.bound, version) {
+                        (None, _) => true,
+                        (Some(bound), Some(version)) => bound.admits(version),
+                        (Some(_), None) => false,
+                    };
+                    if meant {
+                        let relation = relation.to_string();
+                        conflicts.insert(Conflict { package: id.name.clone(), with: (*with).to_owned(), relation });
+                    }
+                }
+            }
+        }
+        conflicts.into_iter().collect()
     }
 }

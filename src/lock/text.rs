@@ -1,17 +1,369 @@
 //! The text of `brc.lock`: the one place that writes and reads it.
+//!
+//! It is KDL 2, so that editors colour it, but of a shape so plain that it is read line by line here: one node a line,
+//! quoted strings, `key="value"`, and blocks one level deep. `brc.lock` is read before every compose; a general KDL
+//! parser would take longer than all other checks together.
+//!
+//! ```kdl
+//! lock 1
+//! epoch "2026-11-22T02:09:05Z"
+//! suite "debian" "trixie" date="2026-11-21T09:15:44Z" sha256="…"
+//! package "kmod" "34.2-2" "amd64" archive="debian" {
+//!     file "pool/main/k/kmod/kmod_34.2-2_amd64.deb" suite="trixie" mirror="debian" size=99136
+//!     sha256 "…"
+//!     depends "libc6 (>= 2.38)"
+//!     license "GPL-2.0-or-later"
+//!     scripts "postinst" "postrm"
+//! }
+//! closure "variant quickstart" "x86_64" for="image" {
+//!     want "kmod" archive="debian"
+//!     without "debconf"
+//!     hold "kmod"
+//!     hold "libc6" by="kmod"
+//! }
+//! user "systemd-network" uid=900 gid=900
+//! ```
+//!
+//! A `hold` names version, architecture and archive only where the name alone leaves a choice, so that an update
+//! changes one block. Blocks are sorted and apart from each other, so that branches merge.
 
-use super::document::Lock;
+use std::collections::BTreeMap;
+
+use brc_contract::Architecture;
+
+use crate::content::Sha256;
+
+use super::{
+    document::{
+        BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSuite, LockedWant,
+        Package, PackageId, Relations, Standing, User,
+    },
+    line::{Node, Writer, nodes},
+    time,
+    wanted::Purpose,
+};
+
+/// The version of this format.
+const VERSION: u64 = 1;
+const HEADER: &str = "// Everything that images and tools are made of. Written by `brc lock` and `brc update`.";
 
 impl Lock {
-    /// Reads the text of a lock.
-    pub fn parse(_text: &str) -> Result<Lock, ParseLockError> {
-        todo!()
-    }
-
     /// Writes the lock as text; equal locks give equal texts.
     pub fn to_text(&self) -> String {
-        todo!()
+        let mut writer = Writer::new(HEADER);
+        writer.node("lock").number(VERSION).end();
+        writer.node("epoch").word(&time::write(self.epoch)).end();
+        writer.gap();
+        for ((archive, suite), state) in &self.suites {
+            let node = writer.node("suite").word(archive).word(suite).property("date", &time::write(state.date));
+            node.property("sha256", &state.sha256.to_string()).end();
+        }
+        for (id, package) in &self.packages {
+            write_package(&mut writer, id, package);
+        }
+        for (id, closure) in &self.closures {
+            write_closure(&mut writer, id, closure, self);
+        }
+        writer.gap();
+        for (url, sha256) in &self.urls {
+            writer.node("url").word(url).property("sha256", &sha256.to_string()).end();
+        }
+        writer.gap();
+        for (name, user) in &self.users {
+            let node = writer.node("user").word(name).count("uid", user.uid.into()).count("gid", user.gid.into());
+            node.flag("retired", user.standing == Standing::Retired).end();
+        }
+        writer.gap();
+        for (name, group) in &self.groups {
+            let node = writer.node("group").word(name).count("gid", group.gid.into());
+            node.flag("retired", group.standing == Standing::Retired).end();
+        }
+        writer.finish()
     }
+
+    /// Reads the text of a lock; the first thing that is wrong is the error.
+    pub fn parse(text: &str) -> Result<Lock, ParseLockError> {
+        let mut lock = Lock::default();
+        let mut held: BTreeMap<ClosureId, Vec<Node<'_>>> = BTreeMap::new();
+        let mut nodes = nodes(text)?.into_iter();
+        let first = nodes.next().ok_or_else(|| ParseLockError { line: 1, reason: "it is empty".to_owned() })?;
+        read_version(first)?;
+        for mut node in nodes {
+            match node.name {
+                "epoch" => lock.epoch = node.date()?,
+                "suite" => {
+                    let key = (node.word()?, node.word()?);
+                    let state =
+                        LockedSuite { date: node.date_property("date")?, sha256: node.digest_property("sha256")? };
+                    node.only(lock.suites.insert(key, state))?;
+                }
+                "package" => {
+                    let (id, package) = read_package(&mut node)?;
+                    node.only(lock.packages.insert(id, package))?;
+                }
+                "closure" => {
+                    let (id, closure, holds) = read_closure(&mut node)?;
+                    held.insert(id.clone(), holds);
+                    node.only(lock.closures.insert(id, closure))?;
+                }
+                "url" => {
+                    let (url, sha256) = (node.word()?, node.digest_property("sha256")?);
+                    node.only(lock.urls.insert(url, sha256))?;
+                }
+                "user" => {
+                    let name = node.word()?;
+                    let (uid, gid) = (node.id_property("uid")?, node.id_property("gid")?);
+                    let user = User { uid, gid, standing: standing(&mut node)? };
+                    node.only(lock.users.insert(name, user))?;
+                }
+                "group" => {
+                    let (name, gid) = (node.word()?, node.id_property("gid")?);
+                    let group = Group { gid, standing: standing(&mut node)? };
+                    node.only(lock.groups.insert(name, group))?;
+                }
+                _ => return Err(node.wrong("it is no word of a lock")),
+            }
+            node.end()?;
+        }
+        for (id, holds) in held {
+            let members = read_members(&lock, &id, holds)?;
+            if let Some(closure) = lock.closures.get_mut(&id) {
+                closure.members = members;
+            }
+        }
+        Ok(lock)
+    }
+}
+
+fn read_version(mut first: Node<'_>) -> Result<(), ParseLockError> {
+    if first.name != "lock" {
+        return Err(first.wrong("a lock begins with `lock 1`"));
+    }
+    match first.number()? {
+        VERSION => first.end(),
+        other => {
+            Err(first.wrong(&format!("this is format {other}, and this brc reads format {VERSION}; use a newer brc")))
+        }
+    }
+}
+
+fn standing(node: &mut Node<'_>) -> Result<Standing, ParseLockError> {
+    Ok(if node.flag("retired")? { Standing::Retired } else { Standing::Active })
+}
+
+fn write_package(writer: &mut Writer, id: &PackageId, package: &Package) {
+    writer.gap();
+    let node = writer.node("package").word(&id.name).word(&id.version).word(id.built_for.debian());
+    node.property("archive", &id.archive).open();
+    let node = writer.node("file").word(&package.path).property("suite", &package.suite);
+    node.property("mirror", &package.mirror).count("size", package.size).end();
+    writer.node("sha256").word(&package.sha256.to_string()).end();
+    let Relations { depends, provides, conflicts } = &package.relations;
+    for (name, field) in [("depends", depends), ("provides", provides), ("conflicts", conflicts)] {
+        if !field.is_empty() {
+            writer.node(name).word(field).end();
+        }
+    }
+    if let Some(contents) = &package.contents {
+        writer.node("license").word(&contents.license).end();
+        let mut node = writer.node("scripts");
+        for script in &contents.scripts {
+            node = node.word(script);
+        }
+        node.end();
+        for one in &contents.identities {
+            let kind = match one.kind {
+                IdentityKind::Group => "group",
+                IdentityKind::User => "user",
+            };
+            writer.node(kind).word(&one.name).word(&one.id).end();
+        }
+    }
+    writer.close();
+}
+
+fn read_package(node: &mut Node<'_>) -> Result<(PackageId, Package), ParseLockError> {
+    let (name, version, word) = (node.word()?, node.word()?, node.word()?);
+    let built_for = BuiltFor::from_debian(&word).ok_or_else(|| node.wrong(&format!("`{word}` is no architecture")))?;
+    let id = PackageId { name, built_for, version, archive: node.property("archive")? };
+    let (mut file, mut sha256, mut relations) = (None, None, Relations::default());
+    let (mut license, mut scripts, mut identities) = (None, None, Vec::new());
+    for mut child in node.children() {
+        match child.name {
+            "file" => {
+                let parts = (child.word()?, child.property("suite")?, child.property("mirror")?, child.count("size")?);
+                child.only(file.replace(parts))?;
+            }
+            "sha256" => {
+                let digest = child.digest()?;
+                child.only(sha256.replace(digest))?;
+            }
+            "depends" => relations.depends = child.word()?,
+            "provides" => relations.provides = child.word()?,
+            "conflicts" => relations.conflicts = child.word()?,
+            "license" => {
+                let text = child.word()?;
+                child.only(license.replace(text))?;
+            }
+            "scripts" => {
+                let words = child.words();
+                child.only(scripts.replace(words))?;
+            }
+            "user" | "group" => {
+                let kind = if child.name == "user" { IdentityKind::User } else { IdentityKind::Group };
+                identities.push(Identity { kind, name: child.word()?, id: child.word()? });
+            }
+            _ => return Err(child.wrong("it is no word of a package")),
+        }
+        child.end()?;
+    }
+    let (path, suite, mirror, size) = file.ok_or_else(|| node.wrong("it lacks `file`"))?;
+    let sha256 = sha256.ok_or_else(|| node.wrong("it lacks `sha256`"))?;
+    if crate::content::RelPath::new(&path).is_err() {
+        return Err(node.wrong("its `file` leaves the mirror"));
+    }
+    let contents = match (license, scripts) {
+        (Some(license), Some(scripts)) => Some(Contents {
+            license,
+            scripts: scripts.into_iter().collect(),
+            identities: identities.into_iter().collect(),
+        }),
+        (None, None) if identities.is_empty() => None,
+        _ => return Err(node.wrong("it has one of `license` and `scripts`, which come together")),
+    };
+    Ok((id, Package { suite, mirror, path, size, sha256, relations, contents }))
+}
+
+fn write_closure(writer: &mut Writer, id: &ClosureId, closure: &LockedClosure, lock: &Lock) {
+    writer.gap();
+    let purpose = match closure.purpose {
+        Purpose::Image => "image",
+        Purpose::Tool => "tool",
+        Purpose::Source => "source",
+    };
+    writer.node("closure").word(&id.name).word(id.architecture.name()).property("for", purpose).open();
+    for (name, want) in &closure.wants {
+        let mut node = writer.node("want").word(name).property("archive", &want.archive);
+        if let Some(suite) = &want.suite {
+            node = node.property("suite", suite);
+        }
+        node.end();
+        for pruned in &want.without {
+            writer.node("without").word(pruned).property("of", name).end();
+        }
+    }
+    for name in &closure.without {
+        writer.node("without").word(name).end();
+    }
+    for (name, version) in &closure.satisfied {
+        writer.node("satisfied").word(name).word(version).end();
+    }
+    for (member, parent) in &closure.members {
+        let mut node = writer.node("hold").word(&member.name);
+        if candidates(lock, id, &member.name).nth(1).is_some() {
+            node = node.property("version", &member.version).property("arch", member.built_for.debian());
+            node = node.property("archive", &member.archive);
+        }
+        if let Some(parent) = parent {
+            node = node.property("by", parent);
+        }
+        node.end();
+    }
+    writer.close();
+}
+
+/// The locked packages that a closure's `hold` could mean.
+fn candidates<'a>(lock: &'a Lock, closure: &ClosureId, name: &str) -> impl Iterator<Item = &'a PackageId> + use<'a> {
+    let fits = [BuiltFor::All, BuiltFor::Only(closure.architecture)];
+    let named =
+        PackageId { name: name.to_owned(), built_for: BuiltFor::All, version: String::new(), archive: String::new() };
+    let name = name.to_owned();
+    let range = lock.packages.range(named..).map(|(id, _)| id).take_while(move |id| id.name == name);
+    range.filter(move |id| fits.contains(&id.built_for))
+}
+
+fn read_closure<'a>(node: &mut Node<'a>) -> Result<(ClosureId, LockedClosure, Vec<Node<'a>>), ParseLockError> {
+    let (name, word) = (node.word()?, node.word()?);
+    let architecture =
+        Architecture::from_name(&word).ok_or_else(|| node.wrong(&format!("`{word}` is no architecture")))?;
+    let purpose = match node.property("for")?.as_str() {
+        "image" => Purpose::Image,
+        "tool" => Purpose::Tool,
+        "source" => Purpose::Source,
+        _ => return Err(node.wrong("`for` is `image`, `tool` or `source`")),
+    };
+    let mut closure = LockedClosure {
+        purpose,
+        wants: BTreeMap::new(),
+        without: Default::default(),
+        satisfied: BTreeMap::new(),
+        members: BTreeMap::new(),
+    };
+    let mut holds = Vec::new();
+    let mut pruned = Vec::new();
+    for mut child in node.children() {
+        match child.name {
+            "want" => {
+                let name = child.word()?;
+                let archive = child.property("archive")?;
+                let want = LockedWant { archive, suite: child.optional("suite"), without: Default::default() };
+                child.only(closure.wants.insert(name, want))?;
+            }
+            "without" => {
+                let name = child.word()?;
+                match child.optional("of") {
+                    Some(of) => pruned.push((child.line, of, name)),
+                    None => child.only((!closure.without.insert(name)).then_some(()))?,
+                }
+            }
+            "satisfied" => {
+                let (name, version) = (child.word()?, child.word()?);
+                child.only(closure.satisfied.insert(name, version))?;
+            }
+            "hold" => {
+                holds.push(child);
+                continue;
+            }
+            _ => return Err(child.wrong("it is no word of a closure")),
+        }
+        child.end()?;
+    }
+    for (line, of, name) in pruned {
+        let Some(want) = closure.wants.get_mut(&of) else {
+            return Err(ParseLockError { line, reason: format!("`{of}` is not wanted by this closure") });
+        };
+        want.without.insert(name);
+    }
+    Ok((ClosureId { name, architecture }, closure, holds))
+}
+
+/// Finds the packages that a closure holds.
+fn read_members(
+    lock: &Lock,
+    id: &ClosureId,
+    holds: Vec<Node<'_>>,
+) -> Result<BTreeMap<PackageId, Option<String>>, ParseLockError> {
+    let mut members = BTreeMap::new();
+    for mut hold in holds {
+        let name = hold.word()?;
+        let (version, word, archive) = (hold.optional("version"), hold.optional("arch"), hold.optional("archive"));
+        let mut found = candidates(lock, id, &name).filter(|one| {
+            version.as_ref().is_none_or(|version| *version == one.version)
+                && word.as_ref().is_none_or(|word| *word == one.built_for.debian())
+                && archive.as_ref().is_none_or(|archive| *archive == one.archive)
+        });
+        let member = match (found.next(), found.next()) {
+            (Some(one), None) => one.clone(),
+            (None, _) => return Err(hold.wrong(&format!("no package of the lock is `{name}`; run `brc lock`"))),
+            (Some(_), Some(_)) => {
+                return Err(hold.wrong(&format!("two packages of the lock are `{name}`: state its `version`")));
+            }
+        };
+        let parent = hold.optional("by");
+        hold.only(members.insert(member, parent))?;
+        hold.end()?;
+    }
+    Ok(members)
 }
 
 /// A text is not a lock.
@@ -22,4 +374,32 @@ pub struct ParseLockError {
     pub line: usize,
     /// What was expected and found.
     pub reason: String,
+}
+
+/// What [`Node`]'s readers give for formats of this file.
+impl Node<'_> {
+    fn date(&mut self) -> Result<u64, ParseLockError> {
+        let text = self.word()?;
+        time::read_rfc3339(&text).ok_or_else(|| self.wrong(&format!("`{text}` is no time like 2026-01-31T00:00:00Z")))
+    }
+
+    fn date_property(&mut self, key: &str) -> Result<u64, ParseLockError> {
+        let text = self.property(key)?;
+        time::read_rfc3339(&text).ok_or_else(|| self.wrong(&format!("`{text}` is no time like 2026-01-31T00:00:00Z")))
+    }
+
+    fn digest(&mut self) -> Result<Sha256, ParseLockError> {
+        let text = self.word()?;
+        Sha256::parse(&text).map_err(|error| self.wrong(&error.to_string()))
+    }
+
+    fn digest_property(&mut self, key: &str) -> Result<Sha256, ParseLockError> {
+        let text = self.property(key)?;
+        Sha256::parse(&text).map_err(|error| self.wrong(&error.to_string()))
+    }
+
+    fn id_property(&mut self, key: &str) -> Result<u32, ParseLockError> {
+        let number = self.count(key)?;
+        u32::try_from(number).map_err(|_| self.wrong(&format!("`{key}={number}` is no number of a user or group")))
+    }
 }

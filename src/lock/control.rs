@@ -1,0 +1,175 @@
+//! What the lock wants to know of a package's inside: maintainer scripts, users, licence (deb(5), sysusers.d(5)).
+//!
+//! `fetch` unpacks packages; here nothing is unpacked, a few small files are read out of the stream.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+};
+
+use super::{
+    document::{Contents, Identity, IdentityKind},
+    license,
+    user::{is_user_name, read_id},
+};
+
+/// The most members of a package's `ar` archive; there are three.
+const MAX_MEMBERS: usize = 16;
+/// The most bytes of all control files together, unpacked.
+const MAX_CONTROL_BYTES: u64 = 64 << 20;
+/// The most bytes of all installed files together, unpacked.
+const MAX_DATA_BYTES: u64 = 16 << 30;
+/// The most files of a package.
+const MAX_FILES: usize = 1_000_000;
+/// The most bytes of one file that is looked into.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+/// The most memory that decompressing may take.
+const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
+/// The largest window of zstd data, as a power of two.
+const MAX_ZSTD_WINDOW_LOG: u32 = 27;
+
+const SCRIPTS: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];
+const PASSWD_MASTER: &str = "usr/share/base-passwd/passwd.master";
+const GROUP_MASTER: &str = "usr/share/base-passwd/group.master";
+
+/// A package cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a package with {reason}")]
+pub(super) struct ControlError {
+    pub(super) reason: String,
+}
+
+fn wrong(reason: impl Into<String>) -> ControlError {
+    ControlError { reason: reason.into() }
+}
+
+/// Looks into the bytes of the package called `name`.
+pub(super) fn inspect(name: &str, bytes: &[u8]) -> Result<Contents, ControlError> {
+    let copyright = format!("usr/share/doc/{name}/copyright");
+    let control = files(member(bytes, "control.tar")?, MAX_CONTROL_BYTES, &|path| SCRIPTS.contains(&path))?;
+    let data = files(member(bytes, "data.tar")?, MAX_DATA_BYTES, &|path| {
+        let sysusers = path.strip_prefix("usr/lib/sysusers.d/").is_some_and(|name| name.ends_with(".conf"));
+        sysusers || path == copyright || path == PASSWD_MASTER || path == GROUP_MASTER
+    })?;
+    let mut identities = BTreeSet::new();
+    for (path, text) in &data {
+        match path.as_str() {
+            PASSWD_MASTER => identities.extend(text.lines().filter_map(|line| master(line, IdentityKind::User))),
+            GROUP_MASTER => identities.extend(text.lines().filter_map(|line| master(line, IdentityKind::Group))),
+            path if path.ends_with(".conf") => text.lines().for_each(|line| identities.extend(sysuser(line))),
+            _ => {}
+        }
+    }
+    Ok(Contents {
+        license: data.get(&copyright).map_or_else(|| license::UNKNOWN.to_owned(), |text| license::read(text)),
+        scripts: control.into_keys().collect(),
+        identities,
+    })
+}
+
+/// The bytes and compression of a member such as `data.tar.xz`.
+fn member<'a>(bytes: &'a [u8], stem: &str) -> Result<Box<dyn Read + 'a>, ControlError> {
+    let unreadable = |error: std::io::Error| wrong(format!("an `ar` archive that cannot be read ({error})"));
+    let mut archive = ar::Archive::new(bytes);
+    for _ in 0..MAX_MEMBERS {
+        let Some(entry) = archive.next_entry() else { break };
+        let entry = entry.map_err(unreadable)?;
+        let Some(suffix) =
+            std::str::from_utf8(entry.header().identifier()).ok().and_then(|name| name.strip_prefix(stem))
+        else {
+            continue;
+        };
+        let suffix = suffix.trim_end_matches('/').to_owned();
+        let size = usize::try_from(entry.header().size()).unwrap_or(usize::MAX);
+        if size > bytes.len() {
+            return Err(wrong(format!("a `{stem}{suffix}` that is longer than the package")));
+        }
+        let mut packed = Vec::new();
+        entry.take(size as u64).read_to_end(&mut packed).map_err(unreadable)?;
+        return decoder(packed, &suffix)
+            .ok_or_else(|| wrong(format!("a `{stem}{suffix}`, a compression not known here")));
+    }
+    Err(wrong(format!("no `{stem}`")))
+}
+
+fn decoder(packed: Vec<u8>, suffix: &str) -> Option<Box<dyn Read>> {
+    let packed = std::io::Cursor::new(packed);
+    Some(match suffix {
+        "" => Box::new(packed),
+        ".gz" => Box::new(flate2::read::MultiGzDecoder::new(packed)),
+        ".xz" => {
+            let flags = liblzma::stream::CONCATENATED;
+            let stream = liblzma::stream::Stream::new_stream_decoder(MAX_XZ_MEMORY_BYTES, flags).ok()?;
+            Box::new(liblzma::read::XzDecoder::new_stream(packed, stream))
+        }
+        ".zst" => {
+            let mut decoder = zstd::Decoder::new(packed).ok()?;
+            decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).ok()?;
+            Box::new(decoder)
+        }
+        _ => return None,
+    })
+}
+
+/// The plain files of a tar stream that `wanted` picks by path, as text. Bytes that are not UTF-8 are replaced: what
+/// is looked for is ASCII.
+fn files(
+    stream: Box<dyn Read + '_>,
+    limit: u64,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<BTreeMap<String, String>, ControlError> {
+    let unreadable = |error: std::io::Error| wrong(format!("a tar archive that cannot be read ({error})"));
+    let mut archive = tar::Archive::new(stream.take(limit));
+    let mut found = BTreeMap::new();
+    for (count, entry) in archive.entries().map_err(unreadable)?.enumerate() {
+        if count == MAX_FILES {
+            return Err(wrong(format!("more than {MAX_FILES} files")));
+        }
+        let mut entry = entry.map_err(unreadable)?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let path = path.strip_prefix("./").unwrap_or(&path).trim_start_matches('/').to_owned();
+        if !entry.header().entry_type().is_file() || !wanted(&path) {
+            continue;
+        }
+        if entry.size() > MAX_FILE_BYTES {
+            return Err(wrong(format!("a `{}` of {} bytes", path.escape_debug(), entry.size())));
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(unreadable)?;
+        found.insert(path, String::from_utf8_lossy(&bytes).into_owned());
+    }
+    Ok(found)
+}
+
+/// A line of base-passwd's `passwd.master` (`name:*:uid:gid:…`) or `group.master` (`name:*:gid:`).
+fn master(line: &str, kind: IdentityKind) -> Option<Identity> {
+    let mut fields = line.split(':');
+    let (name, _, first) = (fields.next()?, fields.next()?, fields.next()?);
+    let id = match kind {
+        IdentityKind::Group => first.to_owned(),
+        IdentityKind::User => format!("{first}:{}", fields.next()?),
+    };
+    identity(kind, name, &id)
+}
+
+/// A line of sysusers.d(5): `u name id …`, `g name id`, `m user group`. Others ask for no name.
+fn sysuser(line: &str) -> Vec<Identity> {
+    let mut words = line.split_ascii_whitespace().map(|word| word.trim_matches('"'));
+    let kind = words.next().unwrap_or("").trim_end_matches('!');
+    let name = words.next().unwrap_or("");
+    let id = words.next().unwrap_or("-");
+    let found = match kind {
+        "u" => vec![identity(IdentityKind::User, name, id)],
+        "g" => vec![identity(IdentityKind::Group, name, id)],
+        // Whoever is made a member, and of what, is made when it is not there.
+        "m" => vec![identity(IdentityKind::User, name, "-"), identity(IdentityKind::Group, id, "-")],
+        _ => Vec::new(),
+    };
+    found.into_iter().flatten().collect()
+}
+
+fn identity(kind: IdentityKind, name: &str, id: &str) -> Option<Identity> {
+    // A number that is taken from a file on the disk (`/path`) is any number at compose time.
+    let id = if id.starts_with('/') { "-" } else { id };
+    (is_user_name(name) && read_id(id).is_some()).then(|| Identity { kind, name: name.to_owned(), id: id.to_owned() })
+}

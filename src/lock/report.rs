@@ -1,0 +1,78 @@
+//! What locking tells a person: problems, changes, warnings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::document::{BuiltFor, Lock};
+
+/// A wish that cannot be met, in words for the person who wrote the recipe.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where the recipe asks for it: `FILE:LINE`; empty when no single line does.
+    pub origin: String,
+    /// What is wrong, one sentence or more.
+    pub message: String,
+}
+
+/// A package whose version changed, came or went.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// The package.
+    pub name: String,
+    /// What it is built for, in Debian's word.
+    pub architecture: String,
+    /// The version before; `None` when it is new.
+    pub from: Option<String>,
+    /// The version after; `None` when it is gone.
+    pub to: Option<String>,
+}
+
+/// What locking did, beside the lock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Packages that came, went or moved.
+    pub changes: Vec<Change>,
+    /// Things that a person should know but that hinder nothing: prunings that prune nothing.
+    pub warnings: Vec<Problem>,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.origin.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.origin, self.message) }
+    }
+}
+
+impl Lock {
+    /// The packages that came, went or moved between two locks, sorted by name.
+    pub fn changes_since(&self, old: &Lock) -> Vec<Change> {
+        let (before, after) = (versions(old), versions(self));
+        let keys: BTreeSet<&(&str, BuiltFor)> = before.keys().chain(after.keys()).collect();
+        let none = BTreeSet::new();
+        let mut changes = Vec::new();
+        for key in keys {
+            let (from, to) = (before.get(key).unwrap_or(&none), after.get(key).unwrap_or(&none));
+            let mut gone = from.difference(to);
+            let mut new = to.difference(from);
+            loop {
+                let (from, to) = (gone.next(), new.next());
+                if from.is_none() && to.is_none() {
+                    break;
+                }
+                changes.push(Change {
+                    name: key.0.to_owned(),
+                    architecture: key.1.debian().to_owned(),
+                    from: from.map(|version| (*version).to_owned()),
+                    to: to.map(|version| (*version).to_owned()),
+                });
+            }
+        }
+        changes
+    }
+}
+
+fn versions(lock: &Lock) -> BTreeMap<(&str, BuiltFor), BTreeSet<&str>> {
+    let mut versions: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
+    for id in lock.packages.keys() {
+        versions.entry((id.name.as_str(), id.built_for)).or_default().insert(&id.version);
+    }
+    versions
+}

@@ -1,0 +1,185 @@
+//! From checked indices and the old lock to the packages and closures of the new one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    closure::{self, Solved},
+    document::{ClosureId, Lock, LockedClosure, LockedWant, Package, PackageId},
+    index::{self, Catalogue, Entry, Origin},
+    locking::{Goal, LockError, refuse},
+    report::Problem,
+    wanted::{Closure, Wanted},
+};
+
+/// An index that was received and checked against a signed digest.
+pub(super) struct Index {
+    pub(super) archive: String,
+    pub(super) suite: String,
+    pub(super) mirror: String,
+    /// Its path below the suite's folder.
+    pub(super) path: String,
+    /// The most bytes of its text.
+    pub(super) text_limit: u64,
+    /// Its bytes, compressed.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What was chosen.
+#[derive(Default)]
+pub(super) struct Resolved {
+    pub(super) packages: BTreeMap<PackageId, Package>,
+    pub(super) closures: BTreeMap<ClosureId, LockedClosure>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Solves the closures that are stale (by their place in `wanted`) and takes over the others.
+pub(super) fn resolve(
+    wanted: &Wanted,
+    old: &Lock,
+    goal: &Goal,
+    stale: &[usize],
+    indices: &[Index],
+) -> Result<Resolved, LockError> {
+    let mut indices: Vec<&Index> = indices.iter().collect();
+    indices.sort_by_key(|index| (&index.archive, &index.suite, &index.path));
+    let texts = texts(&indices)?;
+    let mut entries: Vec<Entry<'_>> =
+        index::locked(old).filter(|(id, _)| !goal.moves(id)).map(|(_, entry)| entry).collect();
+    for (index, text) in indices.iter().zip(&texts) {
+        let origin = Origin { archive: &index.archive, suite: &index.suite, mirror: &index.mirror };
+        entries.extend(index::read(text, origin).map_err(|error| refuse_index(index, error.reason))?);
+    }
+    let mut catalogues: BTreeMap<&str, Catalogue<'_>> = BTreeMap::new();
+    let mut resolved = Resolved::default();
+    let mut problems = unknown_names(wanted, old, goal);
+    for (number, closure) in wanted.closures.iter().enumerate() {
+        let id = ClosureId { name: closure.name.clone(), architecture: closure.architecture };
+        let before = old.closures.get(&id);
+        if let (false, Some(before)) = (stale.contains(&number), before) {
+            resolved.adopt(id, before, old);
+            continue;
+        }
+        let architecture = closure.architecture;
+        let catalogue =
+            catalogues.entry(architecture.debian()).or_insert_with(|| Catalogue::new(entries.iter(), architecture));
+        match closure::solve(closure, &wanted.archives, catalogue, before) {
+            Ok(solved) => resolved.enter(id, closure, &solved, old),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(resolved);
+    }
+    problems.sort();
+    problems.dedup();
+    Err(LockError::Unmet(problems))
+}
+
+fn texts(indices: &[&Index]) -> Result<Vec<String>, LockError> {
+    let text = |index: &&Index| {
+        index::decompress(&index.bytes, index.text_limit).map_err(|error| refuse_index(index, error.reason))
+    };
+    indices.iter().map(text).collect()
+}
+
+fn refuse_index(index: &Index, reason: String) -> LockError {
+    let place = format!("{} {}", index.archive, index.suite);
+    refuse(&place, &index.path, "an index of packages", reason, "report it to the archive")
+}
+
+/// Names that should be moved and that nothing holds.
+fn unknown_names(wanted: &Wanted, old: &Lock, goal: &Goal) -> Vec<Problem> {
+    let Goal::Update(names) = goal else { return Vec::new() };
+    let known: BTreeSet<&str> = old.packages.keys().map(|id| id.name.as_str()).collect();
+    let named = |name: &str| wanted.closures.iter().any(|one| one.packages.iter().any(|want| want.name == name));
+    let unknown = names.iter().filter(|name| !known.contains(name.as_str()) && !named(name));
+    let problem =
+        |name| Problem { origin: String::new(), message: format!("`{name}` is not locked, so it cannot be updated") };
+    unknown.map(problem).collect()
+}
+
+impl Goal {
+    /// Whether a locked package is to move.
+    fn moves(&self, id: &PackageId) -> bool {
+        match self {
+            Goal::Complete => false,
+            Goal::Update(names) => names.is_empty() || names.contains(&id.name),
+            Goal::Relock(gone) => gone.contains(id),
+        }
+    }
+}
+
+impl Resolved {
+    /// Takes a closure over as it was.
+    fn adopt(&mut self, id: ClosureId, closure: &LockedClosure, old: &Lock) {
+        for (package, state) in old.packages_of(closure) {
+            self.packages.entry(package.clone()).or_insert_with(|| state.clone());
+        }
+        self.closures.insert(id, closure.clone());
+    }
+
+    /// Enters a closure that was solved.
+    fn enter(&mut self, id: ClosureId, closure: &Closure, solved: &Solved<'_>, old: &Lock) {
+        self.warnings.extend(solved.idle.iter().map(|name| {
+            let message =
+                format!("`without \"{name}\"` changes nothing in `{}`: nothing in it needs that", closure.name);
+            Problem { origin: String::new(), message }
+        }));
+        let mut members = BTreeMap::new();
+        for (entry, parent) in solved.members.values() {
+            let package = entry.id();
+            self.packages.entry(package.clone()).or_insert_with(|| match old.packages.get(&package) {
+                Some(known) if known.sha256 == entry.sha256 => known.clone(),
+                _ => locked_package(entry),
+            });
+            members.insert(package, parent.map(str::to_owned));
+        }
+        self.closures.insert(id, LockedClosure { members, ..LockedClosure::asking(closure) });
+    }
+}
+
+fn locked_package(entry: &Entry<'_>) -> Package {
+    Package {
+        suite: entry.suite.to_owned(),
+        mirror: entry.mirror.to_owned(),
+        path: entry.path.to_owned(),
+        size: entry.size,
+        sha256: entry.sha256,
+        relations: entry.relations(),
+        contents: None,
+    }
+}
+
+impl LockedClosure {
+    /// The question of a closure, without an answer.
+    pub(super) fn asking(closure: &Closure) -> Self {
+        let mut wants: BTreeMap<String, LockedWant> = BTreeMap::new();
+        let mut sorted: Vec<_> = closure.packages.iter().collect();
+        sorted.sort_by_key(|want| (&want.name, want.suite.is_none(), &want.suite, &want.archive));
+        for want in sorted {
+            // The same package from two recipes: the first with a suite counts, as when it is solved.
+            let locked = wants.entry(want.name.clone()).or_insert_with(|| LockedWant {
+                archive: want.archive.clone(),
+                suite: want.suite.clone(),
+                without: BTreeSet::new(),
+            });
+            locked.without.extend(want.without.iter().cloned());
+        }
+        Self {
+            purpose: closure.purpose,
+            wants,
+            without: closure.without.iter().map(|pruned| pruned.name.clone()).collect(),
+            satisfied: closure.satisfied.iter().cloned().collect(),
+            members: BTreeMap::new(),
+        }
+    }
+
+    /// Whether this answers just what the closure asks.
+    pub(super) fn answers(&self, closure: &Closure) -> bool {
+        let asked = Self::asking(closure);
+        self.purpose == asked.purpose
+            && self.wants == asked.wants
+            && self.without == asked.without
+            && self.satisfied == asked.satisfied
+    }
+}
