@@ -158,6 +158,9 @@ impl Unpacker<'_> {
             let mode = if matches!(entry, Entry::Symlink { .. }) { 0o777 } else { metadata.mode & 0o755 };
             metadata = Metadata::with_mode(mode);
         }
+        if path.is_root() && entry != Entry::Directory {
+            return Err(refused("the root can only be a directory".to_owned()));
+        }
         tree.insert_with(path.clone(), entry, metadata).map_err(|error| {
             refused(match error {
                 TreeError::Taken { .. } => "it is there twice".to_owned(),

@@ -171,7 +171,7 @@ impl Client {
             partial.start_again()?;
             // The bytes that were there before may have been the wrong ones; those are tried once only.
             if !resumed {
-                return Err(FetchError::Mismatch { name: name(), place: place.clone(), mismatch });
+                return Err(FetchError::Mismatch { name: name(), place: place.clone(), mismatch: Box::new(mismatch) });
             }
         }
     }
@@ -179,7 +179,7 @@ impl Client {
     fn gone(&self, wanted: &Wanted, places: &[Location]) -> FetchError {
         let path = match &wanted.place {
             Place::Mirror(located) => format!("{}: {}", located.mirror, located.path),
-            Place::Urls(urls) => urls.join(" "),
+            Place::Urls(urls) => urls.first().cloned().unwrap_or_default(),
         };
         FetchError::Gone { name: wanted.name.clone(), path, places: places.to_vec() }
     }
@@ -253,11 +253,11 @@ pub enum FetchError {
         place: Location,
     },
     /// No place has the file.
-    #[error("`{name}` is gone ({path}): none of {} has it", list(places))]
+    #[error("`{name}` ({path}) is gone: not at {}", list(places))]
     Gone {
         /// What was wanted.
         name: String,
-        /// The mirror and the path in it, or the URLs.
+        /// The mirror and the path in it, or the first URL.
         path: String,
         /// Where it was looked for.
         places: Vec<Location>,
@@ -282,7 +282,7 @@ pub enum FetchError {
         /// Where it came from.
         place: Location,
         /// How it differs.
-        mismatch: Mismatch,
+        mismatch: Box<Mismatch>,
     },
     /// The disk failed.
     #[error("the download `{path}` could not be {doing}")]

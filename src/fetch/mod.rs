@@ -25,7 +25,7 @@ mod transfer;
 pub use archive::{Blobs, Limits, UnpackError};
 pub use client::{Client, ClientConfig, ClientError, Network, Patience, Proxies, Watch};
 pub use deb::{Deb, unpack_deb};
-pub use download::{Downloaded, Expect, FetchError, Place, Wanted};
+pub use download::{Downloaded, Expect, FetchError, Mismatch, Place, Wanted};
 pub use location::{Location, LocationError};
 pub use mirror::{MirrorError, Mirrors};
 pub use perform::{Fetcher, PerformError};

@@ -1,0 +1,16 @@
+//! `brc` from outside: what it fetches, builds and says, and what it refuses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test may stop at the first thing that is wrong"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attack;
+mod download;
+mod unpack;

@@ -1,0 +1,208 @@
+//! Packages and archives that become trees.
+
+use std::{fs, path::Path, sync::atomic::AtomicBool, time::Duration};
+
+use brc::{
+    content::{Entry, Metadata, RelPath, Sha256, Tree},
+    fetch::{Client, ClientConfig, Fetcher, Mirrors, Network, Patience, Proxies},
+    plan::{Action, DebianPackage, Extract, Failure, Fetch, Located, Outcome, Performer, Request, UrlFile},
+    store::Store,
+};
+use tempfile::TempDir;
+
+use crate::support::package::{TarEntry, ar, control, deb, deb_of, gzip, tar, xz, zstd};
+
+/// A fetcher with a store, whose only mirror is a folder.
+pub struct Setting {
+    folder: TempDir,
+    pub store: Store,
+    fetcher: Fetcher,
+}
+
+impl Setting {
+    pub fn new() -> Setting {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        let mut mirrors = Mirrors::new();
+        fs::create_dir(folder.path().join("mirror")).unwrap();
+        mirrors.offer("debian", &[folder.path().join("mirror").to_str().unwrap()]).unwrap();
+        let client = Client::new(ClientConfig {
+            network: Network::Offline,
+            mirrors,
+            vendored: Vec::new(),
+            downloads: store.dir().join("downloads"),
+            proxies: Proxies::default(),
+            patience: Patience { pause: Duration::ZERO, ..Patience::default() },
+        })
+        .unwrap();
+        Setting { fetcher: Fetcher::new(client, store.clone()), folder, store }
+    }
+
+    fn perform(&self, fetch: Fetch) -> Result<Outcome, Failure> {
+        self.fetcher.perform(&Request {
+            action: &Action::Fetch(fetch),
+            log: Path::new("/dev/null"),
+            cancelled: &AtomicBool::new(false),
+            job_server: None,
+            progress: &|_| (),
+        })
+    }
+
+    /// Fetches a package of these bytes: what it installs, its control files.
+    pub fn fetch_deb(&self, bytes: &[u8]) -> Result<(Tree, Tree), Failure> {
+        fs::write(self.folder.path().join("mirror/a.deb"), bytes).unwrap();
+        let outcome = self.perform(Fetch::Debian(DebianPackage {
+            name: "a".into(),
+            sha256: Sha256::of(bytes),
+            size: bytes.len() as u64,
+            located: Located { mirror: "debian".into(), path: "a.deb".into() },
+        }))?;
+        let tree = |name: &str| Tree::clone(&self.store.tree(outcome[name]).unwrap());
+        Ok((tree("data"), tree("control")))
+    }
+
+    /// Fetches a file of these bytes by URL.
+    pub fn fetch_url(&self, bytes: &[u8], extract: Extract) -> Result<Tree, Failure> {
+        let path = self.folder.path().join("mirror/a.tar");
+        fs::write(&path, bytes).unwrap();
+        let outcome = self.perform(Fetch::Url(UrlFile {
+            sha256: Sha256::of(bytes),
+            name: "a.tar".into(),
+            urls: vec![path.to_str().unwrap().to_owned()],
+            extract,
+        }))?;
+        Ok(Tree::clone(&self.store.tree(outcome["data"]).unwrap()))
+    }
+
+    fn text(&self, tree: &Tree, at: &str) -> String {
+        match tree.entry(&path(at)) {
+            Some(Entry::File { blob, .. }) => String::from_utf8(self.store.read(*blob).unwrap()).unwrap(),
+            other => panic!("{at} is {other:?}"),
+        }
+    }
+}
+
+fn path(text: &str) -> RelPath {
+    RelPath::new(text).unwrap()
+}
+
+#[test]
+fn owners_modes_links_and_attributes_are_kept() {
+    let setting = Setting::new();
+    let entries = [
+        TarEntry::directory("./"),
+        TarEntry::directory("./usr/"),
+        TarEntry::pax(&[("SCHILY.xattr.security.capability", b"\x01\0cap"), ("mtime", b"1.5")]),
+        TarEntry { mode: 0o4755, gid: 42, ..TarEntry::file("./usr/ping", b"ping") },
+        TarEntry::link("./usr/ping6", b'1', "./usr/ping"),
+        TarEntry::link("./usr/pong", b'2', "ping"),
+        TarEntry { mode: 0o1777, ..TarEntry::directory("./tmp/") },
+        TarEntry::file("./implied/parent/file", b""),
+    ];
+    let (data, control) = setting.fetch_deb(&deb(&entries)).unwrap();
+    let expected = Metadata {
+        mode: 0o4755,
+        uid: 0,
+        gid: 42,
+        xattrs: [("security.capability".to_owned(), b"\x01\0cap".to_vec())].into(),
+    };
+    assert_eq!(data.metadata(&path("usr/ping")), Some(expected));
+    assert_eq!(data.entry(&path("usr/ping6")), data.entry(&path("usr/ping")));
+    assert_eq!(data.metadata(&path("usr/ping6")), data.metadata(&path("usr/ping")));
+    assert_eq!(data.entry(&path("usr/pong")), Some(&Entry::Symlink { target: "ping".into() }));
+    assert_eq!(data.metadata(&path("tmp")).unwrap().mode, 0o1777);
+    assert_eq!(data.entry(&path("implied/parent")), Some(&Entry::Directory));
+    assert_eq!(setting.text(&data, "usr/ping"), "ping");
+    assert!(setting.text(&control, "control").starts_with("Package: x"));
+    assert_eq!(data.len(), 8);
+}
+
+#[test]
+fn every_compression_of_a_package_gives_the_same_tree() {
+    let setting = Setting::new();
+    let archive = tar(&[TarEntry::file("./usr/a", &vec![b'a'; 3_000_000]), TarEntry::file("./usr/b", b"b")]);
+    let (expected, _) = setting.fetch_deb(&deb_of(&archive, "data.tar")).unwrap();
+    assert_eq!(expected.file_bytes(), 3_000_001);
+    for (name, bytes) in
+        [("data.tar.gz", gzip(&archive)), ("data.tar.xz", xz(&archive)), ("data.tar.zst", zstd(&archive))]
+    {
+        let (data, _) = setting.fetch_deb(&deb_of(&bytes, name)).unwrap();
+        assert_eq!(data, expected, "{name}");
+    }
+}
+
+#[test]
+fn members_that_may_be_passed_over_are() {
+    let setting = Setting::new();
+    let data = tar(&[TarEntry::file("./a", b"a")]);
+    let package = ar(&[
+        ("debian-binary/", b"2.1\nmore\n"),
+        ("_gpgorigin", b"odd"),
+        ("control.tar", &control()),
+        ("_x", b""),
+        ("data.tar", &data),
+        ("_after", b"odd"),
+    ]);
+    assert_eq!(setting.fetch_deb(&package).unwrap().0.len(), 1);
+}
+
+#[test]
+fn long_names_of_both_kinds_are_read() {
+    let setting = Setting::new();
+    let long = format!("usr/{}/x", "long-name".repeat(20));
+    let entries = [
+        TarEntry { kind: b'L', ..TarEntry::file("././@LongLink", format!("./{long}\0").as_bytes()) },
+        TarEntry::file("cut", b"gnu"),
+        TarEntry { kind: b'K', ..TarEntry::file("././@LongLink", format!("{long}\0").as_bytes()) },
+        TarEntry::link("./link", b'2', "cut"),
+        TarEntry::pax(&[("path", format!("{long}2").as_bytes())]),
+        TarEntry::file("cut", b"pax"),
+    ];
+    let (data, _) = setting.fetch_deb(&deb(&entries)).unwrap();
+    assert_eq!(setting.text(&data, &long), "gnu");
+    assert_eq!(setting.text(&data, &format!("{long}2")), "pax");
+    assert_eq!(data.entry(&path("link")), Some(&Entry::Symlink { target: long }));
+}
+
+#[test]
+fn an_archive_by_url_loses_its_top_folder_and_its_owners() {
+    let setting = Setting::new();
+    let entries = [
+        TarEntry { kind: b'g', ..TarEntry::pax(&[("comment", b"0123abcd")]) },
+        TarEntry { mode: 0o2775, uid: 1000, ..TarEntry::directory("runc-1.2/") },
+        TarEntry { mode: 0o4775, uid: 1000, gid: 1000, ..TarEntry::file("runc-1.2/configure", b"#!/bin/sh\n") },
+        TarEntry { mode: 0o664, uid: 1000, ..TarEntry::file("runc-1.2/src/main.c", b"int") },
+        TarEntry::link("runc-1.2/link", b'2', "src/main.c"),
+    ];
+    let archive = tar(&entries);
+    let mut trees = [archive.clone(), gzip(&archive), xz(&archive), zstd(&archive)]
+        .map(|bytes| setting.fetch_url(&bytes, Extract::Archive).unwrap());
+    let tree = trees[0].clone();
+    assert_eq!(tree.metadata(&path("configure")), Some(Metadata::with_mode(0o755)));
+    assert_eq!(tree.metadata(&path("src/main.c")), Some(Metadata::with_mode(0o644)));
+    assert_eq!(tree.metadata(&RelPath::ROOT), Some(Metadata::with_mode(0o755)));
+    assert_eq!(tree.len(), 4);
+    trees.iter_mut().for_each(|other| assert_eq!(*other, tree));
+}
+
+#[test]
+fn an_archive_without_a_single_top_folder_stays_as_it_is() {
+    let setting = Setting::new();
+    for entries in [
+        vec![TarEntry::file("a/x", b""), TarEntry::file("b/x", b"")],
+        vec![TarEntry::file("a", b"")],
+        vec![TarEntry::file("a/x", b""), TarEntry::link("b", b'2', "a")],
+    ] {
+        let tree = setting.fetch_url(&tar(&entries), Extract::Archive).unwrap();
+        assert!(tree.entry(&path("a")).is_some(), "{tree:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_kept_is_one_file() {
+    let setting = Setting::new();
+    let tree = setting.fetch_url(b"not an archive", Extract::Keep).unwrap();
+    assert_eq!(setting.text(&tree, "a.tar"), "not an archive");
+    assert_eq!(tree.metadata(&path("a.tar")), Some(Metadata::with_mode(0o644)));
+    assert_eq!(tree.len(), 1);
+}

@@ -1,0 +1,135 @@
+//! Debian packages and tar archives made byte by byte, also such that no tool would make.
+
+use std::io::Write;
+
+/// One entry of a tar archive, before it is bytes.
+#[derive(Debug, Clone)]
+pub struct TarEntry {
+    pub name: String,
+    pub kind: u8,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub link: String,
+    pub data: Vec<u8>,
+    /// The size that the header states, if not that of the data.
+    pub stated_size: Option<u64>,
+}
+
+impl TarEntry {
+    pub fn file(name: &str, data: &[u8]) -> Self {
+        TarEntry {
+            name: name.to_owned(),
+            kind: b'0',
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            link: String::new(),
+            data: data.to_vec(),
+            stated_size: None,
+        }
+    }
+
+    pub fn directory(name: &str) -> Self {
+        TarEntry { kind: b'5', mode: 0o755, ..TarEntry::file(name, b"") }
+    }
+
+    pub fn link(name: &str, kind: u8, target: &str) -> Self {
+        TarEntry { kind, mode: 0o777, link: target.to_owned(), ..TarEntry::file(name, b"") }
+    }
+
+    pub fn of_kind(name: &str, kind: u8) -> Self {
+        TarEntry { kind, ..TarEntry::file(name, b"") }
+    }
+
+    /// A pax header for the next entry.
+    pub fn pax(records: &[(&str, &[u8])]) -> Self {
+        let mut data = Vec::new();
+        for (key, value) in records {
+            let rest = key.len() + value.len() + 3;
+            let length = (1..).find(|length: &usize| rest + length.to_string().len() == *length).unwrap_or(rest);
+            data.extend(format!("{length} {key}=").bytes());
+            data.extend(*value);
+            data.push(b'\n');
+        }
+        TarEntry { kind: b'x', ..TarEntry::file("PaxHeaders/next", &data) }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut header = [0_u8; 512];
+        header[..self.name.len()].copy_from_slice(self.name.as_bytes());
+        let mut field = |at: usize, text: String| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+        field(100, format!("{:07o}", self.mode));
+        field(108, format!("{:07o}", self.uid));
+        field(116, format!("{:07o}", self.gid));
+        field(124, format!("{:011o}", self.stated_size.unwrap_or(self.data.len() as u64)));
+        field(136, format!("{:011o}", 0));
+        field(148, " ".repeat(8));
+        field(157, self.link.clone());
+        field(257, "ustar\x0000".to_owned());
+        header[156] = self.kind;
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        let mut bytes = header.to_vec();
+        bytes.extend(&self.data);
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        bytes
+    }
+}
+
+/// A tar archive of these entries.
+pub fn tar(entries: &[TarEntry]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = entries.iter().flat_map(TarEntry::bytes).collect();
+    bytes.resize(bytes.len() + 1024, 0);
+    bytes
+}
+
+/// The control archive of a package.
+pub fn control() -> Vec<u8> {
+    tar(&[TarEntry::directory("./"), TarEntry::file("./control", b"Package: x\nVersion: 1\nArchitecture: all\n")])
+}
+
+/// One member of an `ar` archive; `size` is what its header states.
+pub fn member(name: &str, size: &str, data: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 100_644).into_bytes();
+    bytes.extend(data);
+    if data.len() % 2 == 1 {
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// An `ar` archive of these members.
+pub fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = b"!<arch>\n".to_vec();
+    for (name, data) in members {
+        bytes.extend(member(name, &data.len().to_string(), data));
+    }
+    bytes
+}
+
+/// A Debian package that installs these entries; both archives are compressed with zstd.
+pub fn deb(entries: &[TarEntry]) -> Vec<u8> {
+    deb_of(&zstd(&tar(entries)), "data.tar.zst")
+}
+
+/// A Debian package with this data member.
+pub fn deb_of(data: &[u8], name: &str) -> Vec<u8> {
+    ar(&[("debian-binary", b"2.0\n"), ("control.tar.zst", &zstd(&control())), (name, data)])
+}
+
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).expect("zstd takes any bytes")
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("a vector takes any bytes");
+    encoder.finish().expect("a vector takes any bytes")
+}
+
+pub fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    encoder.write_all(bytes).expect("a vector takes any bytes");
+    encoder.finish().expect("a vector takes any bytes")
+}
