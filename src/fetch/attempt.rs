@@ -28,12 +28,12 @@ enum Stop {
     /// The request failed.
     Transfer(TransferError),
     /// The whole fetch ends.
-    Fetch(FetchError),
+    Fetch(Box<FetchError>),
 }
 
 impl From<FetchError> for Stop {
     fn from(error: FetchError) -> Self {
-        Stop::Fetch(error)
+        Stop::Fetch(Box::new(error))
     }
 }
 
@@ -53,7 +53,7 @@ impl Client {
             let error = match self.request(place, wanted, partial, watch) {
                 Ok(()) => return Ok(None),
                 Err(Stop::Mismatch(mismatch)) => return Ok(Some(mismatch)),
-                Err(Stop::Fetch(error)) => return Err(error),
+                Err(Stop::Fetch(error)) => return Err(*error),
                 Err(Stop::Transfer(error)) => error,
             };
             tries += 1;

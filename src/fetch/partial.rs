@@ -107,7 +107,7 @@ impl Partial {
 
     /// Notes where the bytes come from; best effort, since without it the digest still decides.
     pub fn note(&self, location: &Location, validator: Option<&str>) {
-        if let Some(path) = self.from_path() {
+        if let Some(path) = self.note_path() {
             let _ = match validator {
                 Some(validator) => fs::write(path, format!("{location}\n{validator}\n")),
                 None => fs::remove_file(path),
@@ -118,19 +118,19 @@ impl Partial {
     /// What `location` called the version of the bytes that are there, if they are from it.
     pub fn validator(&self, location: &Location) -> Option<String> {
         let mut text = String::new();
-        File::open(self.from_path()?).ok()?.take(MAX_FROM_BYTES).read_to_string(&mut text).ok()?;
+        File::open(self.note_path()?).ok()?.take(MAX_FROM_BYTES).read_to_string(&mut text).ok()?;
         let (from, validator) = text.split_once('\n')?;
         (from == location.to_string()).then(|| validator.trim_end().to_owned())
     }
 
-    fn from_path(&self) -> Option<PathBuf> {
+    fn note_path(&self) -> Option<PathBuf> {
         self.path.as_ref().map(|path| path.with_extension("from"))
     }
 
     /// Hands the file over, at its start, with the path that goes when it is no longer needed.
     pub fn finish(mut self) -> Result<(File, Option<PathBuf>), FetchError> {
         self.file.seek(SeekFrom::Start(0)).map_err(|source| self.disk("read", source))?;
-        if let Some(from) = self.from_path() {
+        if let Some(from) = self.note_path() {
             let _ = fs::remove_file(from);
         }
         Ok((self.file, self.path))

@@ -39,7 +39,7 @@ impl Fetcher {
     fn debian(&self, package: &DebianPackage, request: &Request<'_>) -> Result<Outcome, Failure> {
         let downloaded = self.client.download(&Wanted::from(package), watch(request))?;
         let unpacked = unpack_deb(&downloaded.file, &self.store, &self.limits, request.cancelled)
-            .map_err(|source| PerformError::Unpack { name: package.name.clone(), source })?;
+            .map_err(|source| PerformError::unpack(&package.name, source))?;
         let mut outcome = Outcome::new();
         for (name, tree) in [("data", &unpacked.data), ("control", &unpacked.control)] {
             outcome.insert(name.to_owned(), self.store.put_tree(tree).map_err(PerformError::Store)?);
@@ -59,7 +59,7 @@ impl Fetcher {
                     cancelled: request.cancelled,
                 };
                 unpack_archive(&downloaded.file, &unpacker)
-                    .map_err(|source| PerformError::Unpack { name: file.name.clone(), source })?
+                    .map_err(|source| PerformError::unpack(&file.name, source))?
             }
         };
         let tree = self.store.put_tree(&tree).map_err(PerformError::Store)?;
@@ -146,7 +146,7 @@ pub enum PerformError {
         /// What was fetched.
         name: String,
         /// Why not.
-        source: UnpackError,
+        source: Box<UnpackError>,
     },
     /// The store does not take it.
     #[error("what was fetched cannot be stored")]
@@ -168,12 +168,21 @@ pub enum PerformError {
     Action,
 }
 
+impl PerformError {
+    fn unpack(name: &str, source: UnpackError) -> Self {
+        PerformError::Unpack { name: name.to_owned(), source: Box::new(source) }
+    }
+}
+
 impl From<PerformError> for Failure {
     fn from(error: PerformError) -> Self {
         let fault = match &error {
-            PerformError::Unpack { source: UnpackError::Cancelled, .. } => Fault::Cancelled,
-            PerformError::Unpack { source: UnpackError::Store(_), .. } | PerformError::Store(_) => Fault::Machine,
-            PerformError::Unpack { .. } => Fault::Outside,
+            PerformError::Unpack { source, .. } => match **source {
+                UnpackError::Cancelled => Fault::Cancelled,
+                UnpackError::Store(_) => Fault::Machine,
+                _ => Fault::Outside,
+            },
+            PerformError::Store(_) => Fault::Machine,
             PerformError::Name { .. } | PerformError::Place { .. } | PerformError::Action => Fault::Build,
         };
         Failure { fault, error: Box::new(error) }

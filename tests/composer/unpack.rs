@@ -206,3 +206,23 @@ fn a_file_that_is_kept_is_one_file() {
     assert_eq!(tree.metadata(&path("a.tar")), Some(Metadata::with_mode(0o644)));
     assert_eq!(tree.len(), 1);
 }
+
+#[test]
+fn a_package_that_another_program_wrote_is_read() {
+    let setting = Setting::new();
+    let mut archive = ::tar::Builder::new(Vec::new());
+    let mut header = ::tar::Header::new_gnu();
+    header.set_mode(0o640);
+    header.set_uid(7);
+    header.set_gid(8);
+    header.set_size(4);
+    archive.append_data(&mut header, format!("./{}", "long-name/".repeat(30) + "x"), &b"data"[..]).unwrap();
+    let data = archive.into_inner().unwrap();
+    let mut package = ::ar::Builder::new(Vec::new());
+    for (name, bytes) in [("debian-binary", &b"2.0\n"[..]), ("control.tar", &control()), ("data.tar", &data)] {
+        package.append(&::ar::Header::new(name.into(), bytes.len() as u64), bytes).unwrap();
+    }
+    let (tree, _) = setting.fetch_deb(&package.into_inner().unwrap()).unwrap();
+    let metadata = tree.metadata(&path(&("long-name/".repeat(30) + "x"))).unwrap();
+    assert_eq!((metadata.mode, metadata.uid, metadata.gid), (0o640, 7, 8));
+}
