@@ -28,6 +28,8 @@ pub struct Manifest {
     pub architecture: String,
     /// The root image.
     pub root: ManifestRoot,
+    /// The ESP as it is published; a host that runs writes to its own.
+    pub esp: ManifestPart,
     /// What it is made of, sorted by name.
     pub components: Vec<ManifestComponent>,
     /// Everything in the root, sorted by path; the root folder first.
@@ -48,6 +50,16 @@ pub struct ManifestRoot {
     pub sha256: String,
     /// The sum of all file sizes in bytes, before compression.
     pub file_bytes: u64,
+}
+
+/// A part of the disk that its bytes alone name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestPart {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: String,
 }
 
 /// A component of an image.
@@ -171,6 +183,15 @@ impl Manifest {
         Ok(tree)
     }
 
+    /// The SHA-256 of the ESP.
+    ///
+    /// # Errors
+    /// When it is not 64 hexadecimal digits.
+    pub fn esp_sha256(&self) -> Result<Sha256, ManifestError> {
+        let wrong = |_| ManifestError::File { path: "/".to_owned(), field: "esp" };
+        Sha256::parse(&self.esp.sha256).map_err(wrong)
+    }
+
     /// The dm-verity root hash.
     ///
     /// # Errors
@@ -270,6 +291,7 @@ mod tests {
                 sha256: Sha256::of(b"image").to_string(),
                 file_bytes: 4,
             },
+            esp: ManifestPart { size: 512, sha256: Sha256::of(b"esp").to_string() },
             components: vec![ManifestComponent {
                 name: owner.clone(),
                 version: "3:20240905-3".into(),

@@ -9,6 +9,7 @@ mod perform;
 mod raw;
 
 pub use manifest::{
-    MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestKind, ManifestRoot,
+    MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestKind, ManifestPart,
+    ManifestRoot,
 };
 pub use perform::{PackError, Packer};

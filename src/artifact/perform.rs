@@ -10,7 +10,9 @@ use std::{
 use rayon::prelude::*;
 
 use super::{
-    manifest::{MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestRoot},
+    manifest::{
+        MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestPart, ManifestRoot,
+    },
     raw,
 };
 use crate::{
@@ -48,6 +50,7 @@ impl Packer {
             })
             .collect();
         let (image, size) = self.store.file_in(wanted.root_image.tree, &wanted.root_image.path)?;
+        let (esp, esp_size) = self.store.file_in(wanted.esp.tree, &wanted.esp.path)?;
         let root_hash = self.text(wanted.verity, "root-hash")?;
         Sha256::parse(&root_hash).map_err(|_| PackError::Input { file: "root-hash" })?;
         let data_blocks = self.text(wanted.verity, "data-blocks")?;
@@ -63,6 +66,7 @@ impl Packer {
                 sha256: self.store.sha256_of(image)?.to_string(),
                 file_bytes: tree.file_bytes(),
             },
+            esp: ManifestPart { size: esp_size, sha256: self.store.sha256_of(esp)?.to_string() },
             components: components(wanted, &tree, &owners),
             files: files?,
         };
@@ -274,6 +278,7 @@ mod tests {
             root: put(&store, &[("usr/bin/runc", b"program"), ("etc/x", b"x")]),
             owners: put(&store, &[("owners", b"brc\t/etc/x\nrunc\t/usr\nrunc\t/usr/bin/runc\n")]),
             root_image: FileOf { tree: image, path: RelPath::new("root.erofs").unwrap() },
+            esp: FileOf { tree: image, path: RelPath::new("root.erofs").unwrap() },
             verity: put(&store, &[("root-hash", root_hash.as_bytes()), ("data-blocks", b"1")]),
         };
         let packer = Packer::new(store.clone());

@@ -290,6 +290,8 @@ pub struct Manifest<T> {
     pub root_image: FileOf<T>,
     /// The output of `Verity`.
     pub verity: T,
+    /// The ESP.
+    pub esp: FileOf<T>,
 }
 
 /// One component as the manifest names it.

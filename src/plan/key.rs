@@ -175,6 +175,7 @@ fn pack_fields(fields: &mut Fields, pack: &Pack<Digest>) {
             fields.digest("owners", manifest.owners);
             fields.file("root image", &manifest.root_image);
             fields.digest("verity", manifest.verity);
+            fields.file("esp", &manifest.esp);
         }
         Pack::Raw { disk, name, compression } => {
             fields.text("action", "pack raw");

@@ -136,6 +136,7 @@ impl<T> Pack<T> {
                 owners: replace(&manifest.owners)?,
                 root_image: manifest.root_image.resolve(replace)?,
                 verity: replace(&manifest.verity)?,
+                esp: manifest.esp.resolve(replace)?,
             }),
             Pack::Raw { disk, name, compression } => {
                 Pack::Raw { disk: disk.resolve(replace)?, name: name.clone(), compression: *compression }

@@ -41,7 +41,7 @@ impl Lowering<'_> {
         let verity = output(self.assemble(image, "verity", verity), "verity");
         let Some(loader) = self.role(image, Role::BootLoader, toolsets) else { return };
         let uki = self.uki(image, kernel, &loader, &verity, salt);
-        let esp = self.esp(image, &loader, uki, seed);
+        let esp = FileOf { tree: self.esp(image, &loader, uki, seed), path: path("esp.img") };
         let label = format!("{}_{}", image.variant, image.version);
         if label.encode_utf16().count() > partition::MAX_LABEL_UNITS {
             self.errors.push(LowerError::LabelTooLong { label: label.clone() });
@@ -55,7 +55,7 @@ impl Lowering<'_> {
         let esp_guid = seed.partition(partition::ESP, 0);
         let disk = Assemble::Disk {
             guid: seed.disk().bytes(),
-            esp: FileOf { tree: esp, path: path("esp.img") },
+            esp: esp.clone(),
             esp_guid: esp_guid.bytes(),
             root: root_image.clone(),
             verity: verity.clone(),
@@ -73,6 +73,7 @@ impl Lowering<'_> {
             owners: root.owners.clone(),
             root_image: root_image.clone(),
             verity,
+            esp,
         });
         let identity = format!("manifest {} {}", image.variant, image.architecture.name());
         let manifest = self.step(identity, &image.variant, "manifest", Action::Pack(manifest));
