@@ -9,4 +9,5 @@ pub mod image;
 pub mod lock;
 pub mod plan;
 pub mod recipe;
+pub mod sandbox;
 pub mod store;

@@ -13,4 +13,5 @@ mod support;
 
 mod attack;
 mod download;
+mod sandbox;
 mod unpack;

@@ -1,0 +1,290 @@
+//! Performing a `Run`, from its inputs to its output trees.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    changed::changed,
+    environment, inputs,
+    linux::{self, Access, Bind, Network, Root, SpawnError, Spec, Stage, Status, Streams, Terminal, View, Waited},
+    log::Log,
+    output::{self, OutputError},
+    probe::Incapable,
+    scratch::{Scratch, remove},
+    stdin,
+};
+use crate::{
+    content::{ArchiveError, Digest, RelPath, Tree},
+    plan::{Action, Failure, Fault, Outcome, Output, Performer, Progress, Request, Run, Stdin},
+    store::{Checkout, Store, StoreError},
+};
+
+/// Performs [`Run`] actions.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    store: Store,
+    /// The program that [`linux::intercept`]s.
+    executable: PathBuf,
+}
+
+impl Sandbox {
+    /// A performer that keeps everything in `store`. `executable` calls [`linux::intercept`] first thing in its
+    /// `main`; brc itself is `/proc/self/exe`.
+    pub fn new(store: Store, executable: PathBuf) -> Self {
+        Self { store, executable }
+    }
+
+    /// Where the files of a run that failed are kept: the folder `upper` in it holds what the command wrote.
+    pub fn kept(log: &Path) -> PathBuf {
+        log.with_extension("failed")
+    }
+
+    fn run(&self, run: &Run<Digest>, request: &Request<'_>) -> Result<Outcome, RunError> {
+        inputs::check(run)?;
+        remove(&Self::kept(request.log)).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
+        let checkout = inputs::lay_out(&self.store, run)?;
+        let scratch = Scratch::new(&self.store, run)?;
+        let spec = spec(run, &checkout, &scratch, request.job_server);
+        let mut log =
+            Log::create(request.log).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
+        let result = self.execute(run, &spec, &mut log, request);
+        if let Err(RunError::Ended { .. } | RunError::TimedOut { .. }) = &result {
+            scratch
+                .keep(&Self::kept(request.log))
+                .map_err(|source| RunError::Scratch { path: Self::kept(request.log), source })?;
+            return Err(result.err().unwrap_or(RunError::Cancelled));
+        }
+        result?;
+        self.capture(run, &checkout, &scratch)
+    }
+
+    /// Runs the command to its end, its output into the log.
+    fn execute(&self, run: &Run<Digest>, spec: &Spec, log: &mut Log, request: &Request<'_>) -> Result<(), RunError> {
+        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(plumbing);
+        let (printed, print) = pipe()?;
+        let (input, archive) = match &run.stdin {
+            Some(Stdin::ArchiveOf(tree)) => {
+                let (reader, writer) = pipe()?;
+                (reader, Some((self.store.tree(*tree)?, writer)))
+            }
+            None => (OwnedFd::from(File::open("/dev/null").map_err(plumbing)?), None),
+        };
+        let errors = print.try_clone().map_err(plumbing)?;
+        let mut child = linux::spawn(&self.executable, spec, Streams { input, output: print, errors })?;
+        let is_cancelled = || request.is_cancelled();
+        let limit = Some(Duration::from_secs(run.timeout_seconds));
+        let (waited, followed, archived) = thread::scope(|scope| {
+            let log = &mut *log;
+            let follower =
+                scope.spawn(move || log.follow(File::from(printed), &|line| (request.progress)(Progress::Line(line))));
+            let archiver =
+                archive.map(|(tree, pipe)| scope.spawn(move || stdin::stream(&self.store, &tree, run.epoch, pipe)));
+            let waited = child.wait(limit, &is_cancelled);
+            // Both end: with the sandbox its ends of the pipes are gone.
+            drop(child);
+            (waited, follower.join(), archiver.map(thread::ScopedJoinHandle::join))
+        });
+        let lost_thread = |_| plumbing(io::Error::other("a thread panicked"));
+        followed.map_err(lost_thread)?.map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
+        let ended = match waited? {
+            Waited::Ended(ended) => ended,
+            Waited::Stopped => return Err(RunError::Cancelled),
+            Waited::TimedOut => {
+                let seconds = run.timeout_seconds;
+                return Err(RunError::TimedOut { seconds, tail: Tail(log.tail()), log: request.log.to_owned() });
+            }
+        };
+        if let Some(archived) = archived {
+            archived.map_err(lost_thread)?.map_err(|source| RunError::Input { source })?;
+        }
+        if ended.owner_count > 0 {
+            let note = format!("{} changes of owners were only pretended:", ended.owner_count);
+            let lines = std::iter::once(&note).chain(&ended.owners);
+            lines.map(|line| log.note(line)).collect::<io::Result<()>>().map_err(plumbing)?;
+        }
+        if ended.status == Status::Exited(0) {
+            return Ok(());
+        }
+        let program = run.command.first().cloned().unwrap_or_default();
+        Err(RunError::Ended { program, status: ended.status, tail: Tail(log.tail()), log: request.log.to_owned() })
+    }
+
+    fn capture(&self, run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch) -> Result<Outcome, RunError> {
+        let upper = scratch.upper();
+        let mut merged: Option<Tree> = None;
+        let mut outcome = BTreeMap::new();
+        for (name, output) in &run.outputs {
+            let tree = match output {
+                Output::Folder(path) => output::folder(&self.store, &upper, path),
+                Output::Changed(path) => {
+                    let inputs = match merged.take() {
+                        Some(tree) => tree,
+                        None => inputs::merged(&self.store, run)?,
+                    };
+                    let tree = changed(&self.store, &upper, checkout.path(), &inputs, path);
+                    merged = Some(inputs);
+                    tree
+                }
+            };
+            let tree = tree.map_err(|source| RunError::Output { name: name.clone(), source })?;
+            outcome.insert(name.clone(), self.store.put_tree(&tree)?);
+        }
+        Ok(outcome)
+    }
+}
+
+impl Performer for Sandbox {
+    fn identity(&self) -> &'static str {
+        "sandbox 1"
+    }
+
+    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
+        let Action::Run(run) = request.action else { return Err(Failure::build(RunError::NotARun)) };
+        self.run(run, request).map_err(|error| Failure { fault: error.fault(), error: Box::new(error) })
+    }
+}
+
+fn plumbing(error: impl Into<io::Error>) -> RunError {
+    RunError::Plumbing { source: error.into() }
+}
+
+/// What a run is to the kernel.
+fn spec(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch, job_server: Option<&Path>) -> Spec {
+    let empty = run.outputs.values().filter_map(|output| match output {
+        Output::Folder(path) => Some(path.as_str().to_owned()),
+        Output::Changed(_) => None,
+    });
+    let jobs = job_server.map(|from| Bind {
+        from: from.to_owned(),
+        to: environment::JOB_SERVER.to_owned(),
+        access: Access::Read,
+    });
+    Spec {
+        root: Root::Overlay {
+            lower: vec![checkout.path().to_owned(), scratch.skeleton()],
+            scratch: scratch.path().to_owned(),
+        },
+        empty: empty.collect(),
+        binds: jobs.into_iter().collect(),
+        network: Network::None,
+        uid: run.uid,
+        view: View::Fixed { processors: run.processors.max(1) },
+        command: run.command.clone(),
+        environment: environment::variables(run, job_server),
+        directory: run.directory.as_str().to_owned(),
+        terminal: Terminal::None,
+    }
+}
+
+/// The last lines that a command printed, each indented on its own line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail(pub Vec<String>);
+
+impl std::fmt::Display for Tail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("\n  (it printed nothing)");
+        }
+        self.0.iter().try_for_each(|line| write!(f, "\n  | {line}"))
+    }
+}
+
+/// How a command ended, for people.
+struct Ending(Status);
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Status::Exited(code) => write!(f, "exited with {code}"),
+            Status::Signalled(signal) => write!(f, "was ended by signal {signal}"),
+        }
+    }
+}
+
+/// A run has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The action is another instruction.
+    #[error("a sandbox performs `Run` only")]
+    NotARun,
+    /// The command is missing or not an absolute path.
+    #[error("the command `{program}` is not an absolute path inside the sandbox")]
+    NoProgram { program: String },
+    /// An input or output lies where the sandbox has something of its own.
+    #[error("`{path}` cannot be an input or output: the sandbox has its own /dev, /proc, /run and /tmp")]
+    Covered { path: RelPath },
+    /// An output lies behind a link.
+    #[error("the output `{path}` lies behind the link `{link}` of an input; name its target instead")]
+    ThroughLink { path: RelPath, link: RelPath },
+    /// Two inputs want the same path.
+    #[error("`{path}` is wanted by both `{first}` and `{second}` ({more} more such paths)")]
+    Conflict { path: RelPath, first: String, second: String, more: usize },
+    /// The command failed.
+    #[error("`{program}` {}; its last lines:{tail}\nthe whole log: `{}`", Ending(*.status), .log.display())]
+    Ended { program: String, status: Status, tail: Tail, log: PathBuf },
+    /// The command took too long.
+    #[error("the command did not end within {seconds} seconds and was killed; its last lines:{tail}\nthe whole log: `{}`", .log.display())]
+    TimedOut { seconds: u64, tail: Tail, log: PathBuf },
+    /// The user stopped it.
+    #[error("the run was stopped")]
+    Cancelled,
+    /// The command could not be started in its sandbox.
+    #[error("the command cannot be started")]
+    Start { source: SpawnError },
+    /// The sandbox could not be made.
+    #[error("there is no sandbox for the command")]
+    Sandbox { source: Incapable },
+    /// What the command reads could not be had.
+    #[error("the standard input of the command could not be written")]
+    Input { source: ArchiveError },
+    /// What the command left cannot be taken.
+    #[error("the output `{name}` cannot be taken")]
+    Output { name: String, source: OutputError },
+    /// The store failed.
+    #[error("the inputs or outputs of a run cannot be had")]
+    Store {
+        #[from]
+        source: StoreError,
+    },
+    /// The log could not be written.
+    #[error("the log `{}` cannot be written", .path.display())]
+    Log { path: PathBuf, source: io::Error },
+    /// The folders of a run could not be made or kept.
+    #[error("the folder `{}` of a run cannot be made", .path.display())]
+    Scratch { path: PathBuf, source: io::Error },
+    /// A pipe or thread of ours failed.
+    #[error("the command's input and output cannot be connected")]
+    Plumbing { source: io::Error },
+}
+
+impl From<SpawnError> for RunError {
+    fn from(source: SpawnError) -> Self {
+        match source {
+            SpawnError::Make { stage: Stage::Command | Stage::Folder, .. } => RunError::Start { source },
+            source => RunError::Sandbox { source: source.into() },
+        }
+    }
+}
+
+impl RunError {
+    /// Whose fault it is.
+    fn fault(&self) -> Fault {
+        match self {
+            RunError::Cancelled => Fault::Cancelled,
+            RunError::Store { source } | RunError::Output { source: OutputError::Store { source }, .. } => {
+                if source.is_disk_full() { Fault::Machine } else { Fault::Build }
+            }
+            RunError::Sandbox { .. } | RunError::Log { .. } | RunError::Scratch { .. } | RunError::Plumbing { .. } => {
+                Fault::Machine
+            }
+            _ => Fault::Build,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Every command sees the same machine, user and time, wherever it runs.
+
+use super::bench::Bench;
+
+#[test]
+fn the_user_is_the_one_that_the_run_names() {
+    let bench = Bench::new();
+    for uid in [0, 1000] {
+        let mut run = bench.script("id -u; id -g; id -G; stat -c %u /bin/sh; touch mine; stat -c %u mine");
+        run.uid = uid;
+        let expected = format!("{uid}\n").repeat(5);
+        assert_eq!(bench.prints_of(&run), expected);
+    }
+}
+
+#[test]
+fn giving_files_to_others_succeeds_and_is_told() {
+    let bench = Bench::new();
+    let text = bench.prints("touch a; chown 0:0 a; chown 5:7 a; chown -h 33 a; stat -c %u:%g a");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("0:0"));
+    assert_eq!(lines.next(), Some("brc: 2 changes of owners were only pretended:"), "{text}");
+    assert_eq!(lines.next(), Some("brc: a 5:7"), "{text}");
+    assert_eq!(lines.next(), Some("brc: a 33:-1"), "{text}");
+}
+
+#[test]
+fn as_root_modes_do_not_hinder() {
+    let bench = Bench::new();
+    assert_eq!(bench.prints("mkdir d; echo x > d/f; chmod 000 d d/f; cat d/f; echo y >> /bin/wc"), "x\n");
+}
+
+#[test]
+fn the_environment_is_the_runs_and_fixed_defaults() {
+    let bench = Bench::new();
+    let mut run = bench.script("");
+    run.command = vec!["/bin/env".into()];
+    run.environment.insert("LANG".into(), "C.UTF-8".into());
+    run.environment.insert("HOME".into(), "/build".into());
+    let text = bench.prints_of(&run);
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort();
+    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    assert_eq!(lines, ["HOME=/build", "LANG=C.UTF-8", path, "SOURCE_DATE_EPOCH=315532800", "TERM=dumb", "TMPDIR=/tmp"]);
+}
+
+#[test]
+fn the_machine_has_the_name_the_kernel_and_the_processors_that_were_said() {
+    let bench = Bench::new();
+    let mut run = bench.script(
+        "hostname; uname -srm; nproc; grep -c ^processor /proc/cpuinfo; grep -c '^cpu[0-9]' /proc/stat; \
+         cat /proc/sys/kernel/osrelease /proc/sys/kernel/domainname; umask; cat /proc/loadavg",
+    );
+    for processors in [1, 8, 130] {
+        run.processors = processors;
+        let text = bench.prints_of(&run);
+        let expected = format!(
+            "brc\nLinux 6.12.0 {}\n{processors}\n{processors}\n{processors}\n6.12.0\n(none)\n0022\n0.00 0.00 0.00 1/1 1\n",
+            std::env::consts::ARCH
+        );
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn addresses_are_the_same_in_every_run() {
+    let bench = Bench::new();
+    let mut run = bench.script("");
+    run.command = vec!["/bin/cat".into(), "/proc/self/maps".into()];
+    let addresses =
+        |text: String| -> Vec<String> { text.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect() };
+    assert_eq!(addresses(bench.prints_of(&run)), addresses(bench.prints_of(&run)));
+}

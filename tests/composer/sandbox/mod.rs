@@ -1,0 +1,9 @@
+//! What a sandbox promises, one test per promise, on real sandboxes.
+//!
+//! Their root is made from the shell and a few programs of this machine.
+
+mod bench;
+mod cut_off;
+mod end;
+mod machine;
+mod output;
