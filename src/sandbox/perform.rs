@@ -279,7 +279,7 @@ impl RunError {
         match self {
             RunError::Cancelled => Fault::Cancelled,
             RunError::Store { source } | RunError::Output { source: OutputError::Store { source }, .. } => {
-                if source.is_disk_full() { Fault::Machine } else { Fault::Build }
+                if source.is_machine_fault() { Fault::Machine } else { Fault::Build }
             }
             RunError::Sandbox { .. } | RunError::Log { .. } | RunError::Scratch { .. } | RunError::Plumbing { .. } => {
                 Fault::Machine

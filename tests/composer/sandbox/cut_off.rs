@@ -17,7 +17,9 @@ fn the_only_network_is_a_loopback_that_is_up() {
 #[test]
 fn no_path_of_the_host_is_there() {
     let bench = Bench::new();
-    let text = bench.prints("ls -a /; cat /proc/*/mountinfo /proc/*/mounts; cat /proc/1/cmdline; cat /proc/1/environ 2> /dev/null || echo");
+    let text = bench.prints(
+        "ls -a /; cat /proc/*/mountinfo /proc/*/mounts; cat /proc/1/cmdline; cat /proc/1/environ 2> /dev/null || echo",
+    );
     let store = bench.folder.path().display().to_string();
     assert!(!text.contains(&store), "{text}");
     assert!(!text.contains("target/debug"), "{text}");
