@@ -41,14 +41,15 @@ impl Sandbox {
         Self { store, executable }
     }
 
-    /// Where the files of a run that failed are kept: the folder `upper` in it holds what the command wrote.
-    pub fn kept(log: &Path) -> PathBuf {
-        log.with_extension("failed")
+    /// Where the files of a run that failed are kept: the folder `upper` in it holds what the command wrote. It has
+    /// the name of the log, without its extension.
+    pub fn kept(&self, log: &Path) -> PathBuf {
+        self.store.failed_dir(&log.file_stem().unwrap_or_default().to_string_lossy())
     }
 
     fn run(&self, run: &Run<Digest>, request: &Request<'_>) -> Result<Outcome, RunError> {
         inputs::check(run)?;
-        remove(&Self::kept(request.log)).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
+        remove(&self.kept(request.log)).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
         let checkout = inputs::lay_out(&self.store, run)?;
         let scratch = Scratch::new(&self.store, run)?;
         let spec = spec(run, &checkout, &scratch, request.job_server);
@@ -57,8 +58,8 @@ impl Sandbox {
         let result = self.execute(run, &spec, &mut log, request);
         if let Err(RunError::Ended { .. } | RunError::TimedOut { .. }) = &result {
             scratch
-                .keep(&Self::kept(request.log))
-                .map_err(|source| RunError::Scratch { path: Self::kept(request.log), source })?;
+                .keep(&self.kept(request.log))
+                .map_err(|source| RunError::Scratch { path: self.kept(request.log), source })?;
             return Err(result.err().unwrap_or(RunError::Cancelled));
         }
         result?;

@@ -64,6 +64,10 @@ impl Bench {
         }
     }
 
+    pub fn sandbox(&self) -> Sandbox {
+        Sandbox::new(self.store.clone(), EXECUTABLE.into())
+    }
+
     pub fn log(&self) -> PathBuf {
         self.store.log_path(Digest::of(b"the log of this test"))
     }
@@ -82,7 +86,7 @@ impl Bench {
         };
         let request =
             Request { action: &action, log: &log, cancelled: &self.cancelled, job_server, progress: &progress };
-        Sandbox::new(self.store.clone(), EXECUTABLE.into()).perform(&request)
+        self.sandbox().perform(&request)
     }
 
     /// What a script prints; it must succeed.

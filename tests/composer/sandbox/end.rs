@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use brc::{plan::Fault, sandbox::Sandbox};
+use brc::plan::Fault;
 
 use super::bench::{Bench, chain};
 
@@ -47,7 +47,7 @@ fn a_failure_tells_status_last_lines_and_log_and_keeps_the_files() {
     assert!(text.starts_with("`/bin/sh` exited with 3"), "{text}");
     assert!(text.contains("| line 29") && text.contains("| line 10") && !text.contains("| line 9\n"), "{text}");
     assert!(text.contains(&bench.log().display().to_string()), "{text}");
-    let kept = Sandbox::kept(&bench.log());
+    let kept = bench.sandbox().kept(&bench.log());
     assert_eq!(fs::read_to_string(kept.join("upper/build/left")).unwrap(), "left\n");
     assert!(bench.lines.lock().unwrap().contains(&"line 29".to_owned()));
     // The next run of the same action begins anew.
