@@ -6,10 +6,13 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, Metadata, Permissions},
-    io::{self, Read},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    io::{self, Read, Seek},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
     time::{Duration, SystemTime},
 };
+
+use rustix::{fs::OFlags, io::Errno};
 
 use super::{
     Store, StoreError, locked,
@@ -20,7 +23,9 @@ use crate::content::{Digest, Entry, Tree};
 /// Seconds since 1970 that every object and checkout has as its modification time: 1980-01-02T00:00:00Z, the
 /// first whole day that every archive format can hold in every time zone.
 pub(super) const OBJECT_TIME_SECONDS: u64 = 315_619_200;
-/// Bytes that are read at a time.
+/// Bytes that are read first, enough for most files of a tree.
+const FIRST_CHUNK_BYTES: usize = 16 * 1024;
+/// Bytes that are read at a time from longer ones.
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Objects that this process has hashed, with their sizes in bytes.
@@ -38,27 +43,40 @@ impl Store {
     /// Makes sure that an object file is there and whole; its size in bytes.
     pub(super) fn check_object(&self, object: ObjectId) -> Result<u64, StoreError> {
         let path = self.object_path(object);
+        let found = fs::symlink_metadata(&path).map_err(|source| object_failure(object.digest, &path, source))?;
+        if self.is_known(object, &found) {
+            return Ok(found.len());
+        }
+        self.open_object(object).map(|(_, size)| size)
+    }
+
+    /// Opens an object file that is known to be whole, at its begin; its size in bytes.
+    pub(super) fn open_object(&self, object: ObjectId) -> Result<(File, u64), StoreError> {
+        let path = self.object_path(object);
         let failed = |source| object_failure(object.digest, &path, source);
         let damaged = || StoreError::Damaged { digest: object.digest, path: path.clone() };
-        let metadata = fs::symlink_metadata(&path).map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(damaged());
+        let mut file = open_regular(&path).map_err(failed)?.ok_or_else(damaged)?;
+        let found = file.metadata().map_err(failed)?;
+        if self.is_known(object, &found) {
+            return Ok((file, found.len()));
         }
-        let known = locked(&self.inner.checked).get(&object).copied();
-        if known == Some(metadata.len()) && is_sealed(&metadata, object.mode) {
-            return Ok(metadata.len());
-        }
-        let mut file = File::open(&path).map_err(failed)?;
         let (digest, size) = digest_of(&mut file, |_| Ok(()), failed)?;
         if digest != object.digest {
             return Err(damaged());
         }
-        if !is_sealed(&metadata, object.mode) {
+        if !is_sealed(&found, object.mode) {
             // Somebody copied the store without times. Where this fails the object is hashed again each time.
             let _ = seal(&file, object.mode);
         }
         locked(&self.inner.checked).insert(object, size);
-        Ok(size)
+        file.rewind().map_err(failed)?;
+        Ok((file, size))
+    }
+
+    /// Whether this process has hashed an object, and nobody has written it since.
+    fn is_known(&self, object: ObjectId, found: &Metadata) -> bool {
+        let size = locked(&self.inner.checked).get(&object).copied();
+        found.is_file() && size == Some(found.len()) && is_sealed(found, object.mode)
     }
 
     /// Whether an object is there and whole. A damaged one counts as not there, so that it is written anew.
@@ -111,6 +129,19 @@ fn is_sealed(metadata: &Metadata, mode: ObjectMode) -> bool {
     metadata.modified().is_ok_and(|time| time == object_time()) && metadata.mode() & 0o7777 == mode.bits()
 }
 
+/// Opens a file for reading without following a link and without waiting for a pipe; `None` when it is no file.
+pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    match File::options().read(true).custom_flags(flags).open(path) {
+        Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
+        // A link, or a socket.
+        Err(error) if [Errno::LOOP, Errno::NXIO].iter().any(|no| error.raw_os_error() == Some(no.raw_os_error())) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads to the end; the digest and the number of bytes. `each` gets every piece.
 pub(super) fn digest_of(
     reader: &mut (impl Read + ?Sized),
@@ -118,28 +149,39 @@ pub(super) fn digest_of(
     failed: impl Fn(io::Error) -> StoreError,
 ) -> Result<(Digest, u64), StoreError> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut buffer = vec![0; FIRST_CHUNK_BYTES];
     let mut size = 0;
     loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), size)),
-            Ok(length) => {
-                let bytes = buffer.get(..length).unwrap_or(&buffer);
-                hasher.update(bytes);
-                each(bytes)?;
-                size += bytes.len() as u64;
-            }
+        let length = fill(reader, &mut buffer).map_err(&failed)?;
+        let bytes = buffer.get(..length).unwrap_or(&buffer);
+        hasher.update(bytes);
+        each(bytes)?;
+        size += bytes.len() as u64;
+        if length < buffer.len() {
+            return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), size));
+        }
+        buffer.resize(CHUNK_BYTES, 0);
+    }
+}
+
+/// Reads until the buffer is full or the end is reached; the number of bytes.
+fn fill(reader: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(more) => length += more.min(rest.len()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error),
         }
     }
+    Ok(length)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Mend, *};
     use crate::content::RelPath;
-    use std::path::Path;
 
     /// Changes one bit of an object as a program that ignores its mode would.
     fn flip(path: &Path) {
@@ -184,6 +226,49 @@ mod tests {
         File::open(&path).unwrap().set_modified(object_time()).unwrap();
         let other = Store::open(dir.path()).unwrap();
         assert!(matches!(other.check(blob), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn an_object_that_became_a_link_or_a_folder_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (one, two) = (store.put(b"one").unwrap(), store.put(b"two").unwrap());
+        let other = dir.path().join("other");
+        fs::write(&other, "one").unwrap();
+        fs::remove_file(store.blob_path(one)).unwrap();
+        std::os::unix::fs::symlink(&other, store.blob_path(one)).unwrap();
+        fs::remove_file(store.blob_path(two)).unwrap();
+        fs::create_dir(store.blob_path(two)).unwrap();
+        for blob in [one, two] {
+            assert!(matches!(store.check(blob), Err(StoreError::Damaged { .. })));
+            assert!(matches!(store.open_blob(blob), Err(StoreError::Damaged { .. })));
+        }
+        assert_eq!(store.verify(Mend::Repair).unwrap().damaged.len(), 2);
+        assert_eq!(store.put(b"two").unwrap(), two);
+        assert_eq!(store.read(two).unwrap(), b"two");
+    }
+
+    #[test]
+    fn a_reader_that_gives_little_at_a_time_is_read_to_its_end() {
+        struct Slow(usize);
+        impl Read for Slow {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let length = buffer.len().min(self.0).min(1000);
+                buffer[..length].fill(b'x');
+                self.0 -= length;
+                Ok(length)
+            }
+        }
+        for size in [0, 1, FIRST_CHUNK_BYTES, CHUNK_BYTES + FIRST_CHUNK_BYTES, 600_001] {
+            let mut pieces = Vec::new();
+            let each = |bytes: &[u8]| {
+                pieces.extend_from_slice(bytes);
+                Ok(())
+            };
+            let found = digest_of(&mut Slow(size), each, |source| StoreError::Input { source }).unwrap();
+            assert_eq!(found, (Digest::of(&vec![b'x'; size]), size as u64));
+            assert_eq!(pieces.len(), size);
+        }
     }
 
     #[test]

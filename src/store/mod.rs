@@ -49,7 +49,8 @@ mod verify;
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
@@ -108,11 +109,12 @@ impl Store {
     /// uses the store.
     ///
     /// # Errors
-    /// A folder that cannot be made or written, or a store of another version.
+    /// A folder that cannot be made or written, one that holds something else, or a store of another version.
     pub fn open(dir: &Path) -> Result<Store, StoreError> {
         let made = |source| StoreError::io("make the store", dir, source);
         fs::create_dir_all(dir).map_err(made)?;
         let dir = dir.canonicalize().map_err(made)?;
+        check_names(&dir)?;
         for folder in FOLDERS {
             let folder = dir.join(folder);
             fs::create_dir_all(&folder).map_err(|source| StoreError::io("make", &folder, source))?;
@@ -162,15 +164,30 @@ impl fmt::Debug for Store {
     }
 }
 
+/// Refuses to make a store in a folder that is used for something else.
+fn check_names(dir: &Path) -> Result<(), StoreError> {
+    if dir.join("VERSION").exists() {
+        return Ok(());
+    }
+    let ours = |path: &Path| FOLDERS.into_iter().chain(["lock"]).any(|name| path.ends_with(name));
+    match shard::list(dir.to_owned())?.into_iter().find(|path| !ours(path)) {
+        Some(other) => Err(StoreError::NoStore { path: dir.to_owned(), other }),
+        None => Ok(()),
+    }
+}
+
 fn check_version(dir: &Path) -> Result<(), StoreError> {
     let path = dir.join("VERSION");
+    let failed = |source| StoreError::io("write", &path, source);
     match fs::read_to_string(&path) {
         Ok(found) if found == VERSION => Ok(()),
         Ok(found) => Err(StoreError::Version { path, found: found.trim_end().to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let new = dir.join("temporary").join(format!("version-{}", std::process::id()));
-            fs::write(&new, VERSION).map_err(|source| StoreError::io("write", &new, source))?;
-            fs::rename(&new, &path).map_err(|source| StoreError::io("write", &path, source))
+            let mut file = fs::File::create(&new).map_err(failed)?;
+            // A power cut must not leave a version that cannot be read: then nothing could be.
+            file.write_all(VERSION.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            fs::rename(&new, &path).map_err(failed)
         }
         Err(source) => Err(StoreError::io("read", &path, source)),
     }
@@ -202,6 +219,9 @@ pub enum StoreError {
     /// The store has another format.
     #[error("`{path}` says `{found}`, expected `brc-store 1`: the store belongs to another version of brc", path = path.display())]
     Version { path: PathBuf, found: String },
+    /// The folder holds something else.
+    #[error("`{path}` is no store: it holds `{other}`; name an empty folder", path = path.display(), other = other.display())]
+    NoStore { path: PathBuf, other: PathBuf },
     /// An object is not there.
     #[error("object `{digest}` is not in the store")]
     Missing { digest: Digest },
@@ -252,7 +272,12 @@ impl StoreError {
     pub fn is_machine_fault(&self) -> bool {
         matches!(
             self,
-            Self::Full { .. } | Self::ReadOnly { .. } | Self::Denied { .. } | Self::Io { .. } | Self::Version { .. }
+            Self::Full { .. }
+                | Self::ReadOnly { .. }
+                | Self::Denied { .. }
+                | Self::Io { .. }
+                | Self::Version { .. }
+                | Self::NoStore { .. }
         )
     }
 
@@ -261,6 +286,63 @@ impl StoreError {
         match self {
             Self::Missing { digest } | Self::Damaged { digest, .. } => Some(*digest),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_holds_something_else_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        drop(store);
+        fs::write(dir.path().join("notes"), "").unwrap();
+        Store::open(dir.path()).unwrap();
+        fs::remove_file(dir.path().join("VERSION")).unwrap();
+        let refused = Store::open(dir.path()).unwrap_err();
+        assert!(refused.to_string().contains("notes"), "{refused}");
+    }
+
+    #[test]
+    fn a_store_of_another_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        assert_eq!(fs::read_to_string(dir.path().join("VERSION")).unwrap(), "brc-store 1\n");
+        fs::write(dir.path().join("VERSION"), "brc-store 2\n").unwrap();
+        assert!(matches!(Store::open(dir.path()), Err(StoreError::Version { found, .. }) if found == "brc-store 2"));
+    }
+
+    #[test]
+    fn leftovers_go_when_nobody_else_uses_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Store::open(dir.path()).unwrap();
+        let leftover = dir.path().join("temporary/leftover");
+        fs::write(&leftover, "").unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        assert!(leftover.exists());
+        drop(first);
+        drop(Store::open(dir.path()).unwrap());
+        assert!(!leftover.exists());
+    }
+
+    #[test]
+    fn failures_of_the_file_system_are_told_apart() {
+        use rustix::io::Errno;
+        for (number, expected) in [
+            (Errno::NOSPC, "no space is left"),
+            (Errno::DQUOT, "no space is left"),
+            (Errno::ROFS, "read-only"),
+            (Errno::ACCESS, "this user may not"),
+            (Errno::PERM, "this user may not"),
+            (Errno::NAMETOOLONG, "could not write `/x`"),
+        ] {
+            let error = StoreError::io("write", Path::new("/x"), number.into());
+            assert!(error.to_string().contains(expected), "{error}");
+            assert!(error.is_machine_fault());
+            assert!(std::error::Error::source(&error).is_some());
         }
     }
 }

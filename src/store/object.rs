@@ -6,13 +6,13 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use super::{
     Store, StoreError,
-    check::{digest_of, seal},
+    check::{digest_of, open_regular, seal},
     locked,
     unfinished::Unfinished,
 };
@@ -86,13 +86,9 @@ impl Store {
     /// The file cannot be read, or the file system refuses.
     pub fn put_file(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
         let failed = |source| StoreError::io("read", path, source);
-        // Without NONBLOCK the opening of a pipe would wait for its writer.
-        let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
-        let mut file = File::options().read(true).custom_flags(flags.cast_signed()).open(path).map_err(failed)?;
+        let no_file = || failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        let mut file = open_regular(path).map_err(failed)?.ok_or_else(no_file)?;
         let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
-        }
         let is_ours = path.starts_with(self.dir().join("temporary"));
         if !is_ours || metadata.nlink() != 1 || has_attributes(&file) {
             let stored = self.put_reader(&mut file)?;
@@ -115,9 +111,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Damaged`], else the file system's.
     pub fn open_blob(&self, blob: Digest) -> Result<File, StoreError> {
-        self.check(blob)?;
-        let path = self.blob_path(blob);
-        File::open(&path).map_err(|source| StoreError::io("open", &path, source))
+        self.open_object(ObjectId { digest: blob, mode: ObjectMode::Plain }).map(|(file, _)| file)
     }
 
     /// Where a blob lies: a file that must not be written. Whether it is there and whole says [`Store::check`].

@@ -4,13 +4,17 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Read,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
-use super::*;
+use super::{
+    object::{ObjectId, ObjectMode},
+    *,
+};
 use crate::content::{Entry, RelPath, Tree};
 
 const JOB: &str = "BRC_TEST_STORE_JOB";
@@ -169,6 +173,45 @@ fn garbage_collection_names_the_process_that_uses_the_store_and_waits_for_it() {
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
     waiting.join().unwrap().unwrap();
+}
+
+#[test]
+fn no_object_that_a_power_cut_has_torn_is_built_upon() {
+    let dir = tempfile::tempdir().unwrap();
+    remember(&Store::open(dir.path()).unwrap(), 0, 0);
+    let key = Digest::of(b"0 0");
+    let members = Store::open(dir.path()).unwrap().members("objects").unwrap();
+    for member in members {
+        fs::set_permissions(&member.path, fs::Permissions::from_mode(0o644)).unwrap();
+        let file = fs::File::options().write(true).open(&member.path).unwrap();
+        file.set_len(member.metadata.len() / 2).unwrap();
+        file.set_modified(member.metadata.modified().unwrap()).unwrap();
+        fs::set_permissions(&member.path, member.metadata.permissions()).unwrap();
+
+        let store = Store::open(dir.path()).unwrap();
+        let outcome = store.recall(key).unwrap().unwrap();
+        for checkout in store.members("checkouts").unwrap() {
+            store.set_aside(&checkout.path).unwrap();
+        }
+        match store.checkout(&[(RelPath::ROOT, outcome["out"])]) {
+            Err(error) => {
+                assert_eq!(error.lost_object(), Some(member.digest), "{error}");
+                assert!(store.keys_naming(member.digest).unwrap().contains(&key));
+                store.forget(key).unwrap();
+            }
+            // The checkout needs only one of an object and its executable twin.
+            Ok(checkout) => {
+                let found = fs::read(checkout.path().join("usr/lib/1/file")).unwrap();
+                assert_eq!(found, "0 0 1 ".repeat(201).into_bytes());
+                let twin = ObjectId { digest: member.digest, mode: ObjectMode::Executable };
+                assert!(store.object_path(twin).exists());
+            }
+        }
+        store.verify(Mend::Repair).unwrap();
+        remember(&store, 0, 0);
+        drop(store);
+        assert_eq!(check_everything(dir.path()), 1);
+    }
 }
 
 /// Runs a job on a file system of its own, which `mount` makes at `$1`.

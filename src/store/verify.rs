@@ -2,13 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs,
     path::PathBuf,
 };
 
 use rayon::prelude::*;
 
-use super::{Store, StoreError, check::digest_of, object::object_failure, reach::Reach, shard::Member};
+use super::{
+    Store, StoreError,
+    check::{digest_of, open_regular},
+    object::object_failure,
+    reach::Reach,
+    shard::Member,
+};
 use crate::content::Digest;
 
 /// What to do with damage.
@@ -138,10 +144,11 @@ enum State {
 
 fn hash(member: &Member) -> Result<State, StoreError> {
     let failed = |source| object_failure(member.digest, &member.path, source);
-    if !member.metadata.is_file() {
-        return Ok(State::Damaged);
-    }
-    let found = File::open(&member.path).map_err(failed).and_then(|mut file| digest_of(&mut file, |_| Ok(()), failed));
+    let found = match open_regular(&member.path) {
+        Ok(Some(mut file)) => digest_of(&mut file, |_| Ok(()), failed),
+        Ok(None) => return Ok(State::Damaged),
+        Err(error) => Err(failed(error)),
+    };
     match found {
         Ok((digest, _)) if digest == member.digest => Ok(State::Whole),
         Ok(_) | Err(StoreError::Damaged { .. }) => Ok(State::Damaged),
