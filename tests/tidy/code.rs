@@ -31,7 +31,7 @@ const JUNK_DRAWERS: &[&str] = &[
     "errors",
 ];
 
-fn everything() -> Vec<Source> {
+fn everything() -> Vec<&'static Source> {
     rust_files(root(), &["src", "host", "tests", "benches", "fuzz"])
 }
 
@@ -110,7 +110,7 @@ fn unsafe_stands_only_in_sandbox_linux() {
 fn only_cli_prints_and_exits() {
     let mut broken = Vec::new();
     for source in rust_files(root(), &["src", "host"]) {
-        if in_one_of(&source, &["src/cli/", "src/main.rs"]) {
+        if in_one_of(source, &["src/cli/", "src/main.rs"]) {
             continue;
         }
         let program = source.program();
@@ -137,7 +137,7 @@ fn only_cli_prints_and_exits() {
 fn async_stays_behind_its_doors() {
     let mut broken = Vec::new();
     for source in rust_files(root(), &["src"]) {
-        if in_one_of(&source, &["src/publish/", "src/store/remote"]) {
+        if in_one_of(source, &["src/publish/", "src/store/remote"]) {
             continue;
         }
         let words = source.tokens.iter().filter(|token| token.is("async") || token.is("await"));

@@ -6,7 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{holds, rooms::LAYERS, root, source::rust_files};
+use crate::{
+    holds,
+    rooms::LAYERS,
+    root,
+    source::{paths, rust_files},
+};
 
 /// Hosts that a text may name with `http:` or `https:`: examples, the machine itself, name spaces, and where
 /// specifications and documentation stand. None of them serves packages.
@@ -40,6 +45,8 @@ const HOSTS: &[&str] = &[
     "uapi-group.org",
     "uefi.org",
     "w3.org",
+    "wiki.debian.org",
+    "www.debian.org",
 ];
 
 /// Hosts that one file must name, and why.
@@ -364,7 +371,7 @@ fn architecture_md_names_every_format_with_its_owner_and_version() {
             let content = fs::read_to_string(root().join(file)).unwrap_or_default();
             if content.is_empty() {
                 broken.push(format!("{format}: `{file}` is not there"));
-            } else if let Some(version) = quoted(version).into_iter().find(|version| !content.contains(version)) {
+            } else if let Some(version) = quoted(version).into_iter().find(|version| !content.contains(*version)) {
                 broken.push(format!("{format}: `{file}` has no `{version}`"));
             }
         }
@@ -373,6 +380,23 @@ fn architecture_md_names_every_format_with_its_owner_and_version() {
         );
     }
     holds("Each format of ARCHITECTURE.md has its owner file, version and golden test.", broken);
+}
+
+#[test]
+fn only_owners_of_formats_know_serde() {
+    let text = read("ARCHITECTURE.md");
+    let owners: Vec<String> = rows(&text, "format")
+        .iter()
+        .flat_map(|row| quoted(&row[1]).into_iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let mut broken = Vec::new();
+    for source in rust_files(root(), &["src", "host"]) {
+        let uses = paths(&source.program(), &source.module()).into_iter().find(|(_, path)| path[0] == "serde");
+        if let Some((line, path)) = uses.filter(|_| !owners.contains(&source.path)) {
+            broken.push(format!("{}:{line}: `{}`", source.path, path.join("::")));
+        }
+    }
+    holds("Domain types are not `Serialize`; a file that derives it owns a format of ARCHITECTURE.md.", broken);
 }
 
 #[cfg(test)]

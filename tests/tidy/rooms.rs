@@ -108,7 +108,7 @@ fn rooms_use_only_lower_rooms() {
             Some(room) => {
                 let allowed =
                     LAYERS.iter().find(|(name, _)| *name == room).map_or(&[] as &[&str], |(_, allowed)| allowed);
-                broken.extend(strangers(&source, room, allowed));
+                broken.extend(strangers(source, room, allowed));
             }
             None if source.path == "src/main.rs" => {
                 let uses =

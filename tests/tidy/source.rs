@@ -5,6 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 /// What a token is.
@@ -80,22 +81,30 @@ impl Source {
     }
 }
 
-/// Every `.rs` file below `folders`, sorted.
-pub fn rust_files(root: &Path, folders: &[&str]) -> Vec<Source> {
-    fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() && !path.ends_with("target") {
-                collect(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
+/// Every `.rs` file of ours below `folders`, sorted. Each is read once, however many rules ask.
+pub fn rust_files(root: &Path, folders: &[&str]) -> Vec<&'static Source> {
+    static ALL: OnceLock<Vec<Source>> = OnceLock::new();
+    let all = ALL.get_or_init(|| {
+        let mut found = Vec::new();
+        for folder in ["src", "host", "tests", "benches", "fuzz"] {
+            collect(&root.join(folder), &mut found);
+        }
+        found.sort();
+        found.iter().map(|path| Source::read(root, path)).collect()
+    });
+    let below = |source: &&Source| folders.iter().any(|folder| source.path.starts_with(&format!("{folder}/")));
+    all.iter().filter(below).collect()
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
         }
     }
-    let mut found = Vec::new();
-    folders.iter().for_each(|folder| collect(&root.join(folder), &mut found));
-    found.sort();
-    found.iter().map(|path| Source::read(root, path)).collect()
 }
 
 /// Splits `text` into tokens.
