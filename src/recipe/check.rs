@@ -104,23 +104,31 @@ fn cycles(edges: &[Edge<'_>]) -> Vec<Diagnostic> {
         let to = *nodes.entry(edge.to).or_insert_with(|| graph.add_node(edge.to));
         graph.add_edge(from, to, at);
     }
+    let mut leaving: BTreeMap<&Name, Vec<&Edge<'_>>> = BTreeMap::new();
+    for edge in edges {
+        leaving.entry(edge.from).or_default().push(edge);
+    }
     let mut problems = Vec::new();
     for knot in kosaraju_scc(&graph) {
         let members: BTreeSet<&Name> = knot.iter().filter_map(|node| graph.node_weight(*node).copied()).collect();
-        let inner: Vec<&Edge<'_>> =
-            edges.iter().filter(|edge| members.contains(edge.from) && members.contains(edge.to)).collect();
-        let cycle = members.first().and_then(|first| shortest_cycle(first, &inner));
+        let Some(first) = members.first() else { continue };
+        // One thing alone is a knot only when it leans on itself; the search ends at once when it does not.
+        let cycle = shortest_cycle(first, &members, &leaving);
         problems.extend(cycle.and_then(|cycle| tell(&cycle)));
     }
     problems
 }
 
-/// The shortest way from `start` back to itself.
-fn shortest_cycle<'e, 'r>(start: &Name, edges: &[&'e Edge<'r>]) -> Option<Vec<&'e Edge<'r>>> {
+/// The shortest way from `start` back to itself among `members`.
+fn shortest_cycle<'e, 'r>(
+    start: &Name,
+    members: &BTreeSet<&Name>,
+    leaving: &BTreeMap<&Name, Vec<&'e Edge<'r>>>,
+) -> Option<Vec<&'e Edge<'r>>> {
     let mut came: BTreeMap<&Name, &'e Edge<'r>> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(at) = queue.pop_front() {
-        for edge in edges.iter().filter(|edge| edge.from == at) {
+        for edge in leaving.get(at).into_iter().flatten().filter(|edge| members.contains(edge.to)) {
             if came.contains_key(edge.to) {
                 continue;
             }

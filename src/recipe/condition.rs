@@ -1,6 +1,9 @@
 //! When something holds: `when arch="x86_64|aarch64" { … } otherwise { … }`. Not decided here, only read.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use brc_contract::Architecture;
 
@@ -112,7 +115,8 @@ pub(super) fn read_block<T>(
     let mut items = Vec::new();
     // The conditions of the `when` right before, for an `otherwise`.
     let mut before: Option<Vec<Condition>> = None;
-    for (at, node) in nodes.iter().enumerate() {
+    let mut singles: BTreeMap<&str, Span> = BTreeMap::new();
+    for node in nodes {
         let earlier = before.take();
         match node.name.as_ref() {
             "when" => {
@@ -143,11 +147,12 @@ pub(super) fn read_block<T>(
                 items.extend(read_block(reader, children, &inner, read));
             }
             name => {
-                let single = word::SINGLE.contains(&name);
-                if let Some(earlier) = nodes.iter().take(at).find(|earlier| single && earlier.name == node.name) {
+                if word::SINGLE.contains(&name)
+                    && let Some(earlier) = singles.insert(name, node.name_span)
+                {
                     let message = format!("`{name}` stands here twice");
                     let problem = Diagnostic::error(code::REPEATED_NODE, node.name_span, message);
-                    reader.problems.push(problem.also(earlier.name_span, "first here"));
+                    reader.problems.push(problem.also(earlier, "first here"));
                 }
                 let found = read(reader, node, when);
                 items.extend(found.into_iter().map(|item| Guarded { when: when.to_vec(), item, span: node.span }));

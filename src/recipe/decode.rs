@@ -1,6 +1,8 @@
 //! From nodes to checked values: a cursor over one node's arguments and properties, which in the end reports
 //! everything that nobody asked for.
 
+use std::collections::BTreeMap;
+
 use super::{
     Diagnostic, LocalPath, Name, Origin, Presence, SourcePath, Span, Spanned, Switch, Template, code,
     names::{Kind, Names, Space, Unresolved},
@@ -9,6 +11,9 @@ use super::{
     word,
 };
 use crate::content::{Glob, RelPath, Sha256};
+
+/// Suggestions for unknown names at most: each looks at every name there is.
+const MAX_SUGGESTIONS: usize = 50;
 
 /// What is known while the nodes of one file are read, and what was found.
 pub(super) struct Reader<'a> {
@@ -22,6 +27,7 @@ pub(super) struct Reader<'a> {
     /// Whether the file is the set's `brc.kdl`, which was read before.
     pub(super) is_project_file: bool,
     pub(super) problems: Vec<Diagnostic>,
+    pub(super) unknown_names: usize,
     /// Paths beside the recipes that must be there, and as what.
     pub(super) locals: Vec<(LocalPath, Presence)>,
 }
@@ -30,6 +36,8 @@ pub(super) struct Reader<'a> {
 pub(super) struct Cursor<'n> {
     pub(super) node: &'n Node<'n>,
     taken: Vec<bool>,
+    /// The entry from which on the next argument is looked for.
+    next: usize,
     asked: Vec<&'static str>,
     block: Block,
 }
@@ -42,16 +50,15 @@ enum Block {
 
 impl<'n> Cursor<'n> {
     pub(super) fn new(reader: &mut Reader<'_>, node: &'n Node<'n>) -> Self {
-        for (at, entry) in node.entries.iter().enumerate() {
-            let Some((name, span)) = &entry.name else { continue };
-            let same = |earlier: &&Entry<'_>| earlier.name.as_ref().is_some_and(|(other, _)| other == name);
-            let Some(earlier) = node.entries.iter().take(at).find(same) else { continue };
-            let message = format!("`{name}` stands here twice; KDL would forget the first");
-            let earlier = earlier.name.as_ref().map_or(earlier.span, |(_, span)| *span);
-            let problem = Diagnostic::error(code::REPEATED_PROPERTY, *span, message).help("leave one out");
-            reader.problems.push(problem.also(earlier, "first here"));
+        let mut properties: BTreeMap<&str, Span> = BTreeMap::new();
+        for (name, span) in node.entries.iter().filter_map(|entry| entry.name.as_ref()) {
+            if let Some(earlier) = properties.insert(name, *span) {
+                let message = format!("`{name}` stands here twice; KDL would forget the first");
+                let problem = Diagnostic::error(code::REPEATED_PROPERTY, *span, message).help("leave one out");
+                reader.problems.push(problem.also(earlier, "first here"));
+            }
         }
-        Cursor { node, taken: vec![false; node.entries.len()], asked: Vec::new(), block: Block::Unread }
+        Cursor { node, taken: vec![false; node.entries.len()], next: 0, asked: Vec::new(), block: Block::Unread }
     }
 
     /// The place of the node's name, for what the node lacks.
@@ -60,9 +67,11 @@ impl<'n> Cursor<'n> {
     }
 
     fn next_argument(&mut self) -> Option<&'n Entry<'n>> {
-        let at = self.node.entries.iter().zip(&self.taken).position(|(entry, taken)| entry.name.is_none() && !taken)?;
+        let (at, entry) =
+            self.node.entries.iter().enumerate().skip(self.next).find(|(_, entry)| entry.name.is_none())?;
+        self.next = at + 1;
         *self.taken.get_mut(at)? = true;
-        self.node.entries.get(at)
+        Some(entry)
     }
 
     pub(super) fn property(&mut self, name: &'static str) -> Option<&'n Entry<'n>> {
@@ -137,12 +146,12 @@ impl<'n> Cursor<'n> {
     }
 
     pub(super) fn text_property(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Spanned<String>> {
-        self.property(name).and_then(|entry| reader.text_of(entry, &format!("`{name}=` a text")))
+        self.property(name).and_then(|entry| reader.text_of(entry, &format!("a text for `{name}=`")))
     }
 
     pub(super) fn required_property(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Spanned<String>> {
         match self.property(name) {
-            Some(entry) => reader.text_of(entry, &format!("`{name}=` a text")),
+            Some(entry) => reader.text_of(entry, &format!("a text for `{name}=`")),
             None => {
                 let message = format!("`{}` wants `{name}=`", self.node.name);
                 let problem = Diagnostic::error(code::MISSING_PROPERTY, self.place(), message);
@@ -153,7 +162,7 @@ impl<'n> Cursor<'n> {
     }
 
     pub(super) fn switch_property(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Spanned<Switch>> {
-        self.property(name).and_then(|entry| reader.switch_of(entry, &format!("`{name}=` `#true` or `#false`")))
+        self.property(name).and_then(|entry| reader.switch_of(entry, &format!("`{name}=`")))
     }
 
     /// The children, which somebody reads from here on.
@@ -223,8 +232,8 @@ impl Reader<'_> {
             Value::Switch(true) => Switch::On,
             Value::Switch(false) => Switch::Off,
             _ => {
-                let message = format!("wanted here is {what}");
-                self.error(code::WRONG_TYPE, entry.span, message, "write `#true` or `#false`");
+                let message = format!("{what} is `#true` or `#false`, without quotes");
+                self.problems.push(Diagnostic::error(code::WRONG_TYPE, entry.span, message));
                 return None;
             }
         };
@@ -375,8 +384,10 @@ impl Reader<'_> {
                 let full: Vec<String> = full.iter().map(|name| format!("`{name}`")).collect();
                 self.error(code::AMBIGUOUS_NAME, text.span, message, format!("write {}", full.join(" or ")));
             }
-            Err(Unresolved::Unknown(near)) => {
+            Err(Unresolved::Unknown) => {
                 let problem = Diagnostic::error(code::UNKNOWN_NAME, text.span, self.unknown(text, space));
+                self.unknown_names += 1;
+                let near = (self.unknown_names <= MAX_SUGGESTIONS).then(|| self.names.near(space, text)).flatten();
                 self.problems.push(match near {
                     Some(near) => problem.help(format!("did you mean `{near}`?")),
                     None => problem,
@@ -405,7 +416,10 @@ impl Reader<'_> {
     pub(super) fn version(&mut self, text: Spanned<String>) -> Option<Spanned<String>> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^' | '+' | '-' | '_' | ':');
         if text.is_empty() || text.len() > 64 || !text.chars().all(fits) || text.contains("..") {
-            self.no_braces(&text, "`version`");
+            if text.contains('{') {
+                self.no_braces(&text, "`version`");
+                return None;
+            }
             let message = format!("`{}` is not a version", text.value);
             self.error(code::BAD_VERSION, text.span, message, "versions are `[0-9A-Za-z.~^+_:-]{1,64}`");
             return None;

@@ -127,7 +127,7 @@ impl KernelItem {
             "build-with" => Some(KernelItem::BuildWith(reader.parts(&mut cursor))),
             "patch" => Some(KernelItem::Patch(reader.locals(&mut cursor))),
             _ => {
-                let switch = cursor.switch(reader, "`#true` or `#false`");
+                let switch = cursor.switch(reader, "what `modules` says");
                 let modules = |switch| if switch == Switch::On { Modules::Installed } else { Modules::LeftOut };
                 switch.map(|switch| KernelItem::Modules(switch.map(modules)))
             }

@@ -38,8 +38,8 @@ pub(super) struct Names {
 
 /// Why a reference means nothing.
 pub(super) enum Unresolved {
-    /// Nothing has the name; this one is near.
-    Unknown(Option<String>),
+    /// Nothing has the name.
+    Unknown,
     /// Several sets have the name.
     Ambiguous(Vec<String>),
     /// It may be in what could not be read.
@@ -130,7 +130,7 @@ impl Names {
             let full = Name::new(of, name);
             return match self.kind(space, &full) {
                 Some(_) => Ok(full),
-                None => Err(self.unknown(space, text, name)),
+                None => Err(self.unknown(name)),
             };
         }
         let own = Name::new(set, text);
@@ -140,17 +140,19 @@ impl Names {
         match self.owners.get(&(space, text.to_owned())).map(Vec::as_slice) {
             Some([only]) => Ok(Name::new(only.as_str(), text)),
             Some(several) => Err(Unresolved::Ambiguous(several.iter().map(|set| format!("{set}/{text}")).collect())),
-            None => Err(self.unknown(space, text, text)),
+            None => Err(self.unknown(text)),
         }
     }
 
-    fn unknown(&self, space: Space, text: &str, name: &str) -> Unresolved {
-        if self.unread.contains(name) {
-            return Unresolved::Unread;
-        }
-        if !text.contains('/') {
-            return Unresolved::Unknown(nearest(text, self.all(space)).map(str::to_owned));
-        }
+    fn unknown(&self, name: &str) -> Unresolved {
+        if self.unread.contains(name) { Unresolved::Unread } else { Unresolved::Unknown }
+    }
+
+    /// The name that an unknown one is most likely meant to be.
+    pub(super) fn near(&self, space: Space, text: &str) -> Option<String> {
+        let Some((_, name)) = text.split_once('/') else {
+            return nearest(text, self.all(space)).map(str::to_owned);
+        };
         let full: Vec<String> = self
             .owners
             .iter()
@@ -158,6 +160,6 @@ impl Names {
             .flat_map(|((_, name), sets)| sets.iter().map(move |set| format!("{set}/{name}")))
             .collect();
         let same_name = full.iter().find(|full| full.ends_with(&format!("/{name}"))).map(String::as_str);
-        Unresolved::Unknown(nearest(text, full.iter().map(String::as_str)).or(same_name).map(str::to_owned))
+        nearest(text, full.iter().map(String::as_str)).or(same_name).map(str::to_owned)
     }
 }

@@ -1,5 +1,7 @@
 //! Archives of distribution packages, and groups of packages that are unpacked, never "installed".
 
+use std::collections::BTreeMap;
+
 use super::{
     Diagnostic, Guarded, LocalPath, Name, Presence, Span, Spanned, Switch, code,
     condition::read_block,
@@ -128,11 +130,12 @@ impl Archive {
                 reader.error(code::MISSING_NODE, node.name_span, message, format!("write `{wanted} \"…\"`"));
             }
         }
-        for (at, suite) in suites.iter().enumerate() {
-            if let Some(earlier) = suites.iter().take(at).find(|earlier| *earlier.name == *suite.name) {
+        let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+        for suite in &suites {
+            if let Some(earlier) = seen.insert(&suite.name, suite.name.span) {
                 let message = format!("suite `{}` stands here twice", suite.name.value);
                 let problem = Diagnostic::error(code::REPEATED_NODE, suite.name.span, message);
-                reader.problems.push(problem.also(earlier.name.span, "first here"));
+                reader.problems.push(problem.also(earlier, "first here"));
             }
         }
         cursor.finish(reader);

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{
     Diagnostic, FileId, Span, code,
-    token::{Scan, Token, TokenKind, scan},
+    token::{Balance, Scan, Token, TokenKind, scan},
     word::TOP_LEVEL,
 };
 
@@ -59,17 +59,14 @@ pub(super) struct Parsed<'t> {
 
 /// Reads a file. Top-level nodes with mistakes in their text are left out; the others are still read.
 pub(super) fn parse<'t>(file: FileId, text: &'t str) -> Parsed<'t> {
-    let Scan { tokens, mut problems } = scan(file, text);
+    let Scan { tokens, mut problems, balance } = scan(file, text);
     if count_nodes(&tokens) > MAX_NODES {
         let message = format!("the file has more than {MAX_NODES} nodes");
         let problem = Diagnostic::error(code::TOO_MANY_NODES, Span::start_of(file), message);
         return Parsed { problems: vec![problem.help("split it")], ..Parsed::default() };
     }
-    let unbalanced = |problem: &Diagnostic| {
-        [code::UNCLOSED_BLOCK, code::STRAY_BRACE, code::TOO_DEEP, code::UNTERMINATED_COMMENT].contains(&problem.code)
-    };
     let source = Source { file, text };
-    if problems.iter().any(unbalanced) {
+    if balance == Balance::Uneven {
         return Parsed { nodes: Vec::new(), problems, unread: source.names(&tokens) };
     }
     let chunks: Vec<&[Token]> = top_level(&tokens).collect();
@@ -165,23 +162,25 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// The first thing that `kdl` says about each place.
+    /// The first thing that `kdl` says; the others follow from it. Braces are balanced here, so what it says about
+    /// missing ones follows from something else too.
     fn explain(&self, error: &kdl::KdlError, base: usize) -> Vec<Diagnostic> {
-        let mut problems: Vec<Diagnostic> = Vec::new();
-        for said in &error.diagnostics {
-            let start = base + said.span.offset();
-            let span = Span::new(self.file, start, start + said.span.len());
-            let message = said.message.as_deref().unwrap_or("this is not KDL").trim_end_matches('.');
-            let message = format!("the text is not KDL: {}", lower_first(message));
-            let problem = Diagnostic::error(code::SYNTAX, span, message);
-            if problems.iter().all(|other| other.span().is_none_or(|other| other.end <= span.start)) {
-                problems.push(match &said.help {
-                    Some(help) => problem.help(help.as_str()),
-                    None => problem,
-                });
-            }
-        }
-        problems
+        let is_about_braces =
+            |said: &kdl::KdlDiagnostic| said.message.as_ref().is_some_and(|text| text.contains("'}'"));
+        let first = error.diagnostics.iter().min_by_key(|said| (is_about_braces(said), said.span.offset()));
+        let Some(first) = first else { return Vec::new() };
+        let start = base + first.span.offset();
+        let span = Span::new(self.file, start, start + first.span.len());
+        let wrong = self.slice(start, start + first.span.len()).trim();
+        let message = match first.message.as_deref().unwrap_or_default() {
+            "Expected end of document" | "" => format!("`{}` is out of place here", wrong.lines().next().unwrap_or("")),
+            said => format!("this is not KDL: {}", lower_first(said.trim_end_matches('.'))),
+        };
+        let problem = Diagnostic::error(code::SYNTAX, span, message);
+        vec![match &first.help {
+            Some(help) => problem.help(lower_first(help)),
+            None => problem,
+        }]
     }
 
     fn convert_all(&self, nodes: &[kdl::KdlNode], base: usize) -> Result<Vec<Node<'t>>, Vec<Diagnostic>> {

@@ -88,8 +88,9 @@ pub fn read(sources: &SourceSet) -> Reading {
                     folder: folder.clone(),
                     root: &set.root,
                     origin: member.origin,
-                    is_project_file: sources.path(member.file) == &set.root.join("brc.kdl"),
+                    is_project_file: sources.path(member.file).name() == "brc.kdl",
                     problems: Vec::new(),
+                    unknown_names: 0,
                     locals: Vec::new(),
                 };
                 (Decoded::read(&mut reader, nodes), reader)
@@ -238,6 +239,7 @@ impl Survey<'_> {
             origin: Origin::Recipe,
             is_project_file: true,
             problems: Vec::new(),
+            unknown_names: 0,
             locals: Vec::new(),
         };
         let content = ProjectFile::read(&mut reader, &parsed.nodes);

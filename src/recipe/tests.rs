@@ -97,3 +97,102 @@ fn the_recipes_that_brc_ships_are_read_without_a_word() {
         assert_eq!(shown(&sources, &problems(reading)), "", "{folder}");
     }
 }
+
+/// Where the bad recipes are: `NAME.kdl`, or `NAME/` for those that need several files.
+fn bad() -> PathBuf {
+    repository().join("tests/data/bad")
+}
+
+/// The name of every bad recipe.
+fn bad_recipes() -> Vec<String> {
+    let mut files = Vec::new();
+    files_below(&bad(), "", &mut files);
+    let names = files.iter().filter_map(|path| match path.split_once('/') {
+        Some((folder, "brc.kdl")) => Some(folder.to_owned()),
+        Some(_) => None,
+        None => path.strip_suffix(".kdl").map(str::to_owned),
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+fn read_bad(name: &str) -> (SourceSet, Reading) {
+    let folder = bad().join(name);
+    if folder.is_dir() {
+        return read_all(&folder, SourceSet::new(Some(SourcePath::new("brc.kdl")), None));
+    }
+    read_all(&bad(), SourceSet::new(None, Some(SourcePath::new(&format!("{name}.kdl")))))
+}
+
+/// Texts that are bad by their mere size, so that they are made here: code, text.
+fn oversized() -> [(&'static str, String); 2] {
+    [(code::TOO_LARGE, "// \n".repeat(300_000)), (code::TOO_MANY_NODES, "a;".repeat(100_001))]
+}
+
+#[test]
+fn every_bad_recipe_shows_what_is_written_beside_it() {
+    for name in bad_recipes() {
+        let (sources, reading) = read_bad(&name);
+        let problems = problems(reading);
+        assert!(!problems.is_empty(), "nothing is said about `{name}`");
+        insta::with_settings!({
+            snapshot_path => bad(), prepend_module_to_snapshot => false, omit_expression => true
+        }, {
+            insta::assert_snapshot!(name, shown(&sources, &problems));
+        });
+    }
+}
+
+#[test]
+fn every_kind_of_mistake_has_a_bad_recipe() {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in bad_recipes() {
+        seen.extend(problems(read_bad(&name).1).iter().map(|problem| problem.code));
+    }
+    for (code, text) in oversized() {
+        let problems = problems(read_text(&text).1);
+        assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), [code]);
+        seen.push(code);
+    }
+    for code in code::ALL {
+        assert!(seen.contains(code), "no bad recipe shows `{code}`");
+    }
+}
+
+/// So many components, each built with two others and needing four.
+fn generated(count: usize) -> String {
+    let component = |at: usize| {
+        format!(
+            "component \"c{at}\" {{\n    version \"1.2.{at}\"\n    license \"MIT\"\n    upstream {{ url \
+             \"https://example.org/c{at}-{{version}}.tar.xz\" sha256=\"{at:064x}\" }}\n    needs \"c{}\" \"c{}\" \"c{}\" \
+             \"c{}\"\n    step \"make VERSION=$version\"\n    install \"c{at}\" to=\"/usr/bin/c{at}\" mode=0o755\n}}\n",
+            at / 2,
+            at / 3,
+            at / 5,
+            at / 7
+        )
+    };
+    let leaf = "component \"c0\" { version \"1\" }\n".to_owned();
+    std::iter::once(leaf).chain((1..count).map(component)).collect()
+}
+
+#[test]
+fn five_thousand_components_are_read() {
+    let mut sources = SourceSet::new(Some(SourcePath::new("brc.kdl")), None);
+    sources.add_file(SourcePath::new("brc.kdl"), b"project \"many\"\nread \"many/*.kdl\"".to_vec());
+    sources.add_missing(SourcePath::new("brc.local.kdl"));
+    let text = generated(5000);
+    let nodes: Vec<&str> = text.split_inclusive("\n}\n").collect();
+    let files: Vec<String> = nodes.chunks(500).map(<[&str]>::concat).collect();
+    let paths: Vec<SourcePath> = (0..files.len()).map(|at| SourcePath::new(&format!("many/{at}.kdl"))).collect();
+    let glob = FileGlob { folder: SourcePath::default(), pattern: "many/*.kdl".to_owned() };
+    sources.add_matches(glob, paths.clone());
+    for (path, file) in paths.into_iter().zip(files) {
+        sources.add_file(path, file.into_bytes());
+    }
+    let started = std::time::Instant::now();
+    let Reading::Read(recipes, warnings) = read(&sources) else { panic!("not read") };
+    println!("5000 components: {:?}", started.elapsed());
+    assert_eq!((recipes.components.len(), warnings.len()), (5000, 0));
+}

@@ -10,6 +10,9 @@ const MAX_DEPTH: usize = 16;
 /// Blocks behind `/-` inside each other at most: the parser takes twice as long for each one more.
 const MAX_IGNORED: usize = 2;
 
+/// Mistakes in one file at most; somebody who has made so many has given us something else than recipes.
+const MAX_PROBLEMS: usize = 100;
+
 /// One word of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
@@ -53,15 +56,33 @@ pub(super) enum TokenKind {
 pub(super) struct Scan {
     pub(super) tokens: Vec<Token>,
     pub(super) problems: Vec<Diagnostic>,
+    /// Whether every `{` has its `}`, so that the words fall apart into top-level nodes.
+    pub(super) balance: Balance,
+}
+
+/// Whether blocks that begin also end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Balance {
+    Even,
+    Uneven,
 }
 
 /// Cuts `text` into words. Linear in time and memory, without recursion.
 pub(super) fn scan(file: FileId, text: &str) -> Scan {
-    let mut scanner = Scanner { file, text, at: 0, tokens: Vec::new(), problems: Vec::new(), blocks: Vec::new() };
+    let mut scanner = Scanner {
+        file,
+        text,
+        at: 0,
+        line: Line { start: 0, indent: None },
+        tokens: Vec::new(),
+        problems: Vec::new(),
+        blocks: Vec::new(),
+        askew: None,
+    };
     if text.starts_with('\u{feff}') {
         scanner.at = '\u{feff}'.len_utf8();
     }
-    while scanner.at < text.len() {
+    while scanner.at < text.len() && scanner.problems.len() < MAX_PROBLEMS {
         scanner.step();
     }
     scanner.finish()
@@ -71,15 +92,30 @@ struct Scanner<'t> {
     file: FileId,
     text: &'t str,
     at: usize,
+    line: Line,
     tokens: Vec<Token>,
     problems: Vec<Diagnostic>,
     blocks: Vec<Block>,
+    /// The first block whose `}` is indented in another way than the line of its `{`.
+    askew: Option<usize>,
 }
 
-/// An open block: where its `{` is, and whether a line after it begins like a new recipe.
-struct Block {
+/// The line that is being read.
+struct Line {
     start: usize,
+    /// How far its first word is indented, in bytes; `None` before it.
+    indent: Option<usize>,
+}
+
+/// An open block.
+struct Block {
+    /// Where its `{` is.
+    start: usize,
+    /// How far the line of its `{` is indented.
+    indent: Option<usize>,
+    /// Whether a line after it begins like a new recipe.
     suspect: bool,
+    /// Whether it is behind `/-`.
     ignored: bool,
 }
 
@@ -89,6 +125,9 @@ impl<'t> Scanner<'t> {
     }
 
     fn push(&mut self, kind: TokenKind, length: usize) {
+        if kind != TokenKind::End {
+            self.line.indent.get_or_insert(self.at - self.line.start);
+        }
         self.tokens.push(Token { kind, start: self.at, end: self.at + length });
         self.at += length;
     }
@@ -105,6 +144,7 @@ impl<'t> Scanner<'t> {
         match first {
             '\n' | '\r' | '\u{85}' | '\u{b}' | '\u{c}' | '\u{2028}' | '\u{2029}' => {
                 self.push(TokenKind::End, first.len_utf8());
+                self.line = Line { start: self.at, indent: None };
             }
             ';' => self.push(TokenKind::End, 1),
             _ if first.is_whitespace() || first == '\u{feff}' => self.at += first.len_utf8(),
@@ -133,7 +173,7 @@ impl<'t> Scanner<'t> {
             return;
         }
         let ignored = self.node_is_ignored();
-        self.blocks.push(Block { start: self.at, suspect: false, ignored });
+        self.blocks.push(Block { start: self.at, indent: self.line.indent, suspect: false, ignored });
         if self.blocks.iter().filter(|block| block.ignored).count() > MAX_IGNORED {
             let at = self.at;
             self.problem(code::TOO_DEEP, at, at + 1, "blocks behind `/-` lie inside each other more than twice");
@@ -157,11 +197,15 @@ impl<'t> Scanner<'t> {
     }
 
     fn close(&mut self) {
-        if self.blocks.pop().is_none() {
+        let Some(block) = self.blocks.pop() else {
             let at = self.at;
             self.problem(code::STRAY_BRACE, at, at + 1, "this `}` closes nothing");
             self.at += 1;
             return;
+        };
+        let indent = self.at - self.line.start;
+        if self.askew.is_none() && self.line.indent.is_none() && block.indent != Some(indent) {
+            self.askew = Some(block.start);
         }
         let (braced, inner) = match self.tokens.as_slice() {
             [.., before, open, word] if open.kind == TokenKind::Open && before.kind == TokenKind::Word => {
@@ -319,12 +363,20 @@ impl<'t> Scanner<'t> {
     }
 
     fn finish(mut self) -> Scan {
-        let block = self.blocks.iter().find(|block| block.suspect).or(self.blocks.last());
-        if let Some(start) = block.map(|block| block.start) {
+        // A string or comment without an end swallows the braces behind it.
+        let swallowed = [code::UNTERMINATED_STRING, code::UNTERMINATED_COMMENT];
+        let is_swallowed = self.problems.iter().any(|problem| swallowed.contains(&problem.code));
+        let suspect = self.blocks.iter().find(|block| block.suspect).or(self.blocks.last()).map(|block| block.start);
+        if let Some(start) = suspect.map(|start| self.askew.unwrap_or(start)).filter(|_| !is_swallowed) {
             self.problem(code::UNCLOSED_BLOCK, start, start + 1, "this block does not end").help =
                 Some("write `}` where it ends".to_owned());
         }
-        Scan { tokens: self.tokens, problems: self.problems }
+        let uneven = [code::STRAY_BRACE, code::UNCLOSED_BLOCK, code::TOO_DEEP, code::UNTERMINATED_COMMENT];
+        let is_uneven = !self.blocks.is_empty()
+            || self.problems.len() >= MAX_PROBLEMS
+            || self.problems.iter().any(|problem| uneven.contains(&problem.code));
+        let balance = if is_uneven { Balance::Uneven } else { Balance::Even };
+        Scan { tokens: self.tokens, problems: self.problems, balance }
     }
 }
 
