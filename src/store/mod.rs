@@ -324,8 +324,12 @@ mod tests {
         drop(Store::open(dir.path()).unwrap());
         assert!(leftover.exists());
         drop(first);
-        drop(Store::open(dir.path()).unwrap());
-        assert!(!leftover.exists());
+        // A process that another test has just forked may hold `first` for a moment.
+        let begun = std::time::Instant::now();
+        while leftover.exists() {
+            assert!(begun.elapsed().as_secs() < 30);
+            drop(Store::open(dir.path()).unwrap());
+        }
     }
 
     #[test]
