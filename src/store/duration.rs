@@ -37,5 +37,8 @@ mod tests {
         assert_eq!(store.last_duration("runc/compile"), None);
         store.remember_duration("runc/compile", Duration::from_micros(61_500_400)).unwrap();
         assert_eq!(store.last_duration("runc/compile"), Some(Duration::from_millis(61_500)));
+        // A change here is a change of the store's format: it needs a new version in `FIRST_LINE`.
+        let written = std::fs::read_to_string(dir.path().join("durations/runc%2Fcompile")).unwrap();
+        assert!(written.starts_with("brc-duration 1\n61500 ms\nend "), "{written}");
     }
 }
