@@ -221,14 +221,24 @@ impl LockedClosure {
         let mut chain: Vec<String> = Vec::new();
         let mut next = Some(package.to_owned());
         while let Some(name) = next.take() {
-            let Some((_, parent)) = self.members.iter().find(|(id, _)| id.name == name) else { break };
+            let Some(parent) = self.parent(&name) else { break };
             if chain.contains(&name) {
                 break;
             }
             chain.push(name);
-            next = parent.clone();
+            next.clone_from(parent);
         }
         chain.reverse();
         chain
+    }
+    /// The member that brought `package` in; `Some(None)` when a recipe names it, `None` when it is no member.
+    fn parent(&self, package: &str) -> Option<&Option<String>> {
+        let first = PackageId {
+            name: package.to_owned(),
+            built_for: BuiltFor::All,
+            version: String::new(),
+            archive: String::new(),
+        };
+        self.members.range(first..).next().filter(|(id, _)| id.name == package).map(|(_, parent)| parent)
     }
 }

@@ -19,6 +19,8 @@ mod relation;
 mod release;
 mod report;
 mod resolution;
+#[cfg(test)]
+mod tests;
 mod text;
 mod time;
 mod user;
