@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use petgraph::{algo::kosaraju_scc, graph::DiGraph};
+use petgraph::{
+    algo::kosaraju_scc,
+    graph::{DiGraph, NodeIndex},
+    visit::EdgeRef,
+};
 
 use super::{
     Bytes, Change, Clause, ComponentItem, Diagnostic, Guarded, KernelItem, Name, Override, Recipes, Span, Spanned,
@@ -104,42 +108,37 @@ fn cycles(edges: &[Edge<'_>]) -> Vec<Diagnostic> {
         let to = *nodes.entry(edge.to).or_insert_with(|| graph.add_node(edge.to));
         graph.add_edge(from, to, at);
     }
-    let mut leaving: BTreeMap<&Name, Vec<&Edge<'_>>> = BTreeMap::new();
-    for edge in edges {
-        leaving.entry(edge.from).or_default().push(edge);
-    }
     let mut problems = Vec::new();
     for knot in kosaraju_scc(&graph) {
-        let members: BTreeSet<&Name> = knot.iter().filter_map(|node| graph.node_weight(*node).copied()).collect();
-        let Some(first) = members.first() else { continue };
-        // One thing alone is a knot only when it leans on itself; the search ends at once when it does not.
-        let cycle = shortest_cycle(first, &members, &leaving);
-        problems.extend(cycle.and_then(|cycle| tell(&cycle)));
+        let members: BTreeSet<NodeIndex> = knot.into_iter().collect();
+        let cycle = shortest_cycle(&graph, &members).unwrap_or_default();
+        let cycle: Vec<&Edge<'_>> = cycle.into_iter().filter_map(|at| edges.get(at)).collect();
+        problems.extend(tell(&cycle));
     }
     problems
 }
 
-/// The shortest way from `start` back to itself among `members`.
-fn shortest_cycle<'e, 'r>(
-    start: &Name,
-    members: &BTreeSet<&Name>,
-    leaving: &BTreeMap<&Name, Vec<&'e Edge<'r>>>,
-) -> Option<Vec<&'e Edge<'r>>> {
-    let mut came: BTreeMap<&Name, &'e Edge<'r>> = BTreeMap::new();
+/// The shortest way from the first of `members` back to itself: the edges in order. There is none when it is alone
+/// and does not lean on itself.
+fn shortest_cycle(graph: &DiGraph<&Name, usize>, members: &BTreeSet<NodeIndex>) -> Option<Vec<usize>> {
+    let start = *members.first()?;
+    let mut came: BTreeMap<NodeIndex, (NodeIndex, usize)> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(at) = queue.pop_front() {
-        for edge in leaving.get(at).into_iter().flatten().filter(|edge| members.contains(edge.to)) {
-            if came.contains_key(edge.to) {
+        for edge in graph.edges(at).filter(|edge| members.contains(&edge.target())) {
+            let to = edge.target();
+            if came.contains_key(&to) {
                 continue;
             }
-            came.insert(edge.to, edge);
-            if edge.to != start {
-                queue.push_back(edge.to);
-                continue;
-            }
-            let mut way = vec![*edge];
-            while let Some(last) = way.last().filter(|last| last.from != start) {
-                way.push(came.get(last.from)?);
+            came.insert(to, (at, *edge.weight()));
+            queue.push_back(to);
+        }
+        if let Some((mut from, edge)) = came.get(&start).copied() {
+            let mut way = vec![edge];
+            while from != start {
+                let (before, edge) = *came.get(&from)?;
+                way.push(edge);
+                from = before;
             }
             way.reverse();
             return Some(way);

@@ -305,3 +305,36 @@ pub(super) fn can_hold(clauses: &[Clause]) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::FileId;
+
+    fn condition(key: Key, values: &[&str], sense: Sense) -> Condition {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Condition { key, values, sense, span: Span::start_of(FileId(0)) }
+    }
+
+    #[test]
+    fn what_can_never_hold_is_known() {
+        use Key::{Arch, Feature, Platform, Variant};
+        use Sense::{Is, IsNot};
+        let both = ["x86_64", "aarch64"];
+        for (clauses, possible) in [
+            (vec![], true),
+            (vec![vec![condition(Arch, &both, Is)]], true),
+            (vec![vec![condition(Arch, &both, IsNot)]], false),
+            (vec![vec![condition(Arch, &["x86_64"], Is)], vec![condition(Arch, &["aarch64"], Is)]], false),
+            (vec![vec![condition(Arch, &["x86_64"], IsNot), condition(Platform, &["aws"], Is)]], true),
+            (vec![vec![condition(Platform, &PLATFORMS, IsNot)]], false),
+            (vec![vec![condition(Variant, &["a"], IsNot)]], true),
+            (vec![vec![condition(Variant, &["a"], Is)], vec![condition(Variant, &["b"], Is)]], false),
+            (vec![vec![condition(Feature, &["a"], Is)], vec![condition(Feature, &["b"], Is)]], true),
+            (vec![vec![condition(Feature, &["a"], Is)], vec![condition(Feature, &["a"], IsNot)]], false),
+        ] {
+            let clauses: Vec<Clause> = clauses.into_iter().map(|any| Clause { any }).collect();
+            assert_eq!(can_hold(&clauses), possible, "{clauses:?}");
+        }
+    }
+}

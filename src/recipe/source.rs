@@ -270,3 +270,57 @@ impl Wanted {
         self.files.is_empty() && self.globs.is_empty() && self.presence.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_normalized_as_text() {
+        for (folder, path, joined) in [
+            ("", "a/./b//c", "a/b/c"),
+            ("recipes", "../keyrings/a", "keyrings/a"),
+            ("", "../..", "../.."),
+            ("../..", "../a", "../../../a"),
+            ("../..", "brc.kdl", "../../brc.kdl"),
+            ("/srv/a", "../b", "/srv/b"),
+            ("/srv", "../../..", "/"),
+            ("a", "/etc", "/etc"),
+            ("a", "..", ""),
+        ] {
+            assert_eq!(SourcePath::new(folder).join(path).as_str(), joined, "{folder} {path}");
+        }
+    }
+
+    #[test]
+    fn a_path_lies_below_a_folder_or_it_does_not() {
+        for (path, folder, below) in [
+            ("a/b", "a", Some("b")),
+            ("a", "a", Some("")),
+            ("ab", "a", None),
+            ("../a", "", None),
+            ("a", "", Some("a")),
+            ("/a", "", None),
+            ("../a/b", "../a", Some("b")),
+            ("../../a", "..", None),
+            ("/a/b", "/", Some("a/b")),
+            ("/a/b", "/a", Some("b")),
+        ] {
+            assert_eq!(SourcePath::new(path).below(&SourcePath::new(folder)), below, "{path} {folder}");
+        }
+    }
+
+    #[test]
+    fn patterns_find_files() {
+        for (pattern, path, fits) in [
+            ("recipes/**/*.kdl", "recipes/a.kdl", true),
+            ("recipes/**/*.kdl", "recipes/b/c/a.kdl", true),
+            ("recipes/**/*.kdl", "recipes/.a.kdl", false),
+            ("*.kdl", "a.kdl", true),
+            ("*.kdl", "b/a.kdl", false),
+        ] {
+            let glob = FileGlob { folder: SourcePath::default(), pattern: pattern.to_owned() };
+            assert_eq!(glob.matches(path), fits, "{pattern} {path}");
+        }
+    }
+}

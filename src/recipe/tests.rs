@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, path::PathBuf};
 
+use proptest::prelude::*;
+
 use super::{Diagnostic, FileGlob, Presence, Reading, SourcePath, SourceSet, code, one_line, read};
 
 fn repository() -> PathBuf {
@@ -191,8 +193,94 @@ fn five_thousand_components_are_read() {
     for (path, file) in paths.into_iter().zip(files) {
         sources.add_file(path, file.into_bytes());
     }
-    let started = std::time::Instant::now();
     let Reading::Read(recipes, warnings) = read(&sources) else { panic!("not read") };
-    println!("5000 components: {:?}", started.elapsed());
     assert_eq!((recipes.components.len(), warnings.len()), (5000, 0));
 }
+
+proptest! {
+    #[test]
+    fn no_text_makes_reading_panic(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..60)) {
+        read_text(&pieces.concat());
+    }
+
+    #[test]
+    fn no_letters_make_reading_panic(text in "\\PC{0,80}") {
+        read_text(&text);
+    }
+}
+
+/// What recipes are made of, and what only looks so.
+const PIECES: &[&str] = &[
+    "component ",
+    "packages ",
+    "kernel ",
+    "variant ",
+    "override ",
+    "archive ",
+    "feature ",
+    "project ",
+    "read ",
+    "when ",
+    "otherwise ",
+    "version ",
+    "upstream ",
+    "url ",
+    "needs ",
+    "step ",
+    "file ",
+    "install ",
+    "unit ",
+    "layout ",
+    "slot ",
+    "settings ",
+    "suite ",
+    "arch",
+    "platform",
+    "feature",
+    "mode",
+    "to",
+    "text",
+    "sha256",
+    "=",
+    "=",
+    " ",
+    " ",
+    "\n",
+    "\n",
+    ";",
+    "{",
+    "{",
+    "}",
+    "}",
+    "\"",
+    "\"a\"",
+    "\"b\"",
+    "\"/usr/bin/a\"",
+    "\"1GiB\"",
+    "\"{version}\"",
+    "\"a|b\"",
+    "\"!a\"",
+    "#\"",
+    "\"#",
+    "#\"c\"#",
+    "\"\"\"",
+    "\"\"\"\n  x\n  \"\"\"",
+    "#true",
+    "true",
+    "0o755",
+    "0755",
+    "1.30",
+    "1GiB",
+    "-",
+    "//",
+    "/*",
+    "*/",
+    "/-",
+    "\\",
+    "\\\n",
+    "(t)",
+    "ü",
+    "\u{feff}",
+    "\r\n",
+    "\0",
+];

@@ -40,8 +40,10 @@ pub(super) enum TokenKind {
     Close,
     /// `=`
     Equals,
-    /// `;` or the end of a line.
+    /// The end of a line.
     End,
+    /// `;`
+    Semicolon,
     /// `/-`
     Slashdash,
     /// `\` at the end of a line: the node goes on.
@@ -146,7 +148,7 @@ impl<'t> Scanner<'t> {
                 self.push(TokenKind::End, first.len_utf8());
                 self.line = Line { start: self.at, indent: None };
             }
-            ';' => self.push(TokenKind::End, 1),
+            ';' => self.push(TokenKind::Semicolon, 1),
             _ if first.is_whitespace() || first == '\u{feff}' => self.at += first.len_utf8(),
             '{' => self.open(),
             '}' => self.close(),
@@ -189,7 +191,7 @@ impl<'t> Scanner<'t> {
                 TokenKind::Slashdash => return true,
                 TokenKind::End if tokens.peek().is_some_and(|before| before.kind == TokenKind::End) => {}
                 TokenKind::End => return tokens.peek().is_some_and(|before| before.kind == TokenKind::Slashdash),
-                TokenKind::Open | TokenKind::Close => return false,
+                TokenKind::Open | TokenKind::Close | TokenKind::Semicolon => return false,
                 _ => {}
             }
         }
