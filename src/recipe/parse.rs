@@ -115,8 +115,10 @@ fn top_level(tokens: &[Token]) -> impl Iterator<Item = &[Token]> {
             match token.kind {
                 TokenKind::Semicolon if depth == 0 => {
                     at += 1;
+                    let before = tokens.get(start..at - 1)?;
+                    let ends = |token: &Token| !matches!(token.kind, TokenKind::Backslash | TokenKind::End);
                     // One that ends nothing is left to `kdl`, which has a word for it.
-                    return tokens.get(start..if at - 1 == start { at } else { at - 1 });
+                    return if before.iter().any(ends) { Some(before) } else { tokens.get(start..at) };
                 }
                 TokenKind::Open => depth += 1,
                 TokenKind::Close => depth = depth.saturating_sub(1),
