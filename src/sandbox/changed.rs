@@ -1,8 +1,11 @@
 //! What a folder of the inputs became: the input's tree with the changes that stand in the overlay's upper folder.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt, path::Path};
 
-use super::output::{Found, OutputError, What, add, read};
+use super::{
+    output::{Found, OutputError, What, add, read},
+    scratch::{Layering, Scratch},
+};
 use crate::{
     content::{Entry, Metadata, RelPath, Tree, TreeError},
     store::Store,
@@ -15,46 +18,74 @@ use crate::{
 /// content loses its attributes, as the kernel has it for capabilities. What is new belongs to root.
 pub(super) fn changed(
     store: &Store,
-    upper: &Path,
+    scratch: &Scratch,
     checkout: &Path,
     inputs: &Tree,
     path: &RelPath,
 ) -> Result<Tree, OutputError> {
-    let found = read(store, upper, path)?;
+    let found = read(store, &scratch.upper(), path)?;
     let shown = |below: &RelPath| shown_mode(&path.join(below).on(checkout));
-    let before = inputs.subtree(path).unwrap_or_default();
-    apply(before, found, &shown).map_err(|source| OutputError::Tree { source })
+    let mut before = inputs.subtree(path).unwrap_or_default();
+    if scratch.layering() == Layering::Copy {
+        // A copy has nothing that stands for what was removed.
+        let there: BTreeSet<&RelPath> = found.iter().map(|found| &found.path).collect();
+        before = without(&before, |path| !there.contains(path)).map_err(|source| OutputError::Tree { source })?;
+    }
+    apply(&before, found, &shown).map_err(|source| OutputError::Tree { source })
 }
 
 fn shown_mode(path: &Path) -> Option<u16> {
     fs::symlink_metadata(path).ok().map(|metadata| (metadata.mode() & 0o7777) as u16)
 }
 
+/// The tree without some paths, and without what lies below them.
+fn without(tree: &Tree, is_gone: impl Fn(&RelPath) -> bool) -> Result<Tree, TreeError> {
+    let mut left = Tree::new();
+    for (path, entry) in tree.entries() {
+        if !is_gone(path) && !path.ancestors().any(|above| is_gone(&above)) {
+            let metadata = tree.metadata(path).unwrap_or_else(|| entry.plain_metadata());
+            left.insert_with(path.clone(), entry.clone(), metadata)?;
+        }
+    }
+    if let Some(root) = tree.metadata(&RelPath::ROOT) {
+        left.set_metadata(RelPath::ROOT, root);
+    }
+    Ok(left)
+}
+
 /// Applies what was found, folders before what is in them, to what was there.
-fn apply(mut tree: Tree, found: Vec<Found>, shown: &dyn Fn(&RelPath) -> Option<u16>) -> Result<Tree, TreeError> {
+fn apply(before: &Tree, found: Vec<Found>, shown: &dyn Fn(&RelPath) -> Option<u16>) -> Result<Tree, TreeError> {
+    // What was there under the same name and as the same kind of thing; what lies below something new was not.
+    let kept = |found: &Found| -> Option<(Entry, Entry)> {
+        let (old, new) = (before.entry(&found.path)?, found.entry()?);
+        let is_new = matches!(found.what, What::Folder { opaque: true }) && !found.path.is_root();
+        (!is_new && is_same_kind(old, &new)).then(|| (old.clone(), new))
+    };
+    let gone: BTreeSet<RelPath> = found
+        .iter()
+        .filter(|found| kept(found).is_none_or(|(old, new)| old != new))
+        .map(|found| found.path.clone())
+        .collect();
+    let mut tree = without(before, |path| gone.contains(path))?;
     for found in found {
-        let before = tree.entry(&found.path).cloned();
-        let Some(entry) = found.entry() else {
-            tree.remove(&found.path);
+        let Some(entry) = found.entry() else { continue };
+        let is_below_new = found.path.ancestors().any(|above| gone.contains(&above));
+        let Some((old, _)) = kept(&found).filter(|_| !is_below_new) else {
+            add(&mut tree, found.path, entry, found.mode)?;
             continue;
         };
-        let is_new = matches!(found.what, What::Folder { opaque: true }) && !found.path.is_root();
-        match before {
-            Some(before) if !is_new && is_same_kind(&before, &entry) => {
-                let metadata = tree.metadata(&found.path).unwrap_or_else(|| before.plain_metadata());
-                let metadata = merged(metadata, &before, &entry, found.mode, shown(&found.path));
-                let entry = with_mode(entry, metadata.mode);
-                if before != entry {
-                    tree.remove(&found.path);
-                    tree.insert(found.path.clone(), entry)?;
-                }
-                tree.set_metadata(found.path, metadata);
-            }
-            _ => {
+        let metadata = before.metadata(&found.path).unwrap_or_else(|| old.plain_metadata());
+        let metadata = merged(metadata, &old, &entry, found.mode, shown(&found.path));
+        let entry = with_mode(entry, metadata.mode);
+        // A file's entry also says whether it is executable, which follows its mode.
+        let there = tree.entry(&found.path).cloned();
+        if there.as_ref() != Some(&entry) {
+            if there.is_some() {
                 tree.remove(&found.path);
-                add(&mut tree, found.path, entry, found.mode)?;
             }
+            tree.insert(found.path.clone(), entry)?;
         }
+        tree.set_metadata(found.path, metadata);
     }
     Ok(tree)
 }
@@ -131,7 +162,7 @@ mod tests {
 
     #[test]
     fn nothing_found_means_nothing_changed() {
-        assert_eq!(apply(input(), Vec::new(), &shown).unwrap(), input());
+        assert_eq!(apply(&input(), Vec::new(), &shown).unwrap(), input());
     }
 
     #[test]
@@ -143,7 +174,7 @@ mod tests {
             found("etc", What::Folder { opaque: false }, 0o755),
             found("etc/shadow", content("root:*\nsys:*"), 0o444),
         ];
-        let tree = apply(input(), upper, &shown).unwrap();
+        let tree = apply(&input(), upper, &shown).unwrap();
         assert_eq!(tree.metadata(&path("bin/ping")), input().metadata(&path("bin/ping")));
         assert_eq!(tree.metadata(&path("etc/shadow")).unwrap().gid, 42);
         assert_eq!(tree.metadata(&path("etc/shadow")).unwrap().mode, 0o640);
@@ -153,7 +184,7 @@ mod tests {
     #[test]
     fn a_changed_mode_counts_and_new_content_has_no_capability() {
         let upper = vec![found("bin/ping", content("pong"), 0o4755), found("etc/old/a", content("a"), 0o700)];
-        let tree = apply(input(), upper, &shown).unwrap();
+        let tree = apply(&input(), upper, &shown).unwrap();
         let ping = tree.metadata(&path("bin/ping")).unwrap();
         assert_eq!((ping.mode, ping.xattrs.len()), (0o4755, 0));
         assert_eq!(tree.entry(&path("etc/old/a")), Some(&file("a", true)));
@@ -169,7 +200,7 @@ mod tests {
             found("link/c", content("c"), 0o644),
             found("bin/ping", What::Symlink("pong".into()), 0o777),
         ];
-        let tree = apply(input(), upper, &shown).unwrap();
+        let tree = apply(&input(), upper, &shown).unwrap();
         let paths: Vec<&str> = tree.entries().map(|(path, _)| path.as_str()).collect();
         assert_eq!(paths, ["bin", "bin/ping", "etc", "etc/old", "etc/old/b", "link", "link/c"]);
         assert_eq!(tree.metadata(&path("link")).unwrap().mode, 0o750);

@@ -26,6 +26,7 @@ mod output;
 mod perform;
 mod probe;
 mod scratch;
+mod shell;
 mod stdin;
 
 pub mod linux;
@@ -34,3 +35,5 @@ pub use linux::intercept;
 pub use output::OutputError;
 pub use perform::{RunError, Sandbox, Tail};
 pub use probe::{Incapable, ProbeError, probe};
+pub use scratch::Layering;
+pub use shell::Console;

@@ -17,7 +17,7 @@ use super::{
     log::Log,
     output::{self, OutputError},
     probe::Incapable,
-    scratch::{Scratch, remove},
+    scratch::{Layering, Scratch, remove},
     stdin,
 };
 use crate::{
@@ -32,13 +32,20 @@ pub struct Sandbox {
     store: Store,
     /// The program that [`linux::intercept`]s.
     executable: PathBuf,
+    layering: Layering,
 }
 
 impl Sandbox {
     /// A performer that keeps everything in `store`. `executable` calls [`linux::intercept`] first thing in its
     /// `main`; brc itself is `/proc/self/exe`.
     pub fn new(store: Store, executable: PathBuf) -> Self {
-        Self { store, executable }
+        Self { store, executable, layering: Layering::Overlay }
+    }
+
+    /// The same performer, keeping changes apart from inputs in this way. It turns to copies by itself where an
+    /// overlay is refused.
+    pub fn with_layering(self, layering: Layering) -> Self {
+        Self { layering, ..self }
     }
 
     /// Where the files of a run that failed are kept: the folder `upper` in it holds what the command wrote. It has
@@ -47,23 +54,46 @@ impl Sandbox {
         self.store.failed_dir(&log.file_stem().unwrap_or_default().to_string_lossy())
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn executable(&self) -> &Path {
+        &self.executable
+    }
+
     fn run(&self, run: &Run<Digest>, request: &Request<'_>) -> Result<Outcome, RunError> {
         inputs::check(run)?;
         remove(&self.kept(request.log)).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
         let checkout = inputs::lay_out(&self.store, run)?;
-        let scratch = Scratch::new(&self.store, run)?;
-        let spec = spec(run, &checkout, &scratch, request.job_server);
+        match self.run_in(run, &checkout, self.layering, request) {
+            // Slower, but the same outcome.
+            Err(RunError::Sandbox { source }) if source.is_overlay() && self.layering == Layering::Overlay => {
+                self.run_in(run, &checkout, Layering::Copy, request)
+            }
+            result => result,
+        }
+    }
+
+    fn run_in(
+        &self,
+        run: &Run<Digest>,
+        checkout: &Checkout,
+        layering: Layering,
+        request: &Request<'_>,
+    ) -> Result<Outcome, RunError> {
+        let scratch = Scratch::new(&self.store, run, checkout.path(), layering)?;
+        let spec = spec(run, scratch.root(checkout.path()), request.job_server);
         let mut log =
             Log::create(request.log).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
         let result = self.execute(run, &spec, &mut log, request);
         if let Err(RunError::Ended { .. } | RunError::TimedOut { .. }) = &result {
-            scratch
-                .keep(&self.kept(request.log))
-                .map_err(|source| RunError::Scratch { path: self.kept(request.log), source })?;
-            return Err(result.err().unwrap_or(RunError::Cancelled));
+            let kept = self.kept(request.log);
+            scratch.keep(&kept).map_err(|source| RunError::Scratch { path: kept, source })?;
+        } else if result.is_ok() {
+            return self.capture(run, checkout, &scratch);
         }
-        result?;
-        self.capture(run, &checkout, &scratch)
+        result.map(|()| Outcome::new())
     }
 
     /// Runs the command to its end, its output into the log.
@@ -129,7 +159,7 @@ impl Sandbox {
                         Some(tree) => tree,
                         None => inputs::merged(&self.store, run)?,
                     };
-                    let tree = changed(&self.store, &upper, checkout.path(), &inputs, path);
+                    let tree = changed(&self.store, scratch, checkout.path(), &inputs, path);
                     merged = Some(inputs);
                     tree
                 }
@@ -157,7 +187,7 @@ fn plumbing(error: impl Into<io::Error>) -> RunError {
 }
 
 /// What a run is to the kernel.
-fn spec(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch, job_server: Option<&Path>) -> Spec {
+pub(super) fn spec(run: &Run<Digest>, root: Root, job_server: Option<&Path>) -> Spec {
     let empty = run.outputs.values().filter_map(|output| match output {
         Output::Folder(path) => Some(path.as_str().to_owned()),
         Output::Changed(_) => None,
@@ -168,10 +198,7 @@ fn spec(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch, job_server: O
         access: Access::Read,
     });
     Spec {
-        root: Root::Overlay {
-            lower: vec![checkout.path().to_owned(), scratch.skeleton()],
-            scratch: scratch.path().to_owned(),
-        },
+        root,
         empty: empty.collect(),
         binds: jobs.into_iter().collect(),
         network: Network::None,
@@ -218,6 +245,9 @@ pub enum RunError {
     /// The command is missing or not an absolute path.
     #[error("the command `{program}` is not an absolute path inside the sandbox")]
     NoProgram { program: String },
+    /// There is nothing to open a shell with.
+    #[error("no input brings `/bin/sh` or `/bin/bash`")]
+    NoShell,
     /// An input or output lies where the sandbox has something of its own.
     #[error("`{path}` cannot be an input or output: the sandbox has its own /dev, /proc, /run and /tmp")]
     Covered { path: RelPath },

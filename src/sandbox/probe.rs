@@ -106,6 +106,13 @@ pub struct Incapable {
     pub source: SpawnError,
 }
 
+impl Incapable {
+    /// Whether only the overlay is at fault.
+    pub(super) fn is_overlay(&self) -> bool {
+        matches!(self.source, SpawnError::Make { stage: Stage::Overlay, .. })
+    }
+}
+
 impl From<SpawnError> for Incapable {
     fn from(source: SpawnError) -> Self {
         Incapable { advice: advice(&source), source }

@@ -2,44 +2,64 @@
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
 use tempfile::TempDir;
 
-use super::{environment, perform::RunError};
+use super::{environment, linux::Root, perform::RunError};
 use crate::{
     content::{Digest, RelPath},
     plan::{Output, Run},
     store::Store,
 };
 
-/// The folders of one run, removed when dropped.
+/// The folders of one run, removed when dropped, unless they are kept.
 ///
 /// ```text
-/// upper     what the command wrote
+/// upper     what the command wrote; where inputs are copied, all that it saw
 /// work      the overlay's own
 /// root      where the overlay is mounted
 /// skeleton  the lowest layer: what is there besides the inputs
+/// copied    an empty file that is there where inputs are copied
 /// ```
 #[derive(Debug)]
 pub(super) struct Scratch {
     folder: Option<TempDir>,
     path: PathBuf,
+    layering: Layering,
 }
+
+/// How a command's changes are kept apart from its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layering {
+    /// By an overlay. What it wrote lies in a folder of its own.
+    Overlay,
+    /// By a copy of the inputs, for a store on a file system that cannot take an overlay's changes. Slow.
+    Copy,
+}
+
+/// Marks a folder in which the inputs were copied.
+const COPIED: &str = "copied";
 
 impl Scratch {
     /// Makes the folders for a run.
-    pub(super) fn new(store: &Store, run: &Run<Digest>) -> Result<Self, RunError> {
+    pub(super) fn new(store: &Store, run: &Run<Digest>, checkout: &Path, layering: Layering) -> Result<Self, RunError> {
         let folder = store.temporary()?;
         let path = folder.path().to_owned();
-        let scratch = Scratch { folder: Some(folder), path };
-        scratch.fill(run).map_err(|source| RunError::Scratch { path: scratch.path.clone(), source })?;
+        let scratch = Scratch { folder: Some(folder), path, layering };
+        scratch.fill(run, checkout).map_err(|source| RunError::Scratch { path: scratch.path.clone(), source })?;
         Ok(scratch)
     }
 
-    fn fill(&self, run: &Run<Digest>) -> io::Result<()> {
+    /// The folders that an earlier run was made from and that were kept.
+    pub(super) fn kept(path: &Path) -> Self {
+        let layering = if path.join(COPIED).exists() { Layering::Copy } else { Layering::Overlay };
+        Scratch { folder: None, path: path.to_owned(), layering }
+    }
+
+    fn fill(&self, run: &Run<Digest>, checkout: &Path) -> io::Result<()> {
         for name in ["upper", "work", "root", "skeleton"] {
             self.make_folder(&RelPath::ROOT, name)?;
         }
@@ -58,6 +78,11 @@ impl Scratch {
         });
         for path in folders.chain([&run.directory]) {
             self.make_folder(path, "skeleton")?;
+        }
+        if self.layering == Layering::Copy {
+            fs::write(self.path.join(COPIED), "")?;
+            copy_below(&self.skeleton(), &self.upper())?;
+            copy_below(checkout, &self.upper())?;
         }
         Ok(())
     }
@@ -79,9 +104,14 @@ impl Scratch {
         Ok(())
     }
 
-    /// The folder that holds all of it.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// What stands at `/`.
+    pub(super) fn root(&self, checkout: &Path) -> Root {
+        match self.layering {
+            Layering::Overlay => {
+                Root::Overlay { lower: vec![checkout.to_owned(), self.skeleton()], scratch: self.path.clone() }
+            }
+            Layering::Copy => Root::Folder(self.upper()),
+        }
     }
 
     /// What the command wrote.
@@ -89,8 +119,12 @@ impl Scratch {
         self.path.join("upper")
     }
 
-    /// The lowest layer.
-    pub(super) fn skeleton(&self) -> PathBuf {
+    /// How it is kept apart from the inputs.
+    pub(super) fn layering(&self) -> Layering {
+        self.layering
+    }
+
+    fn skeleton(&self) -> PathBuf {
         self.path.join("skeleton")
     }
 
@@ -113,6 +147,34 @@ impl Drop for Scratch {
             remove(&self.path).unwrap_or_default();
         }
     }
+}
+
+/// Copies what lies below `from` to `to`; folders that are there stay, and files are replaced.
+fn copy_below(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, at) = (entry.file_type()?, to.join(entry.file_name()));
+        let before = fs::symlink_metadata(&at).ok();
+        if kind.is_dir() {
+            if !before.is_some_and(|before| before.is_dir()) {
+                fs::create_dir(&at)?;
+            }
+            fs::set_permissions(&at, entry.metadata()?.permissions())?;
+            copy_below(&entry.path(), &at)?;
+            continue;
+        }
+        match before {
+            Some(before) if before.is_dir() => fs::remove_dir_all(&at)?,
+            Some(_) => fs::remove_file(&at)?,
+            None => {}
+        }
+        if kind.is_symlink() {
+            symlink(fs::read_link(entry.path())?, &at)?;
+        } else {
+            fs::copy(entry.path(), &at)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a folder, also what its owner made inaccessible. A folder that is not there is no error.

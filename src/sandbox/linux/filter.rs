@@ -44,7 +44,6 @@ const REFUSED: &[c_long] = &[
     libc::SYS_memfd_secret,
     // The host's files by handle, around every folder's mode.
     libc::SYS_open_by_handle_at,
-    libc::SYS_name_to_handle_at,
     // The machine itself.
     libc::SYS_kexec_load,
     libc::SYS_kexec_file_load,
@@ -80,6 +79,9 @@ const REFUSED: &[c_long] = &[
 /// lie in memory.
 const UNKNOWN: &[c_long] =
     &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+
+/// Refused as if no file system could do it, so that programs take their other way.
+const UNSUPPORTED: &[c_long] = &[libc::SYS_name_to_handle_at];
 
 /// Said to have succeeded. There is one user inside, so a list of groups has no meaning, and processors are a
 /// fiction.
@@ -144,7 +146,13 @@ pub(super) fn program(uid: u32, view: View) -> Vec<libc::sock_filter> {
     program.load(NUMBER);
     #[cfg(target_arch = "x86_64")]
     program.when_any_bit(X32_BIT, fail(libc::ENOSYS));
-    for (calls, action) in [(REFUSED, fail(libc::EPERM)), (UNKNOWN, fail(libc::ENOSYS)), (PRETENDED, SUCCEED)] {
+    let lists = [
+        (REFUSED, fail(libc::EPERM)),
+        (UNKNOWN, fail(libc::ENOSYS)),
+        (UNSUPPORTED, fail(libc::EOPNOTSUPP)),
+        (PRETENDED, SUCCEED),
+    ];
+    for (calls, action) in lists {
         calls.iter().for_each(|call| program.when_equal(*call as u32, action));
     }
     if let View::Fixed { .. } = view {

@@ -8,7 +8,7 @@ use std::{
     fs, io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::{DirBuilderExt, PermissionsExt, symlink},
+        unix::fs::{DirBuilderExt, symlink},
     },
     path::{Path, PathBuf},
 };
@@ -23,7 +23,7 @@ use rustix::{
 use super::{
     machine,
     spec::{Access, Bind, Root, Spec, View},
-    syscall,
+    syscall::{self, Reach},
     wire::{Stage, Trouble},
 };
 
@@ -72,14 +72,15 @@ pub(super) fn lay(spec: &Spec) -> Result<(), Trouble> {
     place(&processes, "proc", Kind::Folder)?;
     cover_proc(&covers, spec.view)?;
     drop(covers);
-    lay_devices(devices)?;
+    let nodes = lay_devices(devices)?;
     for (name, mode) in [("tmp", "1777"), ("run", "0755")] {
         place(&filesystem("tmpfs", &[("mode", mode)], NO_RIGHTS, Stage::Mount)?, name, Kind::Folder)?;
     }
     for bound in binds {
         place(&bound.mount, &bound.to, bound.kind)?;
     }
-    Ok(())
+    // From here on nobody can add to `/dev`.
+    syscall::set_mount(nodes.as_fd(), READ_ONLY, Reach::One).map_err(trouble("protect `/dev`"))
 }
 
 /// Makes a folder of the spec and empties it.
@@ -129,12 +130,10 @@ fn overlay(lower: &[PathBuf]) -> Result<OwnedFd, Trouble> {
     let mut names = Vec::new();
     for (at, layer) in lower.iter().enumerate() {
         let name = format!("lower-{at}");
-        match symlink(layer, &name) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Trouble::new(Stage::Overlay, "name the lower folders", error));
-            }
-            _ => names.push(name),
-        }
+        // A folder that was kept has links from its first life.
+        fs::remove_file(&name).unwrap_or_default();
+        symlink(layer, &name).map_err(|error| Trouble::new(Stage::Overlay, "name the lower folders", error))?;
+        names.push(name);
     }
     let options = [
         ("lowerdir", names.join(":")),
@@ -185,9 +184,9 @@ fn complaints(context: &OwnedFd) -> String {
     said.join("; ")
 }
 
-/// One mount of what lies at a path now, mounted nowhere yet.
+/// What lies at a path now, with what is mounted below it, mounted nowhere yet.
 fn clone(path: impl AsRef<Path>) -> Result<OwnedFd, Trouble> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     rustix::mount::open_tree(CWD, path.as_ref(), flags)
         .map_err(|error| trouble(format!("open `{}`", path.as_ref().display()))(error.into()))
 }
@@ -197,8 +196,7 @@ fn device(name: &str) -> Result<Detached, Trouble> {
     // A read-only mount does not hinder writing through a node, but changing the node: as root, its mode is the
     // host's.
     let attributes = READ_ONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    syscall::set_mount(mount.as_fd(), attributes, MountAttrFlags::empty())
-        .map_err(trouble(format!("protect `/dev/{name}`")))?;
+    syscall::set_mount(mount.as_fd(), attributes, Reach::One).map_err(trouble(format!("protect `/dev/{name}`")))?;
     Ok(Detached { mount, to: format!("dev/{name}"), kind: Kind::File })
 }
 
@@ -207,7 +205,7 @@ fn bind(bind: &Bind) -> Result<Detached, Trouble> {
     let is_folder = fs::metadata(&bind.from).map_err(trouble(format!("find `{shown}`")))?.is_dir();
     let mount = clone(&bind.from)?;
     let access = if bind.access == Access::Read { READ_ONLY } else { MountAttrFlags::empty() };
-    syscall::set_mount(mount.as_fd(), access | MountAttrFlags::MOUNT_ATTR_NOSUID, MountAttrFlags::empty())
+    syscall::set_mount(mount.as_fd(), access | MountAttrFlags::MOUNT_ATTR_NOSUID, Reach::All)
         .map_err(trouble(format!("protect `{shown}`")))?;
     Ok(Detached { mount, to: bind.to.clone(), kind: if is_folder { Kind::Folder } else { Kind::File } })
 }
@@ -281,12 +279,12 @@ fn try_cover_proc(covers: &OwnedFd, view: View) -> io::Result<()> {
         View::Host => {
             // Kernel parameters would be root's to write where brc runs as root.
             let parameters = open_part(&CWD, "/proc/sys")?;
-            syscall::set_mount(parameters.as_fd(), READ_ONLY | INERT, MountAttrFlags::empty())?;
+            syscall::set_mount(parameters.as_fd(), READ_ONLY | INERT, Reach::One)?;
             put(&parameters, Path::new("/proc/sys"), "")?;
         }
     }
     hidden.push(("fs".to_owned(), "empty"));
-    syscall::set_mount(covers.as_fd(), READ_ONLY | INERT, MountAttrFlags::empty())?;
+    syscall::set_mount(covers.as_fd(), READ_ONLY | INERT, Reach::One)?;
     for (name, cover) in hidden {
         put(&open_part(covers, cover)?, &Path::new("/proc").join(name), "")?;
     }
@@ -302,8 +300,8 @@ fn open_part(of: &impl AsFd, part: &str) -> io::Result<OwnedFd> {
     rustix::mount::open_tree(of.as_fd(), part, flags).map_err(Into::into)
 }
 
-/// Makes `/dev`, which nobody can add to afterwards.
-fn lay_devices(devices: Vec<Detached>) -> Result<(), Trouble> {
+/// Makes `/dev`, still writable.
+fn lay_devices(devices: Vec<Detached>) -> Result<OwnedFd, Trouble> {
     let failed = |error| trouble("make `/dev`")(error);
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let folder = filesystem("tmpfs", &[("mode", "0755"), ("size", "1m")], attributes, Stage::Mount)?;
@@ -325,6 +323,5 @@ fn lay_devices(devices: Vec<Detached>) -> Result<(), Trouble> {
     for (target, name) in links {
         symlink(target, Path::new("/dev").join(name)).map_err(failed)?;
     }
-    fs::set_permissions("/dev", fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    syscall::set_mount(folder.as_fd(), attributes | READ_ONLY, MountAttrFlags::empty()).map_err(failed)
+    Ok(folder)
 }

@@ -22,6 +22,8 @@ use super::{
 const ARGUMENT: &str = "__sandbox";
 /// How often it is looked whether a run is to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a supervisor may take to end what it supervises; the kernel needs milliseconds.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// So many changes of owners are kept for the log.
 const MAX_OWNERS: usize = 200;
 
@@ -52,6 +54,8 @@ pub struct Child {
     control: UnixStream,
     received: Vec<u8>,
     news: News,
+    /// Whether nothing came the last time that it was listened to.
+    is_silent: bool,
 }
 
 /// What was heard from a sandbox so far.
@@ -117,7 +121,7 @@ pub fn spawn(executable: &Path, spec: &Spec, streams: Streams) -> Result<Child, 
         .stderr(Stdio::null())
         .spawn()
         .map_err(failed)?;
-    let child = Child { process, control, received: Vec::new(), news: News::default() };
+    let child = Child { process, control, received: Vec::new(), news: News::default(), is_silent: false };
     let fds = [streams.input.as_fd(), streams.output.as_fd(), streams.errors.as_fd()];
     wire::send_with(child.control.as_fd(), &spec.encode(), &fds).map_err(failed)?;
     Ok(child)
@@ -153,6 +157,13 @@ impl Child {
     pub fn kill(&mut self) {
         // The supervisor takes this as the order to end everything, and ends itself only after that.
         self.control.shutdown(Shutdown::Write).unwrap_or_default();
+        while let Ok(Line::Open) = self.listen(KILL_PATIENCE) {
+            if self.is_silent {
+                // It was stopped by somebody. Process 1 inside dies with it, and everything with process 1.
+                self.process.kill().unwrap_or_default();
+                break;
+            }
+        }
         self.process.wait().map(drop).unwrap_or_default();
     }
 
@@ -168,6 +179,7 @@ impl Child {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Line::Closed),
             Err(error) => return Err(lost(error)),
         };
+        self.is_silent = length == 0;
         self.received.extend(buffer.iter().take(length));
         while let Some(frame) = Frame::take(&mut self.received).map_err(|error| lost(io::Error::other(error)))? {
             match frame {

@@ -90,21 +90,26 @@ pub(super) fn close_on_execute(first: u32) -> io::Result<()> {
     checked(result).map(drop)
 }
 
-/// Sets and clears attributes of a mount (the one mount, not those below it).
-pub(super) fn set_mount(mount: BorrowedFd<'_>, set: MountAttrFlags, clear: MountAttrFlags) -> io::Result<()> {
-    let attributes = MountAttributes {
-        set: u64::from(set.bits()),
-        clear: u64::from(clear.bits()),
-        propagation: 0,
-        user_namespace: 0,
-    };
+/// Which mounts are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The one.
+    One,
+    /// It and those below it.
+    All,
+}
+
+/// Sets attributes of mounts.
+pub(super) fn set_mount(mount: BorrowedFd<'_>, set: MountAttrFlags, reach: Reach) -> io::Result<()> {
+    let attributes = MountAttributes { set: u64::from(set.bits()), clear: 0, propagation: 0, user_namespace: 0 };
+    let below = if reach == Reach::All { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a valid empty text, and the structure has the size that is stated.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
+            libc::AT_EMPTY_PATH | below,
             &raw const attributes,
             size_of::<MountAttributes>(),
         )

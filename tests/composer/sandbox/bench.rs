@@ -41,7 +41,12 @@ pub fn path(text: &str) -> RelPath {
 
 impl Bench {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// One whose store lies below this folder.
+    pub fn new_in(folder: &Path) -> Self {
+        let folder = tempfile::tempdir_in(folder).unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
         let root = store.put_tree(&root_tree(&store)).unwrap();
         Self { folder, store, root, cancelled: AtomicBool::new(false), lines: Mutex::default() }
@@ -77,6 +82,15 @@ impl Bench {
     }
 
     pub fn perform_with(&self, run: &Run<Digest>, job_server: Option<&Path>) -> Result<Outcome, Failure> {
+        self.perform_by(&self.sandbox(), run, job_server)
+    }
+
+    pub fn perform_by(
+        &self,
+        sandbox: &Sandbox,
+        run: &Run<Digest>,
+        job_server: Option<&Path>,
+    ) -> Result<Outcome, Failure> {
         let log = self.log();
         let action = Action::Run(run.clone());
         let progress = |progress: Progress| {
@@ -86,7 +100,7 @@ impl Bench {
         };
         let request =
             Request { action: &action, log: &log, cancelled: &self.cancelled, job_server, progress: &progress };
-        self.sandbox().perform(&request)
+        sandbox.perform(&request)
     }
 
     /// What a script prints; it must succeed.
@@ -164,13 +178,7 @@ fn root_tree(store: &Store) -> Tree {
 /// Adds a file of this machine to a tree.
 pub fn add(store: &Store, tree: &mut Tree, from: &str, to: &str) {
     let executable = fs::metadata(from).unwrap().permissions().mode() & 0o111 != 0;
-    let (blob, size) = store
-        .put_file(Path::new(from))
-        .map(|found| found)
-        .or_else(|_| {
-            // The store refuses links.
-            store.put_file(&fs::canonicalize(from).unwrap())
-        })
-        .unwrap();
+    // The store refuses links.
+    let (blob, size) = store.put_file(&fs::canonicalize(from).unwrap()).unwrap();
     tree.insert(path(to), Entry::File { blob, size, executable }).unwrap();
 }

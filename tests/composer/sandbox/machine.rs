@@ -1,6 +1,6 @@
 //! Every command sees the same machine, user and time, wherever it runs.
 
-use super::bench::Bench;
+use super::bench::{Bench, chain};
 
 #[test]
 fn the_user_is_the_one_that_the_run_names() {
@@ -70,4 +70,23 @@ fn addresses_are_the_same_in_every_run() {
     let addresses =
         |text: String| -> Vec<String> { text.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect() };
     assert_eq!(addresses(bench.prints_of(&run)), addresses(bench.prints_of(&run)));
+}
+
+#[test]
+fn the_job_server_of_make_is_there() {
+    let bench = Bench::new();
+    let fifo = bench.folder.path().join("jobs");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
+        .unwrap();
+    let both = std::fs::File::options().read(true).write(true).open(&fifo).unwrap();
+    rustix::io::write(&both, b"++").unwrap();
+    let run =
+        bench.script("echo $MAKEFLAGS; dd if=/run/brc/jobs bs=1 count=1 2> /dev/null; echo; printf - > /run/brc/jobs");
+    bench.perform_with(&run, Some(&fifo)).unwrap_or_else(|failure| panic!("{}", chain(&failure)));
+    let text = std::fs::read_to_string(bench.log()).unwrap();
+    assert_eq!(text, "-j8 --jobserver-auth=fifo:/run/brc/jobs\n+\n");
+    // One token was taken, another one given.
+    let mut left = [0; 8];
+    assert_eq!(rustix::io::read(&both, &mut left).unwrap(), 2);
+    assert_eq!(&left[..2], b"+-");
 }

@@ -7,3 +7,6 @@ mod cut_off;
 mod end;
 mod machine;
 mod output;
+mod shell;
+mod spec;
+mod syscall;

@@ -3,6 +3,7 @@
 use brc::{
     content::{Entry, Metadata, RelPath, Tree},
     plan::{Fault, Input, Output, Stdin},
+    sandbox::Layering,
 };
 
 use super::bench::{Bench, chain, path};
@@ -66,39 +67,44 @@ fn a_changed_folder_keeps_owners_of_what_was_there() {
     spool.gid = 8;
     before.insert_with(path("var/mail"), Entry::Directory, spool.clone()).unwrap();
 
+    let tree = bench.store.put_tree(&before).unwrap();
     let mut run = bench.script(
         "cd /image; echo sys:* >> etc/shadow; rm -r etc/old; mkdir etc/new; echo n > etc/new/n; \
          mv usr/bin/tool usr/bin/moved; mv usr/bin/moved usr/bin/tool; echo m > var/mail/m; chmod 0711 var/x",
     );
-    let tree = bench.store.put_tree(&before).unwrap();
     run.inputs.push(Input { owner: "image".into(), tree, at: path("image") });
     run.outputs.insert("out".into(), Output::Changed(path("image")));
-    let outcome = bench.perform(&run).unwrap_or_else(|failure| panic!("{}", chain(&failure)));
-    let after = bench.store.tree(outcome["out"]).unwrap();
-    assert_eq!(
-        names(&after),
-        [
-            "etc",
-            "etc/keep",
-            "etc/new",
-            "etc/new/n",
-            "etc/shadow",
-            "usr",
-            "usr/bin",
-            "usr/bin/tool",
-            "var",
-            "var/mail",
-            "var/mail/m",
-            "var/x",
-            "var/x/y"
-        ]
-    );
-    assert_eq!(bench.text(&after, "etc/shadow"), "root:*\nsys:*\n");
-    assert_eq!(after.metadata(&path("etc/shadow")), Some(group));
-    assert_eq!(after.metadata(&path("usr/bin/tool")), Some(special));
-    assert_eq!(after.metadata(&path("var/mail")), Some(spool));
-    assert_eq!(after.metadata(&path("var/x")), Some(Metadata::with_mode(0o711)));
-    assert_eq!(after.metadata(&path("etc/new/n")), Some(Metadata::with_mode(0o644)));
+    // The two ways to keep changes apart give the same tree.
+    for layering in [Layering::Overlay, Layering::Copy] {
+        let sandbox = bench.sandbox().with_layering(layering);
+        let outcome = bench.perform_by(&sandbox, &run, None).unwrap_or_else(|failure| panic!("{}", chain(&failure)));
+        let after = bench.store.tree(outcome["out"]).unwrap();
+        assert_eq!(
+            names(&after),
+            [
+                "etc",
+                "etc/keep",
+                "etc/new",
+                "etc/new/n",
+                "etc/shadow",
+                "usr",
+                "usr/bin",
+                "usr/bin/tool",
+                "var",
+                "var/mail",
+                "var/mail/m",
+                "var/x",
+                "var/x/y"
+            ]
+        );
+        assert_eq!(bench.text(&after, "etc/shadow"), "root:*\nsys:*\n");
+        assert_eq!(after.metadata(&path("etc/shadow")), Some(group.clone()));
+        assert_eq!(after.metadata(&path("usr/bin/tool")), Some(special.clone()));
+        assert_eq!(after.metadata(&path("var/mail")), Some(spool.clone()));
+        assert_eq!(after.metadata(&path("var/x")), Some(Metadata::with_mode(0o711)));
+        assert_eq!(after.metadata(&path("etc/new/n")), Some(Metadata::with_mode(0o644)));
+        assert_eq!(*bench.store.tree(tree).unwrap(), before);
+    }
 }
 
 #[test]
@@ -142,6 +148,17 @@ fn the_archive_of_a_tree_is_read_on_standard_input() {
     tree.insert(path("large"), large).unwrap();
     run.stdin = Some(Stdin::ArchiveOf(bench.store.put_tree(&tree).unwrap()));
     bench.perform(&run).unwrap_or_else(|failure| panic!("{}", chain(&failure)));
+}
+
+#[test]
+fn a_store_in_memory_does_too() {
+    let memory = std::path::Path::new("/dev/shm");
+    assert!(memory.is_dir(), "this test needs a file system in memory at /dev/shm");
+    let bench = Bench::new_in(memory);
+    let tree = bench.out("mkdir /out/a; echo x > /out/a/x; rm -r /out/a; mkdir /out/a; echo y > /out/a/y; rm /bin/wc");
+    assert_eq!(names(&tree), ["a", "a/y"]);
+    let root = bench.output("rm /bin/wc; mkdir /bin/wc", Output::Changed(path("bin")));
+    assert_eq!(root.entry(&path("wc")), Some(&Entry::Directory));
 }
 
 #[test]
