@@ -40,6 +40,14 @@ fn write_without_zeros(bytes: &[u8], to: &File, offset: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Fills `buffer` from `offset` of `file` on.
+///
+/// # Errors
+/// The file ends before or cannot be read.
+pub fn read(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(buffer, offset)
+}
+
 /// Whether all bytes are zero.
 pub fn is_zero(bytes: &[u8]) -> bool {
     // Whole words first: the compiler makes wide instructions of it.

@@ -1,13 +1,14 @@
 //! Performs `Action::Assemble`: a root tree, its dm-verity hash tree, a unified kernel image, an ESP, a disk.
 //!
 //! *Takes* trees from the store and a layout. *Gives* the parts of a bootable disk, and the disk. *Promises*: the
-//! same inputs give the same bytes, whatever the number of threads or the time. *Does not know* where the trees come
-//! from or what becomes of the disk.
+//! same inputs give the same bytes, whatever the number of threads or the time; `inspect` finds every byte of a
+//! finished image that is not as it was written. *Does not know* where the trees come from or what becomes of the disk.
 
 mod disk;
 mod esp;
 mod extent;
 mod fat;
+pub mod inspect;
 mod pe;
 mod perform;
 mod root;

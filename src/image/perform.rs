@@ -302,7 +302,7 @@ impl AssembleError {
         let io_error = match &self {
             AssembleError::Io { source, .. }
             | AssembleError::Disk { source: DiskError::Write { source, .. } }
-            | AssembleError::Fat { source: FatError::Copy { source, .. } | FatError::Write { source, .. } } => {
+            | AssembleError::Fat { source: FatError::Copy { source, .. } | FatError::Write { source } } => {
                 Some(source.kind())
             }
             _ => None,

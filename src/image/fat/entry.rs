@@ -51,6 +51,30 @@ impl Stamp {
     }
 }
 
+impl Stamp {
+    /// When the file of a short entry was written.
+    pub fn of_entry(entry: &[u8; ENTRY_BYTES]) -> Self {
+        let time = u16::from_le_bytes([entry[22], entry[23]]);
+        Stamp { date: u16::from_le_bytes([entry[24], entry[25]]), time }
+    }
+
+    /// The moment in seconds after 1970.
+    pub fn epoch(self) -> u64 {
+        let (date, time) = (u64::from(self.date), u64::from(self.time));
+        let (year, month, day) = (1980 + (date >> 9), date >> 5 & 15, date & 31);
+        let second = (time >> 11) * 3600 + (time >> 5 & 63) * 60 + (time & 31) * 2;
+        days(year, month, day) * 86_400 + second
+    }
+}
+
+/// The day counted from 1970-01-01 with this year (from 1980 on), month and day (same source as [`civil`]).
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.saturating_sub(1);
+    (era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year).saturating_sub(719_468)
+}
+
 /// Year, month and day of a day counted from 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days.min(4_000_000) + 719_468;
@@ -142,13 +166,26 @@ fn long_entries(name: &str, short: &ShortName) -> Vec<u8> {
         entry[0] = (index + 1) as u8 | if index + 1 == parts { 0x40 } else { 0 };
         entry[11] = LONG_NAME;
         entry[13] = checksum(short);
-        let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain((28..32).step_by(2));
-        for (place, unit) in places.zip(part) {
+        for (place, unit) in places().zip(part) {
             entry[place..place + 2].copy_from_slice(&unit.to_le_bytes());
         }
         entries.extend(entry);
     }
     entries
+}
+
+/// The UTF-16 units in a part of a long name, without the padding; `None` when the entry is none.
+pub fn long_name_part(entry: &[u8; ENTRY_BYTES]) -> Option<Vec<u16>> {
+    if entry[11] != LONG_NAME {
+        return None;
+    }
+    let units = places().map(|place| u16::from_le_bytes([entry[place], entry[place + 1]]));
+    Some(units.filter(|unit| *unit != 0xffff).collect())
+}
+
+/// Where the units of a part of a long name stand in its entry.
+fn places() -> impl Iterator<Item = usize> {
+    (1..11).step_by(2).chain((14..26).step_by(2)).chain((28..32).step_by(2))
 }
 
 fn checksum(short: &ShortName) -> u8 {
@@ -192,6 +229,7 @@ mod tests {
             let date = (year - 1980) << 9 | month << 5 | day;
             let time = hour << 11 | minute << 5 | second / 2;
             assert_eq!(Stamp::of(epoch), Stamp { date, time }, "{epoch}");
+            assert_eq!(Stamp::of(Stamp::of(epoch).epoch()), Stamp { date, time }, "{epoch}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Writes a FAT32 file system: folders first, then files one behind the other, nothing fragmented.
+//! A FAT32 file system: folders first, then files one behind the other, nothing fragmented.
 
 use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt};
 
@@ -35,6 +35,29 @@ pub struct FatFile {
     pub size: u64,
 }
 
+/// A stretch of a file system that is not zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// Where it starts, in bytes.
+    pub offset: u64,
+    /// What stands there.
+    pub what: Content,
+}
+
+/// What stands in a stretch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// These bytes: heads, tables, folders.
+    Bytes(Vec<u8>),
+    /// The bytes of the file at this path.
+    File {
+        /// Its path.
+        path: RelPath,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
 /// A folder or file and its clusters.
 #[derive(Debug, Clone, Copy)]
 struct Node {
@@ -49,31 +72,50 @@ struct Node {
 /// # Errors
 /// See [`FatError`].
 pub fn write(volume: &Volume, files: &[FatFile], out: &File) -> Result<(), FatError> {
+    let sizes: BTreeMap<RelPath, u64> = files.iter().map(|file| (file.path.clone(), file.size)).collect();
+    if let Some(twice) = files.iter().enumerate().find(|(at, file)| files[..*at].iter().any(|a| a.path == file.path)) {
+        return Err(FatError::Taken { path: twice.1.path.clone() });
+    }
+    for Stretch { offset, what } in lay_out(volume, &sizes)? {
+        match what {
+            Content::Bytes(bytes) => out.write_all_at(&bytes, offset).map_err(|source| FatError::Write { source })?,
+            Content::File { path, size } => {
+                let Some(file) = files.iter().find(|file| file.path == path) else { continue };
+                let copied = extent::copy(&file.content, out, offset, size, &|_| true);
+                copied.map_err(|source| FatError::Copy { path, source })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every stretch of a file system with `files` (paths and sizes) that is not zero.
+///
+/// # Errors
+/// See [`FatError`].
+pub fn lay_out(volume: &Volume, files: &BTreeMap<RelPath, u64>) -> Result<Vec<Stretch>, FatError> {
     let geometry = Geometry::of(volume.size).ok_or(FatError::Size { size: volume.size })?;
     let folders = folders(files)?;
     let nodes = allocate(&geometry, &folders, files)?;
-    let wrote = |what: &'static str| move |source| FatError::Write { what, source };
-    for (path, children) in &folders {
-        let bytes = folder_bytes(path, children, &folders, &nodes, Stamp::of(volume.epoch))?;
-        out.write_all_at(&bytes, geometry.cluster_offset(nodes[path].first_cluster)).map_err(wrote("folder"))?;
+    let mut stretches = heads(&geometry, volume.id, &nodes);
+    stretches.extend(tables(&geometry, &nodes));
+    for (path, names) in &folders {
+        let bytes = folder_bytes(path, names, &folders, &nodes, Stamp::of(volume.epoch))?;
+        let offset = geometry.cluster_offset(nodes[path].first_cluster);
+        stretches.push(Stretch { offset, what: Content::Bytes(bytes) });
     }
-    for file in files.iter().filter(|file| file.size > 0) {
-        let to = geometry.cluster_offset(nodes[&file.path].first_cluster);
-        let copied = extent::copy(&file.content, out, to, file.size, &|_| true);
-        copied.map_err(|source| FatError::Copy { path: file.path.clone(), source })?;
+    for (path, size) in files.iter().filter(|(_, size)| **size > 0) {
+        let offset = geometry.cluster_offset(nodes[path].first_cluster);
+        stretches.push(Stretch { offset, what: Content::File { path: path.clone(), size: *size } });
     }
-    let used = write_tables(&geometry, &nodes, out).map_err(wrote("table"))?;
-    write_heads(&geometry, volume.id, used, out).map_err(wrote("boot sector"))
+    Ok(stretches)
 }
 
 /// Every folder with the names in it.
-fn folders(files: &[FatFile]) -> Result<BTreeMap<RelPath, Vec<String>>, FatError> {
+fn folders(files: &BTreeMap<RelPath, u64>) -> Result<BTreeMap<RelPath, Vec<String>>, FatError> {
     let mut folders: BTreeMap<RelPath, Vec<String>> = BTreeMap::from([(RelPath::ROOT, Vec::new())]);
-    for file in files {
-        let mut path = file.path.clone();
-        if path.is_root() || folders.contains_key(&path) {
-            return Err(FatError::Taken { path });
-        }
+    for file in files.keys() {
+        let mut path = file.clone();
         while let Some(parent) = path.parent() {
             let name = path.name();
             if !is_name(name) {
@@ -81,15 +123,14 @@ fn folders(files: &[FatFile]) -> Result<BTreeMap<RelPath, Vec<String>>, FatError
             }
             let names = folders.entry(parent.clone()).or_default();
             match names.iter().find(|other| other.to_lowercase() == name.to_lowercase()) {
-                Some(same) if same == name && path != file.path => {}
+                Some(same) if same == name && path != *file => {}
                 Some(_) => return Err(FatError::Taken { path }),
                 None => names.push(name.to_owned()),
             }
             path = parent;
         }
     }
-    let is_file = |path: &RelPath| files.iter().any(|file| file.path == *path);
-    if let Some(path) = folders.keys().find(|path| is_file(path)) {
+    if let Some(path) = folders.keys().find(|path| files.contains_key(path)) {
         return Err(FatError::Taken { path: path.clone() });
     }
     folders.values_mut().for_each(|names| names.sort());
@@ -100,7 +141,7 @@ fn folders(files: &[FatFile]) -> Result<BTreeMap<RelPath, Vec<String>>, FatError
 fn allocate(
     geometry: &Geometry,
     folders: &BTreeMap<RelPath, Vec<String>>,
-    files: &[FatFile],
+    files: &BTreeMap<RelPath, u64>,
 ) -> Result<BTreeMap<RelPath, Node>, FatError> {
     let mut nodes = BTreeMap::new();
     let mut next = u64::from(ROOT_CLUSTER);
@@ -110,16 +151,14 @@ fn allocate(
         let entries: usize = names.iter().map(|name| name.encode_utf16().count().div_ceil(13) + 1).sum();
         (path, ((entries + 3) * ENTRY_BYTES) as u64, 0)
     });
-    let mut sorted: Vec<&FatFile> = files.iter().collect();
-    sorted.sort_by(|a, b| a.path.cmp(&b.path));
-    let of_files = sorted.iter().map(|file| (&file.path, file.size, file.size));
+    let of_files = files.iter().map(|(path, size)| (path, *size, *size));
     for (path, bytes, size) in of_folders.chain(of_files) {
         let size = u32::try_from(size).map_err(|_| FatError::TooLarge { path: path.clone() })?;
         let clusters = geometry.clusters_for(bytes);
         let first = if clusters == 0 { 0 } else { next };
         next += clusters;
         if next > end {
-            let needed: u64 = files.iter().map(|file| file.size).sum();
+            let needed = files.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
             return Err(FatError::Full { size: geometry.sectors * SECTOR_BYTES, needed });
         }
         // Cluster numbers fit 28 bits: `Geometry` has no more.
@@ -154,22 +193,24 @@ fn folder_bytes(
     Ok(bytes)
 }
 
-/// Writes both tables; the number of clusters that are used.
-fn write_tables(geometry: &Geometry, nodes: &BTreeMap<RelPath, Node>, out: &File) -> io::Result<u32> {
-    let used: u32 = nodes.values().map(|node| node.clusters).sum();
+/// Both tables.
+fn tables(geometry: &Geometry, nodes: &BTreeMap<RelPath, Node>) -> [Stretch; 2] {
     let mut table: Vec<u32> = vec![0x0fff_fff8, END_OF_CHAIN];
-    table.extend(3..used + 3);
+    table.extend(3..used(nodes) + 3);
     for node in nodes.values().filter(|node| node.clusters > 0) {
         table[(node.first_cluster + node.clusters - 1) as usize] = END_OF_CHAIN;
     }
     let bytes: Vec<u8> = table.iter().flat_map(|next| next.to_le_bytes()).collect();
-    out.write_all_at(&bytes, geometry.table_offset(0))?;
-    out.write_all_at(&bytes, geometry.table_offset(1))?;
-    Ok(used)
+    [0, 1].map(|index| Stretch { offset: geometry.table_offset(index), what: Content::Bytes(bytes.clone()) })
 }
 
-/// Writes the boot sector and the FSInfo sector, each with its backup.
-fn write_heads(geometry: &Geometry, id: u32, used: u32, out: &File) -> io::Result<()> {
+/// The number of clusters that are used.
+fn used(nodes: &BTreeMap<RelPath, Node>) -> u32 {
+    nodes.values().map(|node| node.clusters).sum()
+}
+
+/// The boot sector and the FSInfo sector, each with its backup.
+fn heads(geometry: &Geometry, id: u32, nodes: &BTreeMap<RelPath, Node>) -> Vec<Stretch> {
     let mut boot = [0; SECTOR_BYTES as usize];
     let mut put = |at: usize, bytes: &[u8]| boot[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, b"\xeb\x58\x90brc     ");
@@ -190,14 +231,12 @@ fn write_heads(geometry: &Geometry, id: u32, used: u32, out: &File) -> io::Resul
     put(71, b"NO NAME    FAT32   ");
     put(510, &[0x55, 0xaa]);
     let mut info = [0; SECTOR_BYTES as usize];
+    let used = used(nodes);
     let free = geometry.clusters as u32 - used;
     let fields = [(0, 0x4161_5252), (484, 0x6141_7272), (488, free), (492, ROOT_CLUSTER + used), (508, 0xaa55_0000)];
     fields.iter().for_each(|(at, value): &(usize, u32)| info[*at..at + 4].copy_from_slice(&value.to_le_bytes()));
-    for sector in [0, 6] {
-        out.write_all_at(&boot, sector * SECTOR_BYTES)?;
-        out.write_all_at(&info, (sector + 1) * SECTOR_BYTES)?;
-    }
-    Ok(())
+    let both = [boot, info].concat();
+    [0, 6].map(|sector| Stretch { offset: sector * SECTOR_BYTES, what: Content::Bytes(both.clone()) }).to_vec()
 }
 
 /// A FAT32 file system cannot be written.
@@ -221,9 +260,9 @@ pub enum FatError {
     /// A file could not be copied.
     #[error("`{path}` cannot be copied into the file system")]
     Copy { path: RelPath, source: io::Error },
-    /// A part of the file system could not be written.
-    #[error("the {what} of a FAT file system cannot be written")]
-    Write { what: &'static str, source: io::Error },
+    /// The file system could not be written.
+    #[error("a FAT file system cannot be written")]
+    Write { source: io::Error },
 }
 
 #[cfg(test)]
@@ -257,6 +296,7 @@ mod tests {
         files.extend((0..40).map(|number| file(&format!("many/a rather long name, number {number}"), &[number])));
         let mut image = written(64 << 20, &files).unwrap();
         image.rewind().unwrap();
+        let again = image.try_clone().unwrap();
         let volume = fatfs::FileSystem::new(image, fatfs::FsOptions::new()).unwrap();
         assert_eq!(volume.fat_type(), fatfs::FatType::Fat32);
         assert_eq!(volume.volume_id(), 0x1234_5678);
@@ -267,6 +307,11 @@ mod tests {
             file.content.read_exact_at(&mut expected, 0).unwrap();
             assert!(found == expected, "{}", file.path);
         }
+        let (read_volume, read) = super::super::read(&again, 0, 64 << 20).unwrap();
+        assert_eq!(read_volume, Volume { size: 64 << 20, id: 0x1234_5678, epoch: 1_700_000_000 });
+        let sizes = |(path, (_, size)): (RelPath, (u64, u64))| (path, size);
+        let expected: BTreeMap<RelPath, u64> = files.iter().map(|file| (file.path.clone(), file.size)).collect();
+        assert_eq!(read.into_iter().map(sizes).collect::<BTreeMap<_, _>>(), expected);
         assert_eq!(volume.root_dir().open_dir("many").unwrap().iter().count(), 42);
         let free = u64::from(volume.stats().unwrap().free_clusters());
         assert!(free > 0 && free < Geometry::of(64 << 20).unwrap().clusters);

@@ -1,0 +1,159 @@
+//! The EFI system partition: laid out again from what is read of it, and compared byte by byte.
+
+use std::{collections::BTreeMap, io};
+
+use brc_contract::{Architecture, EntryName, partition, well_known};
+
+use super::{Inspection, boot::Boot, report::Part, table::Partition};
+use crate::{
+    content::{RelPath, Sha256, Sha256Hasher},
+    image::{
+        esp::needed_size,
+        extent,
+        fat::{self, Content, Files, ReadError, Stretch, Volume},
+        pe::PeFile,
+    },
+    plan::{
+        identity::{Seed, fat_volume_id},
+        layout::BLOCK,
+    },
+};
+
+/// A larger kernel image is not read.
+const MAX_KERNEL: u64 = 1 << 30;
+/// Bytes that are hashed at a time.
+const PIECE: u64 = 1 << 20;
+
+impl Inspection<'_> {
+    /// Checks the file system and what boots from it; gives what the kernel image says.
+    pub(super) fn esp(&mut self, esp: &Partition, architecture: Architecture) -> io::Result<Option<Boot>> {
+        self.figures.esp_bytes = esp.size();
+        if let Some(expected) = self.expected {
+            let found = self.sha256(esp)?;
+            if found != expected.esp_sha256 {
+                let problem = format!("its bytes have SHA-256 {found}, the manifest says {}", expected.esp_sha256);
+                self.findings.add(Part::Esp, problem);
+            }
+        }
+        let (volume, files) = match fat::read(self.image, esp.start, esp.size()) {
+            Ok(read) => read,
+            Err(ReadError::Io { source }) => return Err(source),
+            Err(problem @ ReadError::Shape { .. }) => {
+                self.findings.add(Part::Esp, problem.to_string());
+                return Ok(None);
+            }
+        };
+        self.layout(esp, &volume, &files)?;
+        self.loader(esp, &files, architecture)?;
+        let boot = self.kernel(esp, &files, architecture)?;
+        if let Some(boot) = &boot {
+            let id = fat_volume_id(Seed::of(&boot.image_id, architecture).partition(partition::ESP, 0));
+            if volume.id != id {
+                let problem = format!("the volume id is {:08x}, expected {id:08x}", volume.id);
+                self.findings.add(Part::Esp, problem);
+            }
+        }
+        let sizes: Vec<(RelPath, u64)> = files.iter().map(|(path, (_, size))| (path.clone(), *size)).collect();
+        self.figures.esp_needed_bytes = needed_size(&sizes);
+        if needed_size(&sizes) > esp.size() {
+            self.findings.add(Part::Esp, "it has no room for the kernel images of an update".to_owned());
+        }
+        Ok(boot)
+    }
+
+    /// Lays the same files out again: all bytes but the files' own must be these, and all others zero.
+    fn layout(&mut self, esp: &Partition, volume: &Volume, files: &Files) -> io::Result<()> {
+        let sizes: BTreeMap<RelPath, u64> = files.iter().map(|(path, (_, size))| (path.clone(), *size)).collect();
+        let mut stretches = match fat::lay_out(volume, &sizes) {
+            Ok(stretches) => stretches,
+            Err(problem) => {
+                self.findings.add(Part::Esp, problem.to_string());
+                return Ok(());
+            }
+        };
+        stretches.sort_by_key(|stretch| stretch.offset);
+        let mut from = 0;
+        for Stretch { offset, what } in stretches {
+            self.zeros(Part::Esp, esp.start + from, esp.start + offset)?;
+            from = offset;
+            match what {
+                Content::File { size, path } => {
+                    if files.get(&path).is_some_and(|(found, _)| *found != offset) {
+                        self.findings.add(Part::Esp, format!("`{path}` does not stand where brc puts it"));
+                    }
+                    from += size;
+                }
+                Content::Bytes(expected) => {
+                    let mut found = vec![0; expected.len()];
+                    extent::read(self.image, &mut found, esp.start + offset)?;
+                    if let Some(at) = found.iter().zip(&expected).position(|(found, expected)| found != expected) {
+                        let at = offset + at as u64;
+                        let problem = "a byte of the file system is not the one that its files make".to_owned();
+                        self.findings.add_at(Part::Esp, esp.start + at, at / BLOCK, problem);
+                    }
+                    from += expected.len() as u64;
+                }
+            }
+        }
+        self.zeros(Part::Esp, esp.start + from, esp.end())
+    }
+
+    /// The loader stands where firmware looks for it, twice the same, with its settings.
+    fn loader(&mut self, esp: &Partition, files: &Files, architecture: Architecture) -> io::Result<()> {
+        let paths = [well_known::default_loader(architecture), well_known::installed_loader(architecture)];
+        let mut found = Vec::new();
+        for path in &paths {
+            let bytes = self.read_file(esp, files, path)?;
+            let machine = bytes.as_ref().and_then(|bytes| PeFile::parse(bytes.clone()).ok()).map(|file| file.machine());
+            if machine != Some(architecture.pe_machine()) {
+                self.findings.add(Part::Esp, format!("`/{path}` is missing or no program for {}", architecture.name()));
+            }
+            found.push(bytes);
+        }
+        if found.windows(2).any(|pair| pair[0] != pair[1]) {
+            self.findings.add(Part::Esp, format!("`/{}` and `/{}` differ", paths[0], paths[1]));
+        }
+        if self.read_file(esp, files, well_known::LOADER_CONF)?.is_none() {
+            self.findings.add(Part::Esp, format!("`/{}` is missing", well_known::LOADER_CONF));
+        }
+        Ok(())
+    }
+
+    /// The one kernel image and its name.
+    fn kernel(&mut self, esp: &Partition, files: &Files, architecture: Architecture) -> io::Result<Option<Boot>> {
+        let folder = RelPath::new(well_known::UKI_FOLDER).unwrap_or_default();
+        let kernels: Vec<&RelPath> = files.keys().filter(|path| path.parent().as_ref() == Some(&folder)).collect();
+        let [path] = kernels[..] else {
+            self.findings.add(Part::Esp, format!("`{folder}` has {} kernel images, expected one", kernels.len()));
+            return Ok(None);
+        };
+        let name = match EntryName::parse(path.name()) {
+            Ok(name) => name,
+            Err(problem) => {
+                self.findings.add(Part::Esp, problem.to_string());
+                return Ok(None);
+            }
+        };
+        self.figures.entry = Some(name.to_string());
+        let Some(bytes) = self.read_file(esp, files, path.as_str())? else { return Ok(None) };
+        Ok(Boot::read(bytes, &name, architecture, &mut self.findings))
+    }
+
+    fn read_file(&self, esp: &Partition, files: &Files, path: &str) -> io::Result<Option<Vec<u8>>> {
+        let Some((offset, size)) = RelPath::new(path).ok().and_then(|path| files.get(&path)) else { return Ok(None) };
+        let mut bytes = vec![0; (*size).min(MAX_KERNEL) as usize];
+        extent::read(self.image, &mut bytes, esp.start + offset)?;
+        Ok(Some(bytes))
+    }
+
+    fn sha256(&self, esp: &Partition) -> io::Result<Sha256> {
+        let mut hasher = Sha256Hasher::default();
+        let mut buffer = Vec::new();
+        for from in (0..esp.size()).step_by(PIECE as usize) {
+            buffer.resize(PIECE.min(esp.size() - from) as usize, 0);
+            extent::read(self.image, &mut buffer, esp.start + from)?;
+            hasher.update(&buffer);
+        }
+        Ok(hasher.finish())
+    }
+}

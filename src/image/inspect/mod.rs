@@ -1,0 +1,196 @@
+//! Checks a finished image: whether all of its bytes are as brc writes them and agree with each other.
+//!
+//! Needs no recipe. What can follow from other bytes of the image is computed again and compared: tables, identities,
+//! hash tree, file systems, slack. What nothing in the image speaks of (the ESP's programs, owners, modes) is compared
+//! with the manifest, when one is given.
+
+mod boot;
+mod esp;
+mod files;
+mod hashes;
+mod report;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{fs::File, io, path::Path};
+
+use brc_contract::{Guid, partition};
+
+use super::{
+    extent,
+    verity::{BLOCK_BYTES, RootHash, Superblock},
+};
+use crate::{
+    content::{Sha256, Tree},
+    plan::{
+        identity::Seed,
+        layout::{BLOCK, SECTOR},
+    },
+};
+use boot::Boot;
+use report::Findings;
+pub use report::{Figures, Finding, Part, Report};
+use table::{Partition, Table};
+
+/// What a manifest says of an image.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// The dm-verity root hash.
+    pub root_hash: Sha256,
+    /// The SHA-256 of the ESP.
+    pub esp_sha256: Sha256,
+    /// The root tree.
+    pub root: Tree,
+}
+
+/// Checks the image in the file `image`.
+///
+/// # Errors
+/// The file cannot be opened or read; whatever is wrong with what is read is a finding.
+pub fn verify(image: &Path, expected: Option<&Expected>) -> Result<Report, VerifyError> {
+    let failed = |source| VerifyError { path: image.display().to_string(), source };
+    let file = File::open(image).map_err(failed)?;
+    let mut inspection =
+        Inspection { image: &file, expected, findings: Findings::default(), figures: Figures::default() };
+    inspection.run().map_err(failed)?;
+    Ok(Report { findings: inspection.findings.sorted(), figures: inspection.figures })
+}
+
+/// A check that is going on.
+struct Inspection<'a> {
+    image: &'a File,
+    expected: Option<&'a Expected>,
+    findings: Findings,
+    figures: Figures,
+}
+
+impl Inspection<'_> {
+    fn run(&mut self) -> io::Result<()> {
+        let size = self.image.metadata()?.len();
+        self.figures.image_bytes = size;
+        let Some(table) = table::read(self.image, size, &mut self.findings)? else { return Ok(()) };
+        self.gaps(&table, size)?;
+        let [esp, hash, root, empty @ ..] = table.partitions.as_slice() else {
+            self.findings
+                .add(Part::Table, "it has fewer than three partitions: expected ESP, hash tree, root".to_owned());
+            return Ok(());
+        };
+        let Some(architecture) = table::architecture(&table.partitions) else {
+            self.findings
+                .add(Part::Table, "its partitions are not ESP, hash tree, root of one architecture".to_owned());
+            return Ok(());
+        };
+        self.figures.architecture = Some(architecture.name());
+        let root_hash = partition::root_hash_of(root.guid, hash.guid);
+        self.figures.root_hash = Some(Sha256::from_bytes(root_hash));
+        if let Some(expected) = self.expected
+            && *expected.root_hash.as_bytes() != root_hash
+        {
+            let found = Sha256::from_bytes(root_hash);
+            self.findings.add(
+                Part::Table,
+                format!("the partitions' identities say root hash {found}, the manifest {}", expected.root_hash),
+            );
+        }
+        let superblock = self.superblock(hash)?;
+        let boot = self.esp(esp, architecture)?;
+        if let Some(boot) = &boot {
+            self.agreement(boot, &table, &root_hash, superblock.as_ref());
+        }
+        if let Some(superblock) = &superblock {
+            self.hashes(hash, root, superblock, &root_hash)?;
+            self.files(root, superblock, boot.as_ref())?;
+        }
+        for partition in empty {
+            self.zeros(Part::EmptySlot, partition.start, partition.end())?;
+        }
+        Ok(())
+    }
+
+    /// The superblock of the hash partition; its size must fit both partitions.
+    fn superblock(&mut self, hash: &Partition) -> io::Result<Option<Superblock>> {
+        let mut block = [0; BLOCK_BYTES];
+        if hash.size() < BLOCK {
+            self.findings.add(Part::HashTree, "its partition is smaller than a block".to_owned());
+            return Ok(None);
+        }
+        extent::read(self.image, &mut block, hash.start)?;
+        match Superblock::decode(&block) {
+            Ok(superblock) => Ok(Some(superblock)),
+            Err(problem) => {
+                self.findings.add_at(Part::HashTree, hash.start, 0, format!("the superblock is damaged: {problem}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the table, the superblock and the seed say must agree with what the kernel image says.
+    fn agreement(&mut self, boot: &Boot, table: &Table, root_hash: &RootHash, superblock: Option<&Superblock>) {
+        let label = format!("{}_{}", boot.image_id, boot.image_version);
+        let seed = Seed::of(&boot.image_id, boot.architecture);
+        let kinds = [partition::root_verity(boot.architecture), partition::root(boot.architecture)];
+        let esp = seed.partition(partition::ESP, 0);
+        let mut wanted = vec![
+            (partition::ESP_LABEL, esp, 0),
+            (label.as_str(), partition::hash_guid(root_hash), partition::READ_ONLY),
+            (label.as_str(), partition::root_guid(root_hash), partition::READ_ONLY),
+        ];
+        let empty = partition::READ_ONLY | partition::NO_AUTO;
+        for slot in 1..table.partitions.len().div_ceil(2) as u64 {
+            wanted.extend(kinds.map(|kind| (partition::EMPTY_LABEL, seed.partition(kind, slot), empty)));
+        }
+        if table.disk != seed.disk() {
+            self.differs(Part::Table, "the disk's GUID", table.disk, seed.disk());
+        }
+        for ((number, found), (label, guid, attributes)) in (1..).zip(&table.partitions).zip(wanted) {
+            let what = |field: &str| format!("the {field} of partition {number}");
+            if found.label != label {
+                self.differs(Part::Table, &what("label"), &found.label, label);
+            }
+            if found.guid != guid {
+                self.differs(Part::Table, &what("GUID"), found.guid, guid);
+            }
+            if found.attributes != attributes {
+                self.differs(Part::Table, &what("attributes"), found.attributes, attributes);
+            }
+        }
+        if let Some(superblock) = superblock {
+            let (found, wanted) = (Guid::from_bytes(superblock.uuid), Guid::from_bytes(seed.verity_uuid()));
+            if found != wanted {
+                self.differs(Part::HashTree, "the superblock's UUID", found, wanted);
+            }
+            boot.compare_table(root_hash, superblock, &mut self.findings);
+        }
+    }
+
+    fn differs(&mut self, part: Part, what: &str, found: impl std::fmt::Display, wanted: impl std::fmt::Display) {
+        self.findings.add(part, format!("{what} is `{found}`, expected `{wanted}`"));
+    }
+
+    /// What no partition covers must be zero, but for the tables.
+    fn gaps(&mut self, table: &Table, size: u64) -> io::Result<()> {
+        let mut from = 34 * SECTOR;
+        for partition in &table.partitions {
+            self.zeros(Part::Gap, from, partition.start)?;
+            from = partition.end();
+        }
+        self.zeros(Part::Gap, from, size.saturating_sub(33 * SECTOR))
+    }
+
+    /// Bytes from `from` up to `to` must be zero.
+    fn zeros(&mut self, part: Part, from: u64, to: u64) -> io::Result<()> {
+        if let Some(offset) = extent::first_nonzero(self.image, from, to)? {
+            self.findings.add_at(part, offset, (offset - from) / BLOCK, "a byte is not zero that must be".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// An image cannot be checked.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}` cannot be read")]
+pub struct VerifyError {
+    path: String,
+    source: io::Error,
+}
