@@ -1,0 +1,93 @@
+//! The files beside the recipes that go into images: read, hashed, put into the store.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::{ComposeError, Project};
+use crate::{
+    content::{Entry, RelPath, Tree},
+    graph::{Image, Placed, What},
+    plan::{LocalFile, Locals},
+    store::Store,
+};
+
+/// Reads every local file that `images` name.
+///
+/// # Errors
+/// The first file that cannot be read, or a store that takes nothing.
+pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result<Locals, ComposeError> {
+    let mut files: BTreeSet<String> = BTreeSet::new();
+    let mut folders: BTreeSet<String> = BTreeSet::new();
+    for image in images {
+        files.extend(image.kernel.fragments.iter().chain(&image.kernel.patches).cloned());
+        for component in &image.components {
+            named(&component.files, &mut files, &mut folders);
+            files.extend(component.recipe.iter().flat_map(|recipe| recipe.patches.clone()));
+        }
+        image.toolsets.values().for_each(|toolset| named(&toolset.files, &mut files, &mut folders));
+    }
+    let mut locals = Locals::default();
+    for path in files {
+        let file = local_file(&project.on_disk(&path), store)?;
+        locals.files.insert(path, file);
+    }
+    for path in folders {
+        let tree = local_tree(&project.on_disk(&path), store)?;
+        locals.folders.insert(path, tree);
+    }
+    Ok(locals)
+}
+
+fn named(placed: &[Placed], files: &mut BTreeSet<String>, folders: &mut BTreeSet<String>) {
+    for file in placed {
+        match &file.what {
+            What::Local(path) => files.insert(path.clone()),
+            What::LocalTree(path) => folders.insert(path.clone()),
+            What::Text(_) | What::Link(_) | What::Folder => false,
+        };
+    }
+}
+
+fn local_file(path: &Path, store: &Store) -> Result<LocalFile, ComposeError> {
+    let unreadable = |source| ComposeError::Read { path: path.to_owned(), source };
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let executable = file.metadata().map_err(unreadable)?.permissions().mode() & 0o100 != 0;
+    let (blob, size) = store.put_reader(&mut file).map_err(ComposeError::Store)?;
+    Ok(LocalFile { blob, size, executable })
+}
+
+/// Everything below a folder. Of modes only whether the owner may execute counts: the rest is the umask's.
+fn local_tree(folder: &Path, store: &Store) -> Result<Tree, ComposeError> {
+    let mut tree = Tree::new();
+    let mut next: Vec<(PathBuf, RelPath)> = vec![(folder.to_owned(), RelPath::ROOT)];
+    while let Some((folder, below)) = next.pop() {
+        let unreadable = |source| ComposeError::Read { path: folder.clone(), source };
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let path = entry.path();
+            let odd = |reason: &str| ComposeError::Read { path: path.clone(), source: io::Error::other(reason.to_owned()) };
+            let name = entry.file_name().into_string().map_err(|_| odd("its name is not UTF-8"))?;
+            let at = below.join(&RelPath::new(&name).map_err(|error| odd(&error.to_string()))?);
+            let kind = entry.file_type().map_err(unreadable)?;
+            let what = if kind.is_dir() {
+                next.push((path.clone(), at.clone()));
+                Entry::Directory
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&path).map_err(unreadable)?;
+                let target = target.into_os_string().into_string().map_err(|_| odd("its target is not UTF-8"))?;
+                Entry::Symlink { target }
+            } else if kind.is_file() {
+                let LocalFile { blob, size, executable } = local_file(&path, store)?;
+                Entry::File { blob, size, executable }
+            } else {
+                return Err(odd("it is neither file, folder nor link"));
+            };
+            tree.insert(at, what).map_err(|error| odd(&error.to_string()))?;
+        }
+    }
+    Ok(tree)
+}

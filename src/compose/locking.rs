@@ -1,0 +1,170 @@
+//! The lock on the disk, and what is fetched to make it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{self, Read as _, Write as _},
+    path::PathBuf,
+};
+
+use super::{ComposeError, Project, Session};
+use crate::{
+    fetch::{Expect, Place, Wanted as Download, Watch},
+    graph::{Flat, wanted},
+    lock::{Goal, Lock, Locking, NeededFile, Report, Wanted},
+    plan::{Located, Progress},
+    recipe::{Diagnostic, Name},
+};
+
+/// The lock's name beside `brc.kdl`.
+const LOCK_FILE: &str = "brc.lock";
+/// The most bytes of a keyring.
+const MAX_KEYRING_BYTES: u64 = 4 << 20;
+/// How many indices and packages are fetched at once.
+const CONNECTIONS: usize = 8;
+
+impl Project {
+    /// Where the lock is.
+    pub fn lock_path(&self) -> PathBuf {
+        self.root.join(LOCK_FILE)
+    }
+
+    /// The lock as it is on the disk; an empty one when there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no lock.
+    pub fn lock(&self) -> Result<Lock, ComposeError> {
+        let path = self.lock_path();
+        match fs::read_to_string(&path) {
+            Ok(text) => Lock::parse(&text).map_err(|source| ComposeError::BadLock { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::default()),
+            Err(source) => Err(ComposeError::Read { path, source }),
+        }
+    }
+
+    /// What `flats` want locked.
+    ///
+    /// # Errors
+    /// A keyring that cannot be read.
+    pub fn wanted(&self, flats: &[Flat]) -> Result<Wanted, ComposeError> {
+        let mut keyrings: BTreeMap<Name, Vec<Vec<u8>>> = BTreeMap::new();
+        for name in flats.iter().flat_map(Flat::archives) {
+            let Some(archive) = self.recipes.archives.get(&name) else { continue };
+            let mut bytes = Vec::new();
+            for keyring in &archive.keyrings {
+                let Some(path) = keyring.fill(|_| None) else { continue };
+                let path = self.on_disk(path.as_str());
+                let mut keyring = Vec::new();
+                fs::File::open(&path)
+                    .and_then(|file| file.take(MAX_KEYRING_BYTES).read_to_end(&mut keyring))
+                    .map_err(|source| ComposeError::Read { path, source })?;
+                bytes.push(keyring);
+            }
+            keyrings.insert(name, bytes);
+        }
+        Ok(wanted(&self.recipes, flats, &keyrings, &self.sources))
+    }
+
+    /// Writes the lock, whole or not at all; does nothing when it stays the same.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn write_lock(&self, lock: &Lock) -> Result<(), ComposeError> {
+        let (path, text) = (self.lock_path(), lock.to_text());
+        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            return Ok(());
+        }
+        let refused = |source| ComposeError::Write { path: path.clone(), source };
+        let mut file = tempfile::Builder::new()
+            .prefix(".brc.lock")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(&self.root)
+            .map_err(refused)?;
+        file.write_all(text.as_bytes()).map_err(refused)?;
+        file.persist(&path).map_err(|error| refused(error.error))?;
+        Ok(())
+    }
+
+    /// Every maintainer script in an image that no recipe accounts for.
+    pub fn unaccounted(&self, flats: &[Flat], lock: &Lock) -> Vec<Diagnostic> {
+        let mut diagnostics = Vec::new();
+        for flat in flats {
+            let stated = flat.components.iter().flat_map(|component| &component.maintainer_scripts);
+            let accounted: BTreeSet<String> =
+                stated.flat_map(|reasoned| &reasoned.packages).map(|package| package.value.clone()).collect();
+            let name = crate::graph::image_closure(flat);
+            let Some(closure) = lock.closure(&name, flat.situation.architecture) else { continue };
+            for (package, scripts) in lock.unaccounted(closure, &accounted) {
+                let message = format!(
+                    "package `{package}` has maintainer scripts that nothing accounts for: {}",
+                    scripts.join(", ")
+                );
+                let diagnostic = Diagnostic::error("unaccounted-scripts", flat.name.span, message).help(format!(
+                    "say what replaces them: `maintainer-scripts \"{package}\" reason=\"…\"` in the package group"
+                ));
+                if !diagnostics.contains(&diagnostic) {
+                    diagnostics.push(diagnostic);
+                }
+            }
+        }
+        diagnostics
+    }
+}
+
+impl Session<'_> {
+    /// Makes a lock that serves `wanted`, fetching what must be read for it.
+    ///
+    /// # Errors
+    /// Wishes that cannot be met, an archive that its keys do not vouch for, or files that cannot be had.
+    pub fn make_lock(&self, wanted: Wanted, old: Lock, goal: Goal) -> Result<(Lock, Report), ComposeError> {
+        let mut locking = Locking::new(wanted, old, goal, self.now);
+        loop {
+            let needed = locking.needed();
+            if needed.is_empty() {
+                break;
+            }
+            (self.talk)(&format!("locking: fetching {} files", needed.len()));
+            self.receive_all(&mut locking, &needed)?;
+            locking.advance().map_err(ComposeError::Lock)?;
+        }
+        locking.finish().map_err(ComposeError::Lock)
+    }
+
+    fn receive_all(&self, locking: &mut Locking, needed: &[NeededFile]) -> Result<(), ComposeError> {
+        let ignore = |_: Progress| {};
+        let watch = Watch { cancelled: self.cancelled, progress: &ignore };
+        // By-hash first; a mirror that has none of them is asked by name.
+        let mut tried = 0;
+        let mut open: Vec<&NeededFile> = needed.iter().collect();
+        while !open.is_empty() {
+            let downloads: Vec<Download> = open.iter().map(|file| download(file, tried)).collect();
+            let mut again = Vec::new();
+            for (file, result) in open.iter().zip(self.client.download_all(&downloads, CONNECTIONS, watch)) {
+                match result {
+                    Ok(mut downloaded) => {
+                        let mut bytes = Vec::new();
+                        downloaded.file.read_to_end(&mut bytes).map_err(|source| ComposeError::Read {
+                            path: PathBuf::from(file.paths.first().map_or("", String::as_str)),
+                            source,
+                        })?;
+                        locking.receive(file, &bytes).map_err(ComposeError::Lock)?;
+                    }
+                    Err(error) if error.is_gone() && tried + 1 < file.paths.len() => again.push(*file),
+                    Err(error) => return Err(ComposeError::Fetch(Box::new(error))),
+                }
+            }
+            open = again;
+            tried += 1;
+        }
+        Ok(())
+    }
+}
+
+fn download(file: &NeededFile, tried: usize) -> Download {
+    let path = file.paths.get(tried).or(file.paths.last()).cloned().unwrap_or_default();
+    Download {
+        name: file.paths.last().cloned().unwrap_or_default(),
+        place: Place::Mirror(Located { mirror: file.mirror.clone(), path }),
+        expect: Expect { sha256: file.sha256, size: file.size, limit: file.limit },
+    }
+}

@@ -1,0 +1,221 @@
+//! A project on the disk: its folder, its recipes, and the files that they name.
+
+use std::{
+    fs, io,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use brc_contract::Architecture;
+
+use super::ComposeError;
+use crate::{
+    content::{Glob, RelPath},
+    graph::{Flat, flatten},
+    recipe::{self, Diagnostic, FileGlob, Name, Presence, Reading, Recipes, SourcePath, SourceSet, Wanted},
+};
+
+/// The file that makes a folder a project.
+const PROJECT_FILE: &str = "brc.kdl";
+/// The most bytes that are read of a recipe; one more than recipes may have, so that too long ones are noticed.
+const MAX_RECIPE_BYTES: u64 = (1 << 20) + 1;
+/// The most files that are looked at for one pattern.
+const MAX_WALKED: usize = 100_000;
+/// More rounds than any chain of imports takes.
+const MAX_ROUNDS: usize = 64;
+
+/// A project whose recipes were read and found right.
+pub struct Project {
+    /// Its folder.
+    pub root: PathBuf,
+    /// The texts that were read.
+    pub sources: SourceSet,
+    /// What they say.
+    pub recipes: Recipes,
+    /// What is probably not meant so.
+    pub warnings: Vec<Diagnostic>,
+    composed: SourcePath,
+}
+
+impl Project {
+    /// Reads the project of `file`: the nearest folder above it with a `brc.kdl`, or the folder of `file`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or every mistake in the recipes.
+    pub fn open(file: &Path) -> Result<Project, ComposeError> {
+        let unreadable = |source| ComposeError::Read { path: file.to_owned(), source };
+        let file = file.canonicalize().map_err(unreadable)?;
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        let project = folder.ancestors().find(|above| above.join(PROJECT_FILE).is_file());
+        let root = project.unwrap_or(folder).to_owned();
+        let below = file.strip_prefix(&root).unwrap_or(&file);
+        let composed = SourcePath::new(&below.to_string_lossy());
+        let project = project.map(|_| SourcePath::new(PROJECT_FILE));
+        let mut sources = SourceSet::new(project, Some(composed.clone()));
+        for _ in 0..MAX_ROUNDS {
+            match recipe::read(&sources) {
+                Reading::Wanted(wanted) => answer(&root, &mut sources, &wanted)?,
+                Reading::Read(recipes, warnings) => {
+                    return Ok(Project { root, sources, recipes: *recipes, warnings, composed });
+                }
+                Reading::Refused(diagnostics) => {
+                    return Err(ComposeError::Recipes { sources: Box::new(sources), diagnostics });
+                }
+            }
+        }
+        Err(ComposeError::Endless { path: file })
+    }
+
+    /// Where a path that recipes state is on the disk.
+    pub fn on_disk(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// The variant that is meant: the named one, or the only one with a version in the composed file.
+    ///
+    /// # Errors
+    /// No such variant, or several.
+    pub fn variant(&self, named: Option<&str>) -> Result<Name, ComposeError> {
+        let all = || self.recipes.variants.values().filter(|variant| variant.version.is_some());
+        let here = || all().filter(|variant| *self.sources.path(variant.span.file) == self.composed);
+        let names = |variants: Vec<&recipe::Variant>| -> Vec<String> {
+            variants.iter().map(|variant| variant.name.value.to_string()).collect()
+        };
+        match named {
+            Some(named) => {
+                let fits = |name: &Name| name.name == named || name.to_string() == named;
+                let found = here().find(|v| fits(&v.name.value)).or_else(|| all().find(|v| fits(&v.name.value)));
+                found.map(|variant| variant.name.value.clone()).ok_or_else(|| ComposeError::NoVariant {
+                    wanted: named.to_owned(),
+                    known: names(all().collect()),
+                })
+            }
+            None => match here().collect::<Vec<_>>().as_slice() {
+                [one] => Ok(one.name.value.clone()),
+                [] => Err(ComposeError::NoVariantInFile {
+                    path: self.on_disk(self.composed.as_str()),
+                    known: names(all().collect()),
+                }),
+                several => Err(ComposeError::SeveralVariants { known: names(several.to_vec()) }),
+            },
+        }
+    }
+
+    /// The architectures that are meant: the named ones, or those that the variant or a parent says.
+    ///
+    /// # Errors
+    /// A name that is none, or that the variant is not for.
+    pub fn architectures(&self, variant: &Name, named: &[String]) -> Result<Vec<Architecture>, ComposeError> {
+        let mut stated = Vec::new();
+        let mut next = vec![variant.clone()];
+        while let (true, Some(name)) = (stated.is_empty(), next.pop()) {
+            if let Some(variant) = self.recipes.variants.get(&name) {
+                stated.extend(variant.architectures.iter().map(|architecture| architecture.value));
+                next.extend(variant.extends.iter().map(|parent| parent.value.clone()));
+            }
+        }
+        if named.is_empty() {
+            return Ok(if stated.is_empty() { vec![Architecture::X86_64] } else { stated });
+        }
+        let pick = |name: &String| {
+            let found = Architecture::from_name(name).filter(|found| stated.is_empty() || stated.contains(found));
+            found.ok_or_else(|| ComposeError::NoArchitecture {
+                wanted: name.clone(),
+                variant: variant.to_string(),
+                known: stated.iter().map(|architecture| architecture.name().to_owned()).collect(),
+            })
+        };
+        named.iter().map(pick).collect()
+    }
+
+    /// The variant for each architecture, with nothing conditional left.
+    ///
+    /// # Errors
+    /// Every mistake that shows when parents are merged.
+    pub fn flats(&self, variant: &Name, architectures: &[Architecture]) -> Result<Vec<Flat>, ComposeError> {
+        let mut flats = Vec::new();
+        let mut diagnostics = Vec::new();
+        for architecture in architectures {
+            match flatten(&self.recipes, variant, *architecture) {
+                Ok(flat) => flats.push(flat),
+                Err(found) => diagnostics.extend(found.into_iter().filter(|new| !diagnostics.contains(new)).collect::<Vec<_>>()),
+            }
+        }
+        if diagnostics.is_empty() { Ok(flats) } else { Err(self.refused(diagnostics)) }
+    }
+
+    /// The error that shows diagnostics of this project.
+    pub fn refused(&self, diagnostics: Vec<Diagnostic>) -> ComposeError {
+        ComposeError::Recipes { sources: Box::new(self.sources.clone()), diagnostics }
+    }
+}
+
+fn answer(root: &Path, sources: &mut SourceSet, wanted: &Wanted) -> Result<(), ComposeError> {
+    for path in &wanted.files {
+        match read_limited(&root.join(path.as_str())) {
+            Ok(bytes) => sources.add_file(path.clone(), bytes),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                sources.add_missing(path.clone());
+            }
+            Err(source) => return Err(ComposeError::Read { path: root.join(path.as_str()), source }),
+        }
+    }
+    for glob in &wanted.globs {
+        sources.add_matches(glob.clone(), matches(root, glob));
+    }
+    for path in &wanted.presence {
+        let presence = match fs::metadata(root.join(path.as_str())) {
+            Ok(metadata) if metadata.is_file() => Presence::File,
+            Ok(metadata) if metadata.is_dir() => Presence::Folder,
+            _ => Presence::Missing,
+        };
+        sources.add_presence(path.clone(), presence);
+    }
+    Ok(())
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_RECIPE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The files that fit a pattern. Hidden names are passed over unless the pattern writes them out.
+fn matches(root: &Path, wanted: &FileGlob) -> Vec<SourcePath> {
+    let Ok(glob) = Glob::new(&format!("/{}", wanted.pattern)) else { return Vec::new() };
+    // The folders before the first wildcard are walked straight to.
+    let literal: Vec<&str> = wanted.pattern.split('/').take_while(|name| !name.contains(['*', '?'])).collect();
+    let start = if glob.is_literal() { String::new() } else { literal.join("/") };
+    let folder = root.join(wanted.folder.as_str());
+    let mut found = Vec::new();
+    let mut walked = 0;
+    let mut next = vec![start];
+    while let Some(below) = next.pop() {
+        if glob.is_literal() {
+            if folder.join(&wanted.pattern).is_file() {
+                found.push(wanted.folder.join(&wanted.pattern));
+            }
+            break;
+        }
+        let Ok(entries) = fs::read_dir(folder.join(&below)) else { continue };
+        for entry in entries.flatten() {
+            walked += 1;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if walked > MAX_WALKED || (name.starts_with('.') && !wanted.pattern.contains("/.")) {
+                continue;
+            }
+            let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => next.push(path),
+                Ok(kind) if kind.is_file() => {
+                    if RelPath::new(&path).is_ok_and(|path| glob.matches(&path)) {
+                        found.push(wanted.folder.join(&path));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
