@@ -7,9 +7,11 @@
 
 mod event;
 mod job_server;
+mod look;
 mod schedule;
 mod worker;
 
 pub use event::{Event, StepReport};
 pub use job_server::{JobServer, JobServerError};
-pub use schedule::{BuildError, Options, Performers, StepFailure, build};
+pub use look::{Known, look};
+pub use schedule::{AfterFailure, BuildError, Built, Options, Performers, StepFailure, build};

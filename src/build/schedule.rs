@@ -31,6 +31,18 @@ pub struct Performers<'a> {
     pub pack: &'a dyn Performer,
 }
 
+impl Performers<'_> {
+    /// The one for this action.
+    pub(super) fn of(&self, action: &Action<Digest>) -> &dyn Performer {
+        match action {
+            Action::Fetch(_) => self.fetch,
+            Action::Run(_) => self.run,
+            Action::Assemble(_) => self.assemble,
+            Action::Pack(_) => self.pack,
+        }
+    }
+}
+
 /// What the user wants of a build.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -110,6 +122,15 @@ pub(super) struct Ready {
     pub report: StepReport,
 }
 
+/// What a build reached.
+#[derive(Debug, Clone, Default)]
+pub struct Built {
+    /// The goals' trees by name.
+    pub goals: BTreeMap<String, Digest>,
+    /// The keys of all steps that the goals need.
+    pub keys: BTreeSet<Digest>,
+}
+
 /// Runs what the plan's goals need and gives their trees by name.
 ///
 /// # Errors
@@ -121,7 +142,7 @@ pub fn build(
     options: &Options,
     events: &(dyn Fn(Event) + Sync),
     cancelled: &AtomicBool,
-) -> Result<BTreeMap<String, Digest>, BuildError> {
+) -> Result<Built, BuildError> {
     let folder = store.temporary().map_err(BuildError::Store)?;
     let job_server = JobServer::new(folder.path(), options.jobs.max(1)).map_err(BuildError::JobServer)?;
     let mut schedule = Schedule::new(plan, performers, store, options, job_server, events, cancelled);
@@ -350,12 +371,7 @@ impl<'a> Schedule<'a> {
     }
 
     pub fn performer(&self, action: &Action<Digest>) -> &dyn Performer {
-        match action {
-            Action::Fetch(_) => self.performers.fetch,
-            Action::Run(_) => self.performers.run,
-            Action::Assemble(_) => self.performers.assemble,
-            Action::Pack(_) => self.performers.pack,
-        }
+        self.performers.of(action)
     }
 
     pub fn name(&self, id: StepId) -> String {
@@ -375,7 +391,7 @@ impl<'a> Schedule<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn finish(self) -> Result<BTreeMap<String, Digest>, BuildError> {
+    fn finish(self) -> Result<Built, BuildError> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.broken {
             return Err(error);
@@ -393,7 +409,7 @@ impl<'a> Schedule<'a> {
             };
             goals.insert(name.clone(), tree.ok_or(BuildError::Cancelled)?);
         }
-        Ok(goals)
+        Ok(Built { goals, keys: state.keys.values().map(Key::digest).collect() })
     }
 }
 

@@ -265,6 +265,13 @@ pub struct User {
     pub gid: u32,
 }
 
+impl Image {
+    /// The variant and architecture as people say them: `quickstart x86_64`.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.variant, self.architecture.name())
+    }
+}
+
 impl Role {
     /// Every part that a tool can play.
     pub const ALL: [Role; 5] = [Role::RootFilesystem, Role::Finish, Role::BootLoader, Role::Machine, Role::Oracle];

@@ -15,4 +15,5 @@ mod root;
 mod uki;
 mod verity;
 
+pub use extent::copy as copy_sparse;
 pub use perform::{AssembleError, Assembler};

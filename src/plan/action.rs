@@ -315,3 +315,22 @@ pub enum Compression {
     /// As one zstd stream.
     Zstd,
 }
+
+impl<T> Action<T> {
+    /// The names of its outputs, sorted.
+    pub fn output_names(&self) -> Vec<String> {
+        let fixed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        match self {
+            Action::Fetch(Fetch::Debian(_)) => fixed(&["control", "data"]),
+            Action::Fetch(Fetch::Url(_)) => fixed(&["data"]),
+            Action::Run(run) => run.outputs.keys().cloned().collect(),
+            Action::Assemble(Assemble::Root { .. }) => fixed(&["owners", "root"]),
+            Action::Assemble(Assemble::Verity { .. }) => fixed(&["verity"]),
+            Action::Assemble(Assemble::Uki { .. }) => fixed(&["uki"]),
+            Action::Assemble(Assemble::Esp { .. }) => fixed(&["esp"]),
+            Action::Assemble(Assemble::Disk { .. }) => fixed(&["disk"]),
+            Action::Pack(Pack::Manifest(_)) => fixed(&["manifest"]),
+            Action::Pack(Pack::Raw { .. }) => fixed(&["artifact"]),
+        }
+    }
+}

@@ -77,7 +77,7 @@ impl Lowering<'_> {
         });
         let identity = format!("manifest {} {}", image.variant, image.architecture.name());
         let manifest = self.step(identity, &image.variant, "manifest", Action::Pack(manifest));
-        let name = format!("{} {}", image.variant, image.architecture.name());
+        let name = image.title();
         self.lowered.plan.goals.extend([
             (format!("{name} disk"), disk),
             (format!("{name} manifest"), output(manifest, "manifest")),

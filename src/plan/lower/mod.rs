@@ -45,8 +45,8 @@ pub struct LocalFile {
 /// A plan and the content that it speaks of and that no action makes.
 #[derive(Debug, Clone, Default)]
 pub struct Lowered {
-    /// What will be done. Goals are `IMAGE disk`, `IMAGE manifest`, `IMAGE root`, `IMAGE erofs`, where IMAGE is
-    /// `quickstart x86_64`.
+    /// What can be done. Goals are `IMAGE disk`, `IMAGE manifest`, `IMAGE root`, `IMAGE erofs`, and `IMAGE ROLE` for
+    /// the tool set of each role, where IMAGE is [`Image::title`].
     pub plan: Plan,
     /// Texts that recipes or brc state, by digest; they must be in the store before the plan runs.
     pub texts: BTreeMap<Digest, Vec<u8>>,
@@ -81,6 +81,11 @@ impl Lowering<'_> {
         let kernel = self.kernel(image, &toolsets);
         let root = self.root(image, &toolsets, &kernel);
         self.disk(image, &toolsets, &kernel, &root);
+        for (role, name) in &image.roles {
+            if let Some(tree) = toolsets.get(name.as_str()) {
+                self.lowered.plan.goals.push((format!("{} {}", image.title(), role.name()), tree.clone()));
+            }
+        }
     }
 
     /// Adds a step, or finds the equal one. `identity` says what the step does, in words that only equal

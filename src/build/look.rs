@@ -1,0 +1,48 @@
+//! A look at a plan without running it: what is known already, and under which keys.
+
+use super::{BuildError, Performers};
+use crate::{
+    content::Digest,
+    plan::{Action, Key, Outcome, Plan, Source, key},
+    store::Store,
+};
+
+/// What is known of one step.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// Its inputs are not all there, so nothing can be said.
+    Waiting,
+    /// It could run now.
+    Ready(Key, Action<Digest>),
+    /// Its outcome is remembered.
+    Done(Key, Action<Digest>, Outcome),
+}
+
+/// What is known of each step of a plan, in order.
+///
+/// # Errors
+/// A store that cannot be used.
+pub fn look(plan: &Plan, performers: &Performers<'_>, store: &Store) -> Result<Vec<Known>, BuildError> {
+    let mut all: Vec<Known> = Vec::with_capacity(plan.steps.len());
+    for step in &plan.steps {
+        let action = step.action.resolve(|source| match source {
+            Source::Tree(digest) => Ok(*digest),
+            Source::Output { step, output } => match all.get(step.0) {
+                Some(Known::Done(_, _, outcome)) => outcome.get(output).copied().ok_or(()),
+                _ => Err(()),
+            },
+        });
+        let known = match action {
+            Err(()) => Known::Waiting,
+            Ok(action) => {
+                let key = key(performers.of(&action).identity(), &action);
+                match store.recall(key.digest()).map_err(BuildError::Store)? {
+                    Some(outcome) => Known::Done(key, action, outcome),
+                    None => Known::Ready(key, action),
+                }
+            }
+        };
+        all.push(known);
+    }
+    Ok(all)
+}

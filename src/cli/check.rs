@@ -1,0 +1,78 @@
+//! `brc check`: the gates that need no build.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{
+    CliError, arguments,
+    complain::{print_json, say, show_all},
+    context::Context,
+};
+use crate::{compose::Project, recipe::Name};
+
+pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, CliError> {
+    let project = Project::open(&arguments.target.file)?;
+    show_all(context, &project.sources, &project.warnings);
+    let variants: Vec<Name> = match &arguments.target.variant {
+        Some(named) => vec![project.variant(Some(named))?],
+        None => {
+            let own = project.recipes.sets.first().map(|set| set.name.clone()).unwrap_or_default();
+            let all = project.recipes.variants.values();
+            let composable = all.filter(|variant| variant.version.is_some() && variant.name.value.set == own);
+            composable.map(|variant| variant.name.value.clone()).collect()
+        }
+    };
+    let mut diagnostics = Vec::new();
+    let mut pruned = Vec::new();
+    for variant in &variants {
+        let architectures = project.architectures(variant, &arguments.target.arch)?;
+        // A base that has no kernel is only there to be extended; that shows when it is composed.
+        let flats = match project.flats(variant, &architectures) {
+            Ok(flats) => flats,
+            Err(crate::compose::ComposeError::Recipes { diagnostics: found, .. }) => {
+                diagnostics.extend(found.into_iter().filter(|found| found.code != "no-kernel"));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for flat in &flats {
+            for reasoned in flat.components.iter().flat_map(|component| &component.without) {
+                let names = reasoned.packages.iter().map(|package| package.value.as_str());
+                pruned.push((names.collect::<Vec<_>>().join(", "), reasoned.reason.value.clone()));
+            }
+        }
+        if arguments.locked {
+            let lock = project.lock()?;
+            let missing = lock.missing(&project.wanted(&flats)?);
+            if !missing.is_empty() {
+                let missing = missing.iter().map(ToString::to_string).collect();
+                return Err(crate::compose::ComposeError::Unlocked { missing }.into());
+            }
+            diagnostics.extend(project.unaccounted(&flats, &lock));
+            for flat in &flats {
+                let name = crate::graph::image_closure(flat);
+                let Some(closure) = lock.closure(&name, flat.situation.architecture) else { continue };
+                for conflict in lock.conflicts(closure) {
+                    let (package, with, relation) = (&conflict.package, &conflict.with, &conflict.relation);
+                    let message = format!("package `{package}` cannot be together with `{with}`: it says `{relation}`");
+                    let span = flat.name.span;
+                    diagnostics.push(crate::recipe::Diagnostic::error("conflicting-packages", span, message));
+                }
+            }
+        }
+    }
+    if !diagnostics.is_empty() {
+        return Err(project.refused(diagnostics).into());
+    }
+    pruned.sort();
+    pruned.dedup();
+    for (packages, reason) in pruned {
+        if context.json {
+            print_json(&json!({"event": "pruned", "packages": packages, "reason": reason}));
+        } else {
+            say(&format!("not followed: {packages} ({reason})"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

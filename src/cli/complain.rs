@@ -1,0 +1,247 @@
+//! Errors as people and programs see them, and the exit code of each.
+
+use std::{
+    error::Error,
+    fs::File,
+    io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _, stderr, stdout},
+    path::Path,
+    process::ExitCode,
+};
+
+use miette::{GraphicalReportHandler, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use serde_json::json;
+
+use super::context::Context;
+use crate::{
+    build::{BuildError, StepFailure},
+    compose::ComposeError,
+    plan::Fault,
+    recipe::{Diagnostic, Severity, SourceSet, line_and_column, one_line},
+    store::StoreError,
+};
+
+/// How many lines of a failed action's log are shown.
+const TAIL_LINES: usize = 20;
+/// How many bytes of a log are looked at for them.
+const TAIL_BYTES: u64 = 32 << 10;
+
+/// A command did not succeed.
+#[derive(Debug)]
+pub enum CliError {
+    /// A stage of composing failed.
+    Compose(ComposeError),
+    /// The command line asks for what makes no sense.
+    Usage(String),
+    /// What was looked at is not right.
+    Found(String),
+    /// This machine cannot.
+    Machine(Box<dyn Error + Send + Sync>),
+    /// The outside refused.
+    Outside(Box<dyn Error + Send + Sync>),
+}
+
+impl From<ComposeError> for CliError {
+    fn from(error: ComposeError) -> Self {
+        CliError::Compose(error)
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        CliError::Compose(ComposeError::Store(error))
+    }
+}
+
+/// Shows an error and gives its exit code.
+pub fn complain(context: &Context, error: &CliError) -> ExitCode {
+    let code = exit_code(error);
+    match error {
+        CliError::Compose(ComposeError::Recipes { sources, diagnostics }) => show_all(context, sources, diagnostics),
+        CliError::Compose(ComposeError::Build(BuildError::Steps { failures, skipped })) => {
+            failures.iter().for_each(|failure| step_failed(context, failure));
+            if *skipped > failures.len() {
+                say(&format!("{} more actions were not tried", skipped - failures.len()));
+            }
+        }
+        CliError::Compose(error) => chain(context, error),
+        CliError::Usage(message) | CliError::Found(message) => {
+            message_only(context, message);
+        }
+        CliError::Machine(error) | CliError::Outside(error) => chain(context, error.as_ref()),
+    }
+    ExitCode::from(code)
+}
+
+/// 1 the build failed, 2 recipe or command line, 3 this machine, 4 the outside, 70 our bug.
+fn exit_code(error: &CliError) -> u8 {
+    match error {
+        CliError::Usage(_) => 2,
+        CliError::Found(_) => 1,
+        CliError::Machine(_) => 3,
+        CliError::Outside(_) => 4,
+        CliError::Compose(error) => match error {
+            ComposeError::Recipes { .. }
+            | ComposeError::Endless { .. }
+            | ComposeError::NoVariant { .. }
+            | ComposeError::NoVariantInFile { .. }
+            | ComposeError::SeveralVariants { .. }
+            | ComposeError::NoArchitecture { .. }
+            | ComposeError::BadLock { .. }
+            | ComposeError::Unlocked { .. }
+            | ComposeError::Lower(_) => 2,
+            ComposeError::Read { .. } => 2,
+            ComposeError::Write { .. } => 3,
+            ComposeError::Lock(error) => match error {
+                crate::lock::LockError::Unmet(_) => 2,
+                crate::lock::LockError::OutOfTurn { .. } => 70,
+                _ => 4,
+            },
+            ComposeError::Fetch(error) => fault_code(error.fault()),
+            ComposeError::Store(error) => if error.is_machine_fault() { 3 } else { 1 },
+            ComposeError::OverBudget { .. } => 1,
+            ComposeError::Build(error) => match error {
+                BuildError::Steps { failures, .. } => {
+                    failures.iter().map(|failure| fault_code(failure.failure.fault)).max().unwrap_or(1)
+                }
+                BuildError::Cancelled => 130,
+                BuildError::Store(error) => if error.is_machine_fault() { 3 } else { 1 },
+                BuildError::JobServer(_) => 3,
+            },
+        },
+    }
+}
+
+const fn fault_code(fault: Fault) -> u8 {
+    match fault {
+        Fault::Build | Fault::Damaged => 1,
+        Fault::Machine => 3,
+        Fault::Outside => 4,
+        Fault::Cancelled => 130,
+    }
+}
+
+/// Shows all findings in recipes: drawn on a terminal, one line each elsewhere.
+pub fn show_all(context: &Context, sources: &SourceSet, diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
+        if context.json {
+            let span = diagnostic.span();
+            let (line, column) = span.map_or((0, 0), |span| line_and_column(sources, span));
+            let file = span.map(|span| sources.path(span.file).to_string());
+            let severity = if diagnostic.severity == Severity::Error { "error" } else { "warning" };
+            print_json(&json!({
+                "event": "diagnostic", "severity": severity, "code": diagnostic.code, "file": file, "line": line,
+                "column": column, "message": diagnostic.message, "help": diagnostic.help,
+            }));
+        } else if stderr().is_terminal() {
+            draw(sources, diagnostic);
+        } else {
+            say(&one_line(sources, diagnostic));
+        }
+    }
+}
+
+fn draw(sources: &SourceSet, diagnostic: &Diagnostic) {
+    let Some(first) = diagnostic.span() else { return say(&one_line(sources, diagnostic)) };
+    let mut shown = MietteDiagnostic::new(&diagnostic.message).with_code(diagnostic.code);
+    if diagnostic.severity == Severity::Warning {
+        shown = shown.with_severity(miette::Severity::Warning);
+    }
+    if let Some(help) = &diagnostic.help {
+        shown = shown.with_help(help);
+    }
+    // Places in other files are told as lines below.
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        diagnostic.labels.iter().partition(|label| label.span.file == first.file);
+    for label in here {
+        let range = label.span.start as usize..label.span.end as usize;
+        let text = Some(label.text.clone()).filter(|text| !text.is_empty());
+        shown = shown.and_label(LabeledSpan::new_with_span(text, range));
+    }
+    let source = NamedSource::new(sources.path(first.file).to_string(), sources.text(first.file).to_owned());
+    let report = Report::new(shown).with_source_code(source);
+    let mut text = String::new();
+    match GraphicalReportHandler::new().render_report(&mut text, report.as_ref()) {
+        Ok(()) => say(text.trim_end()),
+        Err(_) => say(&one_line(sources, diagnostic)),
+    }
+    for label in elsewhere {
+        let (line, column) = line_and_column(sources, label.span);
+        say(&format!("  {}:{line}:{column}: {}", sources.path(label.span.file), label.text));
+    }
+}
+
+fn step_failed(context: &Context, failed: &StepFailure) {
+    let step = &failed.step;
+    if context.json {
+        print_json(&json!({
+            "event": "failure", "component": step.component, "stage": step.stage, "key": step.key.to_string(),
+            "error": chain_text(failed.failure.error.as_ref()), "log": failed.log,
+        }));
+        return;
+    }
+    say(&format!("error: `{}` failed at `{}`: {}", step.component, step.stage, chain_text(failed.failure.error.as_ref())));
+    let tail = tail(&failed.log);
+    if !tail.is_empty() {
+        say(&format!("its last lines:\n{tail}\nall of it: {}", failed.log.display()));
+        say(&format!("look around where it failed: brc shell {} --failed", step.component));
+    }
+}
+
+/// The last lines of a log; nothing when it cannot be read.
+fn tail(path: &Path) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = lines.iter().skip(lines.len().saturating_sub(TAIL_LINES));
+    shown.map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn chain(context: &Context, error: &(dyn Error + 'static)) {
+    message_only(context, &chain_text(error));
+}
+
+fn message_only(context: &Context, message: &str) {
+    if context.json {
+        print_json(&json!({"event": "error", "error": message}));
+    } else {
+        say(&format!("error: {message}"));
+    }
+}
+
+/// An error and all its sources, each told once.
+pub fn chain_text(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// Writes a line of talk to standard error.
+pub fn say(text: &str) {
+    // Nobody reads: there is nobody to tell.
+    let _ = writeln!(stderr(), "{text}");
+}
+
+/// Writes a line of data to standard output.
+pub fn print(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
+}
+
+/// Writes a JSON object as a line of data.
+pub fn print_json(value: &serde_json::Value) {
+    print(&value.to_string());
+}

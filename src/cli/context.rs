@@ -1,0 +1,233 @@
+//! What the machine and the command line say: store, mirrors, proxies, processors, the clock.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
+
+use super::{
+    CliError,
+    arguments::{Global, Target},
+    complain::say,
+    progress::{Style, Watcher},
+};
+use crate::{
+    build::{AfterFailure, Event},
+    compose::{Order, Project, Session},
+    fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies, apt_sources},
+    sandbox::Sandbox,
+    store::Store,
+};
+
+/// What every verb is given.
+pub struct Context {
+    /// Whether data is written as JSON.
+    pub json: bool,
+    offline: bool,
+    store: Option<PathBuf>,
+    jobs: usize,
+    mirrors: Vec<String>,
+    cancelled: Arc<AtomicBool>,
+    watcher: Watcher,
+}
+
+impl Context {
+    /// Reads the options that every verb has.
+    pub fn new(global: Global) -> Self {
+        let style = if global.json { Style::Json } else { Style::People };
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Context {
+            json: global.json,
+            offline: global.offline,
+            store: global.store,
+            jobs: global.jobs.unwrap_or(processors).max(1),
+            mirrors: global.mirror,
+            cancelled: Arc::new(AtomicBool::new(false)),
+            watcher: Watcher::new(style),
+        }
+    }
+
+    /// Opens the store: `--store`, else `brc` in the user's cache.
+    ///
+    /// # Errors
+    /// No home, or a store that cannot be used.
+    pub fn store(&self) -> Result<Store, CliError> {
+        Ok(Store::open(&self.store_path()?)?)
+    }
+
+    /// Where the store is.
+    ///
+    /// # Errors
+    /// No home to have a cache in.
+    pub fn store_path(&self) -> Result<PathBuf, CliError> {
+        let cache = || {
+            let cache = env_path("XDG_CACHE_HOME").or_else(|| Some(env_path("HOME")?.join(".cache")));
+            cache.map(|cache| cache.join("brc"))
+        };
+        self.store.clone().or_else(cache).ok_or_else(|| {
+            CliError::Usage("there is no home folder to keep the store in: name one with `--store DIR`".to_owned())
+        })
+    }
+
+    /// Everything that composing needs, with `store` open.
+    ///
+    /// # Errors
+    /// A mirror or proxy that makes no sense, or a program that cannot find itself.
+    pub fn session(&self, store: Store, after_failure: AfterFailure) -> Result<Session<'_>, CliError> {
+        let client = self.client(&store)?;
+        let executable = env::current_exe().map_err(|error| CliError::Machine(error.into()))?;
+        self.stop_on_signals()?;
+        Ok(Session {
+            sandbox: Sandbox::new(store.clone(), executable),
+            store,
+            client,
+            jobs: self.jobs,
+            after_failure,
+            now: now(),
+            cancelled: &self.cancelled,
+            events: &|event: Event| self.watcher.show(&event),
+            talk: &|line: &str| say(line),
+        })
+    }
+
+    /// The project of a target and what of it is meant.
+    ///
+    /// # Errors
+    /// Mistakes in recipes, or a target that is not there.
+    pub fn order(&self, target: &Target) -> Result<(Project, Order), CliError> {
+        let project = Project::open(&target.file)?;
+        let variant = project.variant(target.variant.as_deref())?;
+        let architectures = project.architectures(&variant, &target.arch)?;
+        if !project.warnings.is_empty() {
+            super::complain::show_all(self, &project.sources, &project.warnings);
+        }
+        Ok((project, Order { variant, architectures, image_version: None }))
+    }
+
+    fn client(&self, store: &Store) -> Result<Client, CliError> {
+        let config = ClientConfig {
+            network: if self.offline { Network::Offline } else { Network::Online },
+            mirrors: self.mirrors()?,
+            vendored: env_path("BRC_VENDOR").into_iter().collect(),
+            downloads: store.dir().join("temporary").join("downloads"),
+            proxies: proxies(),
+            patience: Patience::default(),
+        };
+        fs::create_dir_all(&config.downloads).map_err(|error| CliError::Machine(error.into()))?;
+        Client::new(config).map_err(|error| CliError::Usage(super::complain::chain_text(&error)))
+    }
+
+    /// The mirrors, strongest first: command line, environment, the user's configuration, apt's own sources.
+    pub fn mirrors(&self) -> Result<Mirrors, CliError> {
+        let mut mirrors = Mirrors::new();
+        let mut offer = |name: &str, url: &str| {
+            mirrors.offer(name, &[url]).map_err(|error| CliError::Usage(super::complain::chain_text(&error)))
+        };
+        for mirror in &self.mirrors {
+            let (name, url) = mirror.split_once('=').ok_or_else(|| {
+                CliError::Usage(format!("`--mirror {mirror}` names no URL: expected `--mirror debian=URL`"))
+            })?;
+            offer(name, url)?;
+        }
+        #[expect(clippy::disallowed_methods, reason = "only cli reads the environment")]
+        let variables = env::vars_os();
+        for (variable, url) in variables {
+            let (Some(variable), Some(url)) = (variable.to_str(), url.to_str()) else { continue };
+            if let Some(name) = variable.strip_prefix("BRC_MIRROR_") {
+                offer(&name.to_lowercase().replace('_', "-"), url)?;
+            }
+        }
+        let home = env_path("XDG_CONFIG_HOME").or_else(|| Some(env_path("HOME")?.join(".config")));
+        let configured = home.and_then(|home| fs::read_to_string(home.join("brc/mirrors.toml")).ok());
+        if let Some(text) = configured {
+            let table: toml::Table = text.parse().map_err(|error| {
+                CliError::Usage(format!("`brc/mirrors.toml` in the configuration folder is no TOML: {error}"))
+            })?;
+            for (name, url) in &table {
+                let url = url.as_str().ok_or_else(|| {
+                    CliError::Usage(format!("`{name}` in `brc/mirrors.toml` is no URL: expected `{name} = \"URL\"`"))
+                })?;
+                offer(name, url)?;
+            }
+        }
+        for source in apt() {
+            // What apt is configured with is an offer: what cannot be read is passed over.
+            let _ = offer(&source.mirror, &source.uri);
+        }
+        Ok(mirrors)
+    }
+
+    /// Makes Ctrl-C and SIGTERM end the build in order; a second one ends brc at once.
+    fn stop_on_signals(&self) -> Result<(), CliError> {
+        for signal in [SIGINT, SIGTERM] {
+            let second = flag::register_conditional_shutdown(signal, 130, self.cancelled.clone());
+            second
+                .and_then(|_| flag::register(signal, self.cancelled.clone()))
+                .map_err(|error| CliError::Machine(error.into()))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the user asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// The flag that Ctrl-C sets.
+    pub fn cancelled(&self) -> &Arc<AtomicBool> {
+        &self.cancelled
+    }
+}
+
+fn apt() -> Vec<crate::fetch::AptSource> {
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
+        files.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    files.sort();
+    let mut found = Vec::new();
+    for file in files {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if let Ok(text) = fs::read_to_string(&file) {
+            found.extend(apt_sources(&name, &text));
+        }
+    }
+    found
+}
+
+fn proxies() -> Proxies {
+    let any = |names: &[&str]| names.iter().find_map(|name| env_text(name)).filter(|value| !value.is_empty());
+    let all = any(&["all_proxy", "ALL_PROXY"]);
+    Proxies {
+        http: any(&["http_proxy"]).or_else(|| all.clone()),
+        https: any(&["https_proxy", "HTTPS_PROXY"]).or(all),
+        bypass: any(&["no_proxy", "NO_PROXY"]).unwrap_or_default(),
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "only cli reads the clock")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn env_text(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "only cli reads the environment")]
+    env::var(name).ok()
+}
+
+fn env_path(name: &str) -> Option<PathBuf> {
+    env_text(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from)
+}

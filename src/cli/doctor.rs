@@ -1,0 +1,85 @@
+//! `brc doctor`: what this machine lacks, and the knob that gives it that.
+
+use std::{env, process::ExitCode};
+
+use serde_json::json;
+
+use super::{
+    CliError,
+    complain::{chain_text, print, print_json},
+    context::Context,
+};
+use crate::sandbox;
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    state: State,
+    text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    Lacking,
+    Note,
+}
+
+pub fn run(context: &Context) -> Result<ExitCode, CliError> {
+    let findings = [sandbox_finding(context), mirror_finding(context), kvm_finding()];
+    for finding in &findings {
+        let state = match finding.state {
+            State::Good => "good",
+            State::Lacking => "lacking",
+            State::Note => "note",
+        };
+        if context.json {
+            print_json(&json!({"what": finding.what, "state": state, "text": finding.text}));
+        } else {
+            print(&format!("{state:<8} {:<10} {}", finding.what, finding.text));
+        }
+    }
+    let lacking = findings.iter().any(|finding| finding.state == State::Lacking);
+    Ok(if lacking { ExitCode::from(3) } else { ExitCode::SUCCESS })
+}
+
+fn sandbox_finding(context: &Context) -> Finding {
+    let probe = || -> Result<(), String> {
+        let store = context.store().map_err(|error| match error {
+            CliError::Compose(error) => chain_text(&error),
+            CliError::Usage(text) | CliError::Found(text) => text,
+            CliError::Machine(error) | CliError::Outside(error) => chain_text(error.as_ref()),
+        })?;
+        let executable = env::current_exe().map_err(|error| error.to_string())?;
+        sandbox::probe(&store, &executable).map_err(|error| chain_text(&error))
+    };
+    match probe() {
+        Ok(()) => Finding { what: "sandbox", state: State::Good, text: "a command runs in user namespaces".to_owned() },
+        Err(text) => Finding { what: "sandbox", state: State::Lacking, text },
+    }
+}
+
+fn mirror_finding(context: &Context) -> Finding {
+    match context.mirrors() {
+        Ok(mirrors) if !mirrors.bases("debian").is_empty() => {
+            let text = format!("`debian` is served by {} places", mirrors.bases("debian").len());
+            Finding { what: "mirror", state: State::Good, text }
+        }
+        Ok(_) => {
+            let text = "no mirror is known for `debian`: give `--mirror debian=URL` or set `BRC_MIRROR_DEBIAN=URL`";
+            Finding { what: "mirror", state: State::Lacking, text: text.to_owned() }
+        }
+        Err(_) => {
+            let text = "a mirror in the configuration or environment is no URL";
+            Finding { what: "mirror", state: State::Lacking, text: text.to_owned() }
+        }
+    }
+}
+
+fn kvm_finding() -> Finding {
+    let text = match std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => "`/dev/kvm` can be opened; `brc boot` uses it once a small machine really booted with it",
+        Err(_) => "no `/dev/kvm` that this user may open: `brc boot` emulates, which is slower",
+    };
+    Finding { what: "kvm", state: State::Note, text: text.to_owned() }
+}

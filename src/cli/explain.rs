@@ -1,0 +1,368 @@
+//! `brc show`, `brc plan`, `brc graph`, `brc why`: what is there and why, without building.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    process::ExitCode,
+};
+
+use petgraph::{algo::toposort, graph::DiGraph};
+use serde_json::json;
+
+use super::{
+    CliError,
+    arguments::{self, GraphFormat},
+    complain::{print, print_json},
+    context::Context,
+};
+use crate::{
+    build::{AfterFailure, Known},
+    compose::{Locked, Project},
+    content::RelPath,
+    graph::{Flat, FlatComponent, image_closure, origin},
+    plan::{Plan, Source, StepId},
+    recipe::{Item, Spanned},
+};
+
+pub fn show(context: &Context, arguments: &arguments::Show) -> Result<ExitCode, CliError> {
+    let (project, order) = context.order(&arguments.target)?;
+    for flat in project.flats(&order.variant, &order.architectures)? {
+        let lines = flat_lines(&project, &flat);
+        if context.json {
+            let values: Vec<_> =
+                lines.iter().map(|(what, value, place)| json!({"what": what, "value": value, "at": place})).collect();
+            print_json(&json!({"image": flat.title(), "values": values}));
+            continue;
+        }
+        print(&format!("// {}", flat.title()));
+        let width = lines.iter().map(|(what, value, _)| what.len() + value.len() + 1).max().unwrap_or(0).min(72);
+        for (what, value, place) in lines {
+            print(&format!("{:<width$}  // {place}", format!("{what} {value}")));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every value of a flat variant, with its place, and what it replaced.
+fn flat_lines(project: &Project, flat: &Flat) -> Vec<(String, String, String)> {
+    let at = |span| origin(&project.sources, span);
+    let mut lines = Vec::new();
+    let mut line = |what: &str, value: String, place: String| {
+        let replaced = flat.replaced.iter().filter(|old| old.what == what);
+        let replaced: Vec<String> =
+            replaced.map(|old| format!("replaces {} of {}", old.value, at(old.old))).collect();
+        let place = if replaced.is_empty() { place } else { format!("{place}, {}", replaced.join(", ")) };
+        lines.push((what.to_owned(), value, place));
+    };
+    let text = |value: &Spanned<String>| format!("{:?}", value.value);
+    line("variant", format!("{:?}", flat.name.value.to_string()), at(flat.name.span));
+    line("version", text(&flat.version), at(flat.version.span));
+    line("arch", format!("{:?}", flat.situation.architecture.name()), at(flat.name.span));
+    line("platform", format!("{:?}", flat.situation.platform), at(flat.name.span));
+    for feature in &flat.situation.features {
+        line("feature", format!("{feature:?} on=#true"), at(flat.name.span));
+    }
+    line("layout slot", format!("max={}", flat.slot.value.0), at(flat.slot.span));
+    if let Some(esp) = &flat.esp {
+        line("layout esp", format!("size={}", esp.value.0), at(esp.span));
+    }
+    if let Some(budget) = &flat.budget {
+        line("budget", format!("root={}", budget.value.0), at(budget.span));
+    }
+    line("kernel", format!("{:?}", flat.kernel.name.to_string()), at(flat.kernel.span));
+    for (role, name) in &flat.roles {
+        line(&format!("tool {}", role.name()), format!("{:?}", name.value.to_string()), at(name.span));
+    }
+    for word in &flat.kernel_arguments {
+        line("kernel-arg", text(word), at(word.span));
+    }
+    for component in &flat.components {
+        line("component", format!("{:?}", component.name.to_string()), at(component.span));
+        if let Some(version) = &component.version {
+            line("  version", text(version), at(version.span));
+        }
+        for package in &component.packages {
+            line("  package", text(&package.package.name), at(package.package.name.span));
+        }
+        for (item, span) in &component.items {
+            line(&format!("  {}", item_name(item)), item_value(item), at(*span));
+        }
+    }
+    lines
+}
+
+const fn item_name(item: &Item) -> &'static str {
+    match item {
+        Item::File(_) => "file",
+        Item::Tree(_) => "tree",
+        Item::Link(_) => "link",
+        Item::Directory(_) => "dir",
+        Item::User(_) => "user",
+        Item::Unit(_) => "unit",
+        Item::Mask(_) => "mask",
+        Item::KernelArgument(_) => "kernel-arg",
+        Item::KernelModule(_) => "kernel-module",
+        Item::Finish(_) => "finish",
+    }
+}
+
+fn item_value(item: &Item) -> String {
+    match item {
+        Item::File(file) => format!("{:?}", file.to.value.to_string()),
+        Item::Tree(tree) => format!("{:?} to={:?}", tree.from.path.to_string(), tree.to.value.to_string()),
+        Item::Link(link) => format!("{:?} to={:?}", link.at.value.to_string(), link.to.value.to_string()),
+        Item::Directory(folder) => format!("{:?}", folder.at.value.to_string()),
+        Item::User(user) => format!("{:?}", user.name.value),
+        Item::Unit(unit) => format!("{:?}", unit.name.value),
+        Item::Mask(name) | Item::KernelArgument(name) | Item::KernelModule(name) => format!("{:?}", name.value),
+        Item::Finish(finish) => format!("{:?}", finish.name.value),
+    }
+}
+
+pub fn plan(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, CliError> {
+    let (project, order) = context.order(&arguments.target)?;
+    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let images = session.images(&project, &order, Locked::AsItIs)?;
+    let lowered = session.lower(&project, &images)?;
+    let known = session.look(&lowered)?;
+    for (index, (step, known)) in lowered.plan.steps.iter().zip(known).enumerate() {
+        let state = match known {
+            Known::Waiting => "waiting",
+            Known::Ready(..) => "ready",
+            Known::Done(..) => "done",
+        };
+        let needs = step.action.needs();
+        let last = session.store.last_duration(&format!("{} {}", step.component, step.stage));
+        if context.json {
+            let needs: Vec<usize> = needs.iter().map(|need| need.0).collect();
+            print_json(&json!({
+                "step": index, "component": step.component, "stage": step.stage, "needs": needs,
+                "state": state, "last_seconds": last.map(|last| last.as_secs_f64()),
+            }));
+        } else {
+            let needs: Vec<String> = needs.iter().take(6).map(|need| need.0.to_string()).collect();
+            let last = last.map_or(String::new(), |last| format!(", took {}", super::progress::seconds(last)));
+            print(&format!("{index:>4}  {state:<8} {} {}  (after {}{last})", step.component, step.stage, needs.join(" ")));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The last steps of a component: those that no other step of it needs.
+pub fn steps_of(plan: &Plan, component: &str) -> Result<Vec<StepId>, CliError> {
+    let fits = |name: &str| name == component || name.rsplit('/').next() == Some(component);
+    let own: Vec<StepId> =
+        (0..plan.steps.len()).map(StepId).filter(|id| fits(&plan.steps[id.0].component)).collect();
+    let needed: BTreeSet<StepId> = own.iter().flat_map(|id| plan.steps[id.0].action.needs()).collect();
+    let last: Vec<StepId> = own.into_iter().filter(|id| !needed.contains(id)).collect();
+    if last.is_empty() {
+        let known: BTreeSet<&str> = plan.steps.iter().map(|step| step.component.as_str()).collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        let message = format!("no action belongs to `{component}`; components with actions: {}", known.join(", "));
+        return Err(CliError::Usage(message));
+    }
+    Ok(last)
+}
+
+pub fn graph(context: &Context, arguments: &arguments::Graph) -> Result<ExitCode, CliError> {
+    let (project, order) = context.order(&arguments.target)?;
+    for flat in project.flats(&order.variant, &order.architectures)? {
+        let edges = edges(&flat);
+        print(match arguments.format {
+            GraphFormat::Dot => dot(&edges),
+            GraphFormat::Json => graph_json(&flat, &edges),
+            GraphFormat::Svg => svg(&edges),
+        }
+        .trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who needs whom, and as what.
+type Edges = BTreeMap<String, BTreeSet<(String, &'static str)>>;
+
+fn edges(flat: &Flat) -> Edges {
+    let mut edges = Edges::new();
+    let mut add = |component: &FlatComponent| {
+        let from = edges.entry(component.name.to_string()).or_default();
+        let kinds = [(&component.needs, "needs"), (&component.build_with, "build-with"), (&component.link_with, "link-with")];
+        for (names, kind) in kinds {
+            from.extend(names.iter().map(|name| (name.value.to_string(), kind)));
+        }
+    };
+    flat.components.iter().chain(flat.toolsets.values().flatten()).for_each(&mut add);
+    let kernel = edges.entry(flat.kernel.name.to_string()).or_default();
+    kernel.extend(flat.kernel.build_with.iter().map(|name| (name.value.to_string(), "build-with")));
+    let image = edges.entry(flat.name.value.to_string()).or_default();
+    image.extend(flat.roles.values().map(|name| (name.value.to_string(), "tool")));
+    edges
+}
+
+fn dot(edges: &Edges) -> String {
+    let mut text = "digraph brc {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
+    for (from, to) in edges {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {from:?};");
+        for (to, kind) in to {
+            let style = if *kind == "needs" { "" } else { " [style=dashed]" };
+            let _ = writeln!(text, "  {from:?} -> {to:?}{style};");
+        }
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn graph_json(flat: &Flat, edges: &Edges) -> String {
+    let list: Vec<_> = edges
+        .iter()
+        .flat_map(|(from, to)| to.iter().map(move |(to, kind)| json!({"from": from, "to": to, "kind": kind})))
+        .collect();
+    json!({"image": flat.title(), "nodes": edges.keys().collect::<Vec<_>>(), "edges": list}).to_string()
+}
+
+/// A picture in columns: what needs nothing stands on the right.
+fn svg(edges: &Edges) -> String {
+    const COLUMN: usize = 240;
+    const ROW: usize = 36;
+    let mut graph = DiGraph::<&str, &str>::new();
+    let nodes: BTreeMap<&str, _> = edges.keys().map(|name| (name.as_str(), graph.add_node(name.as_str()))).collect();
+    for (from, to) in edges {
+        for (to, kind) in to {
+            if let (Some(from), Some(to)) = (nodes.get(from.as_str()), nodes.get(to.as_str())) {
+                graph.add_edge(*from, *to, kind);
+            }
+        }
+    }
+    // Recipes have no cycles: reading refused them.
+    let order = toposort(&graph, None).unwrap_or_default();
+    let mut column: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut rows: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut place: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+    for node in &order {
+        let above = graph.neighbors_directed(*node, petgraph::Direction::Incoming);
+        let at = above.filter_map(|above| column.get(&above.index())).max().map_or(0, |above| above + 1);
+        column.insert(node.index(), at);
+        let row = rows.entry(at).or_default();
+        place.insert(node.index(), (20 + at * COLUMN, 30 + *row * ROW));
+        *row += 1;
+    }
+    let width = (rows.len() + 1) * COLUMN;
+    let height = 40 + rows.values().max().copied().unwrap_or(1) * ROW;
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n"
+    );
+    for edge in graph.edge_indices() {
+        if let Some((from, to)) = graph.edge_endpoints(edge)
+            && let (Some((x1, y1)), Some((x2, y2))) = (place.get(&from.index()), place.get(&to.index()))
+        {
+            let dash = if graph[edge] == "needs" { "" } else { " stroke-dasharray=\"4\"" };
+            let _ = writeln!(text, "<line x1=\"{}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" stroke=\"#999\"{dash}/>", x1 + 200);
+        }
+    }
+    for (index, (x, y)) in &place {
+        let name = graph.node_weight(petgraph::graph::NodeIndex::new(*index)).copied().unwrap_or("");
+        let _ = writeln!(text, "<rect x=\"{x}\" y=\"{}\" width=\"200\" height=\"24\" fill=\"#eef\" stroke=\"#66a\"/>", y - 12);
+        let _ = writeln!(text, "<text x=\"{}\" y=\"{}\">{name}</text>", x + 8, y + 5);
+    }
+    text.push_str("</svg>\n");
+    text
+}
+
+pub fn why(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, CliError> {
+    let (project, order) = context.order(&arguments.target)?;
+    let what = arguments.what.as_str();
+    let mut found = Vec::new();
+    for flat in project.flats(&order.variant, &order.architectures)? {
+        let chain = if what.starts_with('/') {
+            let owner = owner_of(context, &project, &order, &flat, what)?;
+            owner.and_then(|owner| {
+                let mut chain = chain(&project, &flat, &owner)?;
+                chain.push(what.to_owned());
+                Some(chain)
+            })
+        } else {
+            chain(&project, &flat, what)
+        };
+        found.extend(chain.map(|chain| (flat.title(), chain)));
+    }
+    if found.is_empty() {
+        return Err(CliError::Found(format!("`{what}` is not in the image")));
+    }
+    for (title, chain) in found {
+        if context.json {
+            print_json(&json!({"image": title, "chain": chain}));
+        } else {
+            print(&chain.join("\n  -> "));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// From the variant to a component or package, each link with file and line.
+fn chain(project: &Project, flat: &Flat, what: &str) -> Option<Vec<String>> {
+    let at = |span| origin(&project.sources, span);
+    let fits = |name: &crate::recipe::Name| name.to_string() == what || name.name == what;
+    if fits(&flat.kernel.name) {
+        let head = format!("{} ({})", flat.name.value, at(flat.name.span));
+        return Some(vec![head, format!("{} ({})", flat.kernel.name, at(flat.kernel.span))]);
+    }
+    if let Some(component) = flat.components.iter().find(|component| fits(&component.name)) {
+        return Some(component_chain(project, flat, component));
+    }
+    // A package: from the one that a recipe names down to this one.
+    let lock = project.lock().ok()?;
+    let closure = lock.closure(&image_closure(flat), flat.situation.architecture)?;
+    let packages = closure.chain(what);
+    let named = packages.first()?;
+    let component = flat
+        .components
+        .iter()
+        .find(|component| component.packages.iter().any(|package| package.package.name.value == *named))?;
+    let place = component.packages.iter().find(|package| package.package.name.value == *named)?;
+    let mut chain = component_chain(project, flat, component);
+    chain.push(format!("package {named} ({})", at(place.package.name.span)));
+    chain.extend(packages.iter().skip(1).map(|package| format!("package {package}, on which it depends")));
+    Some(chain)
+}
+
+fn component_chain(project: &Project, flat: &Flat, component: &FlatComponent) -> Vec<String> {
+    let at = |span| origin(&project.sources, span);
+    let mut chain = vec![format!("{} ({})", component.name, at(component.span))];
+    let mut current = component.name.clone();
+    while current != flat.name.value {
+        let user = flat.components.iter().find_map(|user| {
+            let need = user.needs.iter().find(|need| need.value == current)?;
+            Some((user.name.clone(), need.span))
+        });
+        let Some((name, span)) = user else { break };
+        chain.push(format!("{name} ({})", at(span)));
+        current = name;
+    }
+    chain.reverse();
+    chain
+}
+
+/// Who brings a path into the image, by the root as it was last built.
+fn owner_of(
+    context: &Context,
+    project: &Project,
+    order: &crate::compose::Order,
+    flat: &Flat,
+    what: &str,
+) -> Result<Option<String>, CliError> {
+    let path = RelPath::from_absolute(what).map_err(|error| CliError::Usage(error.to_string()))?;
+    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let images = session.images(project, order, Locked::AsItIs)?;
+    let mut lowered = session.lower(project, &images)?;
+    let merged = lowered.plan.steps.iter().position(|step| step.stage == "root" && step.component == flat.name.value.name);
+    let Some(merged) = merged else { return Ok(None) };
+    lowered.plan.goals = vec![("owners".to_owned(), Source::Output { step: StepId(merged), output: "owners".to_owned() })];
+    let built = session.build(&lowered)?;
+    let Some(tree) = built.goals.get("owners") else { return Ok(None) };
+    let (blob, _) = session.store.file_in(*tree, &RelPath::new("owners").unwrap_or_default())?;
+    let text = String::from_utf8_lossy(&session.store.read(blob)?).into_owned();
+    let owner = text.lines().filter_map(|line| line.split_once('\t')).find(|(_, owned)| {
+        owned.trim_start_matches('/') == path.as_str()
+    });
+    Ok(owner.map(|(owner, _)| owner.to_owned()))
+}

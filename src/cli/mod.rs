@@ -1,0 +1,60 @@
+//! Talks to people: the command line, progress, errors, exit codes.
+//!
+//! *Takes* arguments, environment, clock. *Gives* an exit code. *Promises*: standard output is data, standard error
+//! is talk; every error says what to do next. *Does not know* how anything is done: verbs call `compose` and show
+//! what comes back.
+
+mod arguments;
+mod boot;
+mod check;
+mod complain;
+mod compose;
+mod context;
+mod doctor;
+mod explain;
+mod inspect;
+mod lock;
+mod progress;
+mod setup;
+mod shell;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Verb};
+use context::Context;
+
+pub use complain::CliError;
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let context = Context::new(arguments.global);
+    let result = match arguments.verb {
+        Verb::Compose(arguments) => compose::run(&context, &arguments),
+        Verb::Check(arguments) => check::run(&context, &arguments),
+        Verb::Lock(arguments) => lock::lock(&context, &arguments),
+        Verb::Update(arguments) => lock::update(&context, &arguments),
+        Verb::Outdated(arguments) => lock::outdated(&context, &arguments),
+        Verb::Vendor(arguments) => lock::vendor(&context, &arguments),
+        Verb::Show(arguments) => explain::show(&context, &arguments),
+        Verb::Plan(arguments) => explain::plan(&context, &arguments),
+        Verb::Graph(arguments) => explain::graph(&context, &arguments),
+        Verb::Why(arguments) => explain::why(&context, &arguments),
+        Verb::Build(arguments) => compose::build(&context, &arguments),
+        Verb::Shell(arguments) => shell::shell(&context, &arguments),
+        Verb::Log(arguments) => shell::log(&context, &arguments),
+        Verb::Boot(arguments) => boot::run(&context, &arguments),
+        Verb::Verify(arguments) => inspect::run(&context, &arguments),
+        Verb::Store(arguments) => store::run(&context, &arguments),
+        Verb::Doctor => doctor::run(&context),
+        Verb::Init(arguments) => setup::init(&context, &arguments),
+        Verb::Completions(arguments) => setup::completions(&arguments),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => complain::complain(&context, &error),
+    }
+}

@@ -1,0 +1,79 @@
+//! `brc store`.
+
+use std::{process::ExitCode, time::Duration};
+
+use serde_json::json;
+
+use super::{
+    CliError,
+    arguments::{self, StoreVerb},
+    complain::{print, print_json, say},
+    context::Context,
+    progress::bytes,
+};
+use crate::store::{GcMode, GcPolicy, Kind, Mend};
+
+/// One day, in seconds.
+const DAY: u64 = 24 * 3600;
+
+pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, CliError> {
+    let mut store = context.store()?;
+    match &arguments.verb {
+        StoreVerb::Du => {
+            let usage = store.du()?;
+            for kind in Kind::ALL {
+                let used = usage.of(kind);
+                if context.json {
+                    print_json(&json!({"kind": name(kind), "files": used.count, "bytes": used.bytes}));
+                } else {
+                    print(&format!("{:<12} {:>8} files {:>12}", name(kind), used.count, bytes(used.bytes)));
+                }
+            }
+        }
+        StoreVerb::Gc { dry_run, keep_days } => {
+            #[expect(clippy::disallowed_methods, reason = "only cli reads the clock")]
+            let mut policy = GcPolicy::new(std::time::SystemTime::now());
+            policy.keep_used_within = Duration::from_secs(u64::from(*keep_days) * DAY);
+            policy.mode = if *dry_run { GcMode::Measure } else { GcMode::Remove };
+            let report = store.gc(&policy)?;
+            if context.json {
+                print_json(&json!({"dry_run": dry_run, "files": report.removed.total().count, "bytes": report.removed.total().bytes}));
+            } else {
+                let verb = if *dry_run { "would be removed" } else { "removed" };
+                print(&format!("{} files, {}: {verb}", report.removed.total().count, bytes(report.removed.total().bytes)));
+            }
+        }
+        StoreVerb::Verify => {
+            let report = store.verify(Mend::Repair)?;
+            for digest in report.damaged.keys() {
+                if context.json {
+                    print_json(&json!({"event": "damaged", "object": digest.to_string()}));
+                } else {
+                    say(&format!("damaged: object `{digest}`; what needs it is made again by the next compose"));
+                }
+            }
+            if !report.is_clean() {
+                return Ok(ExitCode::FAILURE);
+            }
+            if !context.json {
+                say("every object is what it was");
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a kind of file is called.
+const fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Object => "objects",
+        Kind::Executable => "executables",
+        Kind::Checkout => "checkouts",
+        Kind::Memo => "memo",
+        Kind::Log => "logs",
+        Kind::Failed => "failed",
+        Kind::Damaged => "damaged",
+        Kind::Temporary => "temporary",
+        Kind::Record => "records",
+    }
+}

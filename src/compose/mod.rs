@@ -1,0 +1,284 @@
+//! The one place where the stages meet: read, pin, resolve, lower, build.
+//!
+//! *Takes* a recipe file and what the caller wants of it. *Gives* images on the disk. *Promises*: nothing is fetched
+//! or written while a recipe is wrong; no output file is there after a failure. *Does not know* how anything is
+//! shown, nor the environment and the clock: `cli` tells.
+
+mod local;
+mod locking;
+mod output;
+mod project;
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use brc_contract::Architecture;
+
+use crate::{
+    artifact::Packer,
+    build::{self, AfterFailure, BuildError, Built, Event, Known, Options, Performers},
+    content::RelPath,
+    fetch::{Client, FetchError, Fetcher},
+    graph::{Flat, Image, pin},
+    image::Assembler,
+    lock::{Goal, Lock, LockError, PackageId, ParseLockError},
+    plan::{LowerError, Lowered, lower},
+    recipe::{Diagnostic, Name, SourceSet},
+    sandbox::Sandbox,
+    store::{Store, StoreError},
+};
+
+pub use local::read_locals;
+pub use output::{output_path, write_output};
+pub use project::Project;
+
+/// What every stage is given by the caller.
+pub struct Session<'a> {
+    /// Where content is kept.
+    pub store: Store,
+    /// Fetches files.
+    pub client: Client,
+    /// Performs commands.
+    pub sandbox: Sandbox,
+    /// How many processors are used.
+    pub jobs: usize,
+    /// What happens to other actions after a failure.
+    pub after_failure: AfterFailure,
+    /// Seconds since 1970, for the validity of keys and archives alone.
+    pub now: u64,
+    /// Set when everything is to stop.
+    pub cancelled: &'a AtomicBool,
+    /// Told what happens while building.
+    pub events: &'a (dyn Fn(Event) + Sync),
+    /// Told one line of what is done before building.
+    pub talk: &'a (dyn Fn(&str) + Sync),
+}
+
+/// What is composed.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The variant.
+    pub variant: Name,
+    /// The architectures.
+    pub architectures: Vec<Architecture>,
+    /// The version that replaces the recipe's.
+    pub image_version: Option<String>,
+}
+
+/// What may be done to a lock that does not serve the recipes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// What is missing is added.
+    Completed,
+    /// It is an error.
+    AsItIs,
+}
+
+/// A composed image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// The image as people say it: `quickstart x86_64`.
+    pub title: String,
+    /// The disk.
+    pub disk: PathBuf,
+    /// Its manifest.
+    pub manifest: PathBuf,
+    /// The bytes of the root image.
+    pub root_bytes: u64,
+}
+
+impl Session<'_> {
+    /// Composes an order into `folder`.
+    ///
+    /// # Errors
+    /// See [`ComposeError`]; no file of the order is written then.
+    pub fn compose(&self, project: &Project, order: &Order, folder: &Path) -> Result<Vec<Composed>, ComposeError> {
+        let images = self.images(project, order, Locked::Completed)?;
+        let mut lowered = self.lower(project, &images)?;
+        let wanted = ["disk", "manifest", "erofs"];
+        lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
+        let built = self.build(&lowered)?;
+        self.check_budgets(&images, &built)?;
+        let mut composed = Vec::new();
+        for image in &images {
+            composed.push(self.write(image, &built, folder)?);
+        }
+        self.store.keep(&project.root, &order.variant.to_string(), &built.keys).map_err(ComposeError::Store)?;
+        Ok(composed)
+    }
+
+    /// The images of an order, with everything pinned.
+    ///
+    /// # Errors
+    /// Mistakes in recipes, a lock that does not serve them, scripts that nothing accounts for.
+    pub fn images(&self, project: &Project, order: &Order, locked: Locked) -> Result<Vec<Image>, ComposeError> {
+        let flats = project.flats(&order.variant, &order.architectures)?;
+        let lock = self.lock(project, &flats, locked)?;
+        let unaccounted = project.unaccounted(&flats, &lock);
+        if !unaccounted.is_empty() {
+            return Err(project.refused(unaccounted));
+        }
+        let mut images = Vec::new();
+        for flat in &flats {
+            let mut image = pin(flat, &lock, &project.sources).map_err(|found| project.refused(found))?;
+            if let Some(version) = &order.image_version {
+                image.version.clone_from(version);
+            }
+            images.push(image);
+        }
+        Ok(images)
+    }
+
+    /// The lock that serves `flats`; what is missing is added and written where that is allowed.
+    fn lock(&self, project: &Project, flats: &[Flat], locked: Locked) -> Result<Lock, ComposeError> {
+        let lock = project.lock()?;
+        let wanted = project.wanted(flats)?;
+        let missing = lock.missing(&wanted);
+        if missing.is_empty() {
+            return Ok(lock);
+        }
+        if locked == Locked::AsItIs {
+            return Err(ComposeError::Unlocked { missing: missing.iter().map(ToString::to_string).collect() });
+        }
+        let (lock, _) = self.make_lock(wanted, lock, Goal::Complete)?;
+        project.write_lock(&lock)?;
+        Ok(lock)
+    }
+
+    /// The plan of some images, with everything that it speaks of in the store.
+    ///
+    /// # Errors
+    /// A local file that cannot be read, an image that cannot be planned, a store that takes nothing.
+    pub fn lower(&self, project: &Project, images: &[Image]) -> Result<Lowered, ComposeError> {
+        let locals = read_locals(project, images, &self.store)?;
+        let lowered = lower(images, &locals).map_err(ComposeError::Lower)?;
+        lowered.texts.values().try_for_each(|text| self.store.put(text).map(drop)).map_err(ComposeError::Store)?;
+        lowered.trees.values().try_for_each(|tree| self.store.put_tree(tree).map(drop)).map_err(ComposeError::Store)?;
+        Ok(lowered)
+    }
+
+    /// Runs what a plan's goals need.
+    ///
+    /// # Errors
+    /// Every action that failed.
+    pub fn build(&self, lowered: &Lowered) -> Result<Built, ComposeError> {
+        let options = Options { jobs: self.jobs, after_failure: self.after_failure };
+        self.perform(|performers| {
+            build::build(&lowered.plan, performers, &self.store, &options, self.events, self.cancelled)
+        })
+    }
+
+    /// What is known of each step of a plan, without running any.
+    ///
+    /// # Errors
+    /// A store that cannot be used.
+    pub fn look(&self, lowered: &Lowered) -> Result<Vec<Known>, ComposeError> {
+        self.perform(|performers| build::look(&lowered.plan, &performers, &self.store))
+    }
+
+    fn perform<T>(&self, act: impl FnOnce(Performers<'_>) -> Result<T, BuildError>) -> Result<T, ComposeError> {
+        let fetch = Fetcher::new(self.client.clone(), self.store.clone());
+        let assemble = Assembler::new(self.store.clone());
+        let pack = Packer::new(self.store.clone());
+        act(Performers { fetch: &fetch, run: &self.sandbox, assemble: &assemble, pack: &pack })
+            .map_err(ComposeError::Build)
+    }
+
+    fn check_budgets(&self, images: &[Image], built: &Built) -> Result<(), ComposeError> {
+        for image in images {
+            let bytes = self.root_bytes(image, built)?;
+            if let Some((budget, origin)) = &image.layout.budget
+                && bytes > *budget
+            {
+                let (variant, budget, origin) = (image.title(), *budget, origin.clone());
+                return Err(ComposeError::OverBudget { variant, bytes, budget, origin });
+            }
+        }
+        Ok(())
+    }
+
+    fn root_bytes(&self, image: &Image, built: &Built) -> Result<u64, ComposeError> {
+        let tree = built.goals.get(&format!("{} erofs", image.title())).copied();
+        let path = RelPath::new("root.erofs").unwrap_or_default();
+        tree.map_or(Ok(0), |tree| self.store.file_in(tree, &path).map(|(_, size)| size)).map_err(ComposeError::Store)
+    }
+
+    fn write(&self, image: &Image, built: &Built, folder: &Path) -> Result<Composed, ComposeError> {
+        let goal = |name: &str| built.goals.get(&format!("{} {name}", image.title())).copied();
+        let to = |suffix| output_path(folder, &image.variant, &image.version, image.architecture.name(), suffix);
+        let (disk, manifest) = (to("raw"), to("manifest.json"));
+        for (name, from, to) in [("disk", "disk.raw", &disk), ("manifest", "manifest.json", &manifest)] {
+            if let Some(tree) = goal(name) {
+                write_output(&self.store, tree, &RelPath::new(from).unwrap_or_default(), to)?;
+            }
+        }
+        Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })
+    }
+}
+
+/// An image could not be composed.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// Recipes are wrong.
+    #[error("the recipes have {} mistakes", diagnostics.len())]
+    Recipes { sources: Box<SourceSet>, diagnostics: Vec<Diagnostic> },
+    /// A file cannot be read.
+    #[error("`{path}` cannot be read", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// A file cannot be written.
+    #[error("`{path}` cannot be written", path = path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// Imports go on and on.
+    #[error("the imports of `{path}` have no end: expected at most 64 levels", path = path.display())]
+    Endless { path: PathBuf },
+    /// There is no such variant.
+    #[error("there is no variant `{wanted}`; there are: {}", known.join(", "))]
+    NoVariant { wanted: String, known: Vec<String> },
+    /// The file states no variant.
+    #[error("`{path}` states no variant that can be composed; name one with `--variant`: {}", known.join(", "), path = path.display())]
+    NoVariantInFile { path: PathBuf, known: Vec<String> },
+    /// The file states several variants.
+    #[error("which variant? name one with `--variant`: {}", known.join(", "))]
+    SeveralVariants { known: Vec<String> },
+    /// The variant is not for this architecture.
+    #[error("variant `{variant}` is not for `{wanted}`: expected {}", known.join(" or "))]
+    NoArchitecture { wanted: String, variant: String, known: Vec<String> },
+    /// The lock on the disk is none.
+    #[error("`{path}` is not a lock that this brc reads", path = path.display())]
+    BadLock { path: PathBuf, source: ParseLockError },
+    /// The lock does not serve the recipes.
+    #[error("the lock does not serve the recipes; run `brc lock`:\n{}", missing.join("\n"))]
+    Unlocked { missing: Vec<String> },
+    /// What is wanted cannot be locked.
+    #[error("the recipes cannot be locked")]
+    Lock(#[source] LockError),
+    /// A file cannot be had.
+    #[error("a file that the lock needs cannot be had")]
+    Fetch(#[source] Box<FetchError>),
+    /// The images cannot be planned.
+    #[error("the image cannot be planned: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Lower(Vec<LowerError>),
+    /// The store cannot be used.
+    #[error("the store cannot be used")]
+    Store(#[source] StoreError),
+    /// Actions failed.
+    #[error(transparent)]
+    Build(BuildError),
+    /// The root is larger than its budget.
+    #[error("{origin}: the root of `{variant}` has {bytes} bytes, its budget is {budget}: drop files, or raise the budget")]
+    OverBudget { variant: String, bytes: u64, budget: u64, origin: String },
+}
+
+/// The packages whose files no mirror has any more, from the failures of a build.
+pub fn gone_packages(lock: &Lock, error: &ComposeError) -> BTreeSet<PackageId> {
+    let ComposeError::Build(BuildError::Steps { failures, .. }) = error else { return BTreeSet::new() };
+    let gone = failures.iter().filter(|failed| {
+        failed.failure.error.downcast_ref::<FetchError>().is_some_and(|error| error.is_gone())
+    });
+    let names: BTreeSet<&str> = gone.map(|failed| failed.step.component.as_str()).collect();
+    lock.packages.keys().filter(|id| names.contains(id.name.as_str())).cloned().collect()
+}
