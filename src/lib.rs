@@ -2,6 +2,8 @@
 
 pub mod artifact;
 pub mod build;
+pub mod cli;
+pub mod compose;
 pub mod content;
 pub mod fetch;
 pub mod graph;

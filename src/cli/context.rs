@@ -96,8 +96,8 @@ impl Context {
             after_failure,
             now: now(),
             cancelled: &self.cancelled,
-            events: &|event: Event| self.watcher.show(&event),
-            talk: &|line: &str| say(line),
+            events: Box::new(|event: Event| self.watcher.show(&event)),
+            talk: Box::new(say),
         })
     }
 

@@ -92,7 +92,7 @@ pub fn vendor(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCo
         match result {
             Ok(mut downloaded) => {
                 let to = folder.join(downloaded.sha256.to_string());
-                let copy = || -> io::Result<()> {
+                let mut copy = || -> io::Result<()> {
                     let mut file = tempfile::NamedTempFile::new_in(&folder)?;
                     io::copy(&mut downloaded.file, &mut file)?;
                     file.persist(&to).map_err(|error| error.error)?;

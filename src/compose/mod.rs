@@ -53,9 +53,9 @@ pub struct Session<'a> {
     /// Set when everything is to stop.
     pub cancelled: &'a AtomicBool,
     /// Told what happens while building.
-    pub events: &'a (dyn Fn(Event) + Sync),
+    pub events: Box<dyn Fn(Event) + Sync + 'a>,
     /// Told one line of what is done before building.
-    pub talk: &'a (dyn Fn(&str) + Sync),
+    pub talk: Box<dyn Fn(&str) + Sync + 'a>,
 }
 
 /// What is composed.
@@ -168,7 +168,7 @@ impl Session<'_> {
     pub fn build(&self, lowered: &Lowered) -> Result<Built, ComposeError> {
         let options = Options { jobs: self.jobs, after_failure: self.after_failure };
         self.perform(|performers| {
-            build::build(&lowered.plan, performers, &self.store, &options, self.events, self.cancelled)
+            build::build(&lowered.plan, performers, &self.store, &options, &self.events, self.cancelled)
         })
     }
 
