@@ -53,7 +53,7 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
             for flat in &flats {
                 let name = crate::graph::image_closure(flat);
                 let Some(closure) = lock.closure(&name, flat.situation.architecture) else { continue };
-                for conflict in lock.conflicts(closure) {
+                for conflict in lock.conflicts(closure, flat.situation.architecture) {
                     let (package, with, relation) = (&conflict.package, &conflict.with, &conflict.relation);
                     let message = format!("package `{package}` cannot be together with `{with}`: it says `{relation}`");
                     let span = flat.name.span;
