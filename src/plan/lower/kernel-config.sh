@@ -1,13 +1,15 @@
 # Makes the kernel's configuration and fails with every wanted option that did not make it.
 # In: $source (a glob that fits one packed archive), /fragments (Kconfig fragments, sorted), $ARCH. Out: $out/config.
-mkdir -p /build/source /build/o
+# In memory: tens of thousands of files that live for minutes cost more on a disk than to compile.
+# What no image needs of them stays packed.
+mkdir -p /tmp/source /tmp/o
 set -- $source
-xz -T2 -dc "$1" | tar -x -C /build/source --strip-components=1
-cd /build/source
-for patch in /patches/*; do [ -e "$patch" ] && patch -p1 <"$patch"; done
-make -s O=/build/o tinyconfig
-sh scripts/kconfig/merge_config.sh -m -O /build/o /build/o/.config /fragments/* >/build/merge.log
-make -s O=/build/o olddefconfig
+xz -T2 -dc "$1" | tar -x -C /tmp/source --strip-components=1 --exclude='*/Documentation/*/*' --exclude='*/tools/testing/*'
+cd /tmp/source
+for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 <"$patch"; done
+make -s O=/tmp/o tinyconfig
+sh scripts/kconfig/merge_config.sh -m -O /tmp/o /tmp/o/.config /fragments/* >/tmp/merge.log
+make -s O=/tmp/o olddefconfig
 # What was asked, last word first: `NAME VALUE FRAGMENT`; an option that is not there counts as not set.
 asked() {
     for fragment in /fragments/*; do
@@ -16,11 +18,11 @@ asked() {
     done | awk '{ last[$1] = $0 } END { for (name in last) print last[name] }' | sort
 }
 asked | while read -r name value fragment; do
-    found=$(sed -n "s|^CONFIG_$name=||p" /build/o/.config)
+    found=$(sed -n "s|^CONFIG_$name=||p" /tmp/o/.config)
     [ "${found:-n}" = "$value" ] || echo "$name $value ${found:-n} ${fragment#*-}"
-done >/build/missing
-if [ -s /build/missing ]; then
-    cat >/build/explain.c <<'END'
+done >/tmp/missing
+if [ -s /tmp/missing ]; then
+    cat >/tmp/explain.c <<'END'
 #include "lkc.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,16 +71,16 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-    cd /build/o/scripts/kconfig
-    gcc -O1 -w -I/build/source/scripts/kconfig -I/build/source/scripts/include -I. -o /build/explain /build/explain.c \
+    cd /tmp/o/scripts/kconfig
+    gcc -O1 -w -I/tmp/source/scripts/kconfig -I/tmp/source/scripts/include -I. -o /tmp/explain /tmp/explain.c \
         confdata.o expr.o lexer.lex.o menu.o parser.tab.o preprocess.o symbol.o util.o
-    cd /build/source
+    cd /tmp/source
     # Kconfig asks these of its environment, as the kernel's Makefile sets them.
-    make -s O=/build/o KBUILD_EXTMOD= kernelversion >/build/version
+    make -s O=/tmp/o KBUILD_EXTMOD= kernelversion >/tmp/version
     export srctree=. SRCARCH="$(echo "$ARCH" | sed 's/x86_64/x86/')" CC=gcc LD=ld NM=nm OBJCOPY=objcopy RUSTC=rustc
-    export KERNELVERSION="$(tail -n 1 /build/version)" KCONFIG_CONFIG=/build/o/.config CONFIG_SHELL=sh
+    export KERNELVERSION="$(tail -n 1 /tmp/version)" KCONFIG_CONFIG=/tmp/o/.config CONFIG_SHELL=sh
     export CC_VERSION_TEXT="$(gcc --version | head -n 1)" PAHOLE=pahole BINDGEN=bindgen
-    /build/explain </build/missing 2>/dev/null
+    /tmp/explain </tmp/missing 2>/dev/null
     exit 1
 fi
-cp /build/o/.config "$out/config"
+cp /tmp/o/.config "$out/config"
