@@ -30,6 +30,9 @@ use crate::{
     store::Store,
 };
 
+/// This program, even when the file that it was started from is replaced meanwhile.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// What every verb is given.
 pub struct Context {
     /// Whether data is written as JSON.
@@ -86,10 +89,9 @@ impl Context {
     /// A mirror or proxy that makes no sense, or a program that cannot find itself.
     pub fn session(&self, store: Store, after_failure: AfterFailure) -> Result<Session<'_>, CliError> {
         let client = self.client(&store)?;
-        let executable = env::current_exe().map_err(|error| CliError::Machine(error.into()))?;
         self.stop_on_signals()?;
         Ok(Session {
-            sandbox: Sandbox::new(store.clone(), executable),
+            sandbox: Sandbox::new(store.clone(), PathBuf::from(OWN_PROGRAM)),
             store,
             client,
             jobs: self.jobs,

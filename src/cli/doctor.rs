@@ -1,13 +1,13 @@
 //! `brc doctor`: what this machine lacks, and the knob that gives it that.
 
-use std::{env, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use serde_json::json;
 
 use super::{
     CliError,
     complain::{chain_text, print, print_json},
-    context::Context,
+    context::{Context, OWN_PROGRAM},
 };
 use crate::sandbox;
 
@@ -50,8 +50,7 @@ fn sandbox_finding(context: &Context) -> Finding {
             CliError::Usage(text) | CliError::Found(text) => text,
             CliError::Machine(error) | CliError::Outside(error) => chain_text(error.as_ref()),
         })?;
-        let executable = env::current_exe().map_err(|error| error.to_string())?;
-        sandbox::probe(&store, &executable).map_err(|error| chain_text(&error))
+        sandbox::probe(&store, Path::new(OWN_PROGRAM)).map_err(|error| chain_text(&error))
     };
     match probe() {
         Ok(()) => Finding { what: "sandbox", state: State::Good, text: "a command runs in user namespaces".to_owned() },
