@@ -20,6 +20,9 @@ const DIRECTORY: &[u8] = b"brc-directory 1\n";
 const METADATA: &[u8] = b"brc-metadata 1\n";
 /// Folders nested deeper than this are refused when read.
 const MAX_DEPTH: usize = 256;
+/// Trees with more entries than this are refused when read: a folder may be named many times, so a few small
+/// objects can stand for any number of entries.
+const MAX_ENTRIES: usize = 500_000;
 
 /// A tree as the objects that are stored: its own digest and every object it is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +85,7 @@ impl Tree {
     /// Reads a tree back; `load` gives the bytes of an object, whose digest it has checked.
     ///
     /// # Errors
-    /// An object that cannot be loaded or is not canonical. Every object is visited once.
+    /// An object that cannot be loaded, or that [`Tree::encode`] would have written otherwise; too many entries.
     pub fn decode<E>(
         digest: Digest,
         mut load: impl FnMut(Digest) -> Result<Vec<u8>, E>,
@@ -98,6 +101,12 @@ impl Tree {
             let bytes = load(digest).map_err(|source| DecodeError::Load { digest, source })?;
             for (name, item) in decode_directory(&bytes).map_err(malformed)? {
                 let path = folder.join(&name);
+                if RelPath::new(path.as_str()).is_err() {
+                    return Err(malformed("a path is too long"));
+                }
+                if tree.len() == MAX_ENTRIES {
+                    return Err(malformed("the tree has more than 500,000 entries"));
+                }
                 let entry = match item {
                     Item::Entry(entry) => entry,
                     Item::Folder(digest) => {
@@ -111,8 +120,12 @@ impl Tree {
         let malformed = |reason| DecodeError::Malformed { digest: metadata, expected: "list of metadata", reason };
         let bytes = load(metadata).map_err(|source| DecodeError::Load { digest: metadata, source })?;
         for (path, data) in decode_metadata(&bytes).map_err(malformed)? {
-            if tree.entry(&path).is_none() {
-                return Err(malformed("it names a path that is not in the tree"));
+            let entry = tree.entry(&path).ok_or_else(|| malformed("it names a path that is not in the tree"))?;
+            if data == entry.plain_metadata() {
+                return Err(malformed("it has metadata that is plain"));
+            }
+            if matches!(entry, Entry::File { executable, .. } if *executable != (data.mode & 0o111 != 0)) {
+                return Err(malformed("a mode does not agree with its entry"));
             }
             tree.set_metadata(path, data);
         }
@@ -216,10 +229,16 @@ fn decode_metadata(bytes: &[u8]) -> Result<Vec<(RelPath, Metadata)>, &'static st
             return Err("its paths are not sorted");
         }
         let mode = u16::from_le_bytes(reader.array()?);
+        if mode > 0o7777 {
+            return Err("a mode has more than 12 bits");
+        }
         let (uid, gid) = (reader.length()?, reader.length()?);
-        let mut xattrs = BTreeMap::new();
+        let mut xattrs: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         for _ in 0..reader.length()? {
             let name = reader.text()?;
+            if xattrs.last_key_value().is_some_and(|(last, _)| *last >= name) {
+                return Err("its attributes are not sorted");
+            }
             let length = reader.length()? as usize;
             xattrs.insert(name, reader.take(length)?.to_vec());
         }
@@ -320,5 +339,59 @@ mod tests {
             };
             assert!(Tree::decode(encoded.digest, load).is_err());
         }
+    }
+
+    #[test]
+    fn bytes_that_no_tree_encodes_to_are_refused() {
+        let attributes = |names: &[&str]| {
+            let mut bytes = METADATA.to_vec();
+            put_text(&mut bytes, b"");
+            bytes.extend([0o755_u16.to_le_bytes()].concat());
+            bytes.extend([[0; 4], [0; 4], (names.len() as u32).to_le_bytes()].concat());
+            for name in names {
+                put_text(&mut bytes, name.as_bytes());
+                put_text(&mut bytes, b"");
+            }
+            bytes
+        };
+        assert!(decode_metadata(&attributes(&["a", "b"])).is_ok());
+        assert!(decode_metadata(&attributes(&["b", "a"])).is_err());
+        assert!(decode_metadata(&attributes(&["a", "a"])).is_err());
+        let plain = attributes(&[]);
+        let wide: Vec<u8> = [&plain[..METADATA.len() + 4], &[0, 0x10], &plain[METADATA.len() + 6..]].concat();
+        assert!(decode_metadata(&wide).is_err());
+        let directory = DIRECTORY.to_vec();
+        let mut tree = TREE.to_vec();
+        tree.extend(Digest::of(&directory).as_bytes());
+        tree.extend(Digest::of(&plain).as_bytes());
+        let objects = BTreeMap::from([&directory, &plain, &tree].map(|bytes| (Digest::of(bytes), bytes.clone())));
+        let load = |digest: Digest| objects.get(&digest).cloned().ok_or(());
+        assert!(
+            matches!(Tree::decode(Digest::of(&tree), load), Err(DecodeError::Malformed { reason, .. }) if reason.contains("plain"))
+        );
+    }
+
+    #[test]
+    fn a_few_objects_cannot_stand_for_endless_entries() {
+        let mut objects = BTreeMap::new();
+        let mut store = |bytes: Vec<u8>| {
+            let digest = Digest::of(&bytes);
+            objects.insert(digest, bytes);
+            digest
+        };
+        let mut folder = store(DIRECTORY.to_vec());
+        for _ in 0..64 {
+            let mut bytes = DIRECTORY.to_vec();
+            for name in [b"a", b"b"] {
+                bytes.push(b'd');
+                put_text(&mut bytes, name);
+                bytes.extend(folder.as_bytes());
+            }
+            folder = store(bytes);
+        }
+        let metadata = store(METADATA.to_vec());
+        let tree = store([TREE, folder.as_bytes(), metadata.as_bytes()].concat());
+        let load = |digest: Digest| objects.get(&digest).cloned().ok_or(());
+        assert!(matches!(Tree::decode(tree, load), Err(DecodeError::Malformed { .. })));
     }
 }

@@ -71,6 +71,7 @@ pub fn merge(layers: &[Layer<'_>]) -> Result<(Tree, BTreeMap<RelPath, String>), 
                 Some(old) if old == *entry && tree.metadata(&at).as_ref() == Some(&metadata) => {}
                 Some(_) if layer.replaces.contains(&at) => {
                     tree.remove(&at);
+                    owners.retain(|path, _| path.below(&at).is_none());
                     if tree.insert_with(at.clone(), entry.clone(), metadata).is_ok() {
                         owners.insert(at, layer.owner.to_owned());
                     }
@@ -182,6 +183,16 @@ mod tests {
         let (merged, owners) = merge(&[layer("a", &a), Layer { owner: "b", tree: &b, replaces: &replaces }]).unwrap();
         assert_eq!(merged.entry(&path("etc/x")), b.entry(&path("etc/x")));
         assert_eq!(owners[&path("etc/x")], "b");
+    }
+
+    #[test]
+    fn what_went_with_a_replaced_folder_has_no_owner() {
+        let (a, b) = (tree(&[("etc/x/1", "1")]), tree(&[("etc/x", "2")]));
+        let replaces = [path("etc/x")];
+        let (merged, owners) = merge(&[layer("a", &a), Layer { owner: "b", tree: &b, replaces: &replaces }]).unwrap();
+        assert!(merged.entry(&path("etc/x/1")).is_none());
+        let expected = [(path("etc"), "a".to_owned()), (path("etc/x"), "b".to_owned())];
+        assert_eq!(owners.into_iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Trees of files, folders and symbolic links, with owners and modes in a list beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Digest, Glob, RelPath};
 
@@ -85,21 +85,24 @@ impl Tree {
     }
 
     /// Adds one entry with plain metadata; missing folders above it are made.
+    ///
+    /// # Errors
+    /// What stands in the way; the tree is as it was then.
     pub fn insert(&mut self, path: RelPath, entry: Entry) -> Result<(), TreeError> {
         if path.is_root() {
             return if entry == Entry::Directory { Ok(()) } else { Err(TreeError::Taken { path }) };
         }
+        let mut missing = Vec::new();
         for parent in path.ancestors() {
             match self.entries.get(&parent) {
                 Some(Entry::Directory) => break,
                 Some(_) => return Err(TreeError::ParentIsNoDirectory { path, parent }),
-                None => {
-                    self.entries.insert(parent, Entry::Directory);
-                }
+                None => missing.push(parent),
             }
         }
         match (self.entries.get(&path), &entry) {
             (None, _) => {
+                self.entries.extend(missing.into_iter().map(|parent| (parent, Entry::Directory)));
                 self.entries.insert(path, entry);
                 Ok(())
             }
@@ -115,10 +118,18 @@ impl Tree {
         Ok(())
     }
 
-    /// Sets the metadata of a path that is in the tree (or of the root).
+    /// Sets the metadata of a path that is in the tree (or of the root); whether a file is executable follows its mode.
     pub fn set_metadata(&mut self, path: RelPath, metadata: Metadata) {
-        let entry = self.entry(&path).cloned().unwrap_or(Entry::Directory);
-        if metadata == entry.plain_metadata() {
+        let plain = match self.entries.get_mut(&path) {
+            Some(entry) => {
+                if let Entry::File { executable, .. } = entry {
+                    *executable = metadata.mode & 0o111 != 0;
+                }
+                entry.plain_metadata()
+            }
+            None => Entry::Directory.plain_metadata(),
+        };
+        if metadata == plain {
             self.metadata.remove(&path);
         } else {
             self.metadata.insert(path, metadata);
@@ -169,26 +180,17 @@ impl Tree {
 
     /// Removes every path that one of the globs matches, with everything below it.
     pub fn drop_matching(&mut self, globs: &[Glob]) {
-        let gone: Vec<RelPath> =
-            self.entries.keys().filter(|path| globs.iter().any(|glob| glob.matches(path))).cloned().collect();
+        let mut gone: BTreeSet<RelPath> = BTreeSet::new();
+        // A folder sorts before what is in it, so one pass finds what lies below a dropped one as well.
+        for path in self.entries.keys() {
+            let in_dropped = path.parent().is_some_and(|parent| gone.contains(&parent));
+            if in_dropped || globs.iter().any(|glob| glob.matches(path)) {
+                gone.insert(path.clone());
+            }
+        }
         for path in &gone {
             self.entries.remove(path);
             self.metadata.remove(path);
-        }
-        // What lay below a removed folder goes with it.
-        let orphan = |path: &RelPath, entries: &BTreeMap<RelPath, Entry>| {
-            path.parent().is_some_and(|parent| !parent.is_root() && !entries.contains_key(&parent))
-        };
-        loop {
-            let orphans: Vec<RelPath> =
-                self.entries.keys().filter(|path| orphan(path, &self.entries)).cloned().collect();
-            if orphans.is_empty() {
-                return;
-            }
-            for path in orphans {
-                self.entries.remove(&path);
-                self.metadata.remove(&path);
-            }
         }
     }
 
@@ -246,6 +248,27 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_leaves_the_tree_as_it_was() {
+        let mut tree = Tree::new();
+        tree.insert(path("a"), file("x")).unwrap();
+        let before = tree.clone();
+        assert!(tree.insert(path("a/b/c/d"), file("x")).is_err());
+        assert!(tree.insert(path("a"), file("y")).is_err());
+        assert_eq!(tree, before);
+    }
+
+    #[test]
+    fn whether_a_file_is_executable_follows_its_mode() {
+        let mut tree = Tree::new();
+        tree.insert(path("a"), file("x")).unwrap();
+        for (mode, expected) in [(0o755, true), (0o4711, true), (0o600, false), (0o644, false)] {
+            tree.set_metadata(path("a"), Metadata::with_mode(mode));
+            assert!(matches!(tree.entry(&path("a")), Some(Entry::File { executable, .. }) if *executable == expected));
+            assert_eq!(tree.metadata(&path("a")).unwrap().mode, mode);
+        }
+    }
+
+    #[test]
     fn a_subtree_moved_back_is_the_same() {
         let mut tree = Tree::new();
         tree.insert_with(path("out/a"), file("a"), Metadata::with_mode(0o4755)).unwrap();
@@ -259,9 +282,12 @@ mod tests {
     fn dropping_a_folder_drops_what_is_in_it() {
         let mut tree = Tree::new();
         tree.insert(path("usr/share/doc/a/b"), file("a")).unwrap();
+        tree.insert(path("usr/share/doc-base/a"), file("a")).unwrap();
         tree.insert(path("usr/bin/a"), file("a")).unwrap();
         tree.drop_matching(&[Glob::new("/usr/share/doc").unwrap()]);
         assert!(tree.entry(&path("usr/share/doc/a/b")).is_none());
+        assert!(tree.entry(&path("usr/share/doc/a")).is_none());
+        assert!(tree.entry(&path("usr/share/doc-base/a")).is_some());
         assert!(tree.entry(&path("usr/bin/a")).is_some());
     }
 }
