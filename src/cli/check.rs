@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{compose::Project, recipe::Name};
 
+/// Checks recipes, and with `--locked` what the lock says of them.
 pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, CliError> {
     let project = Project::open(&arguments.target.file)?;
     show_all(context, &project.sources, &project.warnings);

@@ -17,6 +17,7 @@ use crate::{
     plan::Source,
 };
 
+/// Composes images, once more with newer files when the archive dropped some and `--relock` allows it.
 pub fn run(context: &Context, arguments: &arguments::Compose) -> Result<ExitCode, CliError> {
     let (project, mut order) = context.order(&arguments.target)?;
     order.image_version.clone_from(&arguments.image_version);
@@ -65,6 +66,7 @@ fn relock(
     Ok(())
 }
 
+/// Builds one component.
 pub fn build(context: &Context, arguments: &arguments::Build) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(&arguments.target)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;

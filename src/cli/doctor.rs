@@ -25,6 +25,7 @@ enum State {
     Note,
 }
 
+/// Looks at this machine and says what it lacks.
 pub fn run(context: &Context) -> Result<ExitCode, CliError> {
     let findings = [sandbox_finding(context), mirror_finding(context), kvm_finding()];
     for finding in &findings {

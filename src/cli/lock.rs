@@ -20,14 +20,17 @@ use crate::{
 /// How many files are fetched at once.
 const CONNECTIONS: usize = 8;
 
+/// Pins what is missing.
 pub fn lock(context: &Context, arguments: &arguments::Lock) -> Result<ExitCode, CliError> {
     change(context, &arguments.target, Goal::Complete, Written::Yes)
 }
 
+/// Moves versions forward.
 pub fn update(context: &Context, arguments: &arguments::Update) -> Result<ExitCode, CliError> {
     change(context, &arguments.target, Goal::Update(arguments.names.iter().cloned().collect()), Written::Yes)
 }
 
+/// Says what an update would move, and writes nothing.
 pub fn outdated(context: &Context, arguments: &arguments::Lock) -> Result<ExitCode, CliError> {
     change(context, &arguments.target, Goal::Update(BTreeSet::new()), Written::No)
 }
@@ -38,12 +41,7 @@ enum Written {
     No,
 }
 
-fn change(
-    context: &Context,
-    target: &arguments::Target,
-    goal: Goal,
-    written: Written,
-) -> Result<ExitCode, CliError> {
+fn change(context: &Context, target: &arguments::Target, goal: Goal, written: Written) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(target)?;
     let flats = project.flats(&order.variant, &order.architectures)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
@@ -75,6 +73,7 @@ pub fn change_text(change: &Change) -> String {
     format!("{} {} {} -> {}", change.name, change.architecture, version(&change.from), version(&change.to))
 }
 
+/// Fills a folder from which `--offline` composes.
 pub fn vendor(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(&arguments.target)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::compose::ComposeError;
 
+/// Starts a project in this folder.
 pub fn init(_context: &Context, arguments: &arguments::Init) -> Result<ExitCode, CliError> {
     let here = Path::new(".").canonicalize().map_err(|error| CliError::Machine(error.into()))?;
     let folder = here.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -52,6 +53,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), ComposeError> {
     Ok(())
 }
 
+/// Prints a shell's completions.
 pub fn completions(arguments: &arguments::Completions) -> Result<ExitCode, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "brc", &mut script);

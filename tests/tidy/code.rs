@@ -212,9 +212,19 @@ fn public_item(tokens: &[Token]) -> Option<&str> {
 
 /// Whether what encloses `at` is public as well: a field or method of a private type is nobody's business.
 fn in_public_item(tokens: &[Token], at: usize) -> bool {
-    let Some(open) = (0..at).rev().find(|open| tokens[*open].is("{") && after_bracket(tokens, *open) > at) else {
-        return true;
-    };
+    let mut closed = 0_usize;
+    let open = (0..at).rev().find(|open| match tokens[*open].text.as_str() {
+        "}" => {
+            closed += 1;
+            false
+        }
+        "{" if closed > 0 => {
+            closed -= 1;
+            false
+        }
+        text => text == "{",
+    });
+    let Some(open) = open else { return true };
     let head = tokens[..open].iter().rposition(|token| [";", "}", "{"].iter().any(|mark| token.is(mark)));
     let head = &tokens[head.map_or(0, |head| head + 1)..open];
     let keyword = |word: &str| head.iter().position(|token| token.is(word));

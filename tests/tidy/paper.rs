@@ -77,8 +77,8 @@ const SERVERS: &[(&str, &str)] = &[
 const MACHINES: &[(&str, &str)] =
     &[("/work/", "main"), ("/work/", "shared"), ("/work/", "."), ("/tmp/", "wt/"), ("/root/", ".")];
 
-/// Files that tools write, with what tools put there.
-const GENERATED: &[&str] = &["Cargo.lock", "host/Cargo.lock", "fuzz/Cargo.lock"];
+/// Files that tools write, with what archives and registries call their packages.
+const GENERATED: &[&str] = &["Cargo.lock", "brc.lock"];
 
 /// Every file of the repository with its path, except what `.gitignore` names at the root.
 fn files() -> Vec<(String, PathBuf)> {
@@ -109,7 +109,8 @@ fn files() -> Vec<(String, PathBuf)> {
 
 /// Every text file of ours with its content.
 fn texts() -> Vec<(String, String)> {
-    let ours = files().into_iter().filter(|(name, _)| !GENERATED.contains(&name.as_str()));
+    let ours =
+        files().into_iter().filter(|(name, _)| !GENERATED.contains(&name.rsplit('/').next().unwrap_or_default()));
     ours.filter_map(|(name, path)| Some((name, String::from_utf8(fs::read(path).unwrap()).ok()?))).collect()
 }
 
