@@ -17,7 +17,6 @@ struct Found {
     action: Action<Digest>,
 }
 
-/// Prints what an action printed.
 pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, CliError> {
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let mut shown = 0;
