@@ -239,7 +239,7 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// Meets one dependency: by what is in, by ending it, or by bringing something in.
     fn settle(&mut self, by: &'a str, alternatives: &[Relation<'a>]) -> Option<Clash<'a>> {
-        let Some(want) = self.members.get(by).map(|member| member.want) else { return None };
+        let want = self.members.get(by)?.want;
         let judged: Vec<_> = alternatives.iter().map(|relation| (relation, self.judge(relation, want))).collect();
         if judged.iter().any(|(_, verdict)| matches!(verdict, Alternative::Met)) {
             return None;

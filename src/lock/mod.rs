@@ -13,6 +13,8 @@ mod keyring;
 mod license;
 mod line;
 mod locking;
+#[doc(hidden)]
+pub mod probe;
 mod question;
 mod refusal;
 mod relation;

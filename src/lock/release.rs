@@ -43,27 +43,31 @@ pub(super) struct ReleaseFile {
 ///
 /// `now` is seconds since 1970.
 pub(super) fn read(archive: &Archive, suite: &Suite, bytes: &[u8], now: u64) -> Result<Release, Box<ArchiveError>> {
-    let refuse = |refusal: Refusal| {
-        Box::new(ArchiveError {
-            archive: format!("{} {}", archive.name, suite.name),
-            what: "InRelease".to_owned(),
-            expected: refusal.expected,
-            found: refusal.found,
-            next: refusal.next.to_owned(),
+    let text = signed_text(&archive.keyrings, bytes, now).map_err(|reason| reason.about(archive, suite))?;
+    read_text(archive, suite, &text, bytes, now)
+}
+
+/// Reads the text that was signed; `bytes` is the whole file.
+pub(super) fn read_text(
+    archive: &Archive,
+    suite: &Suite,
+    text: &str,
+    bytes: &[u8],
+    now: u64,
+) -> Result<Release, Box<ArchiveError>> {
+    let read = || {
+        let fields = Fields::read(text)?;
+        fields.check_name(suite)?;
+        Ok(Release {
+            date: fields.check_dates(suite, now)?,
+            sha256: Sha256::of(bytes),
+            by_hash: fields.get("Acquire-By-Hash") == Some("yes"),
+            separate_all: fields.get("No-Support-for-Architecture-all") != Some("Packages")
+                && fields.get("Architectures").unwrap_or("").split_ascii_whitespace().any(|name| name == "all"),
+            files: fields.files()?,
         })
     };
-    let text = signed_text(&archive.keyrings, bytes, now).map_err(refuse)?;
-    let fields = Fields::read(&text).map_err(refuse)?;
-    fields.check_name(suite).map_err(refuse)?;
-    let date = fields.check_dates(suite, now).map_err(refuse)?;
-    Ok(Release {
-        date,
-        sha256: Sha256::of(bytes),
-        by_hash: fields.get("Acquire-By-Hash") == Some("yes"),
-        separate_all: fields.get("No-Support-for-Architecture-all") != Some("Packages")
-            && fields.get("Architectures").unwrap_or("").split_ascii_whitespace().any(|name| name == "all"),
-        files: fields.files().map_err(refuse)?,
-    })
+    read().map_err(|reason: Refusal| reason.about(archive, suite))
 }
 
 /// One reason, before it is known which archive it is about.
@@ -71,6 +75,18 @@ struct Refusal {
     expected: String,
     found: String,
     next: &'static str,
+}
+
+impl Refusal {
+    fn about(self, archive: &Archive, suite: &Suite) -> Box<ArchiveError> {
+        Box::new(ArchiveError {
+            archive: format!("{} {}", archive.name, suite.name),
+            what: "InRelease".to_owned(),
+            expected: self.expected,
+            found: self.found,
+            next: self.next.to_owned(),
+        })
+    }
 }
 
 const OTHER_MIRROR: &str = "try another mirror; if they all say so, do not trust this archive";

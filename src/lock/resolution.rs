@@ -119,7 +119,7 @@ impl Resolved {
     }
 
     /// Enters a closure that was solved.
-    fn enter(&mut self, id: ClosureId, closure: &Closure, solved: &Solved<'_>, old: &Lock) {
+    pub(super) fn enter(&mut self, id: ClosureId, closure: &Closure, solved: &Solved<'_>, old: &Lock) {
         self.warnings.extend(solved.idle.iter().map(|name| {
             let message =
                 format!("`without \"{name}\"` changes nothing in `{}`: nothing in it needs that", closure.name);

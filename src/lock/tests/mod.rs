@@ -6,7 +6,7 @@ mod text;
 mod trust;
 
 #[path = "../../../tests/support"]
-#[expect(clippy::unwrap_used, dead_code, reason = "shared with the tests in `tests/`, which use all of it")]
+#[expect(dead_code, reason = "shared with the tests in `tests/`, which use all of it")]
 mod support {
     pub mod archive;
     pub mod package;

@@ -45,7 +45,9 @@ fn full() -> Lock {
 
 #[test]
 fn the_text_is_as_it_was_last_agreed() {
-    insta::assert_snapshot!(full().to_text());
+    insta::with_settings!({ prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("brc.lock", full().to_text());
+    });
 }
 
 #[test]

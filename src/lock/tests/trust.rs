@@ -138,7 +138,7 @@ fn dates_decide_whether_an_archive_is_current() {
 fn a_date_in_the_future_is_refused_although_it_was_signed_now() {
     let key = ArchiveKey::new(&KeySpec::default());
     let suite = SuiteSpec { date: NOW + 3 * 86_400, ..suite() };
-    let mut world = World::signed(&[suite.clone()], &key);
+    let mut world = World::signed(std::slice::from_ref(&suite), &key);
     let signed = key.sign(&suite.release(), HashAlgorithm::Sha256, NOW);
     world.change("InRelease", |bytes| *bytes = signed.clone().into_bytes());
     refused(&world, "`Date: 2026-11-04T00:00:00Z`");
