@@ -13,17 +13,17 @@
 //!   was made in the future (a day of clock skew is allowed).
 
 use pgp::{
-    composed::{CleartextSignedMessage, Deserializable, SignedPublicKey, SignedPublicSubKey},
+    composed::{Deserializable, SignedPublicKey, SignedPublicSubKey},
     crypto::hash::HashAlgorithm,
     packet::{Signature, SignatureType, SignatureVersion, SubpacketData},
     ser::Serialize as _,
     types::{KeyDetails, PublicParams, RsaPublicParams, Tag, VerifyingKey},
 };
 
+use super::cleartext::Cleartext;
+
 /// The most bytes of one keyring.
 const MAX_KEYRING_BYTES: usize = 4 << 20;
-/// The most signatures of one file that are tried.
-const MAX_SIGNATURES: usize = 32;
 /// How far a clock may be off, in seconds.
 pub(super) const CLOCK_SKEW_SECONDS: u64 = 24 * 60 * 60;
 
@@ -67,13 +67,12 @@ impl Keyring {
         Ok(Self { certificates })
     }
 
-    /// Gives the signed text when one signature of `message` is good, and why none is otherwise.
-    pub(super) fn verify(&self, message: &CleartextSignedMessage, now: u64) -> Result<String, NoGoodSignature> {
-        let text = message.signed_text();
+    /// Whether one signature of `message` is good, and why none is otherwise.
+    pub(super) fn verify(&self, message: &Cleartext, now: u64) -> Result<(), NoGoodSignature> {
         let mut reasons = Vec::new();
-        for signature in message.signatures().iter().take(MAX_SIGNATURES) {
-            match self.judge(signature, text.as_bytes(), now) {
-                Ok(()) => return Ok(text),
+        for signature in &message.signatures {
+            match self.judge(signature, message.signed.as_bytes(), now) {
+                Ok(()) => return Ok(()),
                 Err(reason) => reasons.push(reason),
             }
         }

@@ -5,6 +5,7 @@
 //! for; equal input gives equal bytes; what is locked stays unless it is told to move. *Does not know* recipes,
 //! mirrors' addresses, or how a file is fetched.
 
+mod cleartext;
 mod closure;
 mod control;
 mod document;

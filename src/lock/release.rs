@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use deb822_fast::Deb822;
-use pgp::composed::CleartextSignedMessage;
 
 use crate::content::Sha256;
 
 use super::{
+    cleartext,
     keyring::{CLOCK_SKEW_SECONDS, Keyring},
     refusal::ArchiveError,
     time,
@@ -102,15 +102,13 @@ fn signed_text(keyrings: &[Vec<u8>], bytes: &[u8], now: u64) -> Result<String, R
         return Err(refusal(format!("at most {MAX_IN_RELEASE_BYTES} bytes"), bytes.len().to_string(), OTHER_MIRROR));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| refusal("UTF-8 text", "other bytes", OTHER_MIRROR))?;
-    // `pgp` refuses leading data too; it is said here because everything rests on it.
-    if !text.starts_with("-----BEGIN PGP SIGNED MESSAGE-----") {
-        return Err(refusal(expected, "text that does not begin with one", OTHER_MIRROR));
-    }
-    let (message, _) = CleartextSignedMessage::from_string(text)
-        .map_err(|error| refusal(expected, format!("a text that is none ({error})"), OTHER_MIRROR))?;
+    let message = cleartext::read(text).map_err(|error| refusal(expected, error.found, OTHER_MIRROR))?;
     let next = "renew the pinned keyring if the archive changed its keys; otherwise do not trust this mirror";
     let keyring = Keyring::read(keyrings).map_err(|error| refusal("readable pinned keyrings", error.reason, next))?;
-    keyring.verify(&message, now).map_err(|error| refusal(expected, error.reason, next))
+    match keyring.verify(&message, now) {
+        Ok(()) => Ok(message.text),
+        Err(error) => Err(refusal(expected, error.reason, next)),
+    }
 }
 
 /// The fields of the signed text.
@@ -122,7 +120,6 @@ impl Fields {
     /// Reads the one paragraph that an `InRelease` has.
     fn read(text: &str) -> Result<Self, Refusal> {
         let expected = "one paragraph of fields, each once";
-        let text = text.replace("\r\n", "\n");
         let file: Deb822 = text.parse().map_err(|_| refusal(expected, "other text", OTHER_MIRROR))?;
         let mut paragraphs = file.iter();
         let (Some(paragraph), None) = (paragraphs.next(), paragraphs.next()) else {

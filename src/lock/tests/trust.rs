@@ -104,12 +104,12 @@ fn only_the_signed_text_counts() {
     for (change, expected) in [
         ((|text: &str, forged: &str| format!("{forged}{text}")) as fn(&str, &str) -> String, "does not begin with one"),
         (|text, _| format!("\n{text}"), "does not begin with one"),
-        (|text, forged| format!("{text}\n{forged}"), "a text that is none"),
+        (|text, forged| format!("{text}\n{forged}"), "text after the signature"),
         (
             |text, forged| text.replace("-----BEGIN PGP SIGNATURE", &format!("{forged}-----BEGIN PGP SIGNATURE")),
             "changed",
         ),
-        (|text, forged| text.replacen("Hash: SHA256\n", &format!("Hash: SHA256\n{forged}"), 1), "a text that is none"),
+        (|text, forged| text.replacen("Hash: SHA256\n", &format!("Hash: SHA256\n{forged}"), 1), "another header"),
         (|text, _| text.replace("-----BEGIN PGP SIGNED MESSAGE-----", "-----BEGIN PGP MESSAGE-----"), "does not begin"),
         (|_, forged| forged.to_owned(), "does not begin with one"),
         (|_, _| String::new(), "does not begin with one"),
