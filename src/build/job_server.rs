@@ -73,16 +73,9 @@ impl JobServer {
     /// A pipe that cannot be read.
     pub fn take(&self, cancelled: &AtomicBool) -> Result<Option<Token<'_>>, JobServerError> {
         let failed = |source: io::Error| JobServerError { path: self.path.clone(), verb: "read", source };
-        self.refill().map_err(failed)?;
         while !cancelled.load(Ordering::Relaxed) {
-            match (&self.pipe).read(&mut [0]) {
-                Ok(1) => {
-                    *self.held.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-                    return Ok(Some(Token { server: self }));
-                }
-                Ok(_) => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(error) => return Err(failed(error)),
+            if self.try_take().map_err(failed)? {
+                return Ok(Some(Token { server: self }));
             }
             let wait = Timespec { tv_sec: 0, tv_nsec: WAIT.as_nanos() as i64 };
             match poll(&mut [PollFd::new(&self.pipe, PollFlags::IN)], Some(&wait)) {
@@ -93,18 +86,26 @@ impl JobServer {
         Ok(None)
     }
 
-    /// Puts back what killed programs took with them, when nothing runs that could still hold it.
-    fn refill(&self) -> io::Result<()> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if *held > 0 {
-            return Ok(());
+    /// Takes a token if there is one. What killed programs took with them is put back first, when nothing runs
+    /// that could still hold it.
+    fn try_take(&self) -> io::Result<bool> {
+        // Held over the read, so that nobody refills between a token's leaving the pipe and its being counted.
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held == 0 {
+            while self.read_one()? {}
+            self.put(self.tokens)?;
         }
-        let mut left = 0;
-        while matches!((&self.pipe).read(&mut [0]), Ok(1)) {
-            left += 1;
+        let taken = self.read_one()?;
+        *held += usize::from(taken);
+        Ok(taken)
+    }
+
+    fn read_one(&self) -> io::Result<bool> {
+        match (&self.pipe).read(&mut [0]) {
+            Ok(count) => Ok(count == 1),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(false),
+            Err(error) => Err(error),
         }
-        debug_assert!(left <= self.tokens);
-        self.put(self.tokens)
     }
 
     fn put(&self, tokens: usize) -> io::Result<()> {
@@ -136,6 +137,24 @@ mod tests {
         assert!(server.take(&cancelled).unwrap().is_none());
         drop(first);
         assert!(server.take(&go).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_token_is_never_held_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = JobServer::new(folder.path(), 1).unwrap();
+        let (go, holders) = (AtomicBool::new(false), std::sync::atomic::AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let _token = server.take(&go).unwrap().unwrap();
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
     }
 
     #[test]

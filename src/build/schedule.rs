@@ -97,8 +97,8 @@ struct State {
     waiting: BTreeSet<StepId>,
     /// Steps whose inputs are known, by the kind of worker.
     ready: BTreeMap<Lane, BTreeSet<(Duration, StepId)>>,
-    /// Keys being performed and the equal steps that wait for them.
-    running: BTreeMap<Key, Vec<StepId>>,
+    /// Keys being performed, for which step, and the equal steps that wait for it.
+    running: BTreeMap<Key, (StepId, Vec<StepId>)>,
     /// Steps that were run again because what they gave was damaged; each only once.
     mended: BTreeSet<StepId>,
     failures: Vec<StepFailure>,
@@ -233,6 +233,10 @@ impl<'a> Schedule<'a> {
         let Some((action, key)) = self.resolve(id) else { return Ok(false) };
         let known = self.store.recall(key.digest()).map_err(BuildError::Store)?;
         let mut state = self.lock();
+        // Two inputs that end at the same time offer their user twice.
+        if !state.waiting.contains(&id) {
+            return Ok(false);
+        }
         state.keys.insert(id, key);
         if let Some(outcome) = known {
             state.waiting.remove(&id);
@@ -241,11 +245,13 @@ impl<'a> Schedule<'a> {
             (self.events)(Event::Reused(self.report(id, key)));
             return Ok(true);
         }
-        if let Some(twins) = state.running.get_mut(&key) {
-            twins.push(id);
+        if let Some((first, twins)) = state.running.get_mut(&key) {
+            if *first != id && !twins.contains(&id) {
+                twins.push(id);
+            }
             return Ok(false);
         }
-        state.running.insert(key, Vec::new());
+        state.running.insert(key, (id, Vec::new()));
         let lane = if matches!(action, Action::Fetch(_)) { Lane::Download } else { Lane::Processor };
         state.ready.entry(lane).or_default().insert((self.weights[id.0], id));
         self.changed.notify_all();
@@ -289,7 +295,8 @@ impl<'a> Schedule<'a> {
     pub fn finished(&self, ready: &Ready, outcome: Outcome) {
         let mut done = Vec::new();
         let mut state = self.lock();
-        for id in state.running.remove(&ready.report.key).unwrap_or_default().into_iter().chain([ready.id]) {
+        let twins = state.running.remove(&ready.report.key).map(|(_, twins)| twins).unwrap_or_default();
+        for id in twins.into_iter().chain([ready.id]) {
             state.waiting.remove(&id);
             state.outcomes.insert(id, outcome.clone());
             done.push(id);
@@ -317,7 +324,7 @@ impl<'a> Schedule<'a> {
             return;
         }
         let mut state = self.lock();
-        let twins = state.running.remove(&ready.report.key).unwrap_or_default();
+        let twins = state.running.remove(&ready.report.key).map(|(_, twins)| twins).unwrap_or_default();
         let mut lost: Vec<StepId> = twins.into_iter().chain([ready.id]).collect();
         while let Some(id) = lost.pop() {
             if state.waiting.remove(&id) {

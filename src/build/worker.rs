@@ -1,6 +1,6 @@
 //! What one worker thread does: takes a ready step, has it performed, remembers the outcome.
 
-use std::{fs, sync::atomic::Ordering};
+use std::{sync::atomic::Ordering, thread};
 
 use super::{
     Event,
@@ -10,6 +10,7 @@ use crate::plan::{Failure, Fault, Outcome, Progress, Request};
 
 /// Performs ready steps of one lane until nothing is left.
 pub(super) fn work(schedule: &Schedule<'_>, lane: Lane) {
+    let _guard = PanicGuard(schedule);
     while let Some(ready) = schedule.next(lane) {
         match perform(schedule, lane, &ready) {
             Ok(Some(outcome)) => schedule.finished(&ready, outcome),
@@ -21,6 +22,17 @@ pub(super) fn work(schedule: &Schedule<'_>, lane: Lane) {
                     schedule.cancelled.store(true, Ordering::Relaxed);
                 }
             }
+        }
+    }
+}
+
+/// Stops the other workers when this one panics, so that they do not wait for its step for ever.
+struct PanicGuard<'a>(&'a Schedule<'a>);
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.cancelled.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -42,9 +54,6 @@ fn perform(schedule: &Schedule<'_>, lane: Lane, ready: &Ready) -> Result<Option<
     let last = schedule.store.last_duration(&name);
     (schedule.events)(Event::Started { step: ready.report.clone(), last });
     let log = schedule.store.log_path(ready.report.key.digest());
-    if let Some(folder) = log.parent() {
-        fs::create_dir_all(folder).map_err(Failure::machine)?;
-    }
     #[expect(clippy::disallowed_methods, reason = "how long a step took is shown to people; it enters no key")]
     let start = std::time::Instant::now();
     let progress = |progress: Progress| (schedule.events)(Event::Progressed { step: ready.id, progress });

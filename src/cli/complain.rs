@@ -97,14 +97,26 @@ fn exit_code(error: &CliError) -> u8 {
                 _ => 4,
             },
             ComposeError::Fetch(error) => fault_code(error.fault()),
-            ComposeError::Store(error) => if error.is_machine_fault() { 3 } else { 1 },
+            ComposeError::Store(error) => {
+                if error.is_machine_fault() {
+                    3
+                } else {
+                    1
+                }
+            }
             ComposeError::OverBudget { .. } => 1,
             ComposeError::Build(error) => match error {
                 BuildError::Steps { failures, .. } => {
                     failures.iter().map(|failure| fault_code(failure.failure.fault)).max().unwrap_or(1)
                 }
                 BuildError::Cancelled => 130,
-                BuildError::Store(error) => if error.is_machine_fault() { 3 } else { 1 },
+                BuildError::Store(error) => {
+                    if error.is_machine_fault() {
+                        3
+                    } else {
+                        1
+                    }
+                }
                 BuildError::JobServer(_) => 3,
             },
         },
@@ -150,8 +162,7 @@ fn draw(sources: &SourceSet, diagnostic: &Diagnostic) {
         shown = shown.with_help(help);
     }
     // Places in other files are told as lines below.
-    let (here, elsewhere): (Vec<_>, Vec<_>) =
-        diagnostic.labels.iter().partition(|label| label.span.file == first.file);
+    let (here, elsewhere): (Vec<_>, Vec<_>) = diagnostic.labels.iter().partition(|label| label.span.file == first.file);
     for label in here {
         let range = label.span.start as usize..label.span.end as usize;
         let text = Some(label.text.clone()).filter(|text| !text.is_empty());
@@ -179,7 +190,12 @@ fn step_failed(context: &Context, failed: &StepFailure) {
         }));
         return;
     }
-    say(&format!("error: `{}` failed at `{}`: {}", step.component, step.stage, chain_text(failed.failure.error.as_ref())));
+    say(&format!(
+        "error: `{}` failed at `{}`: {}",
+        step.component,
+        step.stage,
+        chain_text(failed.failure.error.as_ref())
+    ));
     let tail = tail(&failed.log);
     if !tail.is_empty() {
         say(&format!("its last lines:\n{tail}\nall of it: {}", failed.log.display()));

@@ -50,8 +50,7 @@ fn flat_lines(project: &Project, flat: &Flat) -> Vec<(String, String, String)> {
     let mut lines = Vec::new();
     let mut line = |what: &str, value: String, place: String| {
         let replaced = flat.replaced.iter().filter(|old| old.what == what);
-        let replaced: Vec<String> =
-            replaced.map(|old| format!("replaces {} of {}", old.value, at(old.old))).collect();
+        let replaced: Vec<String> = replaced.map(|old| format!("replaces {} of {}", old.value, at(old.old))).collect();
         let place = if replaced.is_empty() { place } else { format!("{place}, {}", replaced.join(", ")) };
         lines.push((what.to_owned(), value, place));
     };
@@ -144,7 +143,12 @@ pub fn plan(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, 
         } else {
             let needs: Vec<String> = needs.iter().take(6).map(|need| need.0.to_string()).collect();
             let last = last.map_or(String::new(), |last| format!(", took {}", super::progress::seconds(last)));
-            print(&format!("{index:>4}  {state:<8} {} {}  (after {}{last})", step.component, step.stage, needs.join(" ")));
+            print(&format!(
+                "{index:>4}  {state:<8} {} {}  (after {}{last})",
+                step.component,
+                step.stage,
+                needs.join(" ")
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -153,8 +157,7 @@ pub fn plan(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, 
 /// The last steps of a component: those that no other step of it needs.
 pub fn steps_of(plan: &Plan, component: &str) -> Result<Vec<StepId>, CliError> {
     let fits = |name: &str| name == component || name.rsplit('/').next() == Some(component);
-    let own: Vec<StepId> =
-        (0..plan.steps.len()).map(StepId).filter(|id| fits(&plan.steps[id.0].component)).collect();
+    let own: Vec<StepId> = (0..plan.steps.len()).map(StepId).filter(|id| fits(&plan.steps[id.0].component)).collect();
     let needed: BTreeSet<StepId> = own.iter().flat_map(|id| plan.steps[id.0].action.needs()).collect();
     let last: Vec<StepId> = own.into_iter().filter(|id| !needed.contains(id)).collect();
     if last.is_empty() {
@@ -171,12 +174,14 @@ pub fn graph(context: &Context, arguments: &arguments::Graph) -> Result<ExitCode
     let (project, order) = context.order(&arguments.target)?;
     for flat in project.flats(&order.variant, &order.architectures)? {
         let edges = edges(&flat);
-        print(match arguments.format {
-            GraphFormat::Dot => dot(&edges),
-            GraphFormat::Json => graph_json(&flat, &edges),
-            GraphFormat::Svg => svg(&edges),
-        }
-        .trim_end());
+        print(
+            match arguments.format {
+                GraphFormat::Dot => dot(&edges),
+                GraphFormat::Json => graph_json(&flat, &edges),
+                GraphFormat::Svg => svg(&edges),
+            }
+            .trim_end(),
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -188,7 +193,8 @@ fn edges(flat: &Flat) -> Edges {
     let mut edges = Edges::new();
     let mut add = |component: &FlatComponent| {
         let from = edges.entry(component.name.to_string()).or_default();
-        let kinds = [(&component.needs, "needs"), (&component.build_with, "build-with"), (&component.link_with, "link-with")];
+        let kinds =
+            [(&component.needs, "needs"), (&component.build_with, "build-with"), (&component.link_with, "link-with")];
         for (names, kind) in kinds {
             from.extend(names.iter().map(|name| (name.value.to_string(), kind)));
         }
@@ -259,12 +265,17 @@ fn svg(edges: &Edges) -> String {
             && let (Some((x1, y1)), Some((x2, y2))) = (place.get(&from.index()), place.get(&to.index()))
         {
             let dash = if graph[edge] == "needs" { "" } else { " stroke-dasharray=\"4\"" };
-            let _ = writeln!(text, "<line x1=\"{}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" stroke=\"#999\"{dash}/>", x1 + 200);
+            let _ =
+                writeln!(text, "<line x1=\"{}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" stroke=\"#999\"{dash}/>", x1 + 200);
         }
     }
     for (index, (x, y)) in &place {
         let name = graph.node_weight(petgraph::graph::NodeIndex::new(*index)).copied().unwrap_or("");
-        let _ = writeln!(text, "<rect x=\"{x}\" y=\"{}\" width=\"200\" height=\"24\" fill=\"#eef\" stroke=\"#66a\"/>", y - 12);
+        let _ = writeln!(
+            text,
+            "<rect x=\"{x}\" y=\"{}\" width=\"200\" height=\"24\" fill=\"#eef\" stroke=\"#66a\"/>",
+            y - 12
+        );
         let _ = writeln!(text, "<text x=\"{}\" y=\"{}\">{name}</text>", x + 8, y + 5);
     }
     text.push_str("</svg>\n");
@@ -358,15 +369,18 @@ fn owner_of(
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(project, order, Locked::AsItIs)?;
     let mut lowered = session.lower(project, &images)?;
-    let merged = lowered.plan.steps.iter().position(|step| step.stage == "root" && step.component == flat.name.value.name);
+    let merged =
+        lowered.plan.steps.iter().position(|step| step.stage == "root" && step.component == flat.name.value.name);
     let Some(merged) = merged else { return Ok(None) };
-    lowered.plan.goals = vec![("owners".to_owned(), Source::Output { step: StepId(merged), output: "owners".to_owned() })];
+    lowered.plan.goals =
+        vec![("owners".to_owned(), Source::Output { step: StepId(merged), output: "owners".to_owned() })];
     let built = session.build(&lowered)?;
     let Some(tree) = built.goals.get("owners") else { return Ok(None) };
     let (blob, _) = session.store.file_in(*tree, &RelPath::new("owners").unwrap_or_default())?;
     let text = String::from_utf8_lossy(&session.store.read(blob)?).into_owned();
-    let owner = text.lines().filter_map(|line| line.split_once('\t')).find(|(_, owned)| {
-        owned.trim_start_matches('/') == path.as_str()
-    });
+    let owner = text
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .find(|(_, owned)| owned.trim_start_matches('/') == path.as_str());
     Ok(owner.map(|(owner, _)| owner.to_owned()))
 }

@@ -41,12 +41,7 @@ enum Written {
     No,
 }
 
-fn change(
-    context: &Context,
-    target: &arguments::Target,
-    goal: Goal,
-    written: Written,
-) -> Result<ExitCode, CliError> {
+fn change(context: &Context, target: &arguments::Target, goal: Goal, written: Written) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(target)?;
     let flats = project.flats(&order.variant, &order.architectures)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;

@@ -135,7 +135,9 @@ fn show_line(counts: &mut Counts, event: &Event) {
     counts.follow(event);
     let line = match event {
         Event::Planned { wanted, known } => format!("{} of {wanted} steps to do, {known} known", wanted - known),
-        Event::Started { step, last: Some(last) } => format!("{}: started, took {} last time", name(step), seconds(*last)),
+        Event::Started { step, last: Some(last) } => {
+            format!("{}: started, took {} last time", name(step), seconds(*last))
+        }
         Event::Started { step, last: None } => format!("{}: started", name(step)),
         Event::Finished { step, took } => {
             format!("[{}/{}] {}: done in {}", counts.done, counts.wanted, name(step), seconds(*took))

@@ -38,10 +38,16 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
             policy.mode = if *dry_run { GcMode::Measure } else { GcMode::Remove };
             let report = store.gc(&policy)?;
             if context.json {
-                print_json(&json!({"dry_run": dry_run, "files": report.removed.total().count, "bytes": report.removed.total().bytes}));
+                print_json(
+                    &json!({"dry_run": dry_run, "files": report.removed.total().count, "bytes": report.removed.total().bytes}),
+                );
             } else {
                 let verb = if *dry_run { "would be removed" } else { "removed" };
-                print(&format!("{} files, {}: {verb}", report.removed.total().count, bytes(report.removed.total().bytes)));
+                print(&format!(
+                    "{} files, {}: {verb}",
+                    report.removed.total().count,
+                    bytes(report.removed.total().bytes)
+                ));
             }
         }
         StoreVerb::Verify => {

@@ -69,7 +69,8 @@ fn local_tree(folder: &Path, store: &Store) -> Result<Tree, ComposeError> {
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
-            let odd = |reason: &str| ComposeError::Read { path: path.clone(), source: io::Error::other(reason.to_owned()) };
+            let odd =
+                |reason: &str| ComposeError::Read { path: path.clone(), source: io::Error::other(reason.to_owned()) };
             let name = entry.file_name().into_string().map_err(|_| odd("its name is not UTF-8"))?;
             let at = below.join(&RelPath::new(&name).map_err(|error| odd(&error.to_string()))?);
             let kind = entry.file_type().map_err(unreadable)?;

@@ -269,16 +269,18 @@ pub enum ComposeError {
     #[error(transparent)]
     Build(BuildError),
     /// The root is larger than its budget.
-    #[error("{origin}: the root of `{variant}` has {bytes} bytes, its budget is {budget}: drop files, or raise the budget")]
+    #[error(
+        "{origin}: the root of `{variant}` has {bytes} bytes, its budget is {budget}: drop files, or raise the budget"
+    )]
     OverBudget { variant: String, bytes: u64, budget: u64, origin: String },
 }
 
 /// The packages whose files no mirror has any more, from the failures of a build.
 pub fn gone_packages(lock: &Lock, error: &ComposeError) -> BTreeSet<PackageId> {
     let ComposeError::Build(BuildError::Steps { failures, .. }) = error else { return BTreeSet::new() };
-    let gone = failures.iter().filter(|failed| {
-        failed.failure.error.downcast_ref::<FetchError>().is_some_and(|error| error.is_gone())
-    });
+    let gone = failures
+        .iter()
+        .filter(|failed| failed.failure.error.downcast_ref::<FetchError>().is_some_and(|error| error.is_gone()));
     let names: BTreeSet<&str> = gone.map(|failed| failed.step.component.as_str()).collect();
     lock.packages.keys().filter(|id| names.contains(id.name.as_str())).cloned().collect()
 }

@@ -85,10 +85,9 @@ impl Project {
             Some(named) => {
                 let fits = |name: &Name| name.name == named || name.to_string() == named;
                 let found = here().find(|v| fits(&v.name.value)).or_else(|| all().find(|v| fits(&v.name.value)));
-                found.map(|variant| variant.name.value.clone()).ok_or_else(|| ComposeError::NoVariant {
-                    wanted: named.to_owned(),
-                    known: names(all().collect()),
-                })
+                found
+                    .map(|variant| variant.name.value.clone())
+                    .ok_or_else(|| ComposeError::NoVariant { wanted: named.to_owned(), known: names(all().collect()) })
             }
             None => match here().collect::<Vec<_>>().as_slice() {
                 [one] => Ok(one.name.value.clone()),
@@ -138,7 +137,9 @@ impl Project {
         for architecture in architectures {
             match flatten(&self.recipes, variant, *architecture) {
                 Ok(flat) => flats.push(flat),
-                Err(found) => diagnostics.extend(found.into_iter().filter(|new| !diagnostics.contains(new)).collect::<Vec<_>>()),
+                Err(found) => {
+                    diagnostics.extend(found.into_iter().filter(|new| !diagnostics.contains(new)).collect::<Vec<_>>())
+                }
             }
         }
         if diagnostics.is_empty() { Ok(flats) } else { Err(self.refused(diagnostics)) }

@@ -48,8 +48,7 @@ impl Lowering<'_> {
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: BUILD_SECONDS,
         };
-        let identity = format!("build {} {run:?}", component.name);
-        let step = self.step(identity, &component.name, "build", Action::Run(run));
+        let step = self.step(&component.name, "build", Action::Run(run));
         output(step, "out")
     }
 
@@ -60,8 +59,7 @@ impl Lowering<'_> {
             urls: vec![upstream.url.clone()],
             extract: Extract::Archive,
         };
-        let identity = format!("archive {}", upstream.sha256);
-        let step = self.step(identity, &component.name, "fetch", Action::Fetch(Fetch::Url(fetch)));
+        let step = self.step(&component.name, "fetch", Action::Fetch(Fetch::Url(fetch)));
         output(step, "data")
     }
 
@@ -89,7 +87,7 @@ fn script(recipe: &BuildRecipe) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             script,
-            "install -D -m {:o} {} {}",
+            "install -D -m {:o} -- {} {}",
             install.mode,
             quoted(&install.from),
             quoted(&format!("/out/{}", install.to.as_str()))
@@ -122,6 +120,6 @@ mod tests {
                 replaces: Replaces::Nothing,
             }],
         };
-        assert_eq!(script(&recipe), "make\ninstall -D -m 755 'it'\\''s $x' '/out/usr/bin/x'\n");
+        assert_eq!(script(&recipe), "make\ninstall -D -m 755 -- 'it'\\''s $x' '/out/usr/bin/x'\n");
     }
 }

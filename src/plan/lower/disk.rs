@@ -75,8 +75,7 @@ impl Lowering<'_> {
             verity,
             esp,
         });
-        let identity = format!("manifest {} {}", image.variant, image.architecture.name());
-        let manifest = self.step(identity, &image.variant, "manifest", Action::Pack(manifest));
+        let manifest = self.step(&image.variant, "manifest", Action::Pack(manifest));
         let name = image.title();
         self.lowered.plan.goals.extend([
             (format!("{name} disk"), disk),
@@ -87,8 +86,7 @@ impl Lowering<'_> {
     }
 
     fn assemble(&mut self, image: &Image, stage: &str, assemble: Assemble<Source>) -> super::StepId {
-        let identity = format!("{stage} {} {}", image.variant, image.architecture.name());
-        self.step(identity, &image.variant, stage, Action::Assemble(assemble))
+        self.step(&image.variant, stage, Action::Assemble(assemble))
     }
 
     /// The root as an EROFS image, made from a stream: no second copy, no root user.
@@ -106,6 +104,7 @@ impl Lowering<'_> {
             "/usr/bin/mkfs.erofs",
             "--quiet",
             "--tar=f",
+            "-b4096",
             "-zzstd",
             "-C65536",
             "-T",
@@ -128,8 +127,7 @@ impl Lowering<'_> {
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: FILE_SYSTEM_SECONDS,
         };
-        let identity = format!("erofs {} {}", image.variant, image.architecture.name());
-        let step = self.step(identity, &image.variant, "erofs", Action::Run(run));
+        let step = self.step(&image.variant, "erofs", Action::Run(run));
         Some(output(step, "erofs"))
     }
 

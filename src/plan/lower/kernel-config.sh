@@ -10,16 +10,16 @@ for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 <"$patch"; done
 make -s O=/tmp/o tinyconfig
 sh scripts/kconfig/merge_config.sh -m -O /tmp/o /tmp/o/.config /fragments/* >/tmp/merge.log
 make -s O=/tmp/o olddefconfig
-# What was asked, last word first: `NAME VALUE FRAGMENT`; an option that is not there counts as not set.
+# What was asked, the last word of all fragments: `NAME FRAGMENT VALUE`; an option that is not there counts as not set.
 asked() {
     for fragment in /fragments/*; do
-        sed -n -e "s|^CONFIG_\([A-Za-z0-9_]*\)=\(.*\)\$|\1 \2 ${fragment##*/}|p" \
-            -e "s|^# CONFIG_\([A-Za-z0-9_]*\) is not set\$|\1 n ${fragment##*/}|p" "$fragment"
+        sed -n -e "s|^CONFIG_\([A-Za-z0-9_]*\)=\(.*\)\$|\1 ${fragment##*/} \2|p" \
+            -e "s|^# CONFIG_\([A-Za-z0-9_]*\) is not set\$|\1 ${fragment##*/} n|p" "$fragment"
     done | awk '{ last[$1] = $0 } END { for (name in last) print last[name] }' | sort
 }
-asked | while read -r name value fragment; do
+asked | while read -r name fragment value; do
     found=$(sed -n "s|^CONFIG_$name=||p" /tmp/o/.config)
-    [ "${found:-n}" = "$value" ] || echo "$name $value ${found:-n} ${fragment#*-}"
+    [ "${found:-n}" = "$value" ] || printf '%s\t%s\t%s\t%s\n' "$name" "$value" "${found:-n}" "${fragment#*-}"
 done >/tmp/missing
 if [ -s /tmp/missing ]; then
     cat >/tmp/explain.c <<'END'
@@ -44,12 +44,20 @@ static void unmet(struct expr *e)
     }
 }
 
+/* Prints the terms of a chain of alternatives that hold. */
+static void holding(struct expr *e)
+{
+    if (!e) return;
+    if (e->type == E_OR) { holding(e->left.expr); holding(e->right.expr); return; }
+    if (expr_calc_value(e) != no) { printf(" "); expr_fprint(e, stdout); printf(";"); }
+}
+
 int main(int argc, char **argv)
 {
     char name[256], wanted[4096], found[4096], fragment[4096];
     conf_parse("Kconfig");
     conf_read(getenv("KCONFIG_CONFIG"));
-    while (scanf("%255s %4095s %4095s %4095s", name, wanted, found, fragment) == 4) {
+    while (scanf("%255[^\t]%*c%4095[^\t]%*c%4095[^\t]%*c%4095[^\n]%*c", name, wanted, found, fragment) == 4) {
         struct symbol *sym = sym_find(name);
         printf("error: CONFIG_%s=%s is wanted by %s and is %s: ", name, wanted, fragment, found);
         if (!sym || sym->type == S_UNKNOWN) {
@@ -61,11 +69,12 @@ int main(int argc, char **argv)
             unmet(sym->dir_dep.expr);
             printf("\n");
         } else if (sym->rev_dep.expr && expr_calc_value(sym->rev_dep.expr) != no) {
-            printf("it is selected by ");
-            expr_fprint(sym->rev_dep.expr, stdout);
+            printf("it is selected by");
+            holding(sym->rev_dep.expr);
             printf("\n");
         } else {
-            printf("its dependencies are met, but it has no prompt here: ask for what selects it\n");
+            printf("its dependencies are met, but it cannot be chosen here: ask for what selects it, or another "
+                   "option of the same choice is asked for too\n");
         }
     }
     return 0;

@@ -38,8 +38,7 @@ impl Lowering<'_> {
                     urls: vec![upstream.url.clone()],
                     extract: Extract::Keep,
                 };
-                let identity = format!("url {} {name}", upstream.sha256);
-                let step = self.step(identity, &kernel.name, "fetch", Action::Fetch(Fetch::Url(fetch)));
+                let step = self.step(&kernel.name, "fetch", Action::Fetch(Fetch::Url(fetch)));
                 (output(step, "data"), format!("/{name}"))
             }
         };
@@ -78,14 +77,12 @@ impl Lowering<'_> {
         };
         let mut config_run = run.clone();
         config_run.inputs.push(Input { owner: "fragments".to_owned(), tree: fragments, at: path("fragments") });
-        let identity = format!("kernel config {} {:?}", kernel.name, config_run.inputs);
-        let config = self.step(identity, &kernel.name, "config", Action::Run(config_run));
+        let config = self.step(&kernel.name, "config", Action::Run(config_run));
         run.inputs.push(Input { owner: "config".to_owned(), tree: output(config, "config"), at: path("config") });
         run.command = shell(COMPILE);
         run.outputs = folders(&[("boot", "out/boot"), ("modules", "out/modules")]);
         run.timeout_seconds = COMPILE_SECONDS;
-        let identity = format!("kernel compile {} {:?}", kernel.name, run.inputs);
-        let compile = self.step(identity, &kernel.name, "compile", Action::Run(run));
+        let compile = self.step(&kernel.name, "compile", Action::Run(run));
         BuiltKernel { boot: output(compile, "boot"), modules: output(compile, "modules") }
     }
 

@@ -70,14 +70,14 @@ struct Lowering<'a> {
     locals: &'a Locals,
     lowered: Lowered,
     /// Steps by what they do, so that images share them.
-    steps: BTreeMap<String, StepId>,
+    steps: BTreeMap<Digest, StepId>,
     errors: Vec<LowerError>,
 }
 
 impl Lowering<'_> {
     fn image(&mut self, image: &Image) {
         let toolsets: BTreeMap<&str, Source> =
-            image.toolsets.iter().map(|(name, toolset)| (name.as_str(), self.toolset(toolset, image.epoch))).collect();
+            image.toolsets.iter().map(|(name, toolset)| (name.as_str(), self.toolset(toolset))).collect();
         let kernel = self.kernel(image, &toolsets);
         let root = self.root(image, &toolsets, &kernel);
         self.disk(image, &toolsets, &kernel, &root);
@@ -88,9 +88,10 @@ impl Lowering<'_> {
         }
     }
 
-    /// Adds a step, or finds the equal one. `identity` says what the step does, in words that only equal
-    /// steps share.
-    fn step(&mut self, identity: String, component: &str, stage: &str, action: Action<Source>) -> StepId {
+    /// Adds a step, or finds the one that does just the same.
+    fn step(&mut self, component: &str, stage: &str, action: Action<Source>) -> StepId {
+        // The debug form spells out every field; labels are not part of it.
+        let identity = Digest::of(format!("{action:?}").as_bytes());
         if let Some(id) = self.steps.get(&identity) {
             return *id;
         }
@@ -108,7 +109,7 @@ impl Lowering<'_> {
             size: package.size,
             located: super::Located { mirror: package.mirror.clone(), path: package.path.clone() },
         });
-        let step = self.step(format!("debian {}", package.sha256), &package.name, "fetch", Action::Fetch(fetch));
+        let step = self.step(&package.name, "fetch", Action::Fetch(fetch));
         output(step, "data")
     }
 

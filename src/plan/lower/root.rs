@@ -46,8 +46,7 @@ impl Lowering<'_> {
             self.component_layers(image, component, toolsets, &mut layers);
         }
         layers.push(self.host_files(image));
-        let identity = format!("root {} {}", image.variant, image.architecture.name());
-        let merged = self.step(identity, &image.variant, "root", Action::Assemble(Assemble::Root { layers }));
+        let merged = self.step(&image.variant, "root", Action::Assemble(Assemble::Root { layers }));
         FinishedRoot { tree: self.finish(image, toolsets, output(merged, "root")), owners: output(merged, "owners") }
     }
 
@@ -99,8 +98,7 @@ impl Lowering<'_> {
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: FINISH_SECONDS,
         };
-        let identity = format!("finish {} {}", image.variant, image.architecture.name());
-        let step = self.step(identity, &image.variant, "finish", Action::Run(run));
+        let step = self.step(&image.variant, "finish", Action::Run(run));
         output(step, "root")
     }
 

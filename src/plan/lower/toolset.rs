@@ -14,7 +14,7 @@ const MERGED_USR: [(&str, &str); 4] =
 
 impl Lowering<'_> {
     /// The merged tree of a tool set.
-    pub(super) fn toolset(&mut self, toolset: &Toolset, _epoch: u64) -> Source {
+    pub(super) fn toolset(&mut self, toolset: &Toolset) -> Source {
         let mut layers = vec![RootLayer::plain("brc", self.merged_usr())];
         for package in &toolset.packages {
             let tree = self.package(package);
@@ -25,8 +25,7 @@ impl Lowering<'_> {
         let replaces = replaces.map(|file| file.path.clone()).collect();
         let tree = self.tree(files);
         layers.push(RootLayer { replaces, ..RootLayer::plain(&toolset.name, tree) });
-        let identity = format!("toolset {} {}", toolset.name, toolset.architecture.name());
-        let step = self.step(identity, &toolset.name, "tools", Action::Assemble(Assemble::Root { layers }));
+        let step = self.step(&toolset.name, "tools", Action::Assemble(Assemble::Root { layers }));
         output(step, "root")
     }
 
