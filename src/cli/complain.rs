@@ -17,6 +17,7 @@ use crate::{
     compose::ComposeError,
     plan::Fault,
     recipe::{Diagnostic, Severity, SourceSet, line_and_column, one_line},
+    sandbox::RunError,
     store::StoreError,
 };
 
@@ -196,10 +197,13 @@ fn step_failed(context: &Context, failed: &StepFailure) {
         step.stage,
         chain_text(failed.failure.error.as_ref())
     ));
+    // A command that failed tells its last lines itself.
+    let is_run = failed.failure.error.downcast_ref::<RunError>().is_some();
     let tail = tail(&failed.log);
-    if !tail.is_empty() {
+    if is_run {
+        say(&format!("look around where it failed: brc shell FILE {} --failed", step.component));
+    } else if !tail.is_empty() {
         say(&format!("its last lines:\n{tail}\nall of it: {}", failed.log.display()));
-        say(&format!("look around where it failed: brc shell {} --failed", step.component));
     }
 }
 

@@ -20,7 +20,10 @@ use crate::{
 /// Composes images, once more with newer files when the archive dropped some and `--relock` allows it.
 pub fn run(context: &Context, arguments: &arguments::Compose) -> Result<ExitCode, CliError> {
     let (project, mut order) = context.order(&arguments.target)?;
-    order.image_version.clone_from(&arguments.image_version);
+    if let Some(version) = &arguments.image_version {
+        check_version(version)?;
+        order.image_version = Some(version.clone());
+    }
     let after = if arguments.keep_going { AfterFailure::KeepGoing } else { AfterFailure::Stop };
     let session = context.session(context.store()?, after)?;
     let first = session.compose(&project, &order, &arguments.out);
@@ -37,6 +40,16 @@ pub fn run(context: &Context, arguments: &arguments::Compose) -> Result<ExitCode
     };
     composed.iter().for_each(|image| show(context, image));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Holds a version from the command line to what recipes are held to.
+fn check_version(version: &str) -> Result<(), CliError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^');
+    if version.is_empty() || version.len() > 16 || !version.chars().all(plain) {
+        let message = format!("`{version}` cannot be a version: expected 1 to 16 of 0-9, A-Z, a-z, `.`, `~`, `^`");
+        return Err(CliError::Usage(message));
+    }
+    Ok(())
 }
 
 fn show(context: &Context, image: &Composed) {

@@ -1,12 +1,10 @@
 //! What the machine and the command line say: store, mirrors, proxies, processors, the clock.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     thread,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -133,39 +131,33 @@ impl Context {
     /// The mirrors, strongest first: command line, environment, the user's configuration, apt's own sources.
     pub fn mirrors(&self) -> Result<Mirrors, CliError> {
         let mut mirrors = Mirrors::new();
-        let mut offer = |name: &str, url: &str| {
-            mirrors.offer(name, &[url]).map_err(|error| CliError::Usage(super::complain::chain_text(&error)))
+        let mut offer = |name: &str, urls: &[&str]| {
+            mirrors.offer(name, urls).map_err(|error| CliError::Usage(super::complain::chain_text(&error)))
         };
         for mirror in &self.mirrors {
             let (name, url) = mirror.split_once('=').ok_or_else(|| {
                 CliError::Usage(format!("`--mirror {mirror}` names no URL: expected `--mirror debian=URL`"))
             })?;
-            offer(name, url)?;
+            offer(name, &[url])?;
         }
         #[expect(clippy::disallowed_methods, reason = "only cli reads the environment")]
         let variables = env::vars_os();
         for (variable, url) in variables {
             let (Some(variable), Some(url)) = (variable.to_str(), url.to_str()) else { continue };
             if let Some(name) = variable.strip_prefix("BRC_MIRROR_") {
-                offer(&name.to_lowercase().replace('_', "-"), url)?;
+                offer(&name.to_lowercase().replace('_', "-"), &[url])?;
             }
         }
-        let home = env_path("XDG_CONFIG_HOME").or_else(|| Some(env_path("HOME")?.join(".config")));
-        let configured = home.and_then(|home| fs::read_to_string(home.join("brc/mirrors.toml")).ok());
-        if let Some(text) = configured {
-            let table: toml::Table = text.parse().map_err(|error| {
-                CliError::Usage(format!("`brc/mirrors.toml` in the configuration folder is no TOML: {error}"))
-            })?;
-            for (name, url) in &table {
-                let url = url.as_str().ok_or_else(|| {
-                    CliError::Usage(format!("`{name}` in `brc/mirrors.toml` is no URL: expected `{name} = \"URL\"`"))
-                })?;
-                offer(name, url)?;
-            }
+        for (name, url) in configured_mirrors()? {
+            offer(&name, &[&url])?;
         }
-        for source in apt() {
+        let apt = apt();
+        let names: BTreeSet<&str> = apt.iter().map(|source| source.mirror.as_str()).collect();
+        for name in names {
+            let urls: Vec<&str> =
+                apt.iter().filter(|source| source.mirror == name).map(|source| source.uri.as_str()).collect();
             // What apt is configured with is an offer: what cannot be read is passed over.
-            let _ = offer(&source.mirror, &source.uri);
+            let _ = offer(name, &urls);
         }
         Ok(mirrors)
     }
@@ -181,15 +173,26 @@ impl Context {
         Ok(())
     }
 
-    /// Whether the user asked to stop.
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
     /// The flag that Ctrl-C sets.
     pub fn cancelled(&self) -> &Arc<AtomicBool> {
         &self.cancelled
     }
+}
+
+/// The mirrors of `brc/mirrors.toml` in the user's configuration: `debian = "URL"`.
+fn configured_mirrors() -> Result<Vec<(String, String)>, CliError> {
+    let home = env_path("XDG_CONFIG_HOME").or_else(|| Some(env_path("HOME")?.join(".config")));
+    let Some(text) = home.and_then(|home| fs::read_to_string(home.join("brc/mirrors.toml")).ok()) else {
+        return Ok(Vec::new());
+    };
+    let table: toml::Table = text.parse().map_err(|error| {
+        CliError::Usage(format!("`brc/mirrors.toml` in the configuration folder is no TOML: {error}"))
+    })?;
+    let read = |(name, url): (String, toml::Value)| match url {
+        toml::Value::String(url) => Ok((name, url)),
+        _ => Err(CliError::Usage(format!("`{name}` in `brc/mirrors.toml` is no URL: expected `{name} = \"URL\"`"))),
+    };
+    table.into_iter().map(read).collect()
 }
 
 fn apt() -> Vec<crate::fetch::AptSource> {
@@ -225,7 +228,8 @@ pub fn now() -> u64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn env_text(name: &str) -> Option<String> {
+/// A variable of the environment.
+pub fn env_text(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "only cli reads the environment")]
     env::var(name).ok()
 }

@@ -11,6 +11,7 @@ mod compose;
 mod context;
 mod doctor;
 mod explain;
+mod inspect;
 mod lock;
 mod progress;
 mod setup;
@@ -43,7 +44,9 @@ pub fn main() -> ExitCode {
         Verb::Why(arguments) => explain::why(&context, &arguments),
         Verb::Build(arguments) => compose::build(&context, &arguments),
         Verb::Log(arguments) => shell::log(&context, &arguments),
-        Verb::Boot(_) | Verb::Verify(_) | Verb::Shell(_) => Ok(ExitCode::FAILURE),
+        Verb::Shell(arguments) => shell::shell(&context, &arguments),
+        Verb::Verify(arguments) => inspect::run(&context, &arguments),
+        Verb::Boot(_) => Err(CliError::Usage("`brc boot` is not there yet".to_owned())),
         Verb::Store(arguments) => store::run(&context, &arguments),
         Verb::Doctor => doctor::run(&context),
         Verb::Init(arguments) => setup::init(&context, &arguments),

@@ -1,13 +1,24 @@
 //! `brc shell` and `brc log`: look into what an action did.
 
-use std::{fs, process::ExitCode};
+use std::{
+    fs,
+    io::{stdin, stdout},
+    os::fd::AsFd as _,
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use super::{CliError, arguments, complain::print, context::Context};
+use super::{
+    CliError, arguments,
+    complain::{print, say},
+    context::Context,
+};
 use crate::{
     build::{AfterFailure, Known},
     compose::{Locked, Session},
     content::Digest,
-    plan::{Action, Key},
+    plan::{Action, Key, Run},
+    sandbox::{Console, linux::Status},
 };
 
 /// One action of a component whose inputs are all there.
@@ -15,6 +26,36 @@ struct Found {
     name: String,
     key: Key,
     action: Action<Digest>,
+}
+
+pub fn shell(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode, CliError> {
+    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let mut runs: Vec<(String, Run<Digest>, PathBuf)> = Vec::new();
+    for found in actions_of(context, &session, &arguments.target, &arguments.component)? {
+        if let Action::Run(run) = found.action {
+            let kept = session.sandbox.kept(&session.store.log_path(found.key.digest()));
+            runs.push((found.name, run, kept));
+        }
+    }
+    if arguments.failed {
+        runs.retain(|(_, _, kept)| kept.is_dir());
+    }
+    // The last one is what the component is built by; the ones before it prepare.
+    let Some((name, run, kept)) = runs.pop() else {
+        let what =
+            if arguments.failed { "that failed and was kept" } else { "that runs a command and could start now" };
+        return Err(CliError::Found(format!("`{}` has no action {what}", arguments.component)));
+    };
+    let kind = super::context::env_text("TERM").unwrap_or_else(|| "dumb".to_owned());
+    say(&format!("a shell in the sandbox of `{name}`; the command is in $BRC_COMMAND: eval \"$BRC_COMMAND\""));
+    let (input, output) = (stdin(), stdout());
+    let console = Console { input: input.as_fd(), output: output.as_fd(), kind: &kind };
+    let kept = arguments.failed.then_some(kept.as_path());
+    let status = session.sandbox.shell(&run, kept, console).map_err(|error| CliError::Machine(error.into()))?;
+    Ok(match status {
+        Status::Exited(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Status::Signalled(signal) => ExitCode::from(128_u8.saturating_add(u8::try_from(signal).unwrap_or(0))),
+    })
 }
 
 pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, CliError> {

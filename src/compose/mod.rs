@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub use local::read_locals;
-pub use output::{output_path, write_output};
+pub use output::{Ready, output_path};
 pub use project::Project;
 
 /// What every stage is given by the caller.
@@ -103,10 +103,13 @@ impl Session<'_> {
         lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
         let built = self.build(&lowered)?;
         self.check_budgets(&images, &built)?;
+        // Everything is written before anything gets its name, the manifests first.
         let mut composed = Vec::new();
+        let mut ready = Vec::new();
         for image in &images {
-            composed.push(self.write(image, &built, folder)?);
+            composed.push(self.write(image, &built, folder, &mut ready)?);
         }
+        ready.into_iter().try_for_each(|file| file.publish(&self.store))?;
         self.store.keep(&project.root, &order.variant.to_string(), &built.keys).map_err(ComposeError::Store)?;
         Ok(composed)
     }
@@ -116,7 +119,10 @@ impl Session<'_> {
     /// # Errors
     /// Mistakes in recipes, a lock that does not serve them, scripts that nothing accounts for.
     pub fn images(&self, project: &Project, order: &Order, locked: Locked) -> Result<Vec<Image>, ComposeError> {
-        let flats = project.flats(&order.variant, &order.architectures)?;
+        let mut flats = project.flats(&order.variant, &order.architectures)?;
+        if let Some(version) = &order.image_version {
+            flats.iter_mut().for_each(|flat| flat.set_version(version));
+        }
         let lock = self.lock(project, &flats, locked)?;
         let unaccounted = project.unaccounted(&flats, &lock);
         if !unaccounted.is_empty() {
@@ -124,11 +130,7 @@ impl Session<'_> {
         }
         let mut images = Vec::new();
         for flat in &flats {
-            let mut image = pin(flat, &lock, &project.sources).map_err(|found| project.refused(found))?;
-            if let Some(version) = &order.image_version {
-                image.version.clone_from(version);
-            }
-            images.push(image);
+            images.push(pin(flat, &lock, &project.sources).map_err(|found| project.refused(found))?);
         }
         Ok(images)
     }
@@ -207,13 +209,18 @@ impl Session<'_> {
         tree.map_or(Ok(0), |tree| self.store.file_in(tree, &path).map(|(_, size)| size)).map_err(ComposeError::Store)
     }
 
-    fn write(&self, image: &Image, built: &Built, folder: &Path) -> Result<Composed, ComposeError> {
-        let goal = |name: &str| built.goals.get(&format!("{} {name}", image.title())).copied();
+    fn write(
+        &self,
+        image: &Image,
+        built: &Built,
+        folder: &Path,
+        ready: &mut Vec<Ready>,
+    ) -> Result<Composed, ComposeError> {
         let to = |suffix| output_path(folder, &image.variant, &image.version, image.architecture.name(), suffix);
         let (disk, manifest) = (to("raw"), to("manifest.json"));
-        for (name, from, to) in [("disk", "disk.raw", &disk), ("manifest", "manifest.json", &manifest)] {
-            if let Some(tree) = goal(name) {
-                write_output(&self.store, tree, &RelPath::new(from).unwrap_or_default(), to)?;
+        for (name, from, to) in [("manifest", "manifest.json", &manifest), ("disk", "disk.raw", &disk)] {
+            if let Some(tree) = built.goals.get(&format!("{} {name}", image.title())) {
+                ready.push(output::prepare(&self.store, *tree, &RelPath::new(from).unwrap_or_default(), to)?);
             }
         }
         Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })

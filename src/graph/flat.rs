@@ -141,6 +141,14 @@ impl Flat {
         format!("{} {}", self.name.name, self.situation.architecture.name())
     }
 
+    /// Gives the image another version than its recipe.
+    pub fn set_version(&mut self, version: &str) {
+        self.version.value = version.to_owned();
+        if let Some(own) = self.components.last_mut() {
+            own.version = Some(self.version.clone());
+        }
+    }
+
     /// Every archive that packages come from.
     pub fn archives(&self) -> BTreeSet<Name> {
         let components = self.components.iter().chain(self.toolsets.values().flatten());

@@ -1,0 +1,113 @@
+//! `brc verify`: a finished image, checked without its recipe.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde_json::json;
+
+use super::{
+    CliError, arguments,
+    complain::{chain_text, print_json, say},
+    context::Context,
+    progress::bytes,
+};
+use crate::{
+    artifact::Manifest,
+    compose::ComposeError,
+    image::inspect::{Expected, Report, verify},
+};
+
+pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode, CliError> {
+    let manifest = match &arguments.manifest {
+        Some(path) => Some(path.clone()),
+        None => beside(&arguments.image).filter(|path| path.is_file()),
+    };
+    let expected = manifest.as_deref().map(expected).transpose()?;
+    let report = verify(&arguments.image, expected.as_ref()).map_err(|error| CliError::Machine(error.into()))?;
+    if context.json {
+        print_json(&report_json(&report, manifest.as_deref()));
+    } else {
+        show(&report, manifest.as_deref());
+    }
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where compose writes the manifest of this image.
+fn beside(image: &Path) -> Option<PathBuf> {
+    let name = image.file_name()?.to_str()?.strip_suffix(".raw")?;
+    Some(image.with_file_name(format!("{name}.manifest.json")))
+}
+
+fn expected(path: &Path) -> Result<Expected, CliError> {
+    let bytes = fs::read(path).map_err(|source| ComposeError::Read { path: path.to_owned(), source })?;
+    let wrong = |error: crate::artifact::ManifestError| {
+        CliError::Usage(format!("`{}` is no manifest: {}", path.display(), chain_text(&error)))
+    };
+    let manifest = Manifest::parse(&bytes).map_err(wrong)?;
+    Ok(Expected {
+        root_hash: manifest.root_hash().map_err(wrong)?,
+        esp_sha256: manifest.esp_sha256().map_err(wrong)?,
+        root: manifest.tree().map_err(wrong)?,
+    })
+}
+
+fn show(report: &Report, manifest: Option<&Path>) {
+    for finding in &report.findings {
+        let place = match (finding.block, finding.offset) {
+            (Some(block), Some(offset)) => format!(" block {block} (byte {offset} of the image)"),
+            (_, Some(offset)) => format!(" byte {offset} of the image"),
+            _ => String::new(),
+        };
+        say(&format!("error: {}{place}: {}", finding.part.name(), finding.problem));
+    }
+    let figures = &report.figures;
+    let against = match manifest {
+        Some(path) => format!("compared with {}", path.display()),
+        None => "no manifest beside it, so owners and modes were only read".to_owned(),
+    };
+    if report.is_good() {
+        say(&format!(
+            "good: {} data blocks and {} hash blocks hashed, {} paths with {} read; {against}",
+            figures.data_blocks,
+            figures.hash_blocks,
+            figures.paths,
+            bytes(figures.file_bytes)
+        ));
+    } else {
+        say(&format!("{} findings; {against}", report.findings.len()));
+    }
+}
+
+fn report_json(report: &Report, manifest: Option<&Path>) -> serde_json::Value {
+    let figures = &report.figures;
+    let findings: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "part": finding.part.name(), "offset": finding.offset, "block": finding.block,
+                "problem": finding.problem,
+            })
+        })
+        .collect();
+    json!({
+        "good": report.is_good(),
+        "findings": findings,
+        "manifest": manifest,
+        "image_bytes": figures.image_bytes,
+        "architecture": figures.architecture,
+        "entry": figures.entry,
+        "verity": {
+            "root_hash": figures.root_hash.map(|hash| hash.to_string()),
+            "data_blocks": figures.data_blocks,
+            "hash_blocks": figures.hash_blocks,
+        },
+        "root": {
+            "partition_bytes": figures.root_partition_bytes, "paths": figures.paths, "file_bytes": figures.file_bytes,
+        },
+        "esp": {"bytes": figures.esp_bytes, "needed_bytes": figures.esp_needed_bytes},
+    })
+}
