@@ -99,7 +99,7 @@ impl Session<'_> {
     pub fn compose(&self, project: &Project, order: &Order, folder: &Path) -> Result<Vec<Composed>, ComposeError> {
         let images = self.images(project, order, Locked::Completed)?;
         let mut lowered = self.lower(project, &images)?;
-        let wanted = ["disk", "manifest", "erofs"];
+        let wanted = ["disk", "manifest", "erofs", "artifact"];
         lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
         let built = self.build(&lowered)?;
         self.check_budgets(&images, &built)?;
@@ -218,7 +218,13 @@ impl Session<'_> {
     ) -> Result<Composed, ComposeError> {
         let to = |suffix| output_path(folder, &image.variant, &image.version, image.architecture.name(), suffix);
         let (disk, manifest) = (to("raw"), to("manifest.json"));
-        for (name, from, to) in [("manifest", "manifest.json", &manifest), ("disk", "disk.raw", &disk)] {
+        let compressed = to("raw.zst");
+        let compressed_name = compressed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        for (name, from, to) in [
+            ("manifest", "manifest.json", &manifest),
+            ("artifact", compressed_name, &compressed),
+            ("disk", "disk.raw", &disk),
+        ] {
             if let Some(tree) = built.goals.get(&format!("{} {name}", image.title())) {
                 ready.push(output::prepare(&self.store, *tree, &RelPath::new(from).unwrap_or_default(), to)?);
             }

@@ -202,6 +202,12 @@ impl Merged {
         }
         let removes = self.argument_removes;
         self.arguments.retain(|word| !removes.iter().any(|remove| is_argument(&word.value, &remove.value)));
+        self.diagnostics.extend(components.iter().flat_map(not_yet));
+        for setting in self.settings.values() {
+            if let Some(value) = setting.values.first() {
+                self.diagnostics.push(later("settings", value.span));
+            }
+        }
         if self.diagnostics.iter().any(Diagnostic::is_error) {
             return Err(self.diagnostics);
         }
@@ -257,6 +263,20 @@ impl Merged {
         }
         flat
     }
+}
+
+/// What recipes may say and this version cannot do.
+fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
+    let linked = component.link_with.first().map(|name| later("link-with", name.span));
+    let finishes = component.items.iter().filter_map(|(item, _)| match item {
+        Item::Finish(finish) => finish.build_with.first().map(|name| later("build-with in a finish step", name.span)),
+        _ => None,
+    });
+    linked.into_iter().chain(finishes).collect()
+}
+
+fn later(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("not-yet", span, format!("`{what}` is known, but this version of brc cannot do it yet"))
 }
 
 fn flat_kernel(

@@ -6,7 +6,7 @@ use brc_contract::Architecture;
 
 use crate::{
     content::{Glob, RelPath, Sha256},
-    recipe::Enablement,
+    recipe::{Enablement, Unpack},
 };
 
 /// Everything that is known about one image before anything is built.
@@ -36,6 +36,8 @@ pub struct Image {
     pub drop: Vec<Glob>,
     /// The disk.
     pub layout: Layout,
+    /// Whether the disk is also written as one zstd stream.
+    pub compressed: Compressed,
     /// The users and groups of the image, by name, with the numbers that the lock gave them.
     pub users: Vec<User>,
     /// The newest date of the locked archives, in seconds since 1970: the time that everything shows.
@@ -57,6 +59,8 @@ pub struct Component {
     pub packages: Vec<Package>,
     /// The files that its recipe states.
     pub files: Vec<Placed>,
+    /// Paths below stated trees that may be taken from another owner.
+    pub replaceable: Vec<RelPath>,
     /// How it is built, if it is.
     pub recipe: Option<BuildRecipe>,
     /// Where its recipe is: `recipes/containerd.kdl:5`.
@@ -81,10 +85,12 @@ pub struct BuildRecipe {
 /// A source by URL.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// Where it is.
-    pub url: String,
+    /// Where to look, in order; at least one.
+    pub urls: Vec<String>,
     /// What it must be.
     pub sha256: Sha256,
+    /// How it is laid out.
+    pub unpack: Unpack,
 }
 
 /// A built file that becomes part of the image.
@@ -94,8 +100,10 @@ pub struct Install {
     pub from: String,
     /// Where it goes.
     pub to: RelPath,
-    /// Its mode.
-    pub mode: u16,
+    /// Its mode; `None` is 0755 for what the build made executable, else 0644.
+    pub mode: Option<u16>,
+    /// The numeric owner and group, where they are not root's; the mode is known then.
+    pub owner: Option<(u32, u32)>,
     /// Whether it may take the path from another owner.
     pub replaces: Replaces,
 }
@@ -245,6 +253,15 @@ pub struct Layout {
     pub budget: Option<(u64, String)>,
     /// Where the layout is written.
     pub origin: String,
+}
+
+/// Whether a disk is also written compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compressed {
+    /// As it is, and no other way.
+    No,
+    /// As a zstd stream too.
+    Zstd,
 }
 
 /// Whether a partition grows with its disk.

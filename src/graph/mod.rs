@@ -19,8 +19,8 @@ pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, R
 pub use flatten::flatten;
 
 pub use image::{
-    BuildRecipe, Component, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package, Placed, Replaces,
-    Role, Toolset, Upstream, User, What,
+    BuildRecipe, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package, Placed,
+    Replaces, Role, Toolset, Upstream, User, What,
 };
 pub use pin::pin;
 pub use wanted::{image_closure, kernel_closure, origin, tool_closure, wanted};

@@ -3,8 +3,8 @@
 use super::{
     flat::{Flat, FlatComponent, FlatKernelSource},
     image::{
-        BuildRecipe, Component, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package, Replaces,
-        Toolset, Upstream, User,
+        BuildRecipe, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package,
+        Replaces, Toolset, Upstream, User,
     },
     placing::Placing,
     wanted::{braces, image_closure, kernel_closure, origin, tool_closure},
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     content::RelPath,
     lock::{ClosureId, Lock, Standing},
-    recipe::{Command, Diagnostic, FileSystem, Item, Name, SourceSet, Switch},
+    recipe::{self, ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Switch},
 };
 
 /// Gives every package of `flat` what `lock` pinned it to.
@@ -80,6 +80,7 @@ impl Pinning<'_> {
             kernel_arguments: flat.kernel_arguments.iter().map(|word| word.value.clone()).collect(),
             units: self.units(),
             layout: self.layout(),
+            compressed: self.compressed(),
             users: self.users(),
             epoch: self.lock.epoch,
         })
@@ -108,10 +109,8 @@ impl Pinning<'_> {
         let files = placing.items(&component.items);
         let recipe = (!component.commands.is_empty() || !component.installs.is_empty()).then(|| {
             let version = component.version.as_ref().map(|version| version.value.as_str());
-            let upstream = component.upstream.as_ref().and_then(|upstream| {
-                let url = upstream.urls.first()?.value.fill(|brace| braces(self.flat, version, brace))?;
-                Some(Upstream { url, sha256: upstream.sha256.as_ref()?.value })
-            });
+            let upstream = component.upstream.as_ref();
+            let upstream = upstream.and_then(|upstream| self.upstream(upstream, version));
             BuildRecipe {
                 upstream,
                 patches: component.patches.iter().filter_map(|patch| placing.local(patch)).collect(),
@@ -124,8 +123,10 @@ impl Pinning<'_> {
                     .collect::<Vec<Install>>(),
             }
         });
+        let replaceable = std::mem::take(&mut placing.replaceable);
         self.diagnostics.extend(placing.diagnostics);
         Component {
+            replaceable,
             name: component.name.to_string(),
             version: component.version.as_ref().map(|version| version.value.clone()).unwrap_or_default(),
             license: component.license.as_ref().map(|license| license.value.clone()).unwrap_or_default(),
@@ -135,6 +136,19 @@ impl Pinning<'_> {
             recipe,
             origin: origin(self.sources, component.span),
         }
+    }
+
+    /// An upstream with its braces filled and its digest known.
+    fn upstream(&mut self, upstream: &recipe::Upstream, version: Option<&str>) -> Option<Upstream> {
+        let Some(sha256) = &upstream.sha256 else {
+            let diagnostic = Diagnostic::error("no-sha256", upstream.span, "this upstream has no `sha256`");
+            self.diagnostics
+                .push(diagnostic.help("write `url \"…\" sha256=\"…\"`, with the digest its maker publishes"));
+            return None;
+        };
+        let fill = |url: &recipe::Spanned<recipe::Template>| url.value.fill(|brace| braces(self.flat, version, brace));
+        let unpack = upstream.unpack.map_or(recipe::Unpack::Archive, |unpack| unpack.value);
+        Some(Upstream { urls: upstream.urls.iter().filter_map(fill).collect(), sha256: sha256.value, unpack })
     }
 
     fn placing<'b>(&self, component: &'b FlatComponent) -> Placing<'b>
@@ -176,10 +190,7 @@ impl Pinning<'_> {
                 };
                 KernelSource::Debian { package, unpack: source.unpack.value.clone() }
             }
-            FlatKernelSource::Upstream(upstream) => {
-                let url = upstream.urls.first()?.value.fill(|brace| braces(self.flat, version, brace))?;
-                KernelSource::Upstream(Upstream { url, sha256: upstream.sha256.as_ref()?.value })
-            }
+            FlatKernelSource::Upstream(upstream) => KernelSource::Upstream(self.upstream(upstream, version)?),
         };
         let fill = |path: &crate::recipe::LocalPath| {
             path.fill(|brace| braces(self.flat, version, brace)).map(|path| path.to_string())
@@ -210,7 +221,9 @@ impl Pinning<'_> {
                 )
                 .collect();
         if !numbers.is_empty() {
-            let script = format!("sed -i{numbers} $root/usr/lib/sysusers.d/*.conf");
+            // Without a single file there is nothing to number: the pattern stays as it is and names none.
+            let files = "$root/usr/lib/sysusers.d/*.conf";
+            let script = format!("for file in {files}; do [ ! -e \"$file\" ] || sed -i{numbers} \"$file\"; done");
             steps.push(Finish { name: "numbers of users".to_owned(), script });
         }
         for component in &self.flat.components {
@@ -238,6 +251,13 @@ impl Pinning<'_> {
         let groups = self.lock.groups.iter().filter(|(_, group)| group.standing == Standing::Active);
         let groups = groups.map(|(name, group)| User { name: name.clone(), uid: None, gid: group.gid });
         users.chain(groups).collect()
+    }
+
+    fn compressed(&self) -> Compressed {
+        let zstd = |artifact: &recipe::Artifact| {
+            artifact.compression.is_some_and(|compression| compression.value == ArtifactCompression::Zstd)
+        };
+        if self.flat.artifacts.iter().any(zstd) { Compressed::Zstd } else { Compressed::No }
     }
 
     fn layout(&self) -> Layout {

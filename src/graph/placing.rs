@@ -27,12 +27,14 @@ pub(super) struct Placing<'a> {
     flat: &'a Flat,
     lock: &'a Lock,
     placed: Vec<Placed>,
+    /// Paths below trees that may be taken from another owner.
+    pub replaceable: Vec<RelPath>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Placing<'a> {
     pub fn new(name: &'a Name, version: Option<String>, flat: &'a Flat, lock: &'a Lock) -> Self {
-        Placing { name, version, flat, lock, placed: Vec::new(), diagnostics: Vec::new() }
+        Placing { name, version, flat, lock, placed: Vec::new(), replaceable: Vec::new(), diagnostics: Vec::new() }
     }
 
     /// Everything that `items` put somewhere.
@@ -52,6 +54,8 @@ impl<'a> Placing<'a> {
                 }
                 Item::Tree(tree) => {
                     if let (Some(path), Some(from)) = (self.path(&tree.to), self.local(&tree.from)) {
+                        // What of it may replace others is said path by path, and looked at path by path.
+                        self.replaceable.extend(tree.replaces.iter().map(|path| path.value.clone()));
                         self.place(path, What::LocalTree(from), Replaces::Nothing);
                     }
                 }
@@ -90,8 +94,13 @@ impl<'a> Placing<'a> {
     pub fn install(&mut self, install: &InstallItem) -> Option<Install> {
         let to = self.path(&install.to)?;
         let replaces = replaces(&install.replaces, &to);
-        let mode = install.mode.map_or(0o644, |mode| mode.value);
-        Some(Install { from: self.fill(&install.from.value)?, to, mode, replaces })
+        let mode = install.mode.map(|mode| mode.value);
+        let owner = install.owner.as_ref().map(|owner| self.owner(Some(owner)));
+        if let (Some(owner), None) = (&install.owner, mode) {
+            let message = "an `install` with `owner=` needs `mode=` too";
+            self.diagnostics.push(Diagnostic::error("owner-without-mode", owner.span, message));
+        }
+        Some(Install { from: self.fill(&install.from.value)?, to, mode, owner, replaces })
     }
 
     /// The path of a local file as the recipes know it.
@@ -119,7 +128,7 @@ impl<'a> Placing<'a> {
             self.diagnostics.push(Diagnostic::error("not-locked", user.name.span, message).help("run `brc lock`"));
             return String::new();
         };
-        let comment = user.comment.as_ref().map_or("-".to_owned(), |comment| format!("{:?}", comment.value));
+        let comment = user.comment.as_ref().map_or("-".to_owned(), |comment| quoted(&comment.value));
         let path =
             |path: &Option<Spanned<RelPath>>| path.as_ref().map_or("-".to_owned(), |path| path.value.to_string());
         let mut lines = format!("u {name} {} {comment} {} {}\n", locked.uid, path(&user.home), path(&user.shell));
@@ -200,4 +209,10 @@ impl<'a> Placing<'a> {
     fn brace(&self, brace: Brace) -> Option<&str> {
         braces(self.flat, self.version.as_deref(), brace)
     }
+}
+
+/// A text as sysusers.d(5) reads it back unchanged: quoted, with `%`, `"` and `\` protected.
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('%', "%%").replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
 }

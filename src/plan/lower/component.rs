@@ -11,6 +11,7 @@ use crate::{
     content::{RelPath, Tree},
     graph::{BuildRecipe, Component, Image, Upstream},
     plan::{Action, Extract, Fetch, Input, Run, Source, UrlFile},
+    recipe::Unpack,
 };
 
 /// The longest time that a component's steps may take.
@@ -53,12 +54,12 @@ impl Lowering<'_> {
     }
 
     fn upstream(&mut self, component: &Component, upstream: &Upstream) -> Source {
-        let fetch = UrlFile {
-            sha256: upstream.sha256,
-            name: upstream.url.rsplit('/').next().unwrap_or("source").to_owned(),
-            urls: vec![upstream.url.clone()],
-            extract: Extract::Archive,
+        let extract = match upstream.unpack {
+            Unpack::Archive => Extract::Archive,
+            Unpack::Keep => Extract::Keep,
         };
+        let fetch =
+            UrlFile { sha256: upstream.sha256, name: file_name(upstream), urls: upstream.urls.clone(), extract };
         let step = self.step(&component.name, "fetch", Action::Fetch(Fetch::Url(fetch)));
         output(step, "data")
     }
@@ -75,6 +76,12 @@ impl Lowering<'_> {
     }
 }
 
+/// The name that an upstream's file has when it is kept as it is.
+pub(super) fn file_name(upstream: &Upstream) -> String {
+    let name = upstream.urls.first().and_then(|url| url.rsplit('/').next());
+    name.filter(|name| !name.is_empty()).unwrap_or("source").to_owned()
+}
+
 /// Patches, steps, installs, as one script.
 fn script(recipe: &BuildRecipe) -> String {
     let mut script = String::new();
@@ -84,14 +91,14 @@ fn script(recipe: &BuildRecipe) -> String {
     script.push_str(&recipe.script);
     script.push('\n');
     for install in &recipe.installs {
+        let from = quoted(&install.from);
+        let mode = match install.mode {
+            Some(mode) => format!("{mode:o}"),
+            None => format!("\"$(if [ -x {from} ]; then echo 755; else echo 644; fi)\""),
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            script,
-            "install -D -m {:o} -- {} {}",
-            install.mode,
-            quoted(&install.from),
-            quoted(&format!("/out/{}", install.to.as_str()))
-        );
+        let to = quoted(&format!("/out/{}", install.to.as_str()));
+        let _ = writeln!(script, "install -D -m {mode} -- {from} {to}");
     }
     script
 }
@@ -116,7 +123,8 @@ mod tests {
             installs: vec![Install {
                 from: "it's $x".to_owned(),
                 to: RelPath::new("usr/bin/x").unwrap(),
-                mode: 0o755,
+                mode: Some(0o755),
+                owner: None,
                 replaces: Replaces::Nothing,
             }],
         };

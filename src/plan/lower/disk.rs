@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     content::RelPath,
-    graph::{Image, Role},
+    graph::{Compressed, Image, Role},
     plan::{
-        Action, Assemble, BootFile, FileOf, Input, Manifest, Pack, Part, Run, Slot, Source, Stdin,
+        Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Pack, Part, Run, Slot, Source, Stdin,
         identity::{Seed, fat_volume_id, file_system_uuid},
         layout::hash_partition_size,
     },
@@ -77,6 +77,13 @@ impl Lowering<'_> {
         });
         let manifest = self.step(&image.variant, "manifest", Action::Pack(manifest));
         let name = image.title();
+        if image.compressed == Compressed::Zstd {
+            let file = format!("{}_{}_{}.raw.zst", image.variant, image.version, image.architecture.name());
+            let disk = FileOf { tree: disk.clone(), path: path("disk.raw") };
+            let pack = Pack::Raw { disk, name: file, compression: Compression::Zstd };
+            let step = self.step(&image.variant, "compress", Action::Pack(pack));
+            self.lowered.plan.goals.push((format!("{name} artifact"), output(step, "artifact")));
+        }
         self.lowered.plan.goals.extend([
             (format!("{name} disk"), disk),
             (format!("{name} manifest"), output(manifest, "manifest")),

@@ -31,11 +31,11 @@ impl Lowering<'_> {
         let (source, pattern) = match &kernel.source {
             KernelSource::Debian { package, unpack } => (self.package(package), unpack.as_str().to_owned()),
             KernelSource::Upstream(upstream) => {
-                let name = upstream.url.rsplit('/').next().unwrap_or("source").to_owned();
+                let name = super::component::file_name(upstream);
                 let fetch = UrlFile {
                     sha256: upstream.sha256,
                     name: name.clone(),
-                    urls: vec![upstream.url.clone()],
+                    urls: upstream.urls.clone(),
                     extract: Extract::Keep,
                 };
                 let step = self.step(&kernel.name, "fetch", Action::Fetch(Fetch::Url(fetch)));

@@ -8,7 +8,7 @@ use super::{
     output, path,
 };
 use crate::{
-    content::RelPath,
+    content::{Metadata, RelPath},
     graph::{Component, Image, Replaces, Role},
     plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
 };
@@ -61,13 +61,18 @@ impl Lowering<'_> {
             let tree = self.built(image, component, recipe, toolsets);
             let taken = recipe.installs.iter().filter(|install| install.replaces == Replaces::OtherOwner);
             let replaces = taken.map(|install| install.to.clone()).collect();
-            layers.push(RootLayer { replaces, ..RootLayer::plain(&component.name, tree) });
+            let owned = recipe.installs.iter().filter_map(|install| {
+                let (uid, gid) = install.owner?;
+                Some((install.to.clone(), Metadata { uid, gid, ..Metadata::with_mode(install.mode?) }))
+            });
+            let metadata = owned.collect();
+            layers.push(RootLayer { replaces, metadata, ..RootLayer::plain(&component.name, tree) });
         }
         if !component.files.is_empty() {
             let tree = self.placed(&component.files);
             let tree = self.tree(tree);
             let taken = component.files.iter().filter(|file| file.replaces == Replaces::OtherOwner);
-            let replaces: Vec<RelPath> = taken.map(|file| file.path.clone()).collect();
+            let replaces = taken.map(|file| &file.path).chain(&component.replaceable).cloned().collect();
             layers.push(RootLayer { replaces, ..RootLayer::plain(&component.name, tree) });
         }
     }
