@@ -134,7 +134,9 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
                 fields.path("to", &file.to);
                 fields.file("from", &file.from);
             }
-            fields.number("size", size.unwrap_or(0));
+            if let Some(size) = size {
+                fields.number("size", *size);
+            }
             fields.number("volume id", u64::from(*volume_id));
             fields.number("epoch", *epoch);
         }
@@ -194,30 +196,30 @@ fn pack_fields(fields: &mut Fields, pack: &Pack<Digest>) {
 struct Fields(Vec<u8>);
 
 impl Fields {
-    fn bytes(&mut self, name: &str, value: &[u8]) {
+    fn bytes(&mut self, name: &'static str, value: &[u8]) {
         self.0.push(name.len() as u8);
         self.0.extend(name.as_bytes());
         self.0.extend((value.len() as u64).to_le_bytes());
         self.0.extend(value);
     }
 
-    fn text(&mut self, name: &str, value: &str) {
+    fn text(&mut self, name: &'static str, value: &str) {
         self.bytes(name, value.as_bytes());
     }
 
-    fn number(&mut self, name: &str, value: u64) {
+    fn number(&mut self, name: &'static str, value: u64) {
         self.bytes(name, &value.to_le_bytes());
     }
 
-    fn digest(&mut self, name: &str, value: Digest) {
+    fn digest(&mut self, name: &'static str, value: Digest) {
         self.bytes(name, value.as_bytes());
     }
 
-    fn path(&mut self, name: &str, value: &RelPath) {
+    fn path(&mut self, name: &'static str, value: &RelPath) {
         self.text(name, value.as_str());
     }
 
-    fn file(&mut self, name: &str, value: &FileOf<Digest>) {
+    fn file(&mut self, name: &'static str, value: &FileOf<Digest>) {
         self.digest(name, value.tree);
         self.path("file", &value.path);
     }
@@ -230,6 +232,9 @@ impl Fields {
         self.number("mode", u64::from(value.mode));
         self.number("owner uid", u64::from(value.uid));
         self.number("owner gid", u64::from(value.gid));
-        value.xattrs.iter().for_each(|(name, value)| self.bytes(name, value));
+        for (name, value) in &value.xattrs {
+            self.text("attribute", name);
+            self.bytes("attribute value", value);
+        }
     }
 }

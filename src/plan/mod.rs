@@ -7,6 +7,8 @@
 mod action;
 pub mod identity;
 mod key;
+#[cfg(test)]
+mod key_tests;
 pub mod layout;
 mod lower;
 mod resolve;

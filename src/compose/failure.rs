@@ -1,0 +1,67 @@
+//! Why an image could not be composed.
+
+use std::{io, path::PathBuf};
+
+use crate::{
+    build::BuildError,
+    fetch::FetchError,
+    lock::{LockError, ParseLockError},
+    plan::LowerError,
+    recipe::{Diagnostic, SourceSet},
+    store::StoreError,
+};
+
+/// An image could not be composed.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// Recipes are wrong.
+    #[error("the recipes have {} mistakes", diagnostics.len())]
+    Recipes { sources: Box<SourceSet>, diagnostics: Vec<Diagnostic> },
+    /// A file cannot be read.
+    #[error("`{path}` cannot be read", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// A file cannot be written.
+    #[error("`{path}` cannot be written", path = path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// Imports go on and on.
+    #[error("the imports of `{path}` have no end: expected at most 64 levels", path = path.display())]
+    Endless { path: PathBuf },
+    /// There is no such variant.
+    #[error("there is no variant `{wanted}`; there are: {}", known.join(", "))]
+    NoVariant { wanted: String, known: Vec<String> },
+    /// The file states no variant.
+    #[error("`{path}` states no variant that can be composed; name one with `--variant`: {}", known.join(", "), path = path.display())]
+    NoVariantInFile { path: PathBuf, known: Vec<String> },
+    /// The file states several variants.
+    #[error("which variant? name one with `--variant`: {}", known.join(", "))]
+    SeveralVariants { known: Vec<String> },
+    /// The variant is not for this architecture.
+    #[error("variant `{variant}` is not for `{wanted}`: expected {}", known.join(" or "))]
+    NoArchitecture { wanted: String, variant: String, known: Vec<String> },
+    /// The lock on the disk is none.
+    #[error("`{path}` is not a lock that this brc reads", path = path.display())]
+    BadLock { path: PathBuf, source: ParseLockError },
+    /// The lock does not serve the recipes.
+    #[error("the lock does not serve the recipes; run `brc lock`:\n{}", missing.join("\n"))]
+    Unlocked { missing: Vec<String> },
+    /// What is wanted cannot be locked.
+    #[error("the recipes cannot be locked")]
+    Lock(#[source] LockError),
+    /// A file cannot be had.
+    #[error("a file that the lock needs cannot be had")]
+    Fetch(#[source] Box<FetchError>),
+    /// The images cannot be planned.
+    #[error("the image cannot be planned: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Lower(Vec<LowerError>),
+    /// The store cannot be used.
+    #[error("the store cannot be used")]
+    Store(#[source] StoreError),
+    /// Actions failed.
+    #[error(transparent)]
+    Build(BuildError),
+    /// The root is larger than its budget.
+    #[error(
+        "{origin}: the root of `{variant}` has {bytes} bytes, its budget is {budget}: drop files, or raise the budget"
+    )]
+    OverBudget { variant: String, bytes: u64, budget: u64, origin: String },
+}

@@ -1,0 +1,375 @@
+//! Which fields of which action change its key. A new field does not compile here until it has a row.
+
+use std::collections::BTreeMap;
+
+use brc_contract::Architecture::{Aarch64, X86_64};
+
+use super::{
+    Action, Assemble, BootFile, Compression, DebianPackage, Extract, Fetch, FileOf, Input, Located, Manifest, Output,
+    Pack, Part, RootLayer, Run, Slot, Stdin, UrlFile, key,
+};
+use crate::content::{Digest, Glob, Metadata, RelPath, Sha256};
+
+fn path(text: &str) -> RelPath {
+    RelPath::new(text).unwrap()
+}
+
+fn tree(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+fn file(text: &str) -> FileOf<Digest> {
+    FileOf { tree: tree(text), path: path(text) }
+}
+
+fn run() -> Run<Digest> {
+    Run {
+        inputs: vec![Input { owner: "tools".into(), tree: tree("tools"), at: path("") }],
+        command: vec!["/usr/bin/sh".into(), "-c".into(), "true".into()],
+        environment: BTreeMap::from([("PATH".into(), "/usr/bin".into())]),
+        directory: path("build"),
+        stdin: Some(Stdin::ArchiveOf(tree("root"))),
+        outputs: BTreeMap::from([("out".into(), Output::Folder(path("out")))]),
+        uid: 0,
+        architecture: X86_64,
+        epoch: 1,
+        processors: 4,
+        timeout_seconds: 60,
+    }
+}
+
+fn layer() -> RootLayer<Digest> {
+    RootLayer {
+        owner: "runc".into(),
+        tree: tree("runc"),
+        drop: vec![Glob::new("/usr/share/doc/**").unwrap()],
+        replaces: vec![path("etc/x")],
+        metadata: BTreeMap::from([(path("etc/x"), Metadata::with_mode(0o600))]),
+    }
+}
+
+fn slot() -> Slot {
+    Slot { verity_size: 4096, root_size: 8192, empty_guids: [[1; 16], [2; 16]] }
+}
+
+fn disk() -> Assemble<Digest> {
+    Assemble::Disk {
+        guid: [3; 16],
+        esp: file("esp"),
+        esp_guid: [4; 16],
+        root: file("root"),
+        verity: tree("verity"),
+        slots: vec![slot()],
+        label: "a_1".into(),
+        architecture: X86_64,
+    }
+}
+
+fn uki() -> Assemble<Digest> {
+    Assemble::Uki {
+        stub: file("stub"),
+        kernel: file("kernel"),
+        os_release: "ID=brc\n".into(),
+        release: file("release"),
+        command_line: "ro".into(),
+        verity: tree("verity"),
+        salt: [5; 32],
+        architecture: X86_64,
+    }
+}
+
+fn manifest() -> Manifest<Digest> {
+    Manifest {
+        variant: "a".into(),
+        version: "1".into(),
+        architecture: X86_64,
+        components: vec![Part { name: "a".into(), version: "1".into(), license: "MIT".into(), sha256: None }],
+        root: tree("root"),
+        owners: tree("owners"),
+        root_image: file("erofs"),
+        verity: tree("verity"),
+        esp: file("esp"),
+    }
+}
+
+fn of(action: Action<Digest>) -> super::Key {
+    key("performer 1", &action)
+}
+
+/// Asserts that every change makes another key, and no two the same.
+fn all_differ(rows: Vec<(&str, Action<Digest>)>) {
+    let mut keys = BTreeMap::new();
+    for (name, action) in rows {
+        if let Some(other) = keys.insert(of(action), name) {
+            panic!("`{name}` and `{other}` share a key");
+        }
+    }
+}
+
+#[test]
+fn every_field_of_a_run_but_labels_is_in_its_key() {
+    // No `..`: a new field stops the build here until it has a row below.
+    let Run {
+        inputs: _,
+        command: _,
+        environment: _,
+        directory: _,
+        stdin: _,
+        outputs: _,
+        uid: _,
+        architecture: _,
+        epoch: _,
+        processors: _,
+        timeout_seconds: _,
+    } = run();
+    let change = |change: fn(&mut Run<Digest>)| {
+        let mut run = run();
+        change(&mut run);
+        Action::Run(run)
+    };
+    all_differ(vec![
+        ("nothing", change(|_| {})),
+        ("input tree", change(|run| run.inputs[0].tree = tree("other"))),
+        ("input place", change(|run| run.inputs[0].at = path("target"))),
+        ("input order", change(|run| run.inputs.push(Input { owner: "b".into(), tree: tree("b"), at: path("") }))),
+        ("command", change(|run| run.command[2] = "false".into())),
+        ("word border", change(|run| run.command = vec!["/usr/bin/sh".into(), "-ct".into(), "rue".into()])),
+        ("environment value", change(|run| run.environment.insert("PATH".into(), "/bin".into()).map_or((), drop))),
+        ("environment name", change(|run| run.environment.insert("A".into(), String::new()).map_or((), drop))),
+        ("directory", change(|run| run.directory = path("other"))),
+        ("no stdin", change(|run| run.stdin = None)),
+        ("stdin", change(|run| run.stdin = Some(Stdin::ArchiveOf(tree("other"))))),
+        ("output kind", change(|run| run.outputs["out"].clone_from(&Output::Changed(path("out"))))),
+        ("output name", change(|run| run.outputs = BTreeMap::from([("b".into(), Output::Folder(path("out")))]))),
+        ("output path", change(|run| run.outputs = BTreeMap::from([("out".into(), Output::Folder(path("b")))]))),
+        ("uid", change(|run| run.uid = 1)),
+        ("architecture", change(|run| run.architecture = Aarch64)),
+        ("epoch", change(|run| run.epoch = 2)),
+        ("processors", change(|run| run.processors = 8)),
+        ("timeout", change(|run| run.timeout_seconds = 61)),
+    ]);
+    let relabelled = change(|run| run.inputs[0].owner = "another label".into());
+    assert_eq!(of(relabelled), of(Action::Run(run())), "who brings an input is a label");
+}
+
+#[test]
+fn a_fetch_is_keyed_by_what_it_gets_and_never_by_where() {
+    let package = || DebianPackage {
+        name: "runc".into(),
+        sha256: Sha256::of(b"runc"),
+        size: 7,
+        located: Located { mirror: "debian".into(), path: "pool/runc.deb".into() },
+    };
+    let url = || UrlFile {
+        sha256: Sha256::of(b"runc"),
+        name: "runc.tar".into(),
+        urls: vec!["https://example.org/runc.tar".into()],
+        extract: Extract::Archive,
+    };
+    let DebianPackage { name: _, sha256: _, size: _, located: _ } = package();
+    let UrlFile { sha256: _, name: _, urls: _, extract: _ } = url();
+    let debian = |package| Action::Fetch(Fetch::Debian(package));
+    let file = |file| Action::Fetch(Fetch::Url(file));
+    all_differ(vec![
+        ("package", debian(package())),
+        ("package sha256", debian(DebianPackage { sha256: Sha256::of(b"b"), ..package() })),
+        ("package size", debian(DebianPackage { size: 8, ..package() })),
+        ("url", file(url())),
+        ("url sha256", file(UrlFile { sha256: Sha256::of(b"b"), ..url() })),
+        ("url kept", file(UrlFile { extract: Extract::Keep, ..url() })),
+        ("url kept as", file(UrlFile { extract: Extract::Keep, name: "b".into(), ..url() })),
+    ]);
+    let elsewhere = Located { mirror: "other".into(), path: "elsewhere.deb".into() };
+    let moved = debian(DebianPackage { located: elsewhere, name: "label".into(), ..package() });
+    assert_eq!(of(moved), of(debian(package())));
+    assert_eq!(of(file(UrlFile { urls: vec![], ..url() })), of(file(url())));
+    assert_eq!(of(file(UrlFile { name: "b".into(), ..url() })), of(file(url())), "an unpacked file's name is a label");
+}
+
+#[test]
+fn every_field_of_a_root_or_verity_is_in_its_key() {
+    let RootLayer { owner: _, tree: _, drop: _, replaces: _, metadata: _ } = layer();
+    let root = |change: fn(&mut RootLayer<Digest>)| {
+        let mut layer = layer();
+        change(&mut layer);
+        Action::Assemble(Assemble::Root { layers: vec![layer] })
+    };
+    let verity = |data: &str, salt, uuid| Action::Assemble(Assemble::Verity { data: file(data), salt, uuid });
+    all_differ(vec![
+        ("layer", root(|_| {})),
+        ("no layer", Action::Assemble(Assemble::Root { layers: vec![] })),
+        ("owner", root(|layer| layer.owner = "b".into())),
+        ("layer tree", root(|layer| layer.tree = tree("b"))),
+        ("drop", root(|layer| layer.drop.clear())),
+        ("replaces", root(|layer| layer.replaces.clear())),
+        ("metadata", root(|layer| layer.metadata.clear())),
+        ("mode", root(|layer| layer.metadata.values_mut().for_each(|data| data.mode = 0o640))),
+        ("uid", root(|layer| layer.metadata.values_mut().for_each(|data| data.uid = 1))),
+        ("gid", root(|layer| layer.metadata.values_mut().for_each(|data| data.gid = 1))),
+        (
+            "attribute",
+            root(|layer| {
+                let data = layer.metadata.values_mut().next().unwrap();
+                data.xattrs.insert("drop".into(), vec![1]);
+            }),
+        ),
+        ("verity", verity("erofs", [1; 32], [1; 16])),
+        ("verity data", verity("b", [1; 32], [1; 16])),
+        ("salt", verity("erofs", [2; 32], [1; 16])),
+        ("uuid", verity("erofs", [1; 32], [2; 16])),
+    ]);
+}
+
+#[test]
+fn every_field_of_a_kernel_image_is_in_its_key() {
+    let row = |change: fn(&mut Assemble<Digest>)| {
+        let mut uki = uki();
+        change(&mut uki);
+        Action::Assemble(uki)
+    };
+    macro_rules! set {
+        ($field:ident, $value:expr) => {
+            row(|uki| {
+                let Assemble::Uki {
+                    stub: _,
+                    kernel: _,
+                    os_release: _,
+                    release: _,
+                    command_line: _,
+                    verity: _,
+                    salt: _,
+                    architecture: _,
+                } = &uki
+                else {
+                    return;
+                };
+                if let Assemble::Uki { $field, .. } = uki {
+                    *$field = $value;
+                }
+            })
+        };
+    }
+    all_differ(vec![
+        ("nothing", row(|_| {})),
+        ("stub", set!(stub, file("b"))),
+        ("kernel", set!(kernel, file("b"))),
+        ("os_release", set!(os_release, "b".into())),
+        ("release", set!(release, file("b"))),
+        ("command_line", set!(command_line, "b".into())),
+        ("verity", set!(verity, tree("b"))),
+        ("salt", set!(salt, [6; 32])),
+        ("architecture", set!(architecture, Aarch64)),
+    ]);
+}
+
+#[test]
+fn every_field_of_an_esp_or_disk_is_in_its_key() {
+    let esp = |to: &str, from: &str, size, volume_id, epoch| {
+        let files = vec![BootFile { to: path(to), from: file(from) }];
+        Action::Assemble(Assemble::Esp { files, size, volume_id, epoch })
+    };
+    let row = |change: fn(&mut Assemble<Digest>)| {
+        let mut disk = disk();
+        change(&mut disk);
+        Action::Assemble(disk)
+    };
+    macro_rules! set {
+        ($field:ident, $value:expr) => {
+            row(|disk| {
+                let Assemble::Disk {
+                    guid: _,
+                    esp: _,
+                    esp_guid: _,
+                    root: _,
+                    verity: _,
+                    slots: _,
+                    label: _,
+                    architecture: _,
+                } = &disk
+                else {
+                    return;
+                };
+                if let Assemble::Disk { $field, .. } = disk {
+                    *$field = $value;
+                }
+            })
+        };
+    }
+    let Slot { verity_size: _, root_size: _, empty_guids: _ } = slot();
+    all_differ(vec![
+        ("esp alone", esp("a", "a", None, 1, 1)),
+        ("esp to", esp("b", "a", None, 1, 1)),
+        ("esp from", esp("a", "b", None, 1, 1)),
+        ("esp size", esp("a", "a", Some(0), 1, 1)),
+        ("esp volume", esp("a", "a", None, 2, 1)),
+        ("esp epoch", esp("a", "a", None, 1, 2)),
+        ("disk", row(|_| {})),
+        ("guid", set!(guid, [9; 16])),
+        ("esp", set!(esp, file("b"))),
+        ("esp_guid", set!(esp_guid, [9; 16])),
+        ("root", set!(root, file("b"))),
+        ("verity", set!(verity, tree("b"))),
+        ("no slots", set!(slots, vec![])),
+        ("slot verity", set!(slots, vec![Slot { verity_size: 1, ..slot() }])),
+        ("slot root", set!(slots, vec![Slot { root_size: 1, ..slot() }])),
+        ("slot guids", set!(slots, vec![Slot { empty_guids: [[1; 16], [3; 16]], ..slot() }])),
+        ("label", set!(label, "b".into())),
+        ("architecture", set!(architecture, Aarch64)),
+    ]);
+}
+
+#[test]
+fn every_field_of_a_pack_is_in_its_key() {
+    let Manifest {
+        variant: _,
+        version: _,
+        architecture: _,
+        components: _,
+        root: _,
+        owners: _,
+        root_image: _,
+        verity: _,
+        esp: _,
+    } = manifest();
+    let row = |change: fn(&mut Manifest<Digest>)| {
+        let mut manifest = manifest();
+        change(&mut manifest);
+        Action::Pack(Pack::Manifest(manifest))
+    };
+    let raw = |disk: &str, name: &str, compression| {
+        Action::Pack(Pack::Raw { disk: file(disk), name: name.into(), compression })
+    };
+    all_differ(vec![
+        ("nothing", row(|_| {})),
+        ("variant", row(|manifest| manifest.variant = "b".into())),
+        ("version", row(|manifest| manifest.version = "b".into())),
+        ("architecture", row(|manifest| manifest.architecture = Aarch64)),
+        ("components", row(|manifest| manifest.components.clear())),
+        ("component name", row(|manifest| manifest.components[0].name = "b".into())),
+        ("component version", row(|manifest| manifest.components[0].version = "b".into())),
+        ("component license", row(|manifest| manifest.components[0].license = "b".into())),
+        ("component sha256", row(|manifest| manifest.components[0].sha256 = Some(Sha256::of(b"b")))),
+        ("root", row(|manifest| manifest.root = tree("b"))),
+        ("owners", row(|manifest| manifest.owners = tree("b"))),
+        ("root_image", row(|manifest| manifest.root_image = file("b"))),
+        ("verity", row(|manifest| manifest.verity = tree("b"))),
+        ("esp", row(|manifest| manifest.esp = file("b"))),
+        ("raw", raw("disk", "a", Compression::Plain)),
+        ("raw disk", raw("b", "a", Compression::Plain)),
+        ("raw name", raw("disk", "b", Compression::Plain)),
+        ("raw zstd", raw("disk", "a", Compression::Zstd)),
+    ]);
+}
+
+#[test]
+fn a_performer_of_another_version_gives_other_keys() {
+    let action = Action::Run(run());
+    assert_ne!(key("sandbox 1", &action), key("sandbox 2", &action));
+}
+
+#[test]
+fn keys_stay_what_they_are() {
+    // Another key makes every store rebuild everything: raise `FORMAT` and say so in the key changelog
+    // (docs/reference/keys.md) when this has to change.
+    assert_eq!(of(Action::Run(run())).digest().short(), "GOLDEN");
+}
