@@ -139,7 +139,7 @@ fn every_field_of_a_run_but_labels_is_in_its_key() {
         ("directory", change(|run| run.directory = path("other"))),
         ("no stdin", change(|run| run.stdin = None)),
         ("stdin", change(|run| run.stdin = Some(Stdin::ArchiveOf(tree("other"))))),
-        ("output kind", change(|run| run.outputs["out"].clone_from(&Output::Changed(path("out"))))),
+        ("output kind", change(|run| run.outputs.insert("out".into(), Output::Changed(path("out"))).map_or((), drop))),
         ("output name", change(|run| run.outputs = BTreeMap::from([("b".into(), Output::Folder(path("out")))]))),
         ("output path", change(|run| run.outputs = BTreeMap::from([("out".into(), Output::Folder(path("b")))]))),
         ("uid", change(|run| run.uid = 1)),
