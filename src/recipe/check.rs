@@ -9,8 +9,8 @@ use petgraph::{
 };
 
 use super::{
-    Bytes, Change, Clause, ComponentItem, Diagnostic, Guarded, KernelItem, Name, Override, Recipes, Span, Spanned,
-    Variant, VariantItem, code, condition::can_hold,
+    Brace, Bytes, Change, Clause, Component, ComponentItem, Diagnostic, Guarded, Item, Kernel, KernelItem, Name,
+    Override, Recipes, Span, Spanned, Upstream, Variant, VariantItem, code, condition::can_hold,
 };
 
 /// The smallest ESP: FAT32 has at least 65,525 clusters of 512 bytes, two tables and what comes before them.
@@ -38,6 +38,9 @@ pub(super) fn check(recipes: &Recipes, problems: &mut Vec<Diagnostic>) {
         _ => None,
     });
     problems.extend(recipes.overrides.iter().chain(inside).filter_map(|change| without_change(recipes, change)));
+    problems.extend(recipes.components.values().flat_map(unfilled_version));
+    problems.extend(recipes.components.values().filter_map(upstream_without_url));
+    problems.extend(recipes.kernels.values().filter_map(kernel_without_version));
     for variant in recipes.variants.values() {
         check_layout(recipes, variant, problems);
     }
@@ -160,6 +163,46 @@ fn tell(cycle: &[&Edge<'_>]) -> Option<Diagnostic> {
         problem = problem.also(edge.span, format!("`{}` {} it", edge.from.name, edge.verb));
     }
     Some(problem.help("one of them must go without the other"))
+}
+
+/// Every `{version}` of a component that has no version.
+fn unfilled_version(component: &Component) -> Vec<Diagnostic> {
+    if component.items.iter().any(|guarded| matches!(guarded.item, ComponentItem::Version(_))) {
+        return Vec::new();
+    }
+    let templates = component.items.iter().flat_map(|guarded| match &guarded.item {
+        ComponentItem::Upstream(upstream) => upstream.urls.iter().collect(),
+        ComponentItem::Install(install) => vec![&install.from, &install.to],
+        ComponentItem::Common(Item::File(file)) => vec![&file.to],
+        ComponentItem::Common(Item::Tree(tree)) => vec![&tree.to],
+        ComponentItem::Common(Item::Link(link)) => vec![&link.at, &link.to],
+        ComponentItem::Common(Item::Directory(directory)) => vec![&directory.at],
+        _ => Vec::new(),
+    });
+    let unfilled = templates.filter(|template| template.uses(Brace::Version)).map(|template| {
+        let message = format!("`{{version}}` is filled with the version of `{}`, and it has none", component.name.name);
+        Diagnostic::error(code::MISSING_NODE, template.span, message).help("write `version \"…\"`")
+    });
+    unfilled.collect()
+}
+
+/// Only an override may state half of an upstream.
+fn upstream_without_url(component: &Component) -> Option<Diagnostic> {
+    let upstreams: Vec<&Upstream> = component.items.iter().filter_map(|guarded| guarded.item.upstream()).collect();
+    let first = upstreams.first().filter(|_| upstreams.iter().all(|upstream| upstream.urls.is_empty()))?;
+    let message = format!("`upstream` of `{}` does not say where it is", component.name.name);
+    Some(Diagnostic::error(code::MISSING_NODE, first.span, message).help("write `{ url \"…\" }`"))
+}
+
+/// A kernel package says its version; an archive does not.
+fn kernel_without_version(kernel: &Kernel) -> Option<Diagnostic> {
+    let has = |wanted: fn(&KernelItem) -> bool| kernel.items.iter().any(|guarded| wanted(&guarded.item));
+    let is_wanted = has(|item| matches!(item, KernelItem::Upstream(_)));
+    let is_there = has(|item| matches!(item, KernelItem::Version(_) | KernelItem::Debian(_)));
+    (is_wanted && !is_there).then(|| {
+        let message = format!("kernel `{}` has an `upstream` and no version", kernel.name.name);
+        Diagnostic::error(code::MISSING_NODE, kernel.name.span, message).help("write `version \"…\"`")
+    })
 }
 
 /// A warning for an override after which everything is as before.

@@ -31,6 +31,7 @@ pub enum Reading {
 
 /// One file with the set that it belongs to.
 struct Member {
+    /// The place of its set in [`Survey::sets`], which only ever grow: indexing there cannot fail.
     set: usize,
     file: FileId,
     origin: Origin,

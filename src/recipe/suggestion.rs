@@ -14,6 +14,9 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The number of letters to insert, delete, replace or swap with a neighbour (optimal string alignment).
+///
+/// Every row has one place more than `right` has letters, so indexing by the place of a letter or the next one
+/// cannot fail.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut before: Vec<usize> = Vec::new();

@@ -137,6 +137,7 @@ impl<'t> Scanner<'t> {
     fn problem(&mut self, code: &'static str, start: usize, end: usize, message: impl Into<String>) -> &mut Diagnostic {
         let at = self.problems.len();
         self.problems.push(Diagnostic::error(code, Span::new(self.file, start, end), message));
+        // Pushed one line above, so indexing cannot fail.
         &mut self.problems[at]
     }
 
@@ -145,7 +146,8 @@ impl<'t> Scanner<'t> {
         let Some(first) = rest.chars().next() else { return };
         match first {
             '\n' | '\r' | '\u{85}' | '\u{b}' | '\u{c}' | '\u{2028}' | '\u{2029}' => {
-                self.push(TokenKind::End, first.len_utf8());
+                let length = if rest.starts_with("\r\n") { 2 } else { first.len_utf8() };
+                self.push(TokenKind::End, length);
                 self.line = Line { start: self.at, indent: None };
             }
             ';' => self.push(TokenKind::Semicolon, 1),
