@@ -10,7 +10,7 @@ use petgraph::{
 
 use super::{
     Brace, Bytes, Change, Clause, Component, ComponentItem, Diagnostic, Guarded, Item, Kernel, KernelItem, Name,
-    Override, Recipes, Span, Spanned, Upstream, Variant, VariantItem, code, condition::can_hold,
+    Override, Recipes, Span, Spanned, Variant, VariantItem, code, condition::can_hold,
 };
 
 /// The smallest ESP: FAT32 has at least 65,525 clusters of 512 bytes, two tables and what comes before them.
@@ -39,7 +39,6 @@ pub(super) fn check(recipes: &Recipes, problems: &mut Vec<Diagnostic>) {
     });
     problems.extend(recipes.overrides.iter().chain(inside).filter_map(|change| without_change(recipes, change)));
     problems.extend(recipes.components.values().flat_map(unfilled_version));
-    problems.extend(recipes.components.values().filter_map(upstream_without_url));
     problems.extend(recipes.kernels.values().filter_map(kernel_without_version));
     for variant in recipes.variants.values() {
         check_layout(recipes, variant, problems);
@@ -184,14 +183,6 @@ fn unfilled_version(component: &Component) -> Vec<Diagnostic> {
         Diagnostic::error(code::MISSING_NODE, template.span, message).help("write `version \"…\"`")
     });
     unfilled.collect()
-}
-
-/// Only an override may state half of an upstream.
-fn upstream_without_url(component: &Component) -> Option<Diagnostic> {
-    let upstreams: Vec<&Upstream> = component.items.iter().filter_map(|guarded| guarded.item.upstream()).collect();
-    let first = upstreams.first().filter(|_| upstreams.iter().all(|upstream| upstream.urls.is_empty()))?;
-    let message = format!("`upstream` of `{}` does not say where it is", component.name.name);
-    Some(Diagnostic::error(code::MISSING_NODE, first.span, message).help("write `{ url \"…\" }`"))
 }
 
 /// A kernel package says its version; an archive does not.

@@ -105,13 +105,6 @@ impl Component {
 }
 
 impl ComponentItem {
-    pub(super) fn upstream(&self) -> Option<&Upstream> {
-        match self {
-            ComponentItem::Upstream(upstream) => Some(upstream),
-            _ => None,
-        }
-    }
-
     /// Reads the block of a component, or of an override of one.
     pub(super) fn read_all(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Vec<Guarded<Self>> {
         read_block(reader, nodes, &[], &mut |reader, node, _| Self::read(reader, node).into_iter().collect())
