@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod graph;
 pub mod image;
 pub mod lock;
+pub mod machine;
 pub mod plan;
 pub mod recipe;
 pub mod sandbox;

@@ -1,0 +1,161 @@
+//! The virtual machine as QEMU's command line says it.
+//!
+//! Every path in it is a fixed one inside the sandbox, so no text of a user is ever read by QEMU's option parser
+//! but numbers.
+
+use super::{accelerator::Accelerator, order::Forward, order::Restart};
+
+/// QEMU in a tool set.
+pub(super) const PROGRAM: &str = "usr/bin/qemu-system-x86_64";
+/// The firmware's code in a tool set.
+pub(super) const FIRMWARE: &str = "usr/share/OVMF/OVMF_CODE_4M.fd";
+/// The firmware's variables as it is delivered, in a tool set.
+pub(super) const VARIABLES: &str = "usr/share/OVMF/OVMF_VARS_4M.fd";
+
+/// The machine's disk, inside the sandbox.
+pub(super) const OWN_DISK: &str = "machine/disk";
+/// The variables of its firmware.
+pub(super) const OWN_VARIABLES: &str = "machine/variables";
+
+/// The machine's identity, from which systemd makes the machine-id (`systemd.machine_id=firmware`). The same for
+/// every machine: a kept one must know itself again wherever its disk lies.
+const UUID: &str = "3b8f8425-20e0-4f3b-907f-1a25a76f98e8";
+/// The machine's processors.
+const PROCESSORS: u32 = 2;
+
+/// A machine.
+#[derive(Debug)]
+pub(super) struct Hardware<'a> {
+    /// How its processors are made.
+    pub accelerator: Accelerator,
+    /// Its memory in MiB.
+    pub memory_mib: u32,
+    /// Its own disk.
+    pub disk: Durability,
+    /// The number of further disks.
+    pub disks: usize,
+    /// The number of credentials.
+    pub credentials: usize,
+    /// Ports that lead to it.
+    pub forwards: &'a [Forward],
+    /// What happens when it resets itself.
+    pub restart: Restart,
+}
+
+/// What becomes of a machine's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// There is none.
+    NoDisk,
+    /// It is thrown away: nothing need reach the host's disk.
+    Transient,
+    /// It is used again: what the machine flushes is flushed.
+    Durable,
+}
+
+/// Where the further disk with this number is, inside the sandbox.
+pub(super) fn disk(number: usize) -> String {
+    format!("machine/disk-{number}")
+}
+
+/// Where the credential with this number is, inside the sandbox.
+pub(super) fn credential(number: usize) -> String {
+    format!("machine/credential-{number}")
+}
+
+/// The program and its arguments.
+pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
+    let (accelerator, processor) = match hardware.accelerator {
+        Accelerator::Kvm => ("kvm", "host"),
+        Accelerator::Tcg => ("tcg,thread=multi", "max"),
+    };
+    let (memory, processors) = (hardware.memory_mib.to_string(), PROCESSORS.to_string());
+    let firmware = format!("if=pflash,unit=0,format=raw,readonly=on,file=/{FIRMWARE}");
+    let variables = format!("if=pflash,unit=1,format=raw,file=/{OWN_VARIABLES}");
+    let mut words: Vec<String> = vec![format!("/{PROGRAM}")];
+    let mut say = |option: &[&str]| words.extend(option.iter().map(|word| (*word).to_owned()));
+    say(&["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"]);
+    // Otherwise it asks for a ROM that only a BIOS needs.
+    say(&["-global", "apic-common.vapic=off"]);
+    say(&["-accel", accelerator, "-cpu", processor, "-smp", &processors, "-m", &memory, "-uuid", UUID]);
+    say(&["-drive", &firmware, "-drive", &variables]);
+    if hardware.restart == Restart::End {
+        say(&["-no-reboot"]);
+    }
+    let cache = if hardware.disk == Durability::Durable { "writeback" } else { "unsafe" };
+    if hardware.disk != Durability::NoDisk {
+        say(&["-drive", &format!("if=none,id=own,format=raw,discard=unmap,cache={cache},file=/{OWN_DISK}")]);
+        say(&["-device", "virtio-blk-pci,drive=own,bootindex=0"]);
+    }
+    for number in 0..hardware.disks {
+        let file = disk(number);
+        say(&["-drive", &format!("if=none,id=disk{number},format=raw,readonly=on,file=/{file}")]);
+        say(&["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+    }
+    if !hardware.forwards.is_empty() {
+        let forward = |forward: &Forward| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host, forward.guest);
+        let forwards: String = hardware.forwards.iter().map(forward).collect();
+        say(&["-netdev", &format!("user,id=net,restrict=on{forwards}")]);
+        say(&["-device", "virtio-net-pci,netdev=net,romfile="]);
+    }
+    for number in 0..hardware.credentials {
+        // By file: a command line can be read by everybody on the host.
+        say(&["-smbios", &format!("type=11,path=/{}", credential(number))]);
+    }
+    say(&["-device", "virtio-rng-pci", "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: Hardware<'static> = Hardware {
+        accelerator: Accelerator::Tcg,
+        memory_mib: 2048,
+        disk: Durability::Transient,
+        disks: 0,
+        credentials: 0,
+        forwards: &[],
+        restart: Restart::Follow,
+    };
+
+    #[test]
+    fn the_smallest_machine_is_emulated_and_has_no_network() {
+        let expected = "/usr/bin/qemu-system-x86_64 -nodefaults -no-user-config -display none -machine q35 \
+            -global apic-common.vapic=off -accel tcg,thread=multi -cpu max -smp 2 -m 2048 \
+            -uuid 3b8f8425-20e0-4f3b-907f-1a25a76f98e8 \
+            -drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd \
+            -drive if=pflash,unit=1,format=raw,file=/machine/variables \
+            -drive if=none,id=own,format=raw,discard=unmap,cache=unsafe,file=/machine/disk \
+            -device virtio-blk-pci,drive=own,bootindex=0 \
+            -device virtio-rng-pci -chardev stdio,id=serial,signal=off -serial chardev:serial";
+        assert_eq!(command(&SMALLEST).join(" "), expected);
+    }
+
+    #[test]
+    fn every_part_of_an_order_is_in_the_machine() {
+        let forwards = [Forward { host: 8080, guest: 80 }, Forward { host: 2222, guest: 22 }];
+        let command = command(&Hardware {
+            accelerator: Accelerator::Kvm,
+            memory_mib: 512,
+            disk: Durability::Durable,
+            disks: 2,
+            credentials: 2,
+            forwards: &forwards,
+            restart: Restart::End,
+        })
+        .join(" ");
+        for part in [
+            "-accel kvm -cpu host -smp 2 -m 512",
+            "-no-reboot",
+            "cache=writeback,file=/machine/disk ",
+            "id=disk0,format=raw,readonly=on,file=/machine/disk-0 -device virtio-blk-pci,drive=disk0 ",
+            "id=disk1,format=raw,readonly=on,file=/machine/disk-1 -device virtio-blk-pci,drive=disk1 ",
+            "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22 ",
+            "-smbios type=11,path=/machine/credential-0 -smbios type=11,path=/machine/credential-1 ",
+        ] {
+            assert!(command.contains(part), "{part}: {command}");
+        }
+    }
+}
