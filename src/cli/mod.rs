@@ -5,6 +5,7 @@
 //! what comes back.
 
 mod arguments;
+mod boot;
 mod check;
 mod complain;
 mod compose;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
         Verb::Why(arguments) => explain::why(&context, &arguments),
         Verb::Build(arguments) => compose::build(&context, &arguments),
         Verb::Log(arguments) => shell::log(&context, &arguments),
+        Verb::Boot(arguments) => boot::run(&context, &arguments),
         Verb::Shell(arguments) => shell::shell(&context, &arguments),
         Verb::Verify(arguments) => inspect::run(&context, &arguments),
         Verb::Boot(_) => Err(CliError::Usage("`brc boot` is not there yet".to_owned())),

@@ -22,6 +22,8 @@ const FIRST_LINE: &str = "brc-roots 1";
 pub(super) struct Root {
     pub path: PathBuf,
     pub project: PathBuf,
+    /// The variant's name as [`file_name`] writes it.
+    pub variant: String,
     pub keys: BTreeSet<Digest>,
 }
 
@@ -40,6 +42,19 @@ impl Store {
         self.write_record(&self.dir().join("roots").join(name.to_string()), FIRST_LINE, &lines)
     }
 
+    /// The folders of the projects that composed a variant of this name, the last one first.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn projects(&self, variant: &str) -> Result<Vec<PathBuf>, StoreError> {
+        let variant = file_name(variant);
+        let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let roots = self.roots()?.into_iter().filter(|root| root.variant == variant);
+        let mut found: Vec<_> = roots.map(|root| (time(&root.path), root.project)).collect();
+        found.sort_by(|a, b| b.cmp(a));
+        Ok(found.into_iter().map(|(_, project)| project).collect())
+    }
+
     /// Every root. A broken one protects nothing.
     pub(super) fn roots(&self) -> Result<Vec<Root>, StoreError> {
         let mut roots = Vec::new();
@@ -54,9 +69,9 @@ impl Store {
 fn decode(path: PathBuf, lines: &str) -> Option<Root> {
     let mut lines = lines.lines();
     let project = word_path(lines.next()?.strip_prefix("project ")?)?;
-    lines.next()?.strip_prefix("variant ")?;
+    let variant = lines.next()?.strip_prefix("variant ")?.to_owned();
     let keys = lines.map(|line| Digest::parse(line).ok()).collect::<Option<BTreeSet<Digest>>>()?;
-    Some(Root { path, project, keys })
+    Some(Root { path, project, variant, keys })
 }
 
 #[cfg(test)]
@@ -78,5 +93,26 @@ mod tests {
         assert!(roots.iter().all(|root| root.project == project.canonicalize().unwrap()));
         let all: BTreeSet<Digest> = roots.into_iter().flat_map(|root| root.keys).collect();
         assert_eq!(all, BTreeSet::from([Digest::of(b"2"), Digest::of(b"3")]));
+    }
+
+    #[test]
+    fn the_projects_of_a_variant_are_found_the_last_one_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let projects = ["one", "two", "three"].map(|name| dir.path().canonicalize().unwrap().join(name));
+        for (age, project) in [20, 30, 10].into_iter().zip(&projects) {
+            std::fs::create_dir(project).unwrap();
+            let before = store.roots().unwrap().len();
+            store.keep(project, "a/b", &BTreeSet::new()).unwrap();
+            let roots = store.roots().unwrap();
+            assert_eq!(roots.len(), before + 1);
+            let record = roots.iter().find(|root| root.project == *project).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 - age);
+            std::fs::File::open(&record.path).unwrap().set_modified(time).unwrap();
+        }
+        store.keep(&projects[0], "other", &BTreeSet::new()).unwrap();
+        let [one, two, three] = projects;
+        assert_eq!(store.projects("a/b").unwrap(), [three, one, two]);
+        assert!(store.projects("a").unwrap().is_empty());
     }
 }

@@ -1,0 +1,271 @@
+//! `brc boot`: an image in a virtual machine.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{self, Write, stdout},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use brc_contract::Architecture;
+use serde_json::json;
+
+use super::{
+    CliError, arguments,
+    complain::{print_json, say},
+    context::{Context, OWN_PROGRAM},
+};
+use crate::{
+    build::AfterFailure,
+    compose::{Locked, Order, Project, Session},
+    content::Digest,
+    graph::Role,
+    machine::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
+    store::Store,
+};
+
+/// The exit code of a machine that did not do what was waited for.
+const NOT_FOUND: u8 = 1;
+/// The exit code of what was stopped by Ctrl-C, as shells have it.
+const STOPPED: u8 = 130;
+/// The file that makes a folder a project.
+const PROJECT_FILE: &str = "brc.kdl";
+
+pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, CliError> {
+    let order = order(context, arguments)?;
+    // Before anything is fetched for it.
+    fs::File::open(&order.image).map_err(|source| failed(BootError::Image { path: order.image.clone(), source }))?;
+    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let tools = tools(&session, arguments)?;
+    let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools);
+    let mut serial: Box<dyn Write> = if context.json { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
+    let ended = machine.boot(&order, serial.as_mut(), context.cancelled()).map_err(failed)?;
+    drop(serial);
+    Ok(tell(context, arguments, ended))
+}
+
+/// What the arguments ask for.
+fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, CliError> {
+    let usage = |message: String| CliError::Usage(message);
+    let forward = |text: &String| text.parse::<Forward>().map_err(|error| usage(error.to_string()));
+    let disk = match (&arguments.keep, &arguments.persist) {
+        (Some(name), _) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
+                return Err(usage(format!("`--keep {name}` is no name: expected letters, digits, `-`, `_` and `.`")));
+            }
+            Disk::Kept(context.machines_path()?.join(name).join("disk.raw"))
+        }
+        (None, Some(path)) => Disk::Kept(path.clone()),
+        (None, None) => Disk::Snapshot,
+    };
+    Ok(BootOrder {
+        disk,
+        memory_mib: arguments.memory,
+        until: arguments.until.clone(),
+        timeout: arguments.timeout.map(Duration::from_secs),
+        forwards: arguments.forward.iter().map(forward).collect::<Result<_, _>>()?,
+        credentials: arguments.credential.iter().map(|text| credential(text)).collect::<Result<BTreeMap<_, _>, _>>()?,
+        disks: arguments.disk.clone(),
+        ..BootOrder::new(arguments.image.clone())
+    })
+}
+
+/// `NAME=VALUE`, or `NAME=@FILE`.
+fn credential(text: &str) -> Result<(String, Vec<u8>), CliError> {
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        CliError::Usage(format!("`--credential {text}` has no value: expected NAME=VALUE or NAME=@FILE"))
+    })?;
+    let value = match value.strip_prefix('@') {
+        Some(path) => fs::read(path)
+            .map_err(|error| CliError::Usage(format!("the credential's file `{path}` cannot be read: {error}")))?,
+        None => value.as_bytes().to_vec(),
+    };
+    Ok((name.to_owned(), value))
+}
+
+fn failed(error: BootError) -> CliError {
+    if error.is_usage() {
+        CliError::Usage(super::complain::chain_text(&error))
+    } else {
+        CliError::Machine(error.into())
+    }
+}
+
+/// Says how a machine ended; the exit code for it.
+fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCode {
+    let wanted = arguments.until.as_deref();
+    let (word, tail, code) = match &ended {
+        Ended::Found => ("found", None, ExitCode::SUCCESS),
+        Ended::TimedOut { tail } => ("timed-out", Some(tail), ExitCode::from(NOT_FOUND)),
+        Ended::Halted { tail } if wanted.is_some() => ("halted", Some(tail), ExitCode::from(NOT_FOUND)),
+        Ended::Halted { .. } => ("halted", None, ExitCode::SUCCESS),
+        Ended::Cancelled => ("cancelled", None, ExitCode::from(STOPPED)),
+    };
+    if context.json {
+        print_json(&json!({"event": "ended", "how": word, "last": tail}));
+        return code;
+    }
+    let missed = wanted.map(|text| format!(" without printing `{text}`")).unwrap_or_default();
+    let message = match &ended {
+        Ended::TimedOut { .. } => {
+            Some(format!("error: {} seconds went by{missed}", arguments.timeout.unwrap_or_default()))
+        }
+        Ended::Halted { .. } if wanted.is_some() => Some(format!("error: the machine ended{missed}")),
+        Ended::Found | Ended::Halted { .. } | Ended::Cancelled => None,
+    };
+    if let (Some(message), Some(tail)) = (message, tail) {
+        say(&format!("{message}; its last lines:"));
+        tail.iter().for_each(|line| say(&format!("  {line}")));
+    }
+    code
+}
+
+/// The tree of the tool set with QEMU and OVMF, built where it is not there.
+fn tools(session: &Session<'_>, arguments: &arguments::Boot) -> Result<Digest, CliError> {
+    let (project, order) = machine_project(&session.store, arguments)?;
+    let images = session.images(&project, &order, Locked::Completed)?;
+    let mut lowered = session.lower(&project, &images)?;
+    let goals = images.iter().map(|image| format!("{} {}", image.title(), Role::Machine.name()));
+    let goals: Vec<String> = goals.collect();
+    lowered.plan.goals.retain(|(name, _)| goals.contains(name));
+    let built = session.build(&lowered)?;
+    goals.iter().find_map(|goal| built.goals.get(goal)).copied().ok_or_else(|| {
+        let variant = order.variant.to_string();
+        CliError::Usage(format!(
+            "variant `{variant}` has no tool for `machine`: expected `tool \"machine\" \"COMPONENT\"`"
+        ))
+    })
+}
+
+/// The project whose locked QEMU is used: the named one; else the last one that composed the image's variant in
+/// this store; else the nearest one above the image, or above where we are.
+fn machine_project(store: &Store, arguments: &arguments::Boot) -> Result<(Project, Order), CliError> {
+    let variant = variant_of(&arguments.image);
+    if let Some(recipe) = &arguments.recipe {
+        return with_machine(Project::open(recipe)?, variant.as_deref());
+    }
+    if let Some(name) = &variant {
+        for folder in store.projects(name)? {
+            let file = folder.join(PROJECT_FILE);
+            if !file.is_file() {
+                continue;
+            }
+            // A project that has changed since is passed over; another one may do.
+            if let Ok(project) = Project::open(&file)
+                && project.variant(Some(name)).is_ok()
+            {
+                return with_machine(project, variant.as_deref());
+            }
+        }
+    }
+    let image = arguments.image.canonicalize().ok();
+    #[expect(clippy::disallowed_methods, reason = "only cli knows where it was started")]
+    let here = env::current_dir().ok();
+    let above = [image.as_deref().and_then(Path::parent), here.as_deref()];
+    let folders = above.iter().flatten().flat_map(|folder| folder.ancestors());
+    let file = folders.map(|folder| folder.join(PROJECT_FILE)).find(|file| file.is_file()).ok_or_else(|| {
+        let image = arguments.image.display();
+        CliError::Usage(format!(
+            "no project brings QEMU and its firmware: there is no `{PROJECT_FILE}` above `{image}` or here, and this \
+             store has not composed it; name one with `--recipe FILE`"
+        ))
+    })?;
+    with_machine(Project::open(&file)?, variant.as_deref())
+}
+
+/// The variant of a project whose tools are used: the image's own, or else any that has a machine.
+fn with_machine(project: Project, variant: Option<&str>) -> Result<(Project, Order), CliError> {
+    let own = variant.and_then(|name| project.variant(Some(name)).ok()).or_else(|| project.variant(None).ok());
+    let all = project.recipes.variants.values().filter(|variant| variant.version.is_some());
+    let candidates = own.into_iter().chain(all.map(|variant| variant.name.value.clone()));
+    for variant in candidates {
+        let architectures = project.architectures(&variant, &[])?.into_iter().take(1).collect();
+        let order = Order { variant, architectures, image_version: None };
+        let flats = project.flats(&order.variant, &order.architectures)?;
+        if flats.iter().any(|flat| flat.roles.contains_key(&Role::Machine)) {
+            return Ok((project, order));
+        }
+    }
+    let root = project.root.display();
+    Err(CliError::Usage(format!(
+        "no variant of the project in `{root}` has a tool for `machine`: name another project with `--recipe FILE`"
+    )))
+}
+
+/// The variant that an image is of by its name, `<variant>_<version>_<arch>.raw`.
+fn variant_of(image: &Path) -> Option<String> {
+    let name = image.file_name()?.to_str()?.strip_suffix(".raw")?;
+    let architectures = [Architecture::X86_64, Architecture::Aarch64];
+    let name = architectures.iter().find_map(|arch| name.strip_suffix(arch.name())?.strip_suffix('_'))?;
+    name.rsplit_once('_').map(|(variant, _)| variant.to_owned()).filter(|variant| !variant.is_empty())
+}
+
+/// Each line as a JSON object.
+#[derive(Default)]
+struct JsonLines {
+    line: Vec<u8>,
+}
+
+impl JsonLines {
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        print_json(&json!({"event": "serial", "line": String::from_utf8_lossy(&line)}));
+    }
+}
+
+impl Write for JsonLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for byte in bytes {
+            if *byte == b'\n' { self.end_line() } else { self.line.push(*byte) }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for JsonLines {
+    fn drop(&mut self) {
+        if !self.line.is_empty() {
+            self.end_line();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_image_says_its_variant() {
+        for (name, variant) in [
+            ("out/quickstart_0.1.0_x86_64.raw", Some("quickstart")),
+            ("my_host_1.2_aarch64.raw", Some("my_host")),
+            ("quickstart_x86_64.raw", None),
+            ("_1_x86_64.raw", None),
+            ("quickstart_0.1.0_riscv64.raw", None),
+            ("disk.raw", None),
+            ("quickstart_0.1.0_x86_64.img", None),
+        ] {
+            assert_eq!(variant_of(Path::new(name)).as_deref(), variant, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_a_value_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        fs::write(&file, b"a\0=b").unwrap();
+        let read = |text: &str| credential(text).ok();
+        assert_eq!(read("name=a=b"), Some(("name".to_owned(), b"a=b".to_vec())));
+        assert_eq!(read(&format!("name=@{}", file.display())), Some(("name".to_owned(), b"a\0=b".to_vec())));
+        assert_eq!(read("name="), Some(("name".to_owned(), Vec::new())));
+        assert!(matches!(credential("name"), Err(CliError::Usage(_))));
+        assert!(matches!(credential("name=@/does/not/exist"), Err(CliError::Usage(_))));
+    }
+}
