@@ -42,14 +42,16 @@ impl Store {
         self.write_record(&self.dir().join("roots").join(name.to_string()), FIRST_LINE, &lines)
     }
 
-    /// The folders of the projects that composed a variant of this name, the last one first.
+    /// The folders of the projects that composed a variant of this name, the last one first. A name without the set
+    /// that it belongs to (`quickstart` for `shop/quickstart`) stands for that of any set.
     ///
     /// # Errors
     /// The file system refuses.
     pub fn projects(&self, variant: &str) -> Result<Vec<PathBuf>, StoreError> {
         let variant = file_name(variant);
+        let of_any_set = format!("{}{variant}", file_name("/"));
         let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let roots = self.roots()?.into_iter().filter(|root| root.variant == variant);
+        let roots = self.roots()?.into_iter().filter(|root| root.variant == variant || root.variant.ends_with(&of_any_set));
         let mut found: Vec<_> = roots.map(|root| (time(&root.path), root.project)).collect();
         found.sort_by(|a, b| b.cmp(a));
         Ok(found.into_iter().map(|(_, project)| project).collect())
@@ -112,7 +114,9 @@ mod tests {
         }
         store.keep(&projects[0], "other", &BTreeSet::new()).unwrap();
         let [one, two, three] = projects;
-        assert_eq!(store.projects("a/b").unwrap(), [three, one, two]);
+        let found = [three, one, two];
+        assert_eq!(store.projects("a/b").unwrap(), found);
+        assert_eq!(store.projects("b").unwrap(), found);
         assert!(store.projects("a").unwrap().is_empty());
     }
 }
