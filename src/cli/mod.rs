@@ -48,7 +48,6 @@ pub fn main() -> ExitCode {
         Verb::Boot(arguments) => boot::run(&context, &arguments),
         Verb::Shell(arguments) => shell::shell(&context, &arguments),
         Verb::Verify(arguments) => inspect::run(&context, &arguments),
-        Verb::Boot(_) => Err(CliError::Usage("`brc boot` is not there yet".to_owned())),
         Verb::Store(arguments) => store::run(&context, &arguments),
         Verb::Doctor => doctor::run(&context),
         Verb::Init(arguments) => setup::init(&context, &arguments),
