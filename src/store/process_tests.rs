@@ -27,7 +27,8 @@ fn child() {
     let (job, dir) = job.split_once(' ').unwrap();
     let dir = Path::new(dir);
     match job {
-        "fill" => (0..).for_each(|number| remember(&Store::open(dir).unwrap(), std::process::id(), number)),
+        // Until it is killed, long before that.
+        "fill" => (0..u32::MAX).for_each(|number| remember(&Store::open(dir).unwrap(), std::process::id(), number)),
         "churn" => churn(dir),
         "same" => (0..100).for_each(|number| remember(&Store::open(dir).unwrap(), 0, number)),
         "hold" => {

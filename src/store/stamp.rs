@@ -53,6 +53,10 @@ impl Store {
         let record = self.stamp_path(&path);
         self.write_record(&record, FIRST_LINE, &format!("{digest} {}", line_of(&metadata, &path)))?;
         if !is_settled(&record, &metadata) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the kernel's file times move in steps; the next one is waited for"
+            )]
             thread::sleep(2 * TICK);
             touch(&record);
         }

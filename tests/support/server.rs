@@ -233,7 +233,7 @@ fn answer_with(stream: &mut TcpStream, page: &Page, answer: Answer, seen: &Seen)
         Answer::HangAfter(bytes) => {
             stream.write_all(&body[..bytes.min(length)])?;
             // Until the client goes away.
-            stream.read(&mut [0])?;
+            let _gone = stream.read(&mut [0])?;
             Ok(false)
         }
         _ => {
