@@ -208,10 +208,8 @@ fn matches(root: &Path, wanted: &FileGlob) -> Vec<SourcePath> {
             let path = if below.is_empty() { name } else { format!("{below}/{name}") };
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => next.push(path),
-                Ok(kind) if kind.is_file() => {
-                    if RelPath::new(&path).is_ok_and(|path| glob.matches(&path)) {
-                        found.push(wanted.folder.join(&path));
-                    }
+                Ok(kind) if kind.is_file() && RelPath::new(&path).is_ok_and(|path| glob.matches(&path)) => {
+                    found.push(wanted.folder.join(&path));
                 }
                 _ => {}
             }

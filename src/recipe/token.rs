@@ -241,10 +241,12 @@ impl<'t> Scanner<'t> {
             return;
         }
         let column_0 = start == 0 || self.text.as_bytes().get(start - 1) == Some(&b'\n');
-        if column_0 && TOP_LEVEL.contains(&word) && self.blocks.iter().all(|block| !block.suspect) {
-            if let Some(block) = self.blocks.last_mut() {
-                block.suspect = true;
-            }
+        if column_0
+            && TOP_LEVEL.contains(&word)
+            && self.blocks.iter().all(|block| !block.suspect)
+            && let Some(block) = self.blocks.last_mut()
+        {
+            block.suspect = true;
         }
         self.push(TokenKind::Word, length);
         self.check_word(word, after, start);
