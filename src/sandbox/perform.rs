@@ -137,7 +137,7 @@ impl Sandbox {
         }
         if ended.owner_count > 0 {
             let note = format!("{} changes of owners were only pretended:", ended.owner_count);
-            let lines = std::iter::once(&note).chain(&ended.owners);
+            let mut lines = std::iter::once(&note).chain(&ended.owners);
             lines.try_for_each(|line| log.note(line)).map_err(plumbing)?;
         }
         if ended.status == Status::Exited(0) {
