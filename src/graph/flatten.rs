@@ -272,7 +272,9 @@ fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
         Item::Finish(finish) => finish.build_with.first().map(|name| later("build-with in a finish step", name.span)),
         _ => None,
     });
-    linked.into_iter().chain(finishes).collect()
+    let versions = component.packages.iter().filter_map(|wanted| wanted.package.version.as_ref());
+    let versions = versions.map(|version| later("version of a package", version.span));
+    linked.into_iter().chain(finishes).chain(versions).collect()
 }
 
 fn later(what: &str, span: Span) -> Diagnostic {

@@ -13,5 +13,7 @@ mod support;
 
 mod attack;
 mod download;
+mod oracle;
 mod sandbox;
+mod surroundings;
 mod unpack;

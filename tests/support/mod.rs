@@ -1,6 +1,7 @@
 //! Archives and servers that tests start on loopback.
 
 pub mod package;
+pub mod project;
 pub mod server;
 
 /// An error with all its causes, as a person reads it.

@@ -1,0 +1,175 @@
+//! Other tools agree with what was composed. They are locked components, run in a sandbox.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use brc::{
+    content::{Digest, Entry, RelPath, Tree},
+    plan::{Action, Input, Output, Performer as _, Request, Run},
+    sandbox::Sandbox,
+    store::Store,
+};
+
+use crate::support::project::{Ran, brc, copy_of_quickstart, folder, quickstart, text, user_store};
+
+fn path(text: &str) -> RelPath {
+    RelPath::new(text).unwrap()
+}
+
+/// The trees of the shared image's steps, by stage, from the store's memo.
+fn outcome(store: &Store, ran: &Ran, stage: &str, output: &str) -> Digest {
+    let known = ran.of("reused").chain(ran.of("finished"));
+    let keys = known.filter(|event| text(event, "stage") == stage && text(event, "component") == "quickstart");
+    let key = Digest::parse(text(keys.last().expect(stage), "key")).unwrap();
+    store.recall(key).unwrap().expect(stage)[output]
+}
+
+/// The tree of the tool set with the oracles.
+fn oracles(store: &Store) -> Digest {
+    quickstart();
+    let recipe = copy_of_quickstart(&folder("oracle-project"));
+    let ran = Ran::well(brc().arg("build").arg(&recipe).arg("brc/oracles"));
+    let known = ran.of("reused").chain(ran.of("finished"));
+    let tools: Vec<&str> = known
+        .filter(|event| text(event, "component") == "brc/oracles" && text(event, "stage") == "tools")
+        .map(|event| text(event, "key"))
+        .collect();
+    store.recall(Digest::parse(tools[0]).unwrap()).unwrap().unwrap()["root"]
+}
+
+fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
+    let run = Run {
+        inputs: vec![
+            Input { owner: "oracles".into(), tree: tools, at: RelPath::ROOT },
+            Input { owner: "image".into(), tree: image, at: path("image") },
+        ],
+        command: ["/usr/bin/sh", "-euc", script].map(str::to_owned).to_vec(),
+        environment: BTreeMap::from([("PATH".into(), "/usr/sbin:/usr/bin".into()), ("LC_ALL".into(), "C".into())]),
+        directory: path("out"),
+        stdin: None,
+        outputs: BTreeMap::from([("out".into(), Output::Folder(path("out")))]),
+        uid: 0,
+        architecture: brc_contract::Architecture::X86_64,
+        epoch: 1,
+        processors: 2,
+        timeout_seconds: 600,
+    };
+    let log = folder("oracle-logs").join("oracle.log");
+    let request = Request {
+        action: &Action::Run(run),
+        log: &log,
+        cancelled: &AtomicBool::new(false),
+        job_server: None,
+        progress: &|_| {},
+    };
+    let sandbox = Sandbox::new(store.clone(), PathBuf::from(env!("CARGO_BIN_EXE_brc")));
+    let outcome = sandbox.perform(&request);
+    let said = fs::read_to_string(&log).unwrap_or_default();
+    let outcome = outcome.unwrap_or_else(|failure| panic!("{}\n{said}", failure.error));
+    let (blob, _) = store.file_in(outcome["out"], &path("said")).unwrap();
+    String::from_utf8(store.read(blob).unwrap()).unwrap()
+}
+
+#[test]
+fn the_oracles_agree_with_every_part_of_the_image() {
+    let image = quickstart();
+    let store = Store::open(&user_store()).unwrap();
+    let part = |stage: &str, output: &str| outcome(&store, &image.ran, stage, output);
+    let tools = oracles(&store);
+    let parts = [
+        part("disk", "disk"),
+        part("esp", "esp"),
+        part("erofs", "erofs"),
+        part("verity", "verity"),
+        part("uki", "uki"),
+    ];
+    let mut tree = Tree::new();
+    for digest in parts {
+        for (at, entry) in store.tree(digest).unwrap().entries() {
+            tree.insert(at.clone(), entry.clone()).unwrap();
+        }
+    }
+    let together = store.put_tree(&tree).unwrap();
+
+    let said = run(&store, tools, together, "sgdisk -v /image/disk.raw >said");
+    assert!(said.contains("No problems found"), "{said}");
+    let said = run(&store, tools, together, "fsck.fat -n /image/esp.img >said 2>&1");
+    assert_eq!(said.lines().count(), 2, "its version and its count, and no word more:\n{said}");
+    let said = run(
+        &store,
+        tools,
+        together,
+        "fsck.erofs /image/root.erofs >said 2>&1; fsck.erofs --extract /image/root.erofs >>said 2>&1",
+    );
+    assert!(said.contains("No errors found"), "{said}");
+    let script = "veritysetup verify /image/root.erofs /image/hash $(cat /image/root-hash) && echo agreed >said";
+    assert_eq!(run(&store, tools, together, script), "agreed\n");
+    let said = run(&store, tools, together, "ukify inspect --json=short /image/uki.efi >said");
+    let sections: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let root_hash = text_of(&store, &tree, "root-hash");
+    let line = sections[".cmdline"]["text"].as_str().unwrap();
+    assert!(line.contains(root_hash.trim()), "{line}");
+    assert!(sections[".osrel"]["text"].as_str().unwrap().contains("IMAGE_ID=\"quickstart\""));
+    for name in [".linux", ".osrel", ".cmdline", ".uname"] {
+        assert!(sections[name].is_object(), "{name}");
+    }
+}
+
+fn text_of(store: &Store, tree: &Tree, name: &str) -> String {
+    let Some(Entry::File { blob, .. }) = tree.entry(&path(name)) else { panic!("{name}") };
+    String::from_utf8(store.read(*blob).unwrap()).unwrap()
+}
+
+#[test]
+fn verify_finds_nothing_in_what_was_composed_and_every_flip_in_it() {
+    let image = quickstart();
+    let good = Ran::well(brc().arg("verify").arg(&image.disk));
+    let report = &good.events[0];
+    assert_eq!(report["good"], true);
+    assert!(report["verity"]["data_blocks"].as_u64().unwrap() > 10_000);
+    assert!(report["root"]["paths"].as_u64().unwrap() > 1_000);
+
+    // As many as the first tier has time for; the others are in `suite-vm`.
+    let flips = if cfg!(feature = "suite-vm") { 200 } else { 12 };
+    let copy = folder("flips").join("copy.raw");
+    fs::copy(&image.disk, &copy).unwrap();
+    let root = root_partition(&copy);
+    let mut place = 0x9e37_79b9_7f4a_7c15_u64;
+    for number in 0..flips {
+        // Numbers that look random and are the same in every run (xorshift64).
+        place ^= place << 13;
+        place ^= place >> 7;
+        place ^= place << 17;
+        let offset = root.start + place % (root.end - root.start);
+        flip(&copy, offset);
+        let ran = Ran::new(brc().arg("verify").arg(&copy).arg("--manifest").arg(&image.manifest));
+        assert_eq!(ran.output.status.code(), Some(1), "flip {number} at byte {offset}");
+        let block = (offset - root.start) / 4096;
+        let findings = ran.events[0]["findings"].as_array().unwrap();
+        let named = findings.iter().any(|finding| finding["part"] == "root partition" && finding["block"] == block);
+        assert!(named, "flip {number} in block {block}: {findings:#?}");
+        flip(&copy, offset);
+    }
+    Ran::well(brc().arg("verify").arg(&copy).arg("--manifest").arg(&image.manifest));
+}
+
+fn flip(file: &Path, offset: u64) {
+    use std::os::unix::fs::FileExt as _;
+    let file = fs::File::options().read(true).write(true).open(file).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    byte[0] ^= 1 << (offset % 8);
+    file.write_all_at(&byte, offset).unwrap();
+}
+
+/// The bytes of slot A's root partition: the third.
+fn root_partition(image: &Path) -> std::ops::Range<u64> {
+    let mut file = fs::File::open(image).unwrap();
+    let gpt = gptman::GPT::read_from(&mut file, 512).unwrap();
+    let partition = &gpt[3];
+    partition.starting_lba * 512..(partition.ending_lba + 1) * 512
+}

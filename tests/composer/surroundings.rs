@@ -1,0 +1,136 @@
+//! The same image from any surroundings, and nothing done twice.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::support::project::{
+    Ran, brc, copy_of_quickstart, folder, forget, quickstart, second_store, sha256, text, user_store,
+};
+
+/// Everything that is made after the packages are fetched and the kernel is compiled.
+const IMAGE_STAGES: [&str; 9] = ["tools", "root", "finish", "erofs", "verity", "uki", "esp", "disk", "manifest"];
+
+fn compose(command: &mut Command, store: &Path, out: &Path, recipe: &Path) -> Ran {
+    Ran::well(command.arg("compose").arg("--store").arg(store).arg("--out").arg(out).arg(recipe))
+}
+
+#[test]
+fn a_second_store_folder_locale_umask_and_processor_count_give_the_same_image() {
+    let first = quickstart();
+    let store = second_store("surroundings-store");
+    assert!(forget(&store, &first.ran, &IMAGE_STAGES) > 8);
+    let out = folder("surroundings-out");
+    let recipe = copy_of_quickstart(&folder("surroundings-project"));
+    fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_brc"), "--jobs=1"]);
+    command.env("LC_ALL", "tr_TR.UTF-8").env("LANG", "tr_TR.UTF-8").env("TZ", "Pacific/Kiritimati");
+    let ran = compose(&mut command, &store, &out, &recipe);
+    for stage in ["quickstart root", "quickstart finish", "quickstart erofs", "quickstart disk"] {
+        assert!(ran.performed().iter().any(|performed| performed == stage), "`{stage}` was not done again");
+    }
+    let composed = ran.of("composed").next().unwrap();
+    assert_eq!(sha256(text(composed, "disk").as_ref()), sha256(&first.disk));
+    assert_eq!(sha256(text(composed, "manifest").as_ref()), sha256(&first.manifest));
+}
+
+#[test]
+fn composing_again_runs_nothing() {
+    let first = quickstart();
+    let recipe = first_project().join("quickstart.kdl");
+    let out = first.disk.parent().unwrap();
+    let ran = compose(&mut brc(), &user_store(), out, &recipe);
+    assert_eq!(ran.performed(), [""; 0]);
+    assert_eq!(ran.of("started").count(), 0);
+}
+
+#[test]
+fn a_comment_rebuilds_nothing_and_a_line_only_what_depends_on_it() {
+    let first = quickstart();
+    let store = second_store("edit-store");
+    let (out, project) = (folder("edit-out"), folder("edit-project"));
+    let recipe = copy_of_quickstart(&project);
+    fs::copy(lock_of_first(), project.join("brc.lock")).unwrap();
+    let original = fs::read_to_string(&recipe).unwrap();
+    fs::write(&recipe, format!("// A comment more.\n{original}\n// And one at the end.\n")).unwrap();
+    let ran = compose(&mut brc(), &store, &out, &recipe);
+    assert_eq!(ran.performed(), [""; 0], "a comment is no input of anything");
+    assert_eq!(sha256(text(ran.of("composed").next().unwrap(), "disk").as_ref()), sha256(&first.disk));
+
+    let with_file = original.replace("budget root", "file \"/usr/lib/note\" from=\"note\"\n    budget root");
+    assert_ne!(with_file, original);
+    fs::write(&recipe, &with_file).unwrap();
+    fs::write(project.join("note"), "one\n").unwrap();
+    compose(&mut brc(), &store, &out, &recipe);
+    fs::write(project.join("note"), "two\n").unwrap();
+    let ran = compose(&mut brc(), &store, &out, &recipe);
+    let mut performed = ran.performed();
+    performed.sort();
+    let expected = ["disk", "erofs", "esp", "finish", "manifest", "root", "uki", "verity"];
+    assert_eq!(performed, expected.map(|stage| format!("quickstart {stage}")));
+}
+
+#[test]
+fn an_override_of_a_component_changes_it_and_what_holds_it() {
+    quickstart();
+    let store = second_store("override-store");
+    let (out, project) = (folder("override-out"), folder("override-project"));
+    let recipe = copy_of_quickstart(&project);
+    fs::copy(lock_of_first(), project.join("brc.lock")).unwrap();
+    for (version, greeting) in [("1", "one"), ("2", "two")] {
+        fs::write(project.join(format!("note-{version}.txt")), greeting).unwrap();
+    }
+    let original = fs::read_to_string(&recipe).unwrap().replace("include ", "include \"note\" ");
+    let url = |version: &str| format!("file://{}/note-{version}.txt", project.display());
+    let component = format!(
+        "component \"note\" {{\n    version \"1\"\n    upstream unpack=#false {{ url \"{}\" sha256=\"{}\" }}\n    \
+         build-with \"brc/finish-tools\"\n    step \"cp note-*.txt note\"\n    install \"note\" to=\"/usr/lib/note\"\n}}\n",
+        url("{version}"),
+        sha256(&project.join("note-1.txt"))
+    );
+    fs::write(&recipe, format!("{component}\n{original}")).unwrap();
+    compose(&mut brc(), &store, &out, &recipe);
+    let change = format!(
+        "override \"note\" {{\n    version \"2\"\n    upstream {{ url \"{}\" sha256=\"{}\" }}\n}}\n",
+        url("{version}"),
+        sha256(&project.join("note-2.txt"))
+    );
+    fs::write(&recipe, format!("{component}\n{change}\n{original}")).unwrap();
+    let ran = compose(&mut brc(), &store, &out, &recipe);
+    let mut performed = ran.performed();
+    performed.sort();
+    let image = ["disk", "erofs", "esp", "finish", "manifest", "root", "uki", "verity"];
+    let mut expected = vec!["quickstart/note build".to_owned(), "quickstart/note fetch".to_owned()];
+    expected.extend(image.map(|stage| format!("quickstart {stage}")));
+    expected.sort();
+    assert_eq!(performed, expected);
+}
+
+// It fetches some 300 MB.
+#[cfg(feature = "suite-vm")]
+#[test]
+fn what_was_vendored_composes_without_any_network() {
+    let first = quickstart();
+    let store = second_store("vendor-store");
+    assert!(forget(&store, &first.ran, &["fetch", "tools", "root", "disk"]) > 100);
+    let (vendored, out) = (folder("vendored"), folder("vendor-out"));
+    let recipe = copy_of_quickstart(&folder("vendor-project"));
+    fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
+    let status = brc().arg("vendor").arg(&recipe).arg(&vendored).status().unwrap();
+    assert!(status.success());
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net"]).arg(env!("CARGO_BIN_EXE_brc")).env("BRC_VENDOR", &vendored);
+    command.args(["--offline", "--mirror", "debian=http://192.0.2.1/debian"]);
+    let ran = compose(&mut command, &store, &out, &recipe);
+    assert!(ran.performed().iter().any(|performed| performed == "systemd fetch"));
+    assert_eq!(sha256(text(ran.of("composed").next().unwrap(), "disk").as_ref()), sha256(&first.disk));
+}
+
+/// The project of the image that all tests share.
+fn first_project() -> std::path::PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("quickstart-project")
+}
+
+/// Its lock, which `--relock` may have moved.
+fn lock_of_first() -> std::path::PathBuf {
+    first_project().join("brc.lock")
+}
