@@ -82,7 +82,7 @@ fn an_override_of_a_component_changes_it_and_what_holds_it() {
     let original = fs::read_to_string(&recipe).unwrap().replace("include ", "include \"note\" ");
     let url = |version: &str| format!("file://{}/note-{version}.txt", project.display());
     let component = format!(
-        "component \"note\" {{\n    version \"1\"\n    upstream unpack=#false {{ url \"{}\" sha256=\"{}\" }}\n    \
+        "component \"note\" {{\n    version \"1\"\n    upstream {{ url \"{}\" sha256=\"{}\" unpack=#false }}\n    \
          build-with \"brc/finish-tools\"\n    step \"cp note-*.txt note\"\n    install \"note\" to=\"/usr/lib/note\"\n}}\n",
         url("{version}"),
         sha256(&project.join("note-1.txt"))
