@@ -221,7 +221,9 @@ impl PackError {
         let fault = match &self {
             PackError::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted => Fault::Cancelled,
             PackError::Io { .. } => Fault::Machine,
-            PackError::Store { source: StoreError::Damaged { .. } | StoreError::Missing { .. } } => Fault::Damaged,
+            PackError::Store {
+                source: StoreError::Damaged { .. } | StoreError::Missing { .. } | StoreError::NoTree { .. },
+            } => Fault::Damaged,
             PackError::Store { source: StoreError::Full { .. } | StoreError::ReadOnly { .. } } => Fault::Machine,
             _ => Fault::Build,
         };

@@ -7,13 +7,13 @@
 mod disk;
 mod esp;
 mod extent;
-mod fat;
+pub mod fat;
 pub mod inspect;
-mod pe;
+pub mod pe;
 mod perform;
 mod root;
 mod uki;
-mod verity;
+pub mod verity;
 
 pub use extent::copy as copy_sparse;
 pub use perform::{AssembleError, Assembler};

@@ -171,7 +171,11 @@ impl PeFile {
             self.sections.iter().filter(|section| section.raw_size > 0).map(|section| section.offset).min();
         let free =
             self.bytes.get(header..header + SECTION_HEADER).is_some_and(|room| room.iter().all(|byte| *byte == 0));
-        if name.len() > 8 || header + SECTION_HEADER > headers.min(first_content.unwrap_or(headers)) || !free {
+        if name.len() > 8
+            || self.sections.len() >= MAX_SECTIONS
+            || header + SECTION_HEADER > headers.min(first_content.unwrap_or(headers))
+            || !free
+        {
             return Err(PeError::NoRoom { name: name.to_owned() });
         }
         let end = self.sections.last().map_or(0, |last| u64::from(last.address) + last.size as u64);

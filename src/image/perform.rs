@@ -310,9 +310,12 @@ impl AssembleError {
         let fault = match (&self, io_error) {
             (_, Some(io::ErrorKind::Interrupted)) => Fault::Cancelled,
             (_, Some(_)) => Fault::Machine,
-            (AssembleError::Store { source: StoreError::Damaged { .. } | StoreError::Missing { .. } }, _) => {
-                Fault::Damaged
-            }
+            (
+                AssembleError::Store {
+                    source: StoreError::Damaged { .. } | StoreError::Missing { .. } | StoreError::NoTree { .. },
+                },
+                _,
+            ) => Fault::Damaged,
             (AssembleError::Store { source: StoreError::Full { .. } | StoreError::ReadOnly { .. } }, _) => {
                 Fault::Machine
             }

@@ -187,6 +187,13 @@ fn an_image_as_it_was_written_is_good() {
 }
 
 #[test]
+fn the_same_parts_give_the_same_bytes() {
+    let (a, b) = (sample(), sample());
+    let digest = |sample: &Sample| Digest::of(&fs::read(&sample.disk).unwrap());
+    assert_eq!(digest(&a), digest(&b));
+}
+
+#[test]
 fn two_hundred_of_two_hundred_flips_over_the_root_partition_are_found_in_their_block() {
     let sample = sample();
     let root = sample.table().partitions[2].clone();
