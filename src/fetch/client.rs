@@ -3,8 +3,8 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -19,6 +19,7 @@ use super::{
     Mirrors,
     download::{Downloaded, FetchError, Wanted},
     transfer::Web,
+    vendor::in_parallel,
 };
 use crate::plan::Progress;
 
@@ -131,26 +132,7 @@ impl Client {
         connections: usize,
         watch: Watch<'_>,
     ) -> Vec<Result<Downloaded, FetchError>> {
-        let next = AtomicUsize::new(0);
-        let results = Mutex::new(Vec::with_capacity(wanted.len()));
-        let work = || {
-            while let Some((index, wanted)) = {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                wanted.get(index).map(|wanted| (index, wanted))
-            } {
-                let result = self.download(wanted, watch);
-                results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..connections.min(wanted.len()) {
-                scope.spawn(work);
-            }
-            work();
-        });
-        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+        in_parallel(wanted, connections, |wanted| self.download(wanted, watch))
     }
 }
 

@@ -21,6 +21,7 @@ mod pax;
 mod perform;
 mod source;
 mod transfer;
+mod vendor;
 
 pub use archive::{Blobs, Limits, UnpackError};
 pub use client::{Client, ClientConfig, ClientError, Network, Patience, Proxies, Watch};

@@ -203,3 +203,39 @@ fn what_is_refused_leaves_no_download_behind() {
     let left = fs::read_dir(setting.store.dir().join("downloads")).unwrap().count();
     assert_eq!(left, 0);
 }
+
+#[test]
+fn no_mutation_of_a_package_ends_the_program() {
+    let entries = [
+        TarEntry::directory("./"),
+        TarEntry::pax(&[("SCHILY.xattr.user.a", b"b"), ("path", b"./usr/long")]),
+        file("./usr/cut"),
+        TarEntry { kind: b'L', ..TarEntry::file("././@LongLink", b"./usr/longer\0") },
+        file("./cut"),
+        TarEntry::link("./usr/hard", b'1', "./usr/long"),
+        TarEntry::link("./usr/soft", b'2', "long"),
+    ];
+    let archive = tar(&entries);
+    let setting = Setting::new();
+    // A linear congruential generator (Knuth, MMIX): the same mutations in every run.
+    let mut state: u64 = 2;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let seeds = [deb_of(&archive, "data.tar"), deb_of(&xz(&archive), "data.tar.xz"), deb(&entries)];
+    let mut refused = 0;
+    for round in 0..1500 {
+        let mut package = seeds[round % seeds.len()].clone();
+        for _ in 0..=next(4) {
+            let at = next(package.len());
+            match next(3) {
+                0 => package[at] ^= 1 << next(8),
+                1 => package[at] = b"0123456789/ \0\xff.LxgS"[next(18)],
+                _ => package.truncate(at.max(1)),
+            }
+        }
+        refused += usize::from(setting.fetch_deb(&package).is_err());
+    }
+    assert!(refused > 700, "{refused} of 1500 were refused: the mutations hit nothing");
+}

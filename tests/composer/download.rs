@@ -395,6 +395,30 @@ fn vendored_files_are_used_first_and_checked_too() {
 }
 
 #[test]
+fn what_was_vendored_is_enough_without_network_and_mirror() {
+    let mut setting = Setting::new();
+    let (package, file) = (content(1000), content(2000));
+    setting.server.put_bytes(PATH, &package);
+    setting.server.put_bytes("/file", &file);
+    let place = Place::Urls(vec![setting.server.url("/file")]);
+    let all = [wanted(&package), Wanted { place, ..wanted(&file) }];
+    let cancelled = AtomicBool::new(false);
+    let watch = Watch { cancelled: &cancelled, progress: &|_| () };
+    let folder = setting.folder.path().join("vendored");
+    let paths: Vec<_> = setting.client().vendor(&all, &folder, 2, watch).into_iter().map(Result::unwrap).collect();
+    assert_eq!(paths[0], folder.join("debian/pool/a.deb"));
+    assert_eq!(paths[1], folder.join("sha256").join(Sha256::of(&file).to_string()));
+
+    setting.config.network = Network::Offline;
+    setting.config.mirrors = Mirrors::new();
+    setting.config.vendored = vec![folder];
+    let asked = setting.server.seen().len();
+    assert_eq!(setting.download(&all[0]).unwrap(), package);
+    assert_eq!(setting.download(&all[1]).unwrap(), file);
+    assert_eq!(setting.server.seen().len(), asked);
+}
+
+#[test]
 fn folders_and_file_urls_are_mirrors_too() {
     let mut setting = Setting::new();
     let bytes = content(1000);
