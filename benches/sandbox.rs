@@ -24,6 +24,8 @@ const ROUNDS: u32 = 50;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
+    let lower = folder.path().join("lower");
+    lay_root(&lower);
     let mut rounds = 0;
     let ours = measure(|| {
         rounds += 1;
@@ -31,15 +33,16 @@ fn main() {
         for name in ["upper", "work", "root"] {
             fs::create_dir_all(scratch.join(name)).expect("a folder");
         }
-        run(&scratch);
+        run(&lower, &scratch);
     });
     println!("brc: {ours:.1} ms");
+    let root = lower.display().to_string();
     let bwrap = [
         "--unshare-all",
         "--die-with-parent",
         "--new-session",
-        "--ro-bind",
-        "/",
+        "--bind",
+        &root,
         "/",
         "--proc",
         "/proc",
@@ -59,6 +62,20 @@ fn main() {
     }
 }
 
+/// A root with `true` and what it needs, from this machine.
+fn lay_root(lower: &Path) {
+    let needs = Command::new("ldd").arg("/bin/true").output().expect("ldd runs");
+    let needs = String::from_utf8_lossy(&needs.stdout).into_owned();
+    for name in ["dev", "proc", "tmp", "run"] {
+        fs::create_dir_all(lower.join(name)).expect("a folder");
+    }
+    for file in needs.split_whitespace().filter(|word| word.starts_with('/')).chain(["/bin/true"]) {
+        let to = lower.join(file.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().expect("a file has a folder")).expect("a folder");
+        fs::copy(file, to).expect("a file of this machine");
+    }
+}
+
 /// The median of many rounds, in milliseconds.
 fn measure(mut round: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..ROUNDS)
@@ -72,9 +89,9 @@ fn measure(mut round: impl FnMut()) -> f64 {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-fn run(scratch: &Path) {
+fn run(lower: &Path, scratch: &Path) {
     let spec = Spec {
-        root: Root::Overlay { lower: vec!["/".into()], scratch: scratch.to_owned() },
+        root: Root::Overlay { lower: vec![lower.to_owned()], scratch: scratch.to_owned() },
         empty: Vec::new(),
         binds: Vec::new(),
         network: Network::None,

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::{
+    event::PollFlags,
+    process::{Pid, Signal, WaitOptions},
+};
 
 use super::{
     child::wait_for,
@@ -51,15 +54,19 @@ impl Supervisor {
                 (None, None) => pidfd.as_fd(),
             };
             let [ended, stopped, asked] = wait_for([pidfd.as_fd(), self.control.as_fd(), third]);
-            if ended {
+            if !ended.is_empty() {
                 break;
             }
-            if stopped && !matches!(self.control.read(&mut [0; 16]), Ok(1..)) {
+            if !stopped.is_empty() && !matches!(self.control.read(&mut [0; 16]), Ok(1..)) {
                 rustix::process::kill_process(init, Signal::KILL).unwrap_or_default();
                 break;
             }
-            if asked {
+            if asked.contains(PollFlags::IN) {
                 self.serve();
+            } else if !asked.is_empty() {
+                // Nobody is left who could ask; a closed descriptor would wake us without end.
+                self.listener = None;
+                self.handover = None;
             }
         }
         while let Err(rustix::io::Errno::INTR) = rustix::process::waitpid(Some(init), WaitOptions::empty()) {}
