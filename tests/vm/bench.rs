@@ -1,0 +1,171 @@
+//! The composed quickstart and the tools for looking at it, made once for all tests of this binary.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output as Printed},
+    sync::{LazyLock, atomic::AtomicBool},
+    time::Instant,
+};
+
+use brc::{
+    build::AfterFailure,
+    compose::{Locked, Order, Project, Session},
+    content::{Digest, RelPath},
+    fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies},
+    plan::{Action, Input, Output, Performer, Request, Run, Stdin},
+    sandbox::Sandbox,
+    store::Store,
+};
+use brc_contract::Architecture;
+use sha2::{Digest as _, Sha256};
+
+const EXECUTABLE: &str = env!("CARGO_BIN_EXE_brc");
+const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
+/// A boot takes 15 seconds on an idle machine; this is for one that is busy with other tests.
+const BOOT_SECONDS: &str = "600";
+
+/// The image under test, as `brc compose` left it.
+pub static BENCH: LazyLock<Bench> = LazyLock::new(Bench::new);
+
+pub struct Bench {
+    pub image: PathBuf,
+    pub store: Store,
+    /// Trees by goal: `oracle`, `root-filesystem`, `erofs`.
+    pub trees: BTreeMap<&'static str, Digest>,
+}
+
+pub fn path(text: &str) -> RelPath {
+    RelPath::new(text).unwrap()
+}
+
+/// A folder for the files of one test, empty.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(FOLDER).join("vm").join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub fn sha256(path: &Path) -> String {
+    let mut hash = Sha256::new();
+    std::io::copy(&mut fs::File::open(path).unwrap(), &mut hash).unwrap();
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where brc keeps content when nothing else is said: what other runs have built is used again.
+fn store_path() -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    variable("BRC_STORE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("brc")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/brc")))
+        .expect("a store is needed: set BRC_STORE or HOME")
+}
+
+fn brc(arguments: &[&str]) -> Printed {
+    let started = Instant::now();
+    let printed = Command::new(EXECUTABLE).arg("--store").arg(store_path()).args(arguments).output().unwrap();
+    println!("brc {}: {:.1} s", arguments.join(" "), started.elapsed().as_secs_f64());
+    printed
+}
+
+fn must(arguments: &[&str]) {
+    let printed = brc(arguments);
+    assert!(printed.status.success(), "brc {arguments:?}:\n{}", String::from_utf8_lossy(&printed.stderr));
+}
+
+impl Bench {
+    fn new() -> Self {
+        let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/quickstart.kdl");
+        let out = Path::new(FOLDER).join("out");
+        must(&["compose", recipe, "--relock", "--out", out.to_str().unwrap()]);
+        // The tool sets that checks use; composing alone does not need them.
+        must(&["build", recipe, "oracles"]);
+        let store = Store::open(&store_path()).unwrap();
+        let trees = trees(&store, Path::new(recipe));
+        Self { image: out.join("quickstart_0.1.0_x86_64.raw"), store, trees }
+    }
+
+    /// Boots a copy of `image` until `text` is printed, which it must; what it printed.
+    pub fn boot(&self, image: &Path, text: &str, more: &[String]) -> String {
+        let mut arguments = vec!["boot", image.to_str().unwrap(), "--until", text, "--timeout", BOOT_SECONDS];
+        arguments.extend(more.iter().map(String::as_str));
+        let printed = brc(&arguments);
+        let serial = String::from_utf8_lossy(&printed.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&printed.stderr);
+        assert_eq!(printed.status.code(), Some(0), "`{text}` was not printed:\n{serial}\n{errors}");
+        serial
+    }
+
+    /// A file of a tree.
+    pub fn file(&self, tree: &str, at: &str) -> Vec<u8> {
+        let (blob, _) = self.store.file_in(self.trees[tree], &path(at)).unwrap();
+        self.store.read(blob).unwrap()
+    }
+
+    /// Runs a program among `inputs`; its output folder and what it printed.
+    pub fn run(&self, inputs: &[(Digest, &str)], command: &[&str], stdin: Option<Digest>) -> (Digest, String) {
+        let input = |(tree, at): &(Digest, &str)| Input { owner: (*at).into(), tree: *tree, at: path(at) };
+        let run = Run {
+            inputs: inputs.iter().map(input).collect(),
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/usr/sbin".to_owned())]),
+            directory: path("build"),
+            stdin: stdin.map(Stdin::ArchiveOf),
+            outputs: BTreeMap::from([("out".to_owned(), Output::Folder(path("out")))]),
+            uid: 0,
+            architecture: Architecture::X86_64,
+            epoch: 315_532_800,
+            processors: 2,
+            timeout_seconds: 600,
+        };
+        let log = self.store.log_path(Digest::of(format!("{} {command:?}", std::process::id()).as_bytes()));
+        let action = Action::Run(run);
+        let cancelled = AtomicBool::new(false);
+        let request =
+            Request { action: &action, log: &log, cancelled: &cancelled, job_server: None, progress: &|_| {} };
+        let sandbox = Sandbox::new(self.store.clone(), EXECUTABLE.into());
+        let outcome = sandbox.perform(&request).unwrap_or_else(|failure| panic!("{command:?}: {}", failure.error));
+        let printed = fs::read_to_string(&log).unwrap();
+        fs::remove_file(&log).unwrap();
+        (outcome["out"], printed)
+    }
+}
+
+/// What `brc` has built of the quickstart; nothing is left to be done, so nothing is fetched.
+fn trees(store: &Store, recipe: &Path) -> BTreeMap<&'static str, Digest> {
+    let downloads = tempfile::tempdir().unwrap();
+    let client = Client::new(ClientConfig {
+        network: Network::Offline,
+        mirrors: Mirrors::new(),
+        vendored: Vec::new(),
+        downloads: downloads.path().to_owned(),
+        proxies: Proxies::default(),
+        patience: Patience::default(),
+    });
+    let cancelled = AtomicBool::new(false);
+    let session = Session {
+        store: store.clone(),
+        client: client.unwrap(),
+        sandbox: Sandbox::new(store.clone(), EXECUTABLE.into()),
+        jobs: 2,
+        after_failure: AfterFailure::Stop,
+        now: 0,
+        cancelled: &cancelled,
+        events: Box::new(|_| {}),
+        talk: Box::new(|_| {}),
+    };
+    let project = Project::open(recipe).unwrap();
+    let variant = project.variant(Some("quickstart")).unwrap();
+    let order = Order { variant, architectures: vec![Architecture::X86_64], image_version: None };
+    let images = session.images(&project, &order, Locked::AsItIs).unwrap();
+    let mut lowered = session.lower(&project, &images).unwrap();
+    let wanted = ["oracle", "root-filesystem", "erofs"];
+    let goal = |name: &str| format!("{} {name}", images[0].title());
+    lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|wanted| *name == goal(wanted)));
+    let built = session.build(&lowered).unwrap();
+    wanted.into_iter().map(|name| (name, built.goals[&goal(name)])).collect()
+}

@@ -1,0 +1,21 @@
+//! Images that boot: the quickstart as it is published, byte for byte, in `brc boot`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test may stop at the first thing that is wrong"
+)]
+
+#[path = "../support/oci.rs"]
+mod oci;
+#[path = "../support/package.rs"]
+#[allow(dead_code, reason = "of the archives that tests make only one kind is needed here")]
+mod package;
+
+mod bench;
+mod quickstart;
+#[cfg(feature = "suite-vm")]
+mod tampering;

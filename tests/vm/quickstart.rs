@@ -1,0 +1,93 @@
+//! The quickstart boots, twice, from one disk.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use brc::image::inspect::verify;
+
+use super::{
+    bench::{BENCH, folder, path, sha256},
+    oci,
+};
+
+/// The options of `brc boot` that bring `script` into the machine and have it run after everything else.
+pub fn probe(folder: &Path, script: &str) -> Vec<String> {
+    let credentials = [
+        ("systemd.extra-unit.check.service", include_str!("check.service")),
+        ("systemd.unit-dropin.multi-user.target~check", "[Unit]\nWants=check.service\n"),
+        ("check.sh", script),
+    ];
+    let mut options = Vec::new();
+    for (name, content) in credentials {
+        let file = folder.join(name);
+        fs::write(&file, content).unwrap();
+        options.extend(["--credential".to_owned(), format!("{name}=@{}", file.display())]);
+    }
+    options
+}
+
+/// The answers of the check that are called `name`.
+fn answers<'a>(serial: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!("CHECK {name}: ");
+    serial.lines().filter_map(|line| line.trim_end().strip_prefix(&start)).collect()
+}
+
+/// A read-only disk with the tools that the image does not have.
+fn tools(folder: &Path) -> PathBuf {
+    let (tools, oracle) = (BENCH.trees["root-filesystem"], BENCH.trees["oracle"]);
+    let command = ["/usr/bin/mkfs.erofs", "--quiet", "--tar=f", "/out/tools.erofs"];
+    let (made, _) = BENCH.run(&[(tools, "")], &command, Some(oracle));
+    let (blob, _) = BENCH.store.file_in(made, &path("tools.erofs")).unwrap();
+    let disk = folder.join("tools.erofs");
+    fs::copy(BENCH.store.blob_path(blob), &disk).unwrap();
+    disk
+}
+
+#[test]
+fn the_published_image_boots_verified_runs_a_container_and_keeps_its_data() {
+    let folder = folder("quickstart");
+    let published = sha256(&BENCH.image);
+    let report = verify(&BENCH.image, None).unwrap();
+    assert_eq!(report.figures.entry.as_deref(), Some("quickstart_0.1.0+3-0.efi"));
+
+    let archive = folder.join("oci.tar");
+    fs::write(&archive, oci::archive("localhost/probe:1", &BENCH.file("oracle", "usr/bin/busybox"))).unwrap();
+    let mut options = probe(&folder, include_str!("check.sh"));
+    for disk in [archive, tools(&folder)] {
+        options.extend(["--disk".to_owned(), disk.display().to_string()]);
+    }
+    options.extend(["--persist".to_owned(), folder.join("disk.raw").display().to_string()]);
+
+    let first = BENCH.boot(&BENCH.image, "CHECK-END", &options);
+    let second = BENCH.boot(&BENCH.image, "CHECK-END", &options);
+    for serial in [&first, &second] {
+        println!("{}", serial.lines().filter(|line| line.starts_with("CHECK ")).collect::<Vec<_>>().join("\n"));
+        let one = |name: &str| -> &str {
+            let found = answers(serial, name);
+            assert_eq!(found.len(), 1, "{name}: {found:?} in\n{serial}");
+            found[0]
+        };
+        assert_eq!(answers(serial, "mount"), ["/ erofs ro", "/var ext4 rw"]);
+        let table = one("table");
+        let (root_hash, blocks) = (report.figures.root_hash.unwrap(), report.figures.data_blocks);
+        assert!(table.starts_with(&format!("root: 0 {} verity 1 ", blocks * 8)), "{table}");
+        assert!(table.contains(&format!(" sha256 {root_hash} ")), "{table}");
+        assert!(table.ends_with(" 1 restart_on_corruption"), "{table}");
+        assert!(one("status").ends_with(" verity V"), "{}", one("status"));
+        assert_eq!(one("containerd"), "active");
+        assert_eq!(answers(serial, "failed"), [""; 0]);
+        // It was counted when published, and proved itself good.
+        assert_eq!(one("entries"), "quickstart_0.1.0.efi");
+        assert_eq!(one("container"), "hello from process 1 of bin dev etc proc run sys");
+        assert_eq!(one("container status"), "0");
+        assert!(!serial.to_lowercase().contains("press any key"), "{serial}");
+    }
+    let machine_id = answers(&first, "machine-id");
+    assert!(machine_id[0].len() == 32 && machine_id[0].bytes().all(|byte| byte.is_ascii_hexdigit()));
+    assert_eq!(machine_id, answers(&second, "machine-id"));
+    assert_eq!(answers(&first, "marker"), [""]);
+    assert_eq!(answers(&second, "marker"), ["left by an earlier boot"]);
+    assert_eq!(sha256(&BENCH.image), published, "the image under test was written");
+}
