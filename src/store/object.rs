@@ -189,9 +189,11 @@ impl Store {
     }
 
     /// Gives a finished file its place. It replaces a damaged one.
-    fn commit(&self, unfinished: Unfinished, object: ObjectId, size: u64) -> Result<(), StoreError> {
+    fn commit(&self, mut unfinished: Unfinished, object: ObjectId, size: u64) -> Result<(), StoreError> {
         let path = self.object_path(object);
-        seal(unfinished.file(), object.mode).map_err(|source| StoreError::io("write", &path, source))?;
+        // In this order: a hole that becomes part of the file sets its time.
+        let sealed = unfinished.close_hole().and_then(|()| seal(unfinished.file(), object.mode));
+        sealed.map_err(|source| StoreError::io("write", &path, source))?;
         unfinished.place(&path)?;
         locked(&self.inner.checked).insert(object, size);
         Ok(())
@@ -241,6 +243,17 @@ mod tests {
         assert!(matches!(gone, Err(StoreError::Missing { .. })));
         let metadata = fs::metadata(store.blob_path(digest)).unwrap();
         assert_eq!((metadata.mode() & 0o7777, metadata.mtime()), (0o444, 315_619_200));
+    }
+
+    #[test]
+    fn an_object_that_ends_in_zeros_has_the_time_of_all_objects() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let bytes = [vec![1; 64 << 10], vec![0; 256 << 10]].concat();
+        let blob = store.put(&bytes).unwrap();
+        let metadata = fs::metadata(store.blob_path(blob)).unwrap();
+        assert_eq!((metadata.len(), metadata.mtime()), (bytes.len() as u64, 315_619_200));
+        assert_eq!(store.read(blob).unwrap(), bytes);
     }
 
     #[test]

@@ -71,10 +71,11 @@ impl Unfinished {
     }
 
     /// Makes a hole at the end part of the file.
-    fn close_hole(&mut self) -> io::Result<()> {
+    pub(super) fn close_hole(&mut self) -> io::Result<()> {
         if self.hole > 0 {
             let length = self.file.stream_position()?;
             self.file.set_len(length)?;
+            self.hole = 0;
         }
         Ok(())
     }
