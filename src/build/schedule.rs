@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    error::Error,
+    io,
     path::PathBuf,
     sync::{Condvar, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
@@ -113,6 +115,15 @@ pub(super) enum Lane {
     Download,
     /// Uses a processor.
     Processor,
+}
+
+/// What becomes of a step that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterStep {
+    /// It has no outcome.
+    GivenUp,
+    /// It runs once more.
+    TriedAgain,
 }
 
 /// A step that can run now.
@@ -318,10 +329,13 @@ impl<'a> Schedule<'a> {
         self.changed.notify_all();
     }
 
-    /// Takes the failure of a step: everything that needs it is given up, or its damaged inputs are made again.
-    pub fn failed(&self, ready: &Ready, failure: Failure) {
-        if failure.fault == Fault::Damaged && self.mend(ready) {
-            return;
+    /// Takes the failure of a step: what it lost is made again and it is tried once more, or everything that needs it
+    /// is given up.
+    pub fn failed(&self, ready: &Ready, failure: Failure) -> AfterStep {
+        if let Some(object) = lost_object(failure.error.as_ref())
+            && self.mend(ready, object)
+        {
+            return AfterStep::TriedAgain;
         }
         let mut state = self.lock();
         let twins = state.running.remove(&ready.report.key).map(|(_, twins)| twins).unwrap_or_default();
@@ -333,38 +347,47 @@ impl<'a> Schedule<'a> {
             }
         }
         if failure.fault == Fault::Cancelled {
-            return;
+            return AfterStep::GivenUp;
         }
         let log = self.store.log_path(ready.report.key.digest());
         state.failures.push(StepFailure { step: ready.report.clone(), failure, log });
         drop(state);
         (self.events)(Event::Failed(ready.report.clone()));
         self.changed.notify_all();
+        AfterStep::GivenUp
     }
 
-    /// Forgets what a step's inputs gave and makes them again; false when that was tried before.
-    fn mend(&self, ready: &Ready) -> bool {
+    /// Makes the steps again that gave a lost object, directly or not; false when that was tried before.
+    fn mend(&self, ready: &Ready, object: Digest) -> bool {
+        let keys = match self.store.keys_naming(object) {
+            Ok(keys) => keys,
+            Err(error) => {
+                self.broke(BuildError::Store(error));
+                return true;
+            }
+        };
         let mut state = self.lock();
-        let again: Vec<StepId> = self.needs[ready.id.0].clone();
-        if again.is_empty() || again.iter().any(|id| state.mended.contains(id)) {
+        let known = state.keys.iter().filter(|(id, key)| **id != ready.id && keys.contains(&key.digest()));
+        let again: BTreeMap<StepId, Key> = known.map(|(id, key)| (*id, *key)).collect();
+        if again.is_empty() || again.keys().any(|id| state.mended.contains(id)) {
             return false;
         }
         state.running.remove(&ready.report.key);
-        for id in &again {
+        for id in again.keys() {
             state.mended.insert(*id);
             state.outcomes.remove(id);
             state.waiting.insert(*id);
-            if let Some(key) = state.keys.get(id).copied()
-                && let Err(error) = self.store.forget(key.digest())
-            {
-                state.broken = Some(BuildError::Store(error));
-            }
         }
         drop(state);
-        for id in again {
-            // An input whose own inputs were never needed this time is found through its users again.
+        for key in keys {
+            if let Err(error) = self.store.forget(key) {
+                self.broke(BuildError::Store(error));
+            }
+        }
+        // Those whose inputs are whole run now; the others, and the failed step, when these have ended.
+        for id in again.into_keys().chain([ready.id]) {
             if let Err(error) = self.offer(id) {
-                self.lock().broken = Some(error);
+                self.broke(error);
             }
         }
         self.changed.notify_all();
@@ -428,6 +451,22 @@ impl State {
 
 fn name_of(step: &Step) -> String {
     format!("{} {}", step.component, step.stage)
+}
+
+/// The object that an error says is missing or damaged.
+fn lost_object(error: &(dyn Error + 'static)) -> Option<Digest> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An I/O error that wraps another one is not among its own sources.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inner = inner.map(|inner| -> &(dyn Error + 'static) { inner });
+        let found = [Some(error), inner].into_iter().flatten().find_map(<dyn Error>::downcast_ref::<StoreError>);
+        if let Some(object) = found.and_then(StoreError::lost_object) {
+            return Some(object);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The steps that the goals need, directly or not.

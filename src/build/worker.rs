@@ -4,9 +4,9 @@ use std::{sync::atomic::Ordering, thread};
 
 use super::{
     Event,
-    schedule::{AfterFailure, BuildError, Lane, Ready, Schedule},
+    schedule::{AfterFailure, AfterStep, BuildError, Lane, Ready, Schedule},
 };
-use crate::plan::{Failure, Fault, Outcome, Progress, Request};
+use crate::plan::{Failure, Outcome, Progress, Request};
 
 /// Performs ready steps of one lane until nothing is left.
 pub(super) fn work(schedule: &Schedule<'_>, lane: Lane) {
@@ -16,9 +16,8 @@ pub(super) fn work(schedule: &Schedule<'_>, lane: Lane) {
             Ok(Some(outcome)) => schedule.finished(&ready, outcome),
             Ok(None) => return,
             Err(failure) => {
-                let stop = schedule.options.after_failure == AfterFailure::Stop && failure.fault != Fault::Damaged;
-                schedule.failed(&ready, failure);
-                if stop {
+                let after = schedule.failed(&ready, failure);
+                if after == AfterStep::GivenUp && schedule.options.after_failure == AfterFailure::Stop {
                     schedule.cancelled.store(true, Ordering::Relaxed);
                 }
             }

@@ -33,6 +33,7 @@ const STOPPED: u8 = 130;
 /// The file that makes a folder a project.
 const PROJECT_FILE: &str = "brc.kdl";
 
+/// Boots an image and waits for what the arguments name.
 pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, CliError> {
     let order = order(context, arguments)?;
     // Before anything is fetched for it.

@@ -88,7 +88,9 @@ impl Context {
     pub fn machines_path(&self) -> Result<PathBuf, CliError> {
         let state = env_path("XDG_STATE_HOME").or_else(|| Some(env_path("HOME")?.join(".local/state")));
         state.map(|state| state.join("brc").join("machines")).ok_or_else(|| {
-            CliError::Usage("there is no home folder to keep a machine in: name a file with `--persist COPY`".to_owned())
+            CliError::Usage(
+                "there is no home folder to keep a machine in: name a file with `--persist COPY`".to_owned(),
+            )
         })
     }
 

@@ -20,6 +20,7 @@ use crate::{
     image::inspect::{Expected, Report, verify},
 };
 
+/// Checks an image and shows every finding; a finding is exit code 1.
 pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode, CliError> {
     let manifest = match &arguments.manifest {
         Some(path) => Some(path.clone()),

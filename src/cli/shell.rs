@@ -28,6 +28,7 @@ struct Found {
     action: Action<Digest>,
 }
 
+/// Opens a shell in the sandbox of a component's last action.
 pub fn shell(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode, CliError> {
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let mut runs: Vec<(String, Run<Digest>, PathBuf)> = Vec::new();
@@ -58,6 +59,7 @@ pub fn shell(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode
     })
 }
 
+/// Prints what the actions of a component printed.
 pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, CliError> {
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let mut shown = 0;

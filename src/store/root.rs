@@ -51,7 +51,8 @@ impl Store {
         let variant = file_name(variant);
         let of_any_set = format!("{}{variant}", file_name("/"));
         let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let roots = self.roots()?.into_iter().filter(|root| root.variant == variant || root.variant.ends_with(&of_any_set));
+        let roots =
+            self.roots()?.into_iter().filter(|root| root.variant == variant || root.variant.ends_with(&of_any_set));
         let mut found: Vec<_> = roots.map(|root| (time(&root.path), root.project)).collect();
         found.sort_by(|a, b| b.cmp(a));
         Ok(found.into_iter().map(|(_, project)| project).collect())

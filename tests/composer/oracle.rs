@@ -99,13 +99,9 @@ fn the_oracles_agree_with_every_part_of_the_image() {
     assert!(said.contains("No problems found"), "{said}");
     let said = run(&store, tools, together, "fsck.fat -n /image/esp.img >said 2>&1");
     assert_eq!(said.lines().count(), 2, "its version and its count, and no word more:\n{said}");
-    let said = run(
-        &store,
-        tools,
-        together,
-        "fsck.erofs /image/root.erofs >said 2>&1; fsck.erofs --extract /image/root.erofs >>said 2>&1",
-    );
-    assert!(said.contains("No errors found"), "{said}");
+    // It says nothing when nothing is wrong, and the shell ends at the first command that fails.
+    let said = run(&store, tools, together, "fsck.erofs --extract /image/root.erofs >said 2>&1");
+    assert!(!said.to_lowercase().contains("err"), "{said}");
     let script = "veritysetup verify /image/root.erofs /image/hash $(cat /image/root-hash) && echo agreed >said";
     assert_eq!(run(&store, tools, together, script), "agreed\n");
     let said = run(&store, tools, together, "ukify inspect --json=short /image/uki.efi >said");

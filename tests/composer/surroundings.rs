@@ -105,6 +105,56 @@ fn an_override_of_a_component_changes_it_and_what_holds_it() {
     assert_eq!(performed, expected);
 }
 
+#[test]
+fn a_flipped_bit_in_the_store_is_mended() {
+    let first = quickstart();
+    let store = second_store("flip-store");
+    assert!(forget(&store, &first.ran, &IMAGE_STAGES) > 8);
+    // Objects of the second store are the first one's by hard link: the damaged one must be a file of its own.
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(&first.manifest).unwrap()).unwrap();
+    let files = manifest["files"].as_array().unwrap();
+    let bash = files.iter().find(|file| file["path"] == "/usr/bin/bash").unwrap();
+    let blob = text(bash, "blake3");
+    let object = store.join("objects").join(&blob[..2]).join(blob);
+    let mut bytes = fs::read(&object).unwrap();
+    bytes[100_000] ^= 1;
+    fs::remove_file(&object).unwrap();
+    fs::write(&object, &bytes).unwrap();
+    let out = folder("flip-out");
+    let recipe = copy_of_quickstart(&folder("flip-project"));
+    fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
+    let ran = compose(&mut brc(), &store, &out, &recipe);
+    assert!(ran.performed().iter().any(|performed| performed == "bash fetch"), "{:?}", ran.performed());
+    assert_eq!(sha256(text(ran.of("composed").next().unwrap(), "disk").as_ref()), sha256(&first.disk));
+}
+
+// Thirty kills take a few minutes.
+#[cfg(feature = "suite-vm")]
+#[test]
+fn thirty_kills_leave_a_store_that_composes_the_same_image() {
+    let first = quickstart();
+    let store = second_store("kill-store");
+    let out = folder("kill-out");
+    let recipe = copy_of_quickstart(&folder("kill-project"));
+    fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
+    for kill in 0..30_u64 {
+        forget(&store, &first.ran, &IMAGE_STAGES);
+        let mut command = brc();
+        command.arg("compose").arg("--store").arg(&store).arg("--out").arg(&out).arg(&recipe);
+        let null = || std::process::Stdio::null();
+        let mut child = command.stdout(null()).stderr(null()).spawn().unwrap();
+        // From the first moment to about the end of the build, spread without a pattern.
+        std::thread::sleep(std::time::Duration::from_millis(kill * 7919 % 6000));
+        // SIGKILL.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let ran = compose(&mut brc(), &store, &out, &recipe);
+    assert_eq!(sha256(text(ran.of("composed").next().unwrap(), "disk").as_ref()), sha256(&first.disk));
+    let verified = brc().args(["store", "verify", "--store"]).arg(&store).output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
 // It fetches some 300 MB.
 #[cfg(feature = "suite-vm")]
 #[test]
