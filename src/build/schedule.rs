@@ -83,7 +83,6 @@ pub(super) struct Schedule<'a> {
     pub job_server: JobServer,
     pub events: &'a (dyn Fn(Event) + Sync),
     pub cancelled: &'a AtomicBool,
-    needs: Vec<Vec<StepId>>,
     users: Vec<Vec<StepId>>,
     /// The longest time from the start of a step to the end of the build, as far as is known.
     weights: Vec<Duration>,
@@ -191,20 +190,7 @@ impl<'a> Schedule<'a> {
         let state = Mutex::new(State { waiting, ..State::default() });
         let weights = vec![UNKNOWN_STEP; plan.steps.len()];
         let changed = Condvar::new();
-        Schedule {
-            plan,
-            performers,
-            store,
-            options,
-            job_server,
-            events,
-            cancelled,
-            needs,
-            users,
-            weights,
-            state,
-            changed,
-        }
+        Schedule { plan, performers, store, options, job_server, events, cancelled, users, weights, state, changed }
     }
 
     /// Gives every step its outcome that is remembered, and finds what is ready.

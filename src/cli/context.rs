@@ -133,7 +133,7 @@ impl Context {
             network: if self.offline { Network::Offline } else { Network::Online },
             mirrors: self.mirrors()?,
             vendored: env_path("BRC_VENDOR").into_iter().collect(),
-            downloads: store.dir().join("temporary").join("downloads"),
+            downloads: store.dir().join("downloads"),
             proxies: proxies(),
             patience: Patience::default(),
         };

@@ -6,6 +6,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -109,21 +110,32 @@ impl Sandbox {
         };
         let errors = print.try_clone().map_err(plumbing)?;
         let mut child = linux::spawn(&self.executable, spec, Streams { input, output: print, errors })?;
-        let is_cancelled = || request.is_cancelled();
+        // A command that waits for the rest of a broken archive may wait for ever (mkfs.erofs 1.8 does).
+        let archive_broke = AtomicBool::new(false);
+        let is_stopped = || request.is_cancelled() || archive_broke.load(Ordering::Relaxed);
         let limit = Some(Duration::from_secs(run.timeout_seconds));
         let (waited, followed, archived) = thread::scope(|scope| {
             let log = &mut *log;
             let follower =
                 scope.spawn(move || log.follow(File::from(printed), &|line| (request.progress)(Progress::Line(line))));
-            let archiver =
-                archive.map(|(tree, pipe)| scope.spawn(move || stdin::stream(&self.store, &tree, run.epoch, pipe)));
-            let waited = child.wait(limit, &is_cancelled);
+            let archive_broke = &archive_broke;
+            let archiver = archive.map(|(tree, pipe)| {
+                scope.spawn(move || {
+                    let written = stdin::stream(&self.store, &tree, run.epoch, pipe);
+                    archive_broke.store(written.is_err(), Ordering::Relaxed);
+                    written
+                })
+            });
+            let waited = child.wait(limit, &is_stopped);
             // Both end: with the sandbox its ends of the pipes are gone.
             drop(child);
             (waited, follower.join(), archiver.map(thread::ScopedJoinHandle::join))
         });
         let lost_thread = |_| plumbing(io::Error::other("a thread panicked"));
         followed.map_err(lost_thread)?.map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
+        if let Some(archived) = archived {
+            archived.map_err(lost_thread)?.map_err(|source| RunError::Input { source })?;
+        }
         let ended = match waited? {
             Waited::Ended(ended) => ended,
             Waited::Stopped => return Err(RunError::Cancelled),
@@ -132,9 +144,6 @@ impl Sandbox {
                 return Err(RunError::TimedOut { seconds, tail: Tail(log.tail()), log: request.log.to_owned() });
             }
         };
-        if let Some(archived) = archived {
-            archived.map_err(lost_thread)?.map_err(|source| RunError::Input { source })?;
-        }
         if ended.owner_count > 0 {
             let note = format!("{} changes of owners were only pretended:", ended.owner_count);
             let mut lines = std::iter::once(&note).chain(&ended.owners);

@@ -66,7 +66,7 @@ use crate::content::{Digest, RelPath};
 /// What `VERSION` holds.
 const VERSION: &str = "brc-store 1\n";
 /// The folders of a store.
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 12] = [
     "objects",
     "memo",
     "checkouts",
@@ -77,6 +77,7 @@ const FOLDERS: [&str; 11] = [
     "durations",
     "roots",
     "damaged",
+    "downloads",
     "temporary",
 ];
 

@@ -71,7 +71,7 @@ impl Kind {
             Kind::Log => &["logs"],
             Kind::Failed => &["failed"],
             Kind::Damaged => &["damaged"],
-            Kind::Temporary => &["temporary"],
+            Kind::Temporary => &["downloads", "temporary"],
             Kind::Record => &["sha256", "stamps", "durations", "roots"],
         }
     }
