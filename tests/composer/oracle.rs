@@ -104,7 +104,7 @@ fn the_oracles_agree_with_every_part_of_the_image() {
     assert!(!said.to_lowercase().contains("err"), "{said}");
     let script = "veritysetup verify /image/root.erofs /image/hash $(cat /image/root-hash) && echo agreed >said";
     assert_eq!(run(&store, tools, together, script), "agreed\n");
-    let said = run(&store, tools, together, "ukify inspect --json=short /image/uki.efi >said");
+    let said = run(&store, tools, together, "ukify --json=short inspect /image/uki.efi >said");
     let sections: serde_json::Value = serde_json::from_str(&said).unwrap();
     let root_hash = text_of(&store, &tree, "root-hash");
     let line = sections[".cmdline"]["text"].as_str().unwrap();
