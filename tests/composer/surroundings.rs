@@ -169,7 +169,7 @@ fn what_was_vendored_composes_without_any_network() {
     assert!(status.success());
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--net"]).arg(env!("CARGO_BIN_EXE_brc")).env("BRC_VENDOR", &vendored);
-    command.args(["--offline", "--mirror", "debian=http://192.0.2.1/debian"]);
+    command.args(["--offline", "--mirror", "debian=http://example.org/debian"]);
     let ran = compose(&mut command, &store, &out, &recipe);
     assert!(ran.performed().iter().any(|performed| performed == "systemd fetch"));
     assert_eq!(sha256(text(ran.of("composed").next().unwrap(), "disk").as_ref()), sha256(&first.disk));
