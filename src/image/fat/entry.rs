@@ -227,7 +227,7 @@ mod tests {
             (u64::MAX, 2107, 12, 31, 23, 59, 58),
         ] {
             let date = (year - 1980) << 9 | month << 5 | day;
-            let time = hour << 11 | minute << 5 | second / 2;
+            let time = (hour << 11) | (minute << 5) | (second / 2);
             assert_eq!(Stamp::of(epoch), Stamp { date, time }, "{epoch}");
             assert_eq!(Stamp::of(Stamp::of(epoch).epoch()), Stamp { date, time }, "{epoch}");
         }

@@ -147,7 +147,7 @@ impl Sample {
         let file =
             |bytes: &[u8], executable| Entry::File { blob: Digest::of(bytes), size: bytes.len() as u64, executable };
         let ping = [&b"\x7fELF"[..], &b"ping ".repeat(3000)].concat();
-        let mount: Vec<u8> = (0..30_000_u32).map(|number| (number * number >> 3) as u8).collect();
+        let mount: Vec<u8> = (0..30_000_u32).map(|number| ((number * number) >> 3) as u8).collect();
         let mut capable = Metadata::with_mode(0o755);
         let capability = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
         capable.xattrs.insert("security.capability".to_owned(), capability);
