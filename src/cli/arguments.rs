@@ -269,8 +269,8 @@ pub struct Boot {
     /// Write to this copy of the image, which is made when it is not there
     #[arg(long, value_name = "COPY")]
     pub persist: Option<PathBuf>,
-    /// Memory in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    /// Memory in MiB; with less than 256 the firmware does not start
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(256..))]
     pub memory: u32,
 }
 

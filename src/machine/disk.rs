@@ -46,10 +46,13 @@ impl Own {
             Disk::Kept(path) => (path.clone(), Durability::Durable),
         };
         let own_variables = beside(&disk, ".vars");
-        for (path, from, bytes) in [(&disk, order.image.as_path(), order.disk_bytes), (&own_variables, variables, 0)] {
-            make(path, from, bytes).map_err(|source| BootError::Copy { path: path.clone(), source })?;
-        }
+        let make = |path: &Path, from: &Path, bytes: u64| {
+            make(path, from, bytes).map_err(|source| BootError::Copy { path: path.to_owned(), source })
+        };
+        make(&disk, &order.image, order.disk_bytes)?;
+        // What is in use, or is the image itself, gets nothing put beside it.
         let lock = lock(&disk, &metadata)?;
+        make(&own_variables, variables, 0)?;
         Ok(Self { disk, variables: own_variables, durability, lock })
     }
 
@@ -196,6 +199,7 @@ mod tests {
             let order = Order { disk: Disk::Kept(path), ..good.clone() };
             let refused = Own::prepare(&order, folder.path(), &variables);
             assert!(matches!(refused, Err(BootError::ImageItself { .. })), "{refused:?}");
+            assert!(!folder.path().join("image.raw.vars").exists());
         }
     }
 }
