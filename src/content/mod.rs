@@ -4,6 +4,7 @@
 //! digests on every machine; a `RelPath` cannot leave the folder it is joined to. *Does not know*
 //! where anything is kept (`store`) or what it is for (`plan`).
 
+pub mod ar;
 mod archive;
 mod digest;
 mod encoding;

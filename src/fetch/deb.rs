@@ -6,11 +6,13 @@ use std::{
 };
 
 use super::{
-    ar::{ArError, Member, read_magic, read_member, skip_padding},
     archive::{Blobs, Limits, Ownership, UnpackError, Unpacker},
     compression::Compression,
 };
-use crate::content::{RelPath, Tree};
+use crate::content::{
+    RelPath, Tree,
+    ar::{ArError, Member, read_magic, read_member, skip_padding},
+};
 
 /// Decompressed bytes of the control archive; the largest in Debian has a few MiB of file lists.
 const MAX_CONTROL_BYTES: u64 = 64 << 20;

@@ -7,7 +7,6 @@
 //! in the next run; a set cancel flag is obeyed within a second. *Does not know* the environment, the host's
 //! files, recipes, what a package depends on, nor which packages are right (`lock`).
 
-mod ar;
 mod archive;
 mod attempt;
 mod client;

@@ -136,8 +136,6 @@ pub enum Role {
     Machine,
     /// Tools that check what brc wrote.
     Oracle,
-    /// Tools that look at a running image from a disk of their own.
-    Probe,
 }
 
 /// A locked Debian package.
@@ -293,8 +291,7 @@ impl Image {
 
 impl Role {
     /// Every part that a tool can play.
-    pub const ALL: [Role; 6] =
-        [Role::RootFilesystem, Role::Finish, Role::BootLoader, Role::Machine, Role::Oracle, Role::Probe];
+    pub const ALL: [Role; 5] = [Role::RootFilesystem, Role::Finish, Role::BootLoader, Role::Machine, Role::Oracle];
 
     /// The word that recipes write.
     pub const fn name(self) -> &'static str {
@@ -304,7 +301,6 @@ impl Role {
             Role::BootLoader => "boot-loader",
             Role::Machine => "machine",
             Role::Oracle => "oracle",
-            Role::Probe => "probe",
         }
     }
 

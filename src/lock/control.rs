@@ -12,6 +12,7 @@ use super::{
     license,
     user::{is_user_name, read_id},
 };
+use crate::content::ar;
 
 /// The most members of a package's `ar` archive; there are three.
 const MAX_MEMBERS: usize = 16;
@@ -69,25 +70,21 @@ pub(super) fn inspect(name: &str, bytes: &[u8]) -> Result<Contents, ControlError
 
 /// The bytes and compression of a member such as `data.tar.xz`.
 fn member<'a>(bytes: &'a [u8], stem: &str) -> Result<Box<dyn Read + 'a>, ControlError> {
-    let unreadable = |error: std::io::Error| wrong(format!("an `ar` archive that cannot be read ({error})"));
-    let mut archive = ar::Archive::new(bytes);
+    let broken = |error: ar::ArError| wrong(format!("an `ar` archive that cannot be read ({error})"));
+    let mut rest = bytes;
+    ar::read_magic(&mut rest).map_err(broken)?;
     for _ in 0..MAX_MEMBERS {
-        let Some(entry) = archive.next_entry() else { break };
-        let entry = entry.map_err(unreadable)?;
-        let Some(suffix) =
-            std::str::from_utf8(entry.header().identifier()).ok().and_then(|name| name.strip_prefix(stem))
-        else {
-            continue;
+        let Some(member) = ar::read_member(&mut rest).map_err(broken)? else { break };
+        let size = usize::try_from(member.size).unwrap_or(usize::MAX);
+        let Some((content, after)) = rest.split_at_checked(size) else {
+            return Err(wrong(format!("a `{}` that is longer than the package", member.name)));
         };
-        let suffix = suffix.trim_end_matches('/').to_owned();
-        let size = usize::try_from(entry.header().size()).unwrap_or(usize::MAX);
-        if size > bytes.len() {
-            return Err(wrong(format!("a `{stem}{suffix}` that is longer than the package")));
+        if let Some(suffix) = member.name.strip_prefix(stem) {
+            return decoder(content.to_vec(), suffix)
+                .ok_or_else(|| wrong(format!("a `{}`, a compression not known here", member.name)));
         }
-        let mut packed = Vec::new();
-        entry.take(size as u64).read_to_end(&mut packed).map_err(unreadable)?;
-        return decoder(packed, &suffix)
-            .ok_or_else(|| wrong(format!("a `{stem}{suffix}`, a compression not known here")));
+        rest = after;
+        ar::skip_padding(&mut rest, &member).map_err(broken)?;
     }
     Err(wrong(format!("no `{stem}`")))
 }

@@ -23,7 +23,7 @@ use super::{
     release::{self, Release},
     report::{Problem, Report},
     resolution::{self, Index},
-    user,
+    time, user,
     wanted::{Archive, Closure, Purpose, Suite, Wanted},
 };
 
@@ -121,6 +121,7 @@ impl Locking {
             Meaning::Release { archive, suite } => {
                 let (of, which) = self.suite(archive, suite)?;
                 let release = release::read(of, which, bytes, self.now)?;
+                self.check_forward(of, which, &release)?;
                 self.releases.insert((archive, suite), release);
             }
             Meaning::Index { archive, suite, path, text_limit } => {
@@ -292,6 +293,25 @@ impl Locking {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a list that is older than the one that was locked: signed once, it is signed for ever, and an old one
+    /// brings back what was fixed since. Where old states are wanted, `accept-expired` says so.
+    fn check_forward(&self, of: &Archive, which: &Suite, release: &Release) -> Result<(), LockError> {
+        let Some(locked) = self.old.suites.get(&(of.name.clone(), which.name.clone())) else { return Ok(()) };
+        if which.accept_expired || release.date >= locked.date {
+            return Ok(());
+        }
+        let refusal = ArchiveError {
+            archive: format!("{} {}", of.name, which.name),
+            what: "InRelease".to_owned(),
+            expected: format!("a list of {} or newer, as locked", time::write(locked.date)),
+            found: format!("`Date: {}`", time::write(release.date)),
+            next: "try another mirror; for an archive that is frozen on purpose write `accept-expired=#true` at the \
+                   suite"
+                .to_owned(),
+        };
+        Err(LockError::Archive(Box::new(refusal)))
     }
 
     /// Chooses all versions.

@@ -135,6 +135,22 @@ fn dates_decide_whether_an_archive_is_current() {
 }
 
 #[test]
+fn a_list_older_than_the_locked_one_is_refused() {
+    let with = |date| World::new(&[SuiteSpec { date, valid_until: None, ..suite() }]);
+    let new = with(NOW - 86_400);
+    let (lock, _) = new.tool(&["a"]).unwrap();
+    let mut old = with(NOW - 2 * 86_400);
+    let again = |world: &World| {
+        world.lock(world.wanting(vec![closure(&["a"])]), &lock, Goal::Update(std::collections::BTreeSet::new()))
+    };
+    let refused = again(&old).unwrap_err().to_string();
+    assert!(refused.contains("or newer, as locked"), "{refused}");
+    assert!(again(&new).is_ok());
+    old.archive.suites[0].accept_expired = true;
+    assert!(again(&old).is_ok());
+}
+
+#[test]
 fn a_date_in_the_future_is_refused_although_it_was_signed_now() {
     let key = ArchiveKey::new(&KeySpec::default());
     let suite = SuiteSpec { date: NOW + 3 * 86_400, ..suite() };

@@ -10,7 +10,7 @@ const HEADER_BYTES: usize = 60;
 
 /// The header of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub struct Member {
     /// Its name, without padding.
     pub name: String,
     /// Its size in bytes.
@@ -18,14 +18,20 @@ pub(super) struct Member {
 }
 
 /// Reads the magic at the start.
-pub(super) fn read_magic(reader: &mut dyn Read) -> Result<(), ArError> {
+///
+/// # Errors
+/// Something else stands there, or the bytes cannot be had.
+pub fn read_magic(reader: &mut dyn Read) -> Result<(), ArError> {
     let mut magic = [0; MAGIC.len()];
     fill(reader, &mut magic)?;
     if &magic == MAGIC { Ok(()) } else { Err(ArError::Format("it does not start with `!<arch>`")) }
 }
 
 /// Reads the next member's header; `None` at the end.
-pub(super) fn read_member(reader: &mut dyn Read) -> Result<Option<Member>, ArError> {
+///
+/// # Errors
+/// What is no header that dpkg would take, or bytes that cannot be had.
+pub fn read_member(reader: &mut dyn Read) -> Result<Option<Member>, ArError> {
     let mut header = [0; HEADER_BYTES];
     match reader.read(&mut header[..1]).map_err(ArError::Read)? {
         0 => return Ok(None),
@@ -56,7 +62,10 @@ pub(super) fn read_member(reader: &mut dyn Read) -> Result<Option<Member>, ArErr
 }
 
 /// Passes over the byte that makes a member's size even; the last one may lack it.
-pub(super) fn skip_padding(reader: &mut dyn Read, member: &Member) -> Result<(), ArError> {
+///
+/// # Errors
+/// The bytes cannot be had.
+pub fn skip_padding(reader: &mut dyn Read, member: &Member) -> Result<(), ArError> {
     if member.size % 2 == 1 {
         let mut byte = [0; 1];
         reader.read(&mut byte).map_err(ArError::Read)?;
@@ -73,7 +82,7 @@ fn fill(reader: &mut dyn Read, bytes: &mut [u8]) -> Result<(), ArError> {
 
 /// An `ar` archive cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ArError {
+pub enum ArError {
     /// It is not one.
     #[error("{0}")]
     Format(&'static str),
