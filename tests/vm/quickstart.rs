@@ -30,8 +30,8 @@ pub fn probe(folder: &Path, script: &str) -> Vec<String> {
 
 /// The answers of the check that are called `name`.
 fn answers<'a>(serial: &'a str, name: &str) -> Vec<&'a str> {
-    let start = format!("CHECK {name}: ");
-    serial.lines().filter_map(|line| line.trim_end().strip_prefix(&start)).collect()
+    let start = format!("CHECK {name}:");
+    serial.lines().filter_map(|line| line.strip_prefix(&start)).map(str::trim).collect()
 }
 
 /// A read-only disk with the tools that the image does not have.
