@@ -291,6 +291,8 @@ pub fn why(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
         let chain = if what.starts_with('/') {
             let owner = owner_of(context, &project, &order, &flat, what)?;
             owner.and_then(|owner| {
+                // Components are named with their set; a bare name is a package.
+                let chain = if owner.contains('/') { chain } else { package_chain };
                 let mut chain = chain(&project, &flat, &owner)?;
                 chain.push(what.to_owned());
                 Some(chain)
@@ -324,7 +326,12 @@ fn chain(project: &Project, flat: &Flat, what: &str) -> Option<Vec<String>> {
     if let Some(component) = flat.components.iter().find(|component| fits(&component.name)) {
         return Some(component_chain(project, flat, component));
     }
-    // A package: from the one that a recipe names down to this one.
+    package_chain(project, flat, what)
+}
+
+/// From the variant to a package: over the one that a recipe names down to this one.
+fn package_chain(project: &Project, flat: &Flat, what: &str) -> Option<Vec<String>> {
+    let at = |span| origin(&project.sources, span);
     let lock = project.lock().ok()?;
     let closure = lock.closure(&image_closure(flat), flat.situation.architecture)?;
     let packages = closure.chain(what);

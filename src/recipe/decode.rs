@@ -248,6 +248,8 @@ impl Reader<'_> {
                 Ok(mode) if mode <= 0o7777 => return Some(Spanned::new(mode, entry.span)),
                 _ => self.error(code::BAD_VALUE, entry.span, format!("a mode is at most 0o7777, not {raw}"), "0o755?"),
             },
+            // A leading zero was told where the words were read.
+            Value::Integer(_, raw) if raw.len() > 1 && raw.starts_with('0') => {}
             Value::Integer(_, raw) => {
                 let message = format!("{raw} is a decimal number, and a mode is an octal one");
                 self.error(code::DECIMAL_MODE, entry.span, message, format!("write `0o{raw}`"));

@@ -71,10 +71,15 @@ pub(super) fn parse<'t>(file: FileId, text: &'t str) -> Parsed<'t> {
     }
     let chunks: Vec<&[Token]> = top_level(&tokens).collect();
     let is_broken = |chunk: &[Token]| match (chunk.first(), chunk.last()) {
-        (Some(first), Some(last)) => problems.iter().filter_map(Diagnostic::span).any(|span| {
-            let start = span.start as usize;
-            first.start <= start && start <= last.end
-        }),
+        // A number with a leading zero is read all the same, so what else is wrong there shows at once.
+        (Some(first), Some(last)) => {
+            problems.iter().filter(|problem| problem.code != code::LEADING_ZERO).filter_map(Diagnostic::span).any(
+                |span| {
+                    let start = span.start as usize;
+                    first.start <= start && start <= last.end
+                },
+            )
+        }
         _ => true,
     };
     let whole: Vec<&[Token]> = chunks.into_iter().filter(|chunk| problems.is_empty() || !is_broken(chunk)).collect();
