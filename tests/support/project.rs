@@ -138,6 +138,7 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
         } else if kind.is_file() && name != "lock" {
             // Another brc may take a temporary name away meanwhile; objects and memo stay.
             match fs::hard_link(&source, &target) {
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => drop(fs::copy(&source, &target)?),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
