@@ -86,6 +86,8 @@ struct Merged {
     replaced: Vec<Replaced>,
     /// Who said each scalar, to notice parents that disagree.
     sayers: BTreeMap<String, (Name, Span, String)>,
+    /// What parents disagree about, as long as the variant itself does not say it.
+    disagreements: BTreeMap<String, Diagnostic>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -100,6 +102,9 @@ impl Merged {
     /// Notes who says a scalar: what was said before is replaced; two parents may not say different things unless
     /// the variant itself says one.
     fn say(&mut self, what: &str, value: &str, span: Span, variant: &Variant, wanted: &Variant) {
+        if variant.name == wanted.name {
+            self.disagreements.remove(what);
+        }
         let sayer = (variant.name.value.clone(), span, value.to_owned());
         let Some((name, old, old_value)) = self.sayers.insert(what.to_owned(), sayer) else { return };
         if old_value != value {
@@ -112,7 +117,7 @@ impl Merged {
                 .label(format!("`{value}` here"))
                 .also(old, format!("`{old_value}` here"))
                 .help(format!("say `{what}` in `{}` itself", wanted.name.value));
-            self.diagnostics.push(diagnostic);
+            self.disagreements.insert(what.to_owned(), diagnostic);
         }
     }
 
@@ -169,6 +174,7 @@ impl Merged {
     }
 
     fn flat(mut self, recipes: &Recipes, wanted: &Variant, situation: Situation) -> Result<Flat, Vec<Diagnostic>> {
+        self.diagnostics.extend(std::mem::take(&mut self.disagreements).into_values());
         let everywhere = recipes.overrides.iter();
         let overrides = std::mem::take(&mut self.overrides);
         let overrides: Vec<&Override> = everywhere.chain(&overrides).collect();
@@ -335,7 +341,7 @@ impl<'a> Finder<'a> {
         includes: &[Spanned<Name>],
         diagnostics: &mut Vec<Diagnostic>,
     ) -> (Vec<FlatComponent>, Vec<(&'a Kernel, Span)>) {
-        let mut found = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
         let mut kernels: Vec<(&Kernel, Span)> = Vec::new();
         for name in includes.iter().filter(|name| !self.is_removed(&name.value)) {
             match self.recipes.kernels.get(&name.value) {
@@ -343,7 +349,7 @@ impl<'a> Finder<'a> {
                     kernels.push((kernel, name.span));
                 }
                 Some(_) => {}
-                None => self.follow(&name.value, &mut found),
+                None => self.follow(&name.value, &mut found, &mut seen),
             }
         }
         for component in &found {
@@ -362,20 +368,33 @@ impl<'a> Finder<'a> {
     /// The members of a tool set.
     fn closure(&self, name: &Name) -> Vec<FlatComponent> {
         let mut found = Vec::new();
-        self.follow(name, &mut found);
+        self.follow(name, &mut found, &mut BTreeSet::new());
         found
     }
 
-    fn follow(&self, name: &Name, found: &mut Vec<FlatComponent>) {
-        if found.iter().any(|component| component.name == *name) || self.is_removed(name) {
-            return;
-        }
-        let Some(component) = self.find(name) else { return };
+    /// Adds a component after everything that it needs. A stack of our own, since chains of needs may be longer than
+    /// a thread's.
+    fn follow(&self, name: &Name, found: &mut Vec<FlatComponent>, seen: &mut BTreeSet<Name>) {
+        let mut open: Vec<(FlatComponent, usize)> = Vec::new();
+        open.extend(self.enter(name, seen).map(|component| (component, 0)));
         // Recipes have no cycles: reading refused them.
-        for need in &component.needs {
-            self.follow(&need.value, found);
+        while let Some((component, next)) = open.last_mut() {
+            let Some(need) = component.needs.get(*next) else {
+                found.extend(open.pop().map(|(component, _)| component));
+                continue;
+            };
+            *next += 1;
+            let entered = self.enter(&need.value, seen);
+            open.extend(entered.map(|component| (component, 0)));
         }
-        found.push(component);
+    }
+
+    /// A component that was not met before.
+    fn enter(&self, name: &Name, seen: &mut BTreeSet<Name>) -> Option<FlatComponent> {
+        if self.is_removed(name) || !seen.insert(name.clone()) {
+            return None;
+        }
+        self.find(name)
     }
 
     fn find(&self, name: &Name) -> Option<FlatComponent> {
@@ -385,5 +404,91 @@ impl<'a> Finder<'a> {
 
     fn is_removed(&self, name: &Name) -> bool {
         self.removed.iter().any(|removed| removed.value == *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{Presence, Reading, SourcePath, SourceSet, read};
+
+    /// The recipes of one file that names no other.
+    fn recipes(text: &str) -> Recipes {
+        let path = SourcePath::new("a.kdl");
+        let mut sources = SourceSet::new(None, Some(path.clone()));
+        sources.add_file(path, text.as_bytes().to_vec());
+        loop {
+            match read(&sources) {
+                Reading::Read(recipes, _) => return *recipes,
+                Reading::Wanted(wanted) => {
+                    wanted.presence.into_iter().for_each(|path| sources.add_presence(path, Presence::File));
+                }
+                Reading::Refused(found) => panic!("{found:?}"),
+            }
+        }
+    }
+
+    const KERNEL: &str = "kernel \"k\" { config \"k.config\"; version \"1\"; upstream { url \"https://example.org/k\" sha256=\"0000000000000000000000000000000000000000000000000000000000000000\" } }\n";
+
+    fn flat(text: &str) -> Result<Flat, Vec<Diagnostic>> {
+        flatten(&recipes(&format!("{KERNEL}{text}")), &Name::new("", "v"), Architecture::X86_64)
+    }
+
+    fn names(flat: &Flat) -> Vec<String> {
+        flat.components.iter().map(|component| component.name.to_string()).collect()
+    }
+
+    #[test]
+    fn components_come_after_those_they_need_and_the_variant_last() {
+        let text = r#"
+            component "a" { needs "b" "c"; file "/a" text="a" }
+            component "b" { needs "c"; file "/b" text="b" }
+            component "c" { file "/c" text="c" }
+            variant "v" { version "1"; arch "x86_64"; include "k" "a" }"#;
+        assert_eq!(names(&flat(text).unwrap()), ["c", "b", "a", "v"]);
+    }
+
+    #[test]
+    fn a_chain_of_needs_may_be_longer_than_a_stack() {
+        let mut text = "component \"c0\" { file \"/0\" text=\"0\" }\n".to_owned();
+        for number in 1..20_000 {
+            text.push_str(&format!("component \"c{number}\" {{ needs \"c{}\" }}\n", number - 1));
+        }
+        text.push_str("variant \"v\" { version \"1\"; arch \"x86_64\"; include \"k\" \"c19999\" }");
+        assert_eq!(flat(&text).unwrap().components.len(), 20_001);
+    }
+
+    #[test]
+    fn children_win_over_parents_and_parents_that_disagree_are_told() {
+        let parents = r#"
+            variant "p" { arch "x86_64"; budget root="10MiB"; include "k" }
+            variant "q" { arch "x86_64"; budget root="20MiB" }
+            "#;
+        let child = |more: &str| format!("{parents} variant \"v\" {{ version \"1\"; extends \"p\" \"q\"; {more} }}");
+        assert_eq!(flat(&child("")).unwrap_err()[0].code, "parents-disagree");
+        let flat = flat(&child("budget root=\"30MiB\"")).unwrap();
+        assert_eq!(flat.budget.unwrap().value.0, 30 << 20);
+    }
+
+    #[test]
+    fn what_is_removed_and_still_needed_is_told() {
+        let text = r#"
+            component "a" { needs "b" }
+            component "b" { file "/b" text="b" }
+            variant "v" { version "1"; arch "x86_64"; include "k" "a"; remove "b" }"#;
+        assert_eq!(flat(text).unwrap_err()[0].code, "removed-but-needed");
+    }
+
+    #[test]
+    fn conditions_are_decided_for_the_architecture_and_platform() {
+        let text = r#"
+            component "a" {
+                when arch="x86_64" { file "/x" text="x" }
+                otherwise { file "/y" text="y" }
+                when platform="aws" { file "/aws" text="aws" }
+            }
+            variant "v" { version "1"; arch "x86_64"; include "k" "a" }"#;
+        let flat = flat(text).unwrap();
+        assert_eq!(flat.components[0].items.len(), 1);
     }
 }
