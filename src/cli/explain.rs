@@ -199,7 +199,7 @@ fn edges(flat: &Flat) -> Edges {
             from.extend(names.iter().map(|name| (name.value.to_string(), kind)));
         }
     };
-    flat.components.iter().chain(flat.toolsets.values().flatten()).for_each(&mut add);
+    flat.every_component().for_each(&mut add);
     let kernel = edges.entry(flat.kernel.name.to_string()).or_default();
     kernel.extend(flat.kernel.build_with.iter().map(|name| (name.value.to_string(), "build-with")));
     let image = edges.entry(flat.name.value.to_string()).or_default();

@@ -24,7 +24,7 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
     let mut folders: BTreeSet<String> = BTreeSet::new();
     for image in images {
         files.extend(image.kernel.fragments.iter().chain(&image.kernel.patches).cloned());
-        for component in &image.components {
+        for component in image.every_component() {
             named(&component.files, &mut files, &mut folders);
             files.extend(component.recipe.iter().flat_map(|recipe| recipe.patches.clone()));
         }

@@ -135,11 +135,11 @@ impl Session<'_> {
         let watch = Watch { cancelled: self.cancelled, progress: &ignore };
         // By-hash first; a mirror that has none of them is asked by name.
         let mut tried = 0;
-        let mut open: Vec<&NeededFile> = needed.iter().collect();
+        let mut open = by_content(needed);
         while !open.is_empty() {
-            let downloads: Vec<Download> = open.iter().map(|file| download(file, tried)).collect();
+            let downloads: Vec<Download> = open.iter().map(|(file, _)| download(file, tried)).collect();
             let mut again = Vec::new();
-            for (file, result) in open.iter().zip(self.client.download_all(&downloads, CONNECTIONS, watch)) {
+            for ((file, twins), result) in open.iter().zip(self.client.download_all(&downloads, CONNECTIONS, watch)) {
                 match result {
                     Ok(mut downloaded) => {
                         let mut bytes = Vec::new();
@@ -147,9 +147,11 @@ impl Session<'_> {
                             path: PathBuf::from(file.paths.first().map_or("", String::as_str)),
                             source,
                         })?;
-                        locking.receive(file, &bytes).map_err(ComposeError::Lock)?;
+                        for file in std::iter::once(file).chain(twins) {
+                            locking.receive(file, &bytes).map_err(ComposeError::Lock)?;
+                        }
                     }
-                    Err(error) if error.is_gone() && tried + 1 < file.paths.len() => again.push(*file),
+                    Err(error) if error.is_gone() && tried + 1 < file.paths.len() => again.push((*file, twins.clone())),
                     Err(error) => return Err(ComposeError::Fetch(Box::new(error))),
                 }
             }
@@ -160,11 +162,49 @@ impl Session<'_> {
     }
 }
 
+/// Each file with those that must have the same bytes: empty indices of several architectures are alike, and who
+/// fetches one content twice at once waits for itself.
+fn by_content(needed: &[NeededFile]) -> Vec<(&NeededFile, Vec<&NeededFile>)> {
+    let mut groups: Vec<(&NeededFile, Vec<&NeededFile>)> = Vec::new();
+    for file in needed {
+        match groups.iter_mut().find(|(first, _)| file.sha256.is_some() && first.sha256 == file.sha256) {
+            Some((_, twins)) => twins.push(file),
+            None => groups.push((file, Vec::new())),
+        }
+    }
+    groups
+}
+
 fn download(file: &NeededFile, tried: usize) -> Download {
     let path = file.paths.get(tried).or(file.paths.last()).cloned().unwrap_or_default();
     Download {
         name: file.paths.last().cloned().unwrap_or_default(),
         place: Place::Mirror(Located { mirror: file.mirror.clone(), path }),
         expect: Expect { sha256: file.sha256, size: file.size, limit: file.limit },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Sha256;
+
+    #[test]
+    fn one_content_is_fetched_once() {
+        let file = |path: &str, content: Option<&str>| NeededFile {
+            mirror: "m".to_owned(),
+            paths: vec![path.to_owned()],
+            sha256: content.map(|content| Sha256::of(content.as_bytes())),
+            size: None,
+            limit: 1,
+        };
+        let needed =
+            [file("a", Some("1")), file("b", None), file("c", Some("1")), file("d", None), file("e", Some("2"))];
+        let paths = |file: &NeededFile| file.paths[0].clone();
+        let groups: Vec<String> = by_content(&needed)
+            .into_iter()
+            .map(|(first, twins)| paths(first) + &twins.into_iter().map(paths).collect::<String>())
+            .collect();
+        assert_eq!(groups, ["ac", "b", "d", "e"]);
     }
 }

@@ -37,6 +37,10 @@ pub struct Project {
     composed: SourcePath,
 }
 
+/// The architecture of the machine that composes: that of this program.
+const EXECUTION: Architecture =
+    if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
+
 impl Project {
     /// Reads the project of `file`: the nearest folder above it with a `brc.kdl`, or the folder of `file`.
     ///
@@ -135,7 +139,7 @@ impl Project {
         let mut flats = Vec::new();
         let mut diagnostics = Vec::new();
         for architecture in architectures {
-            match flatten(&self.recipes, variant, *architecture) {
+            match flatten(&self.recipes, variant, *architecture, EXECUTION) {
                 Ok(flat) => flats.push(flat),
                 Err(found) => {
                     diagnostics.extend(found.into_iter().filter(|new| !diagnostics.contains(new)).collect::<Vec<_>>())

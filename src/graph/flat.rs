@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use brc_contract::Architecture;
+
 use super::{Role, Situation};
 use crate::recipe::{
     Artifact, Bytes, Command, Data, InstallItem, Item, LocalPath, Name, Package, Reasoned, Satisfies, Setting, Span,
@@ -19,9 +21,12 @@ pub struct Flat {
     pub situation: Situation,
     /// What is in the image: every component after those it needs. The last one is the variant itself.
     pub components: Vec<FlatComponent>,
-    /// What builds it: the members of each tool set, every one after those it needs, by the name that
-    /// `build-with` or `tool` says.
-    pub toolsets: BTreeMap<Name, Vec<FlatComponent>>,
+    /// The architecture of the machine that composes: what runs while building is for it.
+    pub execution: Architecture,
+    /// What builds it, by the name that `build-with` or `tool` says.
+    pub toolsets: BTreeMap<Name, FlatToolset>,
+    /// What each built component is linked with, by its name.
+    pub sysroots: BTreeMap<Name, Vec<FlatComponent>>,
     /// Which tool set does what brc itself needs done.
     pub roles: BTreeMap<Role, Spanned<Name>>,
     /// The kernel.
@@ -42,6 +47,26 @@ pub struct Flat {
     pub artifacts: Vec<Artifact>,
     /// Values that others replaced: what, where the old one stands, where the new one.
     pub replaced: Vec<Replaced>,
+}
+
+/// The members of a tool set, every one after those it needs.
+#[derive(Debug, Clone)]
+pub struct FlatToolset {
+    /// The members.
+    pub members: Vec<FlatComponent>,
+    /// The architecture of its packages.
+    pub architecture: Architecture,
+    /// The images that it is for.
+    pub serves: Serves,
+}
+
+/// The images that a tool set is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// Its recipe names the same packages for every target.
+    EveryTarget,
+    /// Its recipe depends on the target.
+    Only(Architecture),
 }
 
 /// A value that another one replaced.
@@ -97,7 +122,7 @@ pub struct FlatComponent {
 }
 
 /// A package that a recipe names, with what its group says for all.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlatPackage {
     /// The package.
     pub package: Package,
@@ -141,6 +166,12 @@ impl Flat {
         format!("{} {}", self.name.name, self.situation.architecture.name())
     }
 
+    /// The components of the image, of its tool sets and of what its parts are linked with.
+    pub fn every_component(&self) -> impl Iterator<Item = &FlatComponent> {
+        let tools = self.toolsets.values().flat_map(|toolset| &toolset.members);
+        self.components.iter().chain(tools).chain(self.sysroots.values().flatten())
+    }
+
     /// Gives the image another version than its recipe.
     pub fn set_version(&mut self, version: &str) {
         self.version.value = version.to_owned();
@@ -151,7 +182,7 @@ impl Flat {
 
     /// Every archive that packages come from.
     pub fn archives(&self) -> BTreeSet<Name> {
-        let components = self.components.iter().chain(self.toolsets.values().flatten());
+        let components = self.every_component();
         let mut archives: BTreeSet<Name> =
             components.flat_map(|component| &component.packages).map(|package| package.archive.clone()).collect();
         if let FlatKernelSource::Debian(source) = &self.kernel.source {

@@ -6,7 +6,7 @@ use brc_contract::Architecture;
 
 use super::{
     Role, Situation, component,
-    flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, Replaced},
+    flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatToolset, Replaced, Serves},
 };
 use crate::recipe::{
     Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, Layout, Name, Override, Recipes, Setting, Span,
@@ -16,11 +16,20 @@ use crate::recipe::{
 /// The size of a slot when no recipe says one.
 const DEFAULT_SLOT: Bytes = Bytes(1 << 30);
 
-/// Merges `variant` with its parents for `architecture` and finds everything that it needs.
+/// Every architecture that an image can be made for.
+const TARGETS: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
+
+/// Merges `variant` with its parents for `architecture` and finds everything that it needs. `execution` is the
+/// architecture of the machine that composes.
 ///
 /// # Errors
 /// Everything that does not fit: parents that disagree, no kernel or two, a removed component that is needed.
-pub fn flatten(recipes: &Recipes, variant: &Name, architecture: Architecture) -> Result<Flat, Vec<Diagnostic>> {
+pub fn flatten(
+    recipes: &Recipes,
+    variant: &Name,
+    architecture: Architecture,
+    execution: Architecture,
+) -> Result<Flat, Vec<Diagnostic>> {
     let Some(wanted) = recipes.variants.get(variant) else { return Err(Vec::new()) };
     let line = ancestry(recipes, wanted);
     let mut merged = Merged::default();
@@ -38,7 +47,7 @@ pub fn flatten(recipes: &Recipes, variant: &Name, architecture: Architecture) ->
             merged.take(guarded.item.clone(), guarded.span, ancestor, wanted);
         }
     }
-    merged.flat(recipes, wanted, situation)
+    merged.flat(recipes, wanted, situation, execution)
 }
 
 /// A variant after all its parents, each once, in the order in which they are named.
@@ -173,7 +182,13 @@ impl Merged {
         }
     }
 
-    fn flat(mut self, recipes: &Recipes, wanted: &Variant, situation: Situation) -> Result<Flat, Vec<Diagnostic>> {
+    fn flat(
+        mut self,
+        recipes: &Recipes,
+        wanted: &Variant,
+        situation: Situation,
+        execution: Architecture,
+    ) -> Result<Flat, Vec<Diagnostic>> {
         self.diagnostics.extend(std::mem::take(&mut self.disagreements).into_values());
         let everywhere = recipes.overrides.iter();
         let overrides = std::mem::take(&mut self.overrides);
@@ -198,17 +213,15 @@ impl Merged {
         own.needs = self.includes.clone();
         own.items = self.items.drain(..).chain(kernel_items).collect();
         components.push(own);
-        let mut toolsets = BTreeMap::new();
-        let used = components.iter().flat_map(|component| &component.build_with);
-        let used = used.chain(&kernel.build_with).chain(self.roles.values());
-        for name in used {
-            if !toolsets.contains_key(&name.value) {
-                toolsets.insert(name.value.clone(), finder.closure(&name.value));
-            }
-        }
+        let sysroots = finder.sysroots(&components);
+        let toolsets = {
+            let built = components.iter().chain(sysroots.values().flatten());
+            let named = built.flat_map(|component| &component.build_with).chain(&kernel.build_with);
+            finder.toolsets(named, &self.roles, execution)
+        };
         let removes = self.argument_removes;
         self.arguments.retain(|word| !removes.iter().any(|remove| is_argument(&word.value, &remove.value)));
-        self.diagnostics.extend(components.iter().flat_map(not_yet));
+        self.diagnostics.extend(components.iter().chain(sysroots.values().flatten()).flat_map(not_yet));
         for setting in self.settings.values() {
             if let Some(value) = setting.values.first() {
                 self.diagnostics.push(later("settings", value.span));
@@ -222,7 +235,9 @@ impl Merged {
             version,
             situation,
             components,
+            execution,
             toolsets,
+            sysroots,
             roles: self.roles,
             kernel,
             kernel_arguments: self.arguments,
@@ -273,14 +288,13 @@ impl Merged {
 
 /// What recipes may say and this version cannot do.
 fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
-    let linked = component.link_with.first().map(|name| later("link-with", name.span));
     let finishes = component.items.iter().filter_map(|(item, _)| match item {
         Item::Finish(finish) => finish.build_with.first().map(|name| later("build-with in a finish step", name.span)),
         _ => None,
     });
     let versions = component.packages.iter().filter_map(|wanted| wanted.package.version.as_ref());
     let versions = versions.map(|version| later("version of a package", version.span));
-    linked.into_iter().chain(finishes).chain(versions).collect()
+    finishes.chain(versions).collect()
 }
 
 fn later(what: &str, span: Span) -> Diagnostic {
@@ -365,11 +379,59 @@ impl<'a> Finder<'a> {
         (found, kernels)
     }
 
-    /// The members of a tool set.
-    fn closure(&self, name: &Name) -> Vec<FlatComponent> {
-        let mut found = Vec::new();
-        self.follow(name, &mut found, &mut BTreeSet::new());
+    /// What some names bring with all that they need, each after what it needs.
+    fn closure<'n>(&self, names: impl IntoIterator<Item = &'n Name>) -> Vec<FlatComponent> {
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+        names.into_iter().for_each(|name| self.follow(name, &mut found, &mut seen));
         found
+    }
+
+    /// What `link-with` brings to each of `components`, and to what is linked with them.
+    fn sysroots(&self, components: &[FlatComponent]) -> BTreeMap<Name, Vec<FlatComponent>> {
+        let mut sysroots: BTreeMap<Name, Vec<FlatComponent>> = BTreeMap::new();
+        let mut open: Vec<FlatComponent> = components.to_vec();
+        while let Some(component) = open.pop() {
+            if component.link_with.is_empty() || sysroots.contains_key(&component.name) {
+                continue;
+            }
+            let members = self.closure(component.link_with.iter().map(|name| &name.value));
+            open.extend(members.iter().cloned());
+            sysroots.insert(component.name, members);
+        }
+        sysroots
+    }
+
+    /// The tool sets that are named, and those that play a part.
+    fn toolsets<'n>(
+        &self,
+        named: impl Iterator<Item = &'n Spanned<Name>>,
+        roles: &BTreeMap<Role, Spanned<Name>>,
+        execution: Architecture,
+    ) -> BTreeMap<Name, FlatToolset> {
+        let mut toolsets = BTreeMap::new();
+        let target = self.situation.architecture;
+        let playing = roles.iter().map(|(role, name)| (name, if role.is_of_the_target() { target } else { execution }));
+        for (name, architecture) in playing.chain(named.map(|name| (name, execution))) {
+            if !toolsets.contains_key(&name.value) {
+                toolsets.insert(name.value.clone(), self.toolset(&name.value, architecture));
+            }
+        }
+        toolsets
+    }
+
+    fn toolset(&self, name: &Name, architecture: Architecture) -> FlatToolset {
+        let members = self.closure([name]);
+        let asks = |members: &[FlatComponent]| -> Vec<_> {
+            let asked =
+                |member: &FlatComponent| (member.packages.clone(), member.without.clone(), member.satisfies.clone());
+            members.iter().map(asked).collect()
+        };
+        let same = TARGETS.into_iter().filter(|target| *target != self.situation.architecture).all(|target| {
+            let situation = Situation { architecture: target, ..self.situation.clone() };
+            asks(&Finder { situation: &situation, ..*self }.closure([name])) == asks(&members)
+        });
+        let serves = if same { Serves::EveryTarget } else { Serves::Only(self.situation.architecture) };
+        FlatToolset { members, architecture, serves }
     }
 
     /// Adds a component after everything that it needs. A stack of our own, since chains of needs may be longer than
@@ -431,7 +493,8 @@ mod tests {
     const KERNEL: &str = "kernel \"k\" { config \"k.config\"; version \"1\"; upstream { url \"https://example.org/k\" sha256=\"0000000000000000000000000000000000000000000000000000000000000000\" } }\n";
 
     fn flat(text: &str) -> Result<Flat, Vec<Diagnostic>> {
-        flatten(&recipes(&format!("{KERNEL}{text}")), &Name::new("", "v"), Architecture::X86_64)
+        let (target, execution) = (Architecture::X86_64, Architecture::X86_64);
+        flatten(&recipes(&format!("{KERNEL}{text}")), &Name::new("", "v"), target, execution)
     }
 
     fn names(flat: &Flat) -> Vec<String> {
@@ -477,6 +540,43 @@ mod tests {
             component "b" { file "/b" text="b" }
             variant "v" { version "1"; arch "x86_64"; include "k" "a"; remove "b" }"#;
         assert_eq!(flat(text).unwrap_err()[0].code, "removed-but-needed");
+    }
+
+    #[test]
+    fn tool_sets_run_where_one_composes_and_loaders_belong_to_the_target() {
+        let text = r#"
+            archive "d" { suite "s"; keyring "k.asc" }
+            packages "plain" archive="d" suite="s" { make }
+            packages "cross" archive="d" suite="s" { gcc; when arch="aarch64" { gcc-arm } }
+            packages "loader" archive="d" suite="s" { boot }
+            component "a" { build-with "plain" "cross"; step "make" }
+            variant "v" { version "1"; arch "aarch64"; include "k" "a"; tool "boot-loader" "loader" }"#;
+        let (target, execution) = (Architecture::Aarch64, Architecture::X86_64);
+        let flat = flatten(&recipes(&format!("{KERNEL}{text}")), &Name::new("", "v"), target, execution).unwrap();
+        let of = |name| flat.toolsets.get(&Name::new("", name)).map(|set| (set.architecture, set.serves)).unwrap();
+        assert_eq!(of("plain"), (execution, Serves::EveryTarget));
+        assert_eq!(of("cross"), (execution, Serves::Only(target)));
+        assert_eq!(of("loader"), (target, Serves::EveryTarget));
+    }
+
+    #[test]
+    fn what_is_linked_with_comes_with_all_it_needs_and_is_not_in_the_image() {
+        let text = r#"
+            component "a" { link-with "b"; file "/a" text="a" }
+            component "b" { needs "c"; link-with "d"; file "/b" text="b" }
+            component "c" { file "/c" text="c" }
+            component "d" { file "/d" text="d" }
+            variant "v" { version "1"; arch "x86_64"; include "k" "a" }"#;
+        let flat = flat(text).unwrap();
+        assert_eq!(names(&flat), ["a", "v"]);
+        let sysroots: Vec<(String, Vec<String>)> = flat
+            .sysroots
+            .iter()
+            .map(|(name, members)| (name.to_string(), members.iter().map(|member| member.name.to_string()).collect()))
+            .collect();
+        let of =
+            |name: &str, members: &[&str]| (name.to_owned(), members.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(sysroots, [of("a", &["c", "b"]), of("b", &["d"])]);
     }
 
     #[test]

@@ -20,8 +20,12 @@ pub struct Image {
     pub architecture: Architecture,
     /// What is in it: every component after those it needs.
     pub components: Vec<Component>,
+    /// The architecture of the machine that composes: what runs while building is for it.
+    pub execution: Architecture,
     /// What builds it, by the name of the component that `build-with` or `tool` names.
     pub toolsets: BTreeMap<String, Toolset>,
+    /// What each built component is linked with, by its name.
+    pub sysroots: BTreeMap<String, Sysroot>,
     /// Which tool set does what brc itself needs done.
     pub roles: BTreeMap<Role, String>,
     /// The kernel.
@@ -121,6 +125,17 @@ pub struct Toolset {
     pub drop: Vec<Glob>,
     /// Files that recipes state.
     pub files: Vec<Placed>,
+}
+
+/// What a component is linked with: content of the target, laid at `/sysroot` while it is built.
+#[derive(Debug, Clone)]
+pub struct Sysroot {
+    /// The locked packages.
+    pub packages: Vec<Package>,
+    /// What of them is left out.
+    pub drop: Vec<Glob>,
+    /// What recipes make or state, each after what it needs.
+    pub components: Vec<Component>,
 }
 
 /// What brc needs a tool set for.
@@ -283,6 +298,11 @@ pub struct User {
 }
 
 impl Image {
+    /// The components of the image and those that they are linked with; a component may come more than once.
+    pub fn every_component(&self) -> impl Iterator<Item = &Component> {
+        self.components.iter().chain(self.sysroots.values().flat_map(|sysroot| &sysroot.components))
+    }
+
     /// The variant and architecture as people say them: `quickstart x86_64`.
     pub fn title(&self) -> String {
         format!("{} {}", self.variant, self.architecture.name())
@@ -292,6 +312,11 @@ impl Image {
 impl Role {
     /// Every part that a tool can play.
     pub const ALL: [Role; 5] = [Role::RootFilesystem, Role::Finish, Role::BootLoader, Role::Machine, Role::Oracle];
+
+    /// Whether its content is the target's: nothing of it runs while composing.
+    pub const fn is_of_the_target(self) -> bool {
+        matches!(self, Role::BootLoader)
+    }
 
     /// The word that recipes write.
     pub const fn name(self) -> &'static str {

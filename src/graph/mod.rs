@@ -15,12 +15,12 @@ mod placing;
 mod wanted;
 
 pub use condition::Situation;
-pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, Replaced};
+pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, FlatToolset, Replaced, Serves};
 pub use flatten::flatten;
 
 pub use image::{
     BuildRecipe, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package, Placed,
-    Replaces, Role, Toolset, Upstream, User, What,
+    Replaces, Role, Sysroot, Toolset, Upstream, User, What,
 };
 pub use pin::pin;
-pub use wanted::{image_closure, kernel_closure, origin, tool_closure, wanted};
+pub use wanted::{image_closure, kernel_closure, origin, sysroot_closure, tool_closure, wanted};

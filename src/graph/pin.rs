@@ -1,14 +1,16 @@
 //! A flat variant and a lock become an image: every package, number and path is known.
 
 use super::{
-    flat::{Flat, FlatComponent, FlatKernelSource},
+    flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset},
     image::{
         BuildRecipe, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package,
-        Replaces, Toolset, Upstream, User,
+        Replaces, Sysroot, Toolset, Upstream, User,
     },
     placing::Placing,
-    wanted::{braces, image_closure, kernel_closure, origin, tool_closure},
+    wanted::{braces, image_closure, kernel_closure, origin, sysroot_closure, tool_closure},
 };
+use brc_contract::Architecture;
+
 use crate::{
     content::RelPath,
     lock::{ClosureId, Lock, Standing},
@@ -39,7 +41,8 @@ struct Pinning<'a> {
 impl Pinning<'_> {
     fn image(&mut self) -> Option<Image> {
         let flat = self.flat;
-        let closure = self.packages(&image_closure(flat));
+        let target = flat.situation.architecture;
+        let closure = self.packages(&image_closure(flat), target);
         let mut components: Vec<Component> =
             flat.components.iter().map(|component| self.component(component)).collect();
         // The closure was solved for the whole image, so its packages belong to no single group.
@@ -64,17 +67,21 @@ impl Pinning<'_> {
                 component.packages.push(package);
             }
         }
-        let toolsets = flat.toolsets.iter().map(|(name, members)| (name.to_string(), self.toolset(name, members)));
-        let toolsets = toolsets.collect::<Vec<_>>().into_iter().collect();
+        let toolsets = flat.toolsets.iter().map(|(name, toolset)| (name.to_string(), self.toolset(name, toolset)));
+        let toolsets = toolsets.collect();
+        let sysroots = flat.sysroots.iter().map(|(name, members)| (name.to_string(), self.sysroot(name, members)));
+        let sysroots = sysroots.collect();
         let kernel = self.kernel()?;
         Some(Image {
             variant: flat.name.value.name.clone(),
             version: flat.version.value.clone(),
-            architecture: flat.situation.architecture,
+            architecture: target,
+            execution: flat.execution,
             drop: drops(&flat.components),
             finish: self.finish(),
             components,
             toolsets,
+            sysroots,
             roles: flat.roles.iter().map(|(role, name)| (*role, name.value.to_string())).collect(),
             kernel,
             kernel_arguments: flat.kernel_arguments.iter().map(|word| word.value.clone()).collect(),
@@ -86,8 +93,8 @@ impl Pinning<'_> {
         })
     }
 
-    fn packages(&mut self, closure: &str) -> Vec<Package> {
-        let id = ClosureId { name: closure.to_owned(), architecture: self.flat.situation.architecture };
+    fn packages(&self, closure: &str, architecture: Architecture) -> Vec<Package> {
+        let id = ClosureId { name: closure.to_owned(), architecture };
         let Some(closure) = self.lock.closures.get(&id) else { return Vec::new() };
         let packages = self.lock.packages_of(closure).map(|(id, package)| Package {
             name: id.name.clone(),
@@ -159,18 +166,24 @@ impl Pinning<'_> {
         Placing::new(&component.name, version, self.flat, self.lock)
     }
 
-    fn toolset(&mut self, name: &Name, members: &[FlatComponent]) -> Toolset {
+    fn sysroot(&mut self, name: &Name, members: &[FlatComponent]) -> Sysroot {
+        let packages = self.packages(&sysroot_closure(name), self.flat.situation.architecture);
+        let components = members.iter().map(|member| self.component(member)).collect();
+        Sysroot { packages, drop: drops(members), components }
+    }
+
+    fn toolset(&mut self, name: &Name, toolset: &FlatToolset) -> Toolset {
         let mut files = Vec::new();
-        for member in members {
+        for member in &toolset.members {
             let mut placing = self.placing(member);
             files.extend(placing.items(&member.items));
             self.diagnostics.extend(placing.diagnostics);
         }
         Toolset {
             name: name.to_string(),
-            architecture: self.flat.situation.architecture,
-            packages: self.packages(&tool_closure(name)),
-            drop: drops(members),
+            architecture: toolset.architecture,
+            packages: self.packages(&tool_closure(name, toolset), toolset.architecture),
+            drop: drops(&toolset.members),
             files,
         }
     }
@@ -180,7 +193,7 @@ impl Pinning<'_> {
         let version = kernel.version.as_ref().map(|version| version.value.as_str());
         let source = match &kernel.source {
             FlatKernelSource::Debian(source) => {
-                let found = self.packages(&kernel_closure(&kernel.name)).into_iter();
+                let found = self.packages(&kernel_closure(&kernel.name), self.flat.situation.architecture).into_iter();
                 let package = found.clone().find(|package| package.name == source.package.value);
                 let Some(package) = package else {
                     let message = format!("the lock has no package `{}`", source.package.value);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
-use super::flat::{Flat, FlatComponent, FlatKernelSource};
+use super::flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset, Serves};
 use crate::{
     lock::{self, Closure, Pruned, Purpose, Want, Wanted, WantedUrl, WantedUser},
     recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, line_and_column},
@@ -16,8 +16,16 @@ pub fn image_closure(flat: &Flat) -> String {
 }
 
 /// What the lock calls the closure of a tool set.
-pub fn tool_closure(name: &Name) -> String {
-    format!("tool {name}")
+pub fn tool_closure(name: &Name, toolset: &FlatToolset) -> String {
+    match toolset.serves {
+        Serves::EveryTarget => format!("tool {name}"),
+        Serves::Only(target) => format!("tool {name} for {}", target.name()),
+    }
+}
+
+/// What the lock calls the closure that a component is linked with.
+pub fn sysroot_closure(component: &Name) -> String {
+    format!("sysroot {component}")
 }
 
 /// What the lock calls the closure that is just a kernel's source package.
@@ -75,13 +83,14 @@ impl Collector<'_> {
     fn flat(&mut self, flat: &Flat) {
         let architecture = flat.situation.architecture;
         self.closure(image_closure(flat), architecture, Purpose::Image, &flat.components);
-        for (name, members) in &flat.toolsets {
-            // A boot loader is for the target; everything else here runs on it too, as long as the machine that
-            // composes has its architecture.
-            self.closure(tool_closure(name), architecture, Purpose::Tool, members);
+        for (name, toolset) in &flat.toolsets {
+            self.closure(tool_closure(name, toolset), toolset.architecture, Purpose::Tool, &toolset.members);
+        }
+        for (component, members) in &flat.sysroots {
+            self.closure(sysroot_closure(component), architecture, Purpose::Tool, members);
         }
         self.kernel(flat);
-        for component in flat.components.iter().chain(flat.toolsets.values().flatten()) {
+        for component in flat.every_component() {
             self.upstream(flat, component);
             for (item, span) in &component.items {
                 if let Item::User(user) = item {

@@ -26,6 +26,14 @@ impl Architecture {
         }
     }
 
+    /// The GNU triplet of its compilers and library folders: `x86_64-linux-gnu`.
+    pub const fn gnu(self) -> &'static str {
+        match self {
+            Architecture::X86_64 => "x86_64-linux-gnu",
+            Architecture::Aarch64 => "aarch64-linux-gnu",
+        }
+    }
+
     /// The name that EFI's default boot path uses: `x64` in `BOOTX64.EFI` (UEFI 2.10, section 3.5.1.1).
     pub const fn efi(self) -> &'static str {
         match self {

@@ -44,7 +44,7 @@ impl Lowering<'_> {
             stdin: None,
             outputs: folders(&[("out", "out")]),
             uid: 0,
-            architecture: image.architecture,
+            architecture: image.execution,
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: BUILD_SECONDS,

@@ -129,7 +129,7 @@ impl Lowering<'_> {
             stdin: Some(Stdin::ArchiveOf(root.tree.clone())),
             outputs: folders(&[("erofs", "out")]),
             uid: 0,
-            architecture: image.architecture,
+            architecture: image.execution,
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: FILE_SYSTEM_SECONDS,

@@ -57,6 +57,9 @@ impl Lowering<'_> {
         let mut environment = environment(image);
         environment.insert("source".to_owned(), format!("/source{pattern}"));
         environment.insert("ARCH".to_owned(), image.architecture.name().replace("aarch64", "arm64"));
+        if image.architecture != image.execution {
+            environment.insert("CROSS_COMPILE".to_owned(), format!("{}-", image.architecture.gnu()));
+        }
         // What `make` would write of the time, the user and the machine (Documentation/kbuild/reproducible-builds.rst).
         environment.insert("KBUILD_BUILD_TIMESTAMP".to_owned(), format!("@{}", image.epoch));
         environment.insert("KBUILD_BUILD_USER".to_owned(), "brc".to_owned());
@@ -70,7 +73,7 @@ impl Lowering<'_> {
             stdin: None,
             outputs: folders(&[("config", "out")]),
             uid: 0,
-            architecture: image.architecture,
+            architecture: image.execution,
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: CONFIG_SECONDS,

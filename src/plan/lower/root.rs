@@ -98,7 +98,7 @@ impl Lowering<'_> {
             stdin: None,
             outputs: BTreeMap::from([("root".to_owned(), Output::Changed(path("target")))]),
             uid: 0,
-            architecture: image.architecture,
+            architecture: image.execution,
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: FINISH_SECONDS,
