@@ -101,6 +101,7 @@ pub fn hash_partition_size(root_size: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use brc_contract::SlotName;
     use proptest::prelude::*;
 
     use super::*;
@@ -111,6 +112,18 @@ mod tests {
             [(1, 1), (2, 2), (128, 2), (129, 4), (1025, 11), (128 * 128, 130), (128 * 128 + 1, 133)]
         {
             assert_eq!(hash_file_size(blocks * BLOCK), expected * BLOCK, "{blocks} blocks");
+        }
+    }
+
+    #[test]
+    fn the_host_finds_a_slot_by_the_numbers_that_partitions_get() {
+        let slot = Slot { verity_size: BLOCK, root_size: BLOCK, empty_guids: [[0; 16]; 2] };
+        let layout = lay_out(BLOCK, &[slot.clone(), slot]).unwrap();
+        let roles: Vec<Role> = layout.partitions.iter().map(|placed| placed.role).collect();
+        let number = |role| 1 + roles.iter().position(|found| *found == role).unwrap() as u32;
+        for (index, name) in [SlotName::A, SlotName::B].into_iter().enumerate() {
+            let found = SlotName::of_partitions(number(Role::Verity(index)), number(Role::Root(index)));
+            assert_eq!(found, Some(name));
         }
     }
 

@@ -13,6 +13,7 @@ mod support;
 
 mod attack;
 mod download;
+mod host;
 mod oracle;
 mod sandbox;
 mod surroundings;

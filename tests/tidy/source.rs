@@ -52,10 +52,11 @@ impl Source {
         Source { path, lines: text.lines().count(), tokens: tokens(&text) }
     }
 
-    /// The tokens without what is compiled for tests only; a file `tests.rs` or `…_tests.rs` is nothing else.
+    /// The tokens without what is compiled for tests only; a file `tests.rs` or `…_tests.rs` is nothing else, nor is
+    /// one in a folder `tests`.
     pub fn program(&self) -> Vec<Token> {
         let mut program = Vec::new();
-        if self.path.ends_with("tests.rs") {
+        if self.path.ends_with("tests.rs") || self.path.contains("/tests/") {
             return program;
         }
         let mut at = 0;

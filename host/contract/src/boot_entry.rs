@@ -43,6 +43,17 @@ pub struct BootEntry {
     pub version: String,
 }
 
+/// What the counter in an entry's name says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has proven itself: its name has no counter.
+    Good,
+    /// It has tries left.
+    OnTrial(Tries),
+    /// It is given up.
+    Bad,
+}
+
 /// A file name is not one of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryNameError {
@@ -103,9 +114,24 @@ impl EntryName {
         EntryName { stem: self.stem.clone(), tries: Some(Tries { left: 0, done }) }
     }
 
+    /// What its counter says of it.
+    pub fn standing(&self) -> Standing {
+        match self.tries {
+            None => Standing::Good,
+            Some(tries) if tries.left == 0 => Standing::Bad,
+            Some(tries) => Standing::OnTrial(tries),
+        }
+    }
+
+    /// Whether `other` is a name of the same entry, whatever is counted. The loader speaks of entries in small
+    /// letters, and FAT does not tell letters apart.
+    pub fn is_same_entry(&self, other: &EntryName) -> bool {
+        self.stem.eq_ignore_ascii_case(&other.stem)
+    }
+
     /// Whether it is given up: systemd-boot starts it only when nothing else is there.
     pub fn is_bad(&self) -> bool {
-        self.tries.is_some_and(|tries| tries.left == 0)
+        self.standing() == Standing::Bad
     }
 
     /// Whether it has proven itself.
@@ -172,6 +198,19 @@ mod tests {
         assert_eq!((name.stem.as_str(), name.tries), ("a_1+build5", Some(Tries { left: 2, done: 1 })));
         for text in ["", "a", "a.conf", "a+3.efi", "a+10-0.efi", "+3-0.efi", "a+x-1.efi", "a/b.efi"] {
             assert!(EntryName::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_counter_says_how_an_entry_stands() {
+        let tries = Tries { left: 1, done: 2 };
+        for (name, standing) in
+            [("a_1.efi", Standing::Good), ("a_1+1-2.efi", Standing::OnTrial(tries)), ("A_1+0-3.EFI", Standing::Bad)]
+        {
+            let name = EntryName::parse(name).unwrap();
+            assert_eq!(name.standing(), standing, "{name}");
+            assert!(name.is_same_entry(&EntryName::new("a", "1")));
+            assert!(!name.is_same_entry(&EntryName::new("a", "1.0")));
         }
     }
 

@@ -78,16 +78,24 @@ impl VerityTable {
     /// SHA-256 and blocks of 4096 bytes; `None` for anything else.
     pub fn parse(create: &str) -> Option<Self> {
         let table = create.splitn(5, ',').nth(4)?;
-        let mut fields = table.split_ascii_whitespace();
+        let (start, rest) = table.trim_start().split_once(' ')?;
+        let (sectors, rest) = rest.trim_start().split_once(' ')?;
+        let (target, parameters) = rest.trim_start().split_once(' ')?;
+        let is_verity = (start, target) == ("0", "verity");
+        Self::of_target(sectors.parse().ok()?, parameters).filter(|_| is_verity)
+    }
+
+    /// Reads the parameters of a `verity` target that begins at sector 0, as the kernel takes them and gives them
+    /// back: with numbers `MAJOR:MINOR` in place of names.
+    pub fn of_target(sectors: u64, parameters: &str) -> Option<Self> {
+        let mut fields = parameters.split_ascii_whitespace();
         let mut next = || fields.next();
-        let (start, sectors) = (next()?, next()?.parse().ok()?);
-        let (target, version) = (next()?, next()?);
+        let version = next()?;
         let (data_device, hash_device) = (next()?.to_owned(), next()?.to_owned());
         let (data_block, hash_block) = (next()?, next()?);
         let (data_blocks, hash_start) = (next()?.parse().ok()?, next()?.parse().ok()?);
         let (algorithm, root_hash, salt) = (next()?, next()?.to_owned(), next()?.to_owned());
-        let fixed = [start, target, version, data_block, hash_block, algorithm];
-        if fixed != ["0", "verity", "1", "4096", "4096", "sha256"] {
+        if [version, data_block, hash_block, algorithm] != ["1", "4096", "4096", "sha256"] {
             return None;
         }
         let announced: usize = next().map_or(Some(0), |count| count.parse().ok())?;

@@ -6,13 +6,14 @@ mod architecture;
 mod boot_entry;
 pub mod command_line;
 mod guid;
+pub mod os_release;
 pub mod partition;
 mod slot;
 mod version;
 pub mod well_known;
 
 pub use architecture::Architecture;
-pub use boot_entry::{BootEntry, EntryName, EntryNameError, Tries, boot_order};
+pub use boot_entry::{BootEntry, EntryName, EntryNameError, Standing, Tries, boot_order};
 pub use guid::{Guid, ParseGuidError};
 pub use slot::{Slot, SlotName, Slots, UpdateRefused};
 pub use version::compare_versions;

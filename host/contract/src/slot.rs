@@ -45,6 +45,29 @@ pub enum UpdateRefused {
 }
 
 impl SlotName {
+    /// The number of its hash partition in the table, from 1; the ESP is the first.
+    pub const fn hash_number(self) -> u32 {
+        2 * self.index() as u32 + 2
+    }
+
+    /// The number of its root partition in the table.
+    pub const fn root_number(self) -> u32 {
+        self.hash_number() + 1
+    }
+
+    /// The slot that consists of the hash and the root partition with these numbers.
+    pub fn of_partitions(hash: u32, root: u32) -> Option<Self> {
+        [SlotName::A, SlotName::B].into_iter().find(|slot| (slot.hash_number(), slot.root_number()) == (hash, root))
+    }
+
+    /// The name that people read.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SlotName::A => "A",
+            SlotName::B => "B",
+        }
+    }
+
     /// The slot that is not this one.
     pub const fn other(self) -> Self {
         match self {
@@ -201,9 +224,7 @@ mod tests {
                 let was_running = slots.running().and_then(|name| slots.slot(name)).cloned();
                 happen(&mut slots, happening, &mut next_version);
                 assert!(slots.next().is_some());
-                if matches!(happening, Happening::Update)
-                    && let Some(was) = was_running
-                {
+                if let (Happening::Update, Some(was)) = (happening, was_running) {
                     let still = slots.running().and_then(|name| slots.slot(name)).cloned();
                     assert_eq!(still, Some(was), "an update never touches what runs");
                 }
@@ -220,6 +241,21 @@ mod tests {
                     assert!(there, "the last image that was found healthy is never overwritten: {sequence:016b}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_slot_is_known_by_the_numbers_of_its_partitions() {
+        for ((hash, root), slot) in [
+            ((2, 3), Some(SlotName::A)),
+            ((4, 5), Some(SlotName::B)),
+            ((3, 2), None),
+            ((2, 5), None),
+            ((0, 1), None),
+            ((6, 7), None),
+            ((u32::MAX, u32::MAX), None),
+        ] {
+            assert_eq!(SlotName::of_partitions(hash, root), slot, "{hash} {root}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use brc_contract::{
     Architecture, EntryName,
     command_line::{self, VerityTable},
-    partition,
+    os_release, partition,
 };
 
 use super::report::{Findings, Part};
@@ -63,11 +63,9 @@ impl Boot {
             wrong("its `.osrel` or `.cmdline` is missing or no text".to_owned());
             return None;
         };
-        let value = |key: &str| {
-            let mut lines = os_release.lines().filter_map(|line| line.split_once('='));
-            lines.find(|(name, _)| *name == key).map(|(_, value)| value.trim_matches('"').to_owned())
-        };
-        let (Some(image_id), Some(image_version)) = (value("IMAGE_ID"), value("IMAGE_VERSION")) else {
+        let value = |key: &str| os_release::value(&os_release, key).map(str::to_owned);
+        let (Some(image_id), Some(image_version)) = (value(os_release::IMAGE_ID), value(os_release::IMAGE_VERSION))
+        else {
             wrong("its `.osrel` has no IMAGE_ID or IMAGE_VERSION".to_owned());
             return None;
         };

@@ -1,0 +1,18 @@
+//! The other workspace: what runs on the machines.
+
+use std::{path::Path, process::Command};
+
+/// `cargo test` is the whole of the first tier, so it runs these tests as well. The folder for what is compiled is
+/// one of ours: a build of `host` by hand, and a recipe that takes that folder as its source, stay apart from it.
+#[test]
+fn the_tests_of_the_host_workspace_pass() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/host/Cargo.toml");
+    let arguments = ["test", "--locked", "--manifest-path", manifest, "--target-dir"];
+    let output = Command::new(env!("CARGO")).args(arguments).arg(target).output().unwrap();
+    let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{printed}");
+    assert!(output.status.success(), "`cargo test --manifest-path host/Cargo.toml`:\n{printed}\n{errors}");
+    let ran = |file: &str| errors.contains(&format!("Running {file}"));
+    assert!(ran("unittests src/lib.rs") && ran("tests/status.rs"), "not all of it ran:\n{errors}");
+}
