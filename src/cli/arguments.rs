@@ -79,6 +79,8 @@ pub enum Verb {
     Shell(Shell),
     /// Print what an action printed
     Log(Log),
+    /// Look at the configuration of a kernel
+    Kernel(Kernel),
     /// Boot an image in a virtual machine
     Boot(Boot),
     /// Check a finished image: partitions, verity, kernel image, file systems
@@ -237,6 +239,46 @@ pub struct Log {
     /// The component
     #[arg(value_name = "COMPONENT")]
     pub component: String,
+}
+
+/// `brc kernel`
+#[derive(Debug, Args)]
+pub struct Kernel {
+    /// What to look at.
+    #[command(subcommand)]
+    pub verb: KernelVerb,
+}
+
+/// What can be seen of a kernel. Only its configuration is made, which takes seconds.
+#[derive(Debug, Subcommand)]
+pub enum KernelVerb {
+    /// Print each option that a fragment sets, with the line that sets it
+    Config {
+        /// Of which image.
+        #[command(flatten)]
+        target: Target,
+        /// Print the options that no fragment speaks of, too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Print the options that two kernels have with different values
+    Diff {
+        /// A recipe file
+        #[arg(value_name = "FILE")]
+        first: PathBuf,
+        /// The file of the other side [default: the same]
+        #[arg(value_name = "OTHER")]
+        second: Option<PathBuf>,
+        /// The variant, or the one of each side: A,B
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        variant: Vec<String>,
+        /// The architecture, or the one of each side: A,B
+        #[arg(long, value_name = "LIST", value_delimiter = ',')]
+        arch: Vec<String>,
+        /// Print the options that no fragment speaks of, too
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 /// `brc boot`

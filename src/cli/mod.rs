@@ -13,6 +13,7 @@ mod context;
 mod doctor;
 mod explain;
 mod inspect;
+mod kernel;
 mod lock;
 mod progress;
 mod setup;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Verb::Why(arguments) => explain::why(&context, &arguments),
         Verb::Build(arguments) => compose::build(&context, &arguments),
         Verb::Log(arguments) => shell::log(&context, &arguments),
+        Verb::Kernel(arguments) => kernel::run(&context, &arguments),
         Verb::Boot(arguments) => boot::run(&context, &arguments),
         Verb::Shell(arguments) => shell::shell(&context, &arguments),
         Verb::Verify(arguments) => inspect::run(&context, &arguments),

@@ -5,6 +5,7 @@
 //! shown, nor the environment and the clock: `cli` tells.
 
 mod failure;
+mod kernel;
 mod local;
 mod locking;
 mod output;
@@ -33,6 +34,7 @@ use crate::{
 };
 
 pub use failure::ComposeError;
+pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
 pub use output::{Ready, output_path};
 pub use project::Project;

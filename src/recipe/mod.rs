@@ -12,6 +12,7 @@ mod component;
 mod condition;
 mod decode;
 mod diagnostic;
+mod fragment;
 mod item;
 mod kernel;
 mod names;
@@ -33,6 +34,7 @@ mod word;
 pub use component::{Component, ComponentItem, InstallItem, Satisfies, Unpack, Upstream};
 pub use condition::{Clause, Condition, Guarded, Key, Sense};
 pub use diagnostic::{Diagnostic, Label, Severity, line_and_column, one_line};
+pub use fragment::{FragmentLine, read_fragment};
 pub use item::{
     Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, Owner, TreeItem, UnitItem,
     UserItem,

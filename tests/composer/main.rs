@@ -14,6 +14,7 @@ mod support;
 mod attack;
 mod download;
 mod host;
+mod kernel;
 mod oracle;
 mod sandbox;
 mod surroundings;

@@ -7,20 +7,30 @@ set -- $source
 xz -T2 -dc "$1" | tar -x -C /tmp/source --strip-components=1 --exclude='*/Documentation/*/*' --exclude='*/tools/testing/*'
 cd /tmp/source
 for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 <"$patch"; done
+# What was asked, the last word of all fragments: `NAME VALUE FRAGMENT:LINE`; an option that is not there counts as not
+# set. Kconfig passes over a line that it does not understand; here it is a mistake.
+awk '
+    function say(name, value) { last[name] = name "\t" value "\t" place }
+    { place = FILENAME; sub(/.*\/[0-9]*-/, "", place); place = place ":" FNR }
+    /^CONFIG_[A-Za-z0-9_]+=[^ \t]/ { at = index($0, "="); say(substr($0, 8, at - 8), substr($0, at + 1)); next }
+    /^# CONFIG_[A-Za-z0-9_]+ is not set$/ { say(substr($2, 8), "n"); next }
+    /^[ \t]*CONFIG_/ || /^#+[ \t]*CONFIG_[A-Za-z0-9_]+[ \t]+is not set/ || /^[^#]*[^# \t]/ {
+        print "error: " place ": `" $0 "` says nothing to Kconfig: write `CONFIG_NAME=value` or `# CONFIG_NAME is not set`"
+        wrong = 1
+    }
+    END {
+        if (wrong) exit 1
+        for (name in last) print last[name] >"/tmp/unsorted"
+    }
+' /fragments/*
+sort /tmp/unsorted >/tmp/asked
 make -s O=/tmp/o tinyconfig
 sh scripts/kconfig/merge_config.sh -m -O /tmp/o /tmp/o/.config /fragments/* >/tmp/merge.log
 make -s O=/tmp/o olddefconfig
-# What was asked, the last word of all fragments: `NAME FRAGMENT VALUE`; an option that is not there counts as not set.
-asked() {
-    for fragment in /fragments/*; do
-        sed -n -e "s|^CONFIG_\([A-Za-z0-9_]*\)=\(.*\)\$|\1 ${fragment##*/} \2|p" \
-            -e "s|^# CONFIG_\([A-Za-z0-9_]*\) is not set\$|\1 ${fragment##*/} n|p" "$fragment"
-    done | awk '{ last[$1] = $0 } END { for (name in last) print last[name] }' | sort
-}
-asked | while read -r name fragment value; do
+while IFS=$(printf '\t') read -r name value place; do
     found=$(sed -n "s|^CONFIG_$name=||p" /tmp/o/.config)
-    [ "${found:-n}" = "$value" ] || printf '%s\t%s\t%s\t%s\n' "$name" "$value" "${found:-n}" "${fragment#*-}"
-done >/tmp/missing
+    [ "${found:-n}" = "$value" ] || printf '%s\t%s\t%s\t%s\n' "$name" "$value" "${found:-n}" "$place"
+done </tmp/asked >/tmp/missing
 if [ -s /tmp/missing ]; then
     cat >/tmp/explain.c <<'END'
 #include "lkc.h"

@@ -1,0 +1,161 @@
+//! `brc kernel`: the configuration of a kernel, and how two of them differ. Neither compiles anything.
+
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
+
+use serde_json::{Value, json};
+
+use super::{
+    CliError,
+    arguments::{self, KernelVerb, Target},
+    complain::{print, print_json},
+    context::Context,
+};
+use crate::{
+    build::AfterFailure,
+    compose::{KernelOption, Locked, Order, Project, Session},
+    recipe::Name,
+};
+
+/// The options of one kernel.
+struct Configured {
+    title: String,
+    options: BTreeMap<String, KernelOption>,
+}
+
+/// Looks at kernels.
+pub fn run(context: &Context, arguments: &arguments::Kernel) -> Result<ExitCode, CliError> {
+    match &arguments.verb {
+        KernelVerb::Config { target, all } => config(context, target, *all),
+        KernelVerb::Diff { first, second, variant, arch, all } => {
+            let sides = Sides { files: [first, second.as_deref().unwrap_or(first)], variants: variant, arch };
+            diff(context, &sides, *all)
+        }
+    }
+}
+
+/// Prints each option with the line of the fragment that wants it.
+fn config(context: &Context, target: &Target, all: bool) -> Result<ExitCode, CliError> {
+    let (project, order) = context.order(target)?;
+    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    for configured in configure(&session, &project, &order)? {
+        let shown = configured.options.iter().filter(|(_, option)| all || !option.wanted.is_empty());
+        if context.json {
+            let options: Vec<Value> = shown.map(|(name, option)| option_json(name, option)).collect();
+            print_json(&json!({"event": "kernel-config", "image": configured.title, "options": options}));
+            continue;
+        }
+        print(&format!("# {}", configured.title));
+        for (name, option) in shown {
+            print(&format!("{:<47} # {}", format!("CONFIG_{name}={}", option.value), place(option)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the options that two kernels have with different values.
+fn diff(context: &Context, sides: &Sides<'_>, all: bool) -> Result<ExitCode, CliError> {
+    let [left, right] = sides.orders(context)?;
+    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let one = |(project, order): &(Project, Order)| -> Result<Configured, CliError> {
+        let mut configured = configure(&session, project, order)?;
+        configured.pop().ok_or_else(|| CliError::Usage("there is no image to look at".to_owned()))
+    };
+    let (left, right) = (one(&left)?, one(&right)?);
+    let not_set = KernelOption { value: "n".to_owned(), wanted: Vec::new() };
+    let names: std::collections::BTreeSet<&String> = left.options.keys().chain(right.options.keys()).collect();
+    let pairs = names.into_iter().map(|name| {
+        let of = |side: &'_ Configured| side.options.get(name).cloned().unwrap_or_else(|| not_set.clone());
+        (name, of(&left), of(&right))
+    });
+    let differing = pairs.filter(|(_, left, right)| {
+        left.value != right.value && (all || !left.wanted.is_empty() || !right.wanted.is_empty())
+    });
+    if context.json {
+        let options: Vec<Value> = differing
+            .map(|(name, left, right)| {
+                json!({"option": name, "left": option_json(name, &left), "right": option_json(name, &right)})
+            })
+            .collect();
+        print_json(&json!({"event": "kernel-diff", "left": left.title, "right": right.title, "options": options}));
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&format!("--- {}\n+++ {}", left.title, right.title));
+    for (name, left, right) in differing {
+        for (sign, option) in [('-', left), ('+', right)] {
+            print(&format!("{sign}{:<46} # {}", format!("CONFIG_{name}={}", option.value), place(&option)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The kernels of an order, one for each architecture.
+fn configure(session: &Session<'_>, project: &Project, order: &Order) -> Result<Vec<Configured>, CliError> {
+    let images = session.images(project, order, Locked::Completed)?;
+    let configure = |image| -> Result<Configured, CliError> {
+        let options = session.kernel_config(project, image)?;
+        Ok(Configured { title: format!("{} ({})", image.kernel.name, image.title()), options })
+    };
+    images.iter().map(configure).collect()
+}
+
+/// Where an option's value comes from, and what it replaced.
+fn place(option: &KernelOption) -> String {
+    let Some((last, before)) = option.wanted.split_last() else { return "as Kconfig has it".to_owned() };
+    let replaced = before.iter().filter(|before| before.value != last.value);
+    let replaced: Vec<String> =
+        replaced.map(|before| format!("replaces {} of {}", before.value, before.place)).collect();
+    [vec![last.place.clone()], replaced].concat().join(", ")
+}
+
+fn option_json(name: &str, option: &KernelOption) -> Value {
+    let wanted: Vec<Value> =
+        option.wanted.iter().map(|wanted| json!({"value": wanted.value, "at": wanted.place})).collect();
+    json!({"option": name, "value": option.value, "wanted": wanted})
+}
+
+/// What is compared: one or two files, variants and architectures.
+struct Sides<'a> {
+    files: [&'a Path; 2],
+    variants: &'a [String],
+    arch: &'a [String],
+}
+
+impl Sides<'_> {
+    /// One image for each side.
+    fn orders(&self, context: &Context) -> Result<[(Project, Order); 2], CliError> {
+        for (option, values) in [("--variant", self.variants), ("--arch", self.arch)] {
+            if values.len() > 2 {
+                let message = format!("`{option} {}`: expected one or two names", values.join(","));
+                return Err(CliError::Usage(message));
+            }
+        }
+        let order = |index: usize| -> Result<(Project, Order), CliError> {
+            let pick = |values: &[String]| values.get(index).or(values.first()).cloned();
+            let target = Target {
+                file: self.files[index].to_owned(),
+                variant: pick(self.variants),
+                arch: pick(self.arch).into_iter().collect(),
+            };
+            context.order(&target)
+        };
+        let mut sides = [order(0)?, order(1)?];
+        let [(_, left), (_, right)] = &mut sides;
+        // Nothing was said of architectures: those of one variant are compared with each other, else the first ones.
+        let same_variant = self.files[0] == self.files[1] && left.variant == right.variant;
+        if self.arch.is_empty() && same_variant {
+            right.architectures.reverse();
+        }
+        left.architectures.truncate(1);
+        right.architectures.truncate(1);
+        if same_variant && left.architectures == right.architectures {
+            return Err(CliError::Usage(alike(&left.variant)));
+        }
+        Ok(sides)
+    }
+}
+
+fn alike(variant: &Name) -> String {
+    format!(
+        "both sides are `{variant}` for one architecture: name a second file, `--variant A,B` or `--arch x86_64,aarch64`"
+    )
+}

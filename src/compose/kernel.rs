@@ -1,0 +1,72 @@
+//! The configuration of an image's kernel, without its compile: which option has which value, and who wanted it.
+
+use std::{collections::BTreeMap, fs};
+
+use super::{ComposeError, Project, Session};
+use crate::{
+    content::RelPath,
+    graph::Image,
+    plan::{Source, StepId},
+    recipe::read_fragment,
+};
+
+/// The stage of a kernel's first step, and its output and file.
+const STAGE: &str = "config";
+
+/// An option of a kernel's final configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelOption {
+    /// Its value: `y`, `m`, `256`, `"text"`; `n` for one that is not set.
+    pub value: String,
+    /// Every line of a fragment that speaks of it, in order; the last one counts. Empty: it is as Kconfig has it.
+    pub wanted: Vec<Wanted>,
+}
+
+/// A line of a fragment that wants a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The value.
+    pub value: String,
+    /// Where that is written: `kernel-configs/base.config:12`.
+    pub place: String,
+}
+
+impl Session<'_> {
+    /// The final configuration of an image's kernel, by the names of the options without `CONFIG_`.
+    ///
+    /// # Errors
+    /// What composing the image could say up to there: above all, an option that Kconfig dropped.
+    pub fn kernel_config(
+        &self,
+        project: &Project,
+        image: &Image,
+    ) -> Result<BTreeMap<String, KernelOption>, ComposeError> {
+        let mut lowered = self.lower(project, std::slice::from_ref(image))?;
+        let steps = lowered.plan.steps.iter();
+        let config = steps.clone().position(|step| step.component == image.kernel.name && step.stage == STAGE);
+        let output = STAGE.to_owned();
+        let wanted = config.map(|step| (output.clone(), Source::Output { step: StepId(step), output }));
+        lowered.plan.goals = wanted.into_iter().collect();
+        let built = self.build(&lowered)?;
+        let mut options = BTreeMap::new();
+        for tree in built.goals.values() {
+            let path = RelPath::new(STAGE).unwrap_or_default();
+            let (blob, _) = self.store.file_in(*tree, &path).map_err(ComposeError::Store)?;
+            let text = self.store.read(blob).map_err(ComposeError::Store)?;
+            for line in read_fragment(&String::from_utf8_lossy(&text)) {
+                options.insert(line.option, KernelOption { value: line.value, wanted: Vec::new() });
+            }
+        }
+        for fragment in &image.kernel.fragments {
+            let path = project.on_disk(fragment);
+            let text = fs::read_to_string(&path).map_err(|source| ComposeError::Read { path, source })?;
+            for line in read_fragment(&text) {
+                // An option that the final configuration does not speak of is not set.
+                let not_set = || KernelOption { value: "n".to_owned(), wanted: Vec::new() };
+                let option = options.entry(line.option).or_insert_with(not_set);
+                option.wanted.push(Wanted { value: line.value, place: format!("{fragment}:{}", line.line) });
+            }
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,110 @@
+//! The kernel's configuration: every platform on every architecture, what Kconfig drops, and what `brc kernel` says.
+//! Nothing here compiles a kernel.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::support::project::{Ran, brc, folder, repository, text};
+
+const PLATFORMS: [&str; 4] = ["qemu", "aws", "vmware", "metal"];
+const ARCHITECTURES: [&str; 1] = ["x86_64"];
+
+/// A project with one variant for each platform, and nothing in it but a kernel; more of it in `own`.
+fn project(name: &str, own: &str) -> PathBuf {
+    let folder = folder(name);
+    let import = format!("project \"kernels\"\nrecipes \"brc\" {{ path {:?} }}\n", repository().to_str().unwrap());
+    fs::write(folder.join("brc.kdl"), import).unwrap();
+    fs::copy(repository().join("examples/quickstart/brc.lock"), folder.join("brc.lock")).unwrap();
+    let tools = r#"
+        tool "root-filesystem" "brc/erofs-tools"
+        tool "finish" "brc/finish-tools"
+        tool "boot-loader" "brc/systemd-boot"
+        tool "machine" "brc/qemu""#;
+    let variant = |platform: &str| {
+        let arch = ARCHITECTURES.map(|arch| format!("{arch:?}")).join(" ");
+        format!(
+            "variant {platform:?} {{\nversion \"1\"\narch {arch}\nplatform {platform:?}\ninclude \"brc/linux-6.12\"{tools}\n{own}\n}}\n"
+        )
+    };
+    let recipe = folder.join("kernels.kdl");
+    fs::write(&recipe, PLATFORMS.map(variant).concat()).unwrap();
+    recipe
+}
+
+#[test]
+fn every_platform_has_a_configuration_on_every_architecture() {
+    let recipe = project("kernel-platforms", "");
+    for platform in PLATFORMS {
+        let arch = ARCHITECTURES.join(",");
+        let ran = Ran::well(brc().args(["kernel", "config", "--variant", platform, "--arch", &arch]).arg(&recipe));
+        let configured: Vec<&Value> = ran.of("kernel-config").collect();
+        assert_eq!(configured.len(), ARCHITECTURES.len());
+        for (config, arch) in configured.into_iter().zip(ARCHITECTURES) {
+            assert_eq!(text(config, "image"), format!("brc/linux-6.12 ({platform} {arch})"));
+            let options = config["options"].as_array().unwrap();
+            for option in options {
+                let wanted = option["wanted"].as_array().unwrap().last().unwrap();
+                assert_eq!(option["value"], wanted["value"], "{platform} {arch} {option}");
+            }
+            // Whatever the platform, it finds its root, and EFI starts it.
+            for name in ["DM_VERITY", "DM_INIT", "EROFS_FS_ZIP_ZSTD", "EFI_STUB", "EFIVAR_FS", "SECURITY_LOCKDOWN_LSM"]
+            {
+                assert!(options.iter().any(|option| option["option"] == name), "{platform} {arch} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_option_that_kconfig_drops_is_named_on_each_architecture() {
+    let own = "override \"brc/linux-6.12\" { config \"own.config\" }";
+    let recipe = project("kernel-dropped", own);
+    let fragment = "CONFIG_SMP=y\nCONFIG_NO_SUCH_OPTION=y\nCONFIG_KVM_INTEL=y\nCONFIG_ARM64_PTR_AUTH_KERNEL=y\n";
+    fs::write(recipe.with_file_name("own.config"), fragment).unwrap();
+    let dropped = [("x86_64", ["KVM_INTEL", "ARM64_PTR_AUTH_KERNEL"]), ("aarch64", ["KVM_INTEL", "NO_SUCH_OPTION"])];
+    for (arch, names) in dropped.into_iter().filter(|(arch, _)| ARCHITECTURES.contains(arch)) {
+        let ran = Ran::new(brc().args(["kernel", "config", "--variant", "qemu", "--arch", arch]).arg(&recipe));
+        assert_eq!(ran.output.status.code(), Some(1), "{arch}");
+        let talk = String::from_utf8_lossy(&ran.output.stderr).into_owned();
+        for name in names.into_iter().chain(["NO_SUCH_OPTION"]) {
+            let line = 1 + fragment.lines().position(|line| line.contains(name)).unwrap();
+            let message = format!("CONFIG_{name}=y is wanted by own.config:{line} and is n");
+            assert!(talk.contains(&message), "{arch}: expected `{message}` in\n{talk}");
+        }
+        assert!(!ran.performed().iter().any(|step| step.ends_with("compile")), "{arch}");
+    }
+}
+
+#[test]
+fn a_line_that_kconfig_would_pass_over_is_a_mistake() {
+    let recipe = project("kernel-unread", "override \"brc/linux-6.12\" { config \"own.config\" }");
+    let fragment = recipe.with_file_name("own.config");
+    for (line, wrong) in
+        [("CONFIG_SMP = y", true), ("# CONFIG_SMP is not set ", true), ("SMP=y", true), ("# SMP", false)]
+    {
+        fs::write(&fragment, format!("# words\n\n{line}\n")).unwrap();
+        let ran = Ran::new(brc().args(["kernel", "config", "--variant", "qemu", "--arch", "x86_64"]).arg(&recipe));
+        let talk = String::from_utf8_lossy(&ran.output.stderr).into_owned();
+        assert_eq!(ran.output.status.success(), !wrong, "{line}\n{talk}");
+        assert_eq!(talk.contains(&format!("own.config:3: `{line}` says nothing")), wrong, "{line}\n{talk}");
+    }
+}
+
+#[test]
+fn two_kernels_are_compared_option_by_option() {
+    let recipe = project("kernel-diff", "");
+    let ran = Ran::well(brc().args(["kernel", "diff", "--variant", "qemu,aws", "--arch", "x86_64"]).arg(&recipe));
+    let diff = ran.of("kernel-diff").next().unwrap();
+    assert_eq!(text(diff, "left"), "brc/linux-6.12 (qemu x86_64)");
+    assert_eq!(text(diff, "right"), "brc/linux-6.12 (aws x86_64)");
+    let options = diff["options"].as_array().unwrap();
+    let find = |name: &str| options.iter().find(|option| option["option"] == name);
+    let ena = find("ENA_ETHERNET").expect("the network of EC2");
+    assert_eq!((&ena["left"]["value"], &ena["right"]["value"]), (&"n".into(), &"y".into()));
+    assert!(ena["right"]["wanted"][0]["at"].as_str().unwrap().contains("platform/aws.config:"));
+    assert!(find("DM_VERITY").is_none(), "it is the same in both");
+
+    let same = Ran::new(brc().args(["kernel", "diff", "--variant", "qemu", "--arch", "x86_64"]).arg(&recipe));
+    assert_eq!(same.output.status.code(), Some(2));
+}
