@@ -120,7 +120,13 @@ fn files(lock: &Lock) -> impl Iterator<Item = Wanted> {
         place: Place::Urls(vec![url.clone()]),
         expect: Expect { sha256: Some(*sha256), size: None, limit: u64::MAX },
     });
-    packages.chain(urls)
+    let sources = lock.sources.iter().flat_map(|(id, source)| source.files.iter().map(move |file| (id, source, file)));
+    let sources = sources.map(|(id, source, (path, file))| Wanted {
+        name: id.name.clone(),
+        place: Place::Mirror(Located { mirror: source.mirror.clone(), path: path.clone() }),
+        expect: Expect { sha256: Some(file.sha256), size: Some(file.size), limit: file.size },
+    });
+    packages.chain(sources).chain(urls)
 }
 
 fn is_there(folder: &Path, wanted: &Wanted) -> bool {

@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ComposeError, Project};
+use super::{ComposeError, Project, source_tree};
 use crate::{
     content::{Entry, RelPath, Tree},
-    graph::{Image, Placed, What},
+    graph::{Image, Placed, SourceTree, What},
     plan::{LocalFile, Locals},
     store::Store,
 };
@@ -22,11 +22,16 @@ use crate::{
 pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result<Locals, ComposeError> {
     let mut files: BTreeSet<String> = BTreeSet::new();
     let mut folders: BTreeSet<String> = BTreeSet::new();
+    let mut sources: BTreeSet<String> = BTreeSet::new();
     for image in images {
         files.extend(image.kernel.fragments.iter().chain(&image.kernel.patches).cloned());
         for component in image.every_component() {
             named(&component.files, &mut files, &mut folders);
             files.extend(component.recipe.iter().flat_map(|recipe| recipe.patches.clone()));
+            let upstream = component.recipe.as_ref().and_then(|recipe| recipe.upstream.as_ref());
+            if let Some(SourceTree::Folder(path)) = upstream.map(|upstream| &upstream.source) {
+                sources.insert(path.clone());
+            }
         }
         image.toolsets.values().for_each(|toolset| named(&toolset.files, &mut files, &mut folders));
     }
@@ -38,6 +43,10 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
     for path in folders {
         let tree = local_tree(&project.on_disk(&path), store)?;
         locals.folders.insert(path, tree);
+    }
+    for path in sources {
+        let tree = source_tree(&project.on_disk(&path), store)?;
+        locals.sources.insert(path, tree);
     }
     Ok(locals)
 }

@@ -5,6 +5,7 @@
 //! shown, nor the environment and the clock: `cli` tells.
 
 mod failure;
+mod folder;
 mod kernel;
 mod local;
 mod locking;
@@ -34,6 +35,7 @@ use crate::{
 };
 
 pub use failure::ComposeError;
+pub use folder::source_tree;
 pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
 pub use output::{Ready, output_path};

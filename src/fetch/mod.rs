@@ -12,6 +12,7 @@ mod attempt;
 mod client;
 mod compression;
 mod deb;
+mod debian_source;
 mod download;
 mod location;
 mod mirror;

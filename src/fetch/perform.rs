@@ -25,8 +25,8 @@ const MAX_URL_BYTES: u64 = 8 << 30;
 /// Performs `Action::Fetch` with a client and a store.
 #[derive(Clone)]
 pub struct Fetcher {
-    client: Client,
-    store: Store,
+    pub(super) client: Client,
+    pub(super) store: Store,
     limits: Limits,
 }
 
@@ -51,19 +51,21 @@ impl Fetcher {
         let mut downloaded = self.client.download(&Wanted::from(file), watch(request))?;
         let tree = match file.extract {
             Extract::Keep => self.keep(&file.name, &mut downloaded)?,
-            Extract::Archive => {
-                let unpacker = Unpacker {
-                    blobs: &self.store,
-                    limits: &self.limits,
-                    ownership: Ownership::Dropped,
-                    cancelled: request.cancelled,
-                };
-                unpack_archive(&downloaded.file, &unpacker)
-                    .map_err(|source| PerformError::unpack(&file.name, source))?
-            }
+            Extract::Archive => self.unpack(&file.name, &downloaded.file, request)?,
         };
         let tree = self.store.put_tree(&tree).map_err(PerformError::Store)?;
         Ok(Outcome::from([("data".to_owned(), tree)]))
+    }
+
+    /// Unpacks an archive of strangers, without its single top folder if it has one.
+    pub(super) fn unpack(&self, name: &str, file: &File, request: &Request<'_>) -> Result<Tree, PerformError> {
+        let unpacker = Unpacker {
+            blobs: &self.store,
+            limits: &self.limits,
+            ownership: Ownership::Dropped,
+            cancelled: request.cancelled,
+        };
+        unpack_archive(file, &unpacker).map_err(|source| PerformError::unpack(name, source))
     }
 
     fn keep(&self, name: &str, downloaded: &mut Downloaded) -> Result<Tree, PerformError> {
@@ -99,7 +101,7 @@ fn single_folder(tree: &Tree) -> Option<RelPath> {
     }
 }
 
-fn watch<'a>(request: &'a Request<'_>) -> Watch<'a> {
+pub(super) fn watch<'a>(request: &'a Request<'_>) -> Watch<'a> {
     Watch { cancelled: request.cancelled, progress: request.progress }
 }
 
@@ -131,6 +133,7 @@ impl Performer for Fetcher {
     fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
         match request.action {
             Action::Fetch(Fetch::Debian(package)) => self.debian(package, request),
+            Action::Fetch(Fetch::DebianSource(source)) => self.debian_source(source, request),
             Action::Fetch(Fetch::Url(file)) => self.url(file, request),
             _ => Err(Failure::build(PerformError::Action)),
         }

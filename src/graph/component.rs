@@ -4,7 +4,7 @@ use super::{
     Situation,
     flat::{FlatComponent, FlatPackage},
 };
-use crate::recipe::{Change, Component, ComponentItem, Guarded, Name, Override, Packages, PackagesItem, Upstream};
+use crate::recipe::{Change, Component, ComponentItem, Guarded, Name, Override, Packages, PackagesItem};
 
 /// A component with the overrides that name it.
 pub(super) fn component(component: &Component, overrides: &[&Override], situation: &Situation) -> FlatComponent {
@@ -40,7 +40,12 @@ fn take_component(flat: &mut FlatComponent, items: &[Guarded<ComponentItem>], si
         match guarded.item.clone() {
             ComponentItem::Version(version) => flat.version = Some(version),
             ComponentItem::License(license) => flat.license = Some(license),
-            ComponentItem::Upstream(upstream) => flat.upstream = Some(over(flat.upstream.take(), upstream)),
+            ComponentItem::Upstream(upstream) => {
+                flat.upstream = Some(match flat.upstream.take() {
+                    Some(old) => upstream.over(old),
+                    None => upstream,
+                });
+            }
             ComponentItem::Patch(patches) => flat.patches.extend(patches),
             ComponentItem::Satisfies(satisfies) => flat.satisfies.push(satisfies),
             ComponentItem::BuildWith(names) => flat.build_with.extend(names),
@@ -50,17 +55,6 @@ fn take_component(flat: &mut FlatComponent, items: &[Guarded<ComponentItem>], si
             ComponentItem::Install(install) => flat.installs.push(install),
             ComponentItem::Common(item) => flat.items.push((item, guarded.span)),
         }
-    }
-}
-
-/// An upstream in which only what the new one says is replaced.
-pub(super) fn over(old: Option<Upstream>, new: Upstream) -> Upstream {
-    let Some(old) = old else { return new };
-    Upstream {
-        urls: if new.urls.is_empty() { old.urls } else { new.urls },
-        sha256: new.sha256.or(old.sha256),
-        unpack: new.unpack.or(old.unpack),
-        span: new.span,
     }
 }
 

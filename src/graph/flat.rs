@@ -7,7 +7,7 @@ use brc_contract::Architecture;
 use super::{Role, Situation};
 use crate::recipe::{
     Artifact, Bytes, Command, Data, InstallItem, Item, LocalPath, Name, Package, Reasoned, Satisfies, Setting, Span,
-    Spanned, Unpack, Upstream,
+    Spanned, Upstream, UpstreamSource,
 };
 
 /// One variant for one architecture. Every value knows where it is written.
@@ -185,6 +185,11 @@ impl Flat {
         let components = self.every_component();
         let mut archives: BTreeSet<Name> =
             components.flat_map(|component| &component.packages).map(|package| package.archive.clone()).collect();
+        let upstreams = self.components.iter().chain(self.toolsets.values().flatten());
+        archives.extend(upstreams.filter_map(|component| match component.upstream.as_ref()?.source.as_ref()? {
+            UpstreamSource::Debian(source) => Some(source.archive.value.clone()),
+            _ => None,
+        }));
         if let FlatKernelSource::Debian(source) = &self.kernel.source {
             archives.insert(source.archive.value.clone());
         }
@@ -213,11 +218,5 @@ impl FlatComponent {
             drop: Vec::new(),
             maintainer_scripts: Vec::new(),
         }
-    }
-
-    /// Whether its source is unpacked or kept as one file.
-    pub fn unpack(&self) -> Unpack {
-        let stated = self.upstream.as_ref().and_then(|upstream| upstream.unpack);
-        stated.map_or(Unpack::Archive, |unpack| unpack.value)
     }
 }

@@ -9,8 +9,8 @@ use super::{
     flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatToolset, Replaced, Serves},
 };
 use crate::recipe::{
-    Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, Layout, Name, Override, Recipes, Setting, Span,
-    Spanned, Switch, Variant, VariantItem,
+    Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, LanguageSet, Layout, Name, Override, Recipes, Setting,
+    Span, Spanned, Switch, UpstreamSource, Variant, VariantItem,
 };
 
 /// The size of a slot when no recipe says one.
@@ -294,7 +294,17 @@ fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
     });
     let versions = component.packages.iter().filter_map(|wanted| wanted.package.version.as_ref());
     let versions = versions.map(|version| later("version of a package", version.span));
-    finishes.chain(versions).collect()
+    let upstream = component.upstream.as_ref();
+    let source = upstream.and_then(|upstream| match upstream.source.as_ref()? {
+        UpstreamSource::Git(url) => Some(later("git", url.span)),
+        UpstreamSource::GoModule { path, .. } => Some(later("go-module", path.span)),
+        _ => None,
+    });
+    let set = upstream.and_then(|upstream| upstream.languages.as_ref()).map(|set| match set {
+        LanguageSet::Crates(path) => later("crates", path.span),
+        LanguageSet::GoModules(path) => later("go-module", path.span),
+    });
+    finishes.chain(versions).chain(source).chain(set).collect()
 }
 
 fn later(what: &str, span: Span) -> Diagnostic {
@@ -317,11 +327,10 @@ fn flat_kernel(
         match guarded.item.clone() {
             KernelItem::Debian(debian) => source = Some(FlatKernelSource::Debian(debian)),
             KernelItem::Upstream(upstream) => {
-                let old = match source.take() {
-                    Some(FlatKernelSource::Upstream(old)) => Some(old),
-                    _ => None,
-                };
-                source = Some(FlatKernelSource::Upstream(component::over(old, upstream)));
+                source = Some(FlatKernelSource::Upstream(match source.take() {
+                    Some(FlatKernelSource::Upstream(old)) => upstream.over(old),
+                    _ => upstream,
+                }));
             }
             KernelItem::Version(stated) => version = Some(stated),
             KernelItem::License(_) | KernelItem::Modules(_) => {}

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
+use super::{Upstream, UrlUpstream};
 use crate::{
     content::{Glob, RelPath, Sha256},
-    recipe::{Enablement, Unpack},
+    recipe::Enablement,
 };
 
 /// Everything that is known about one image before anything is built.
@@ -84,17 +85,6 @@ pub struct BuildRecipe {
     pub script: String,
     /// Which built files become part of the image.
     pub installs: Vec<Install>,
-}
-
-/// A source by URL.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// Where to look, in order; at least one.
-    pub urls: Vec<String>,
-    /// What it must be.
-    pub sha256: Sha256,
-    /// How it is laid out.
-    pub unpack: Unpack,
 }
 
 /// A built file that becomes part of the image.
@@ -239,7 +229,7 @@ pub enum KernelSource {
         unpack: Glob,
     },
     /// A packed archive by URL.
-    Upstream(Upstream),
+    Upstream(UrlUpstream),
 }
 
 /// A shell script over the merged root.

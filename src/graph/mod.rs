@@ -12,6 +12,7 @@ mod flatten;
 mod image;
 mod pin;
 mod placing;
+mod upstream;
 mod wanted;
 
 pub use condition::Situation;
@@ -20,7 +21,8 @@ pub use flatten::flatten;
 
 pub use image::{
     BuildRecipe, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package, Placed,
-    Replaces, Role, Sysroot, Toolset, Upstream, User, What,
+    Replaces, Role, Sysroot, Toolset, User, What,
 };
 pub use pin::pin;
+pub use upstream::{DebianSource, DebianSourceFile, SourceTree, Upstream, UrlUpstream};
 pub use wanted::{image_closure, kernel_closure, origin, sysroot_closure, tool_closure, wanted};

@@ -4,7 +4,7 @@ use super::{
     flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset},
     image::{
         BuildRecipe, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package,
-        Replaces, Sysroot, Toolset, Upstream, User,
+        Replaces, Sysroot, Toolset, User,
     },
     placing::Placing,
     wanted::{braces, image_closure, kernel_closure, origin, sysroot_closure, tool_closure},
@@ -31,11 +31,11 @@ pub fn pin(flat: &Flat, lock: &Lock, sources: &SourceSet) -> Result<Image, Vec<D
     }
 }
 
-struct Pinning<'a> {
-    flat: &'a Flat,
-    lock: &'a Lock,
+pub(super) struct Pinning<'a> {
+    pub(super) flat: &'a Flat,
+    pub(super) lock: &'a Lock,
     sources: &'a SourceSet,
-    diagnostics: Vec<Diagnostic>,
+    pub(super) diagnostics: Vec<Diagnostic>,
 }
 
 impl Pinning<'_> {
@@ -114,28 +114,23 @@ impl Pinning<'_> {
     fn component(&mut self, component: &FlatComponent) -> Component {
         let mut placing = self.placing(component);
         let files = placing.items(&component.items);
-        let recipe = (!component.commands.is_empty() || !component.installs.is_empty()).then(|| {
-            let version = component.version.as_ref().map(|version| version.value.as_str());
-            let upstream = component.upstream.as_ref();
-            let upstream = upstream.and_then(|upstream| self.upstream(upstream, version));
-            BuildRecipe {
-                upstream,
-                patches: component.patches.iter().filter_map(|patch| placing.local(patch)).collect(),
-                tools: component.build_with.iter().map(|name| name.value.to_string()).collect(),
-                script: script(&component.commands),
-                installs: component
-                    .installs
-                    .iter()
-                    .filter_map(|install| placing.install(install))
-                    .collect::<Vec<Install>>(),
-            }
+        let recipe = (!component.commands.is_empty() || !component.installs.is_empty()).then(|| BuildRecipe {
+            upstream: self.upstream(component),
+            patches: component.patches.iter().filter_map(|patch| placing.local(patch)).collect(),
+            tools: component.build_with.iter().map(|name| name.value.to_string()).collect(),
+            script: script(&component.commands),
+            installs: component
+                .installs
+                .iter()
+                .filter_map(|install| placing.install(install))
+                .collect::<Vec<Install>>(),
         });
         let replaceable = std::mem::take(&mut placing.replaceable);
         self.diagnostics.extend(placing.diagnostics);
         Component {
             replaceable,
             name: component.name.to_string(),
-            version: component.version.as_ref().map(|version| version.value.clone()).unwrap_or_default(),
+            version: self.version(component),
             license: component.license.as_ref().map(|license| license.value.clone()).unwrap_or_default(),
             needs: component.needs.iter().map(|need| need.value.to_string()).collect(),
             packages: Vec::new(),
@@ -143,19 +138,6 @@ impl Pinning<'_> {
             recipe,
             origin: origin(self.sources, component.span),
         }
-    }
-
-    /// An upstream with its braces filled and its digest known.
-    fn upstream(&mut self, upstream: &recipe::Upstream, version: Option<&str>) -> Option<Upstream> {
-        let Some(sha256) = &upstream.sha256 else {
-            let diagnostic = Diagnostic::error("no-sha256", upstream.span, "this upstream has no `sha256`");
-            self.diagnostics
-                .push(diagnostic.help("write `url \"…\" sha256=\"…\"`, with the digest its maker publishes"));
-            return None;
-        };
-        let fill = |url: &recipe::Spanned<recipe::Template>| url.value.fill(|brace| braces(self.flat, version, brace));
-        let unpack = upstream.unpack.map_or(recipe::Unpack::Archive, |unpack| unpack.value);
-        Some(Upstream { urls: upstream.urls.iter().filter_map(fill).collect(), sha256: sha256.value, unpack })
     }
 
     fn placing<'b>(&self, component: &'b FlatComponent) -> Placing<'b>
@@ -203,7 +185,7 @@ impl Pinning<'_> {
                 };
                 KernelSource::Debian { package, unpack: source.unpack.value.clone() }
             }
-            FlatKernelSource::Upstream(upstream) => KernelSource::Upstream(self.upstream(upstream, version)?),
+            FlatKernelSource::Upstream(upstream) => KernelSource::Upstream(self.url(upstream, version)?),
         };
         let fill = |path: &crate::recipe::LocalPath| {
             path.fill(|brace| braces(self.flat, version, brace)).map(|path| path.to_string())

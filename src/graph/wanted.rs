@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
-use super::flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset, Serves};
+use super::{
+    flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset, Serves},
+    upstream::{source_id, stated_version, urls},
+};
 use crate::{
-    lock::{self, Closure, Pruned, Purpose, Want, Wanted, WantedUrl, WantedUser},
-    recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, line_and_column},
+    lock::{self, Closure, Pruned, Purpose, SourceId, Want, Wanted, WantedSource, WantedUrl, WantedUser},
+    recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, UpstreamSource, line_and_column},
 };
 
 /// What the lock calls the closure of an image.
@@ -45,7 +48,13 @@ pub fn wanted(
     keyrings: &BTreeMap<Name, Vec<Vec<u8>>>,
     sources: &SourceSet,
 ) -> Wanted {
-    let mut collector = Collector { sources, closures: BTreeMap::new(), urls: BTreeMap::new(), users: BTreeMap::new() };
+    let mut collector = Collector {
+        sources,
+        closures: BTreeMap::new(),
+        debian_sources: BTreeMap::new(),
+        urls: BTreeMap::new(),
+        users: BTreeMap::new(),
+    };
     let mut archives = BTreeSet::new();
     for flat in flats {
         collector.flat(flat);
@@ -55,6 +64,7 @@ pub fn wanted(
     Wanted {
         archives: archives.collect(),
         closures: collector.closures.into_values().collect(),
+        sources: collector.debian_sources.into_values().collect(),
         urls: collector.urls.into_values().collect(),
         users: collector.users.into_values().collect(),
     }
@@ -75,6 +85,7 @@ fn archive(archive: &crate::recipe::Archive, keyrings: Option<&Vec<Vec<u8>>>) ->
 struct Collector<'a> {
     sources: &'a SourceSet,
     closures: BTreeMap<(String, Architecture), Closure>,
+    debian_sources: BTreeMap<SourceId, WantedSource>,
     urls: BTreeMap<String, WantedUrl>,
     users: BTreeMap<String, WantedUser>,
 }
@@ -170,17 +181,20 @@ impl Collector<'_> {
     }
 
     fn upstream(&mut self, flat: &Flat, component: &FlatComponent) {
-        if let Some(upstream) = &component.upstream {
-            self.url(flat, upstream, component.version.as_ref().map(|version| version.value.as_str()));
+        let Some(upstream) = &component.upstream else { return };
+        let version = stated_version(component);
+        if let Some(UpstreamSource::Debian(debian)) = &upstream.source {
+            let (id, origin) = (source_id(debian, version), origin(self.sources, debian.package.span));
+            self.debian_sources.insert(id.clone(), WantedSource { id, origin });
         }
+        self.url(flat, upstream, version);
     }
 
     fn url(&mut self, flat: &Flat, upstream: &crate::recipe::Upstream, version: Option<&str>) {
-        let value = |brace| braces(flat, version, brace);
-        for url in &upstream.urls {
-            let (Some(filled), Some(sha256)) = (url.value.fill(value), &upstream.sha256) else { continue };
-            let origin = origin(self.sources, url.span);
-            self.urls.insert(filled.clone(), WantedUrl { url: filled, sha256: sha256.value, origin });
+        let Some(sha256) = &upstream.sha256 else { return };
+        for url in urls(flat, upstream, version) {
+            let origin = origin(self.sources, upstream.span);
+            self.urls.insert(url.clone(), WantedUrl { url, sha256: sha256.value, origin });
         }
     }
 }

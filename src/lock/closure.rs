@@ -445,10 +445,8 @@ fn tiers(want: &Want, archives: &[Archive]) -> Result<Tiers, String> {
         let name = &want.name;
         return Err(format!("`{name}` is wanted from the suite `{named}`, which the archive `{}` lacks", archive.name));
     };
-    let family = places(archive, &|suite| {
-        let rest = suite.name.strip_prefix(named.as_str());
-        matches!(rest, Some("" | "-updates" | "-security"))
-    });
+    let family = archive.family(named).map(|suite| (archive.name.clone(), suite.name.clone()));
+    let family: BTreeSet<Place> = family.collect();
     let dependencies =
         if suite.only_when_named { vec![usual, family.clone(), others] } else { vec![family.clone(), usual, others] };
     Ok(Tiers { own: vec![family], dependencies })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
-use crate::content::Sha256;
+use crate::content::{RelPath, Sha256};
 
 use super::wanted::Purpose;
 
@@ -19,6 +19,8 @@ pub struct Lock {
     pub packages: BTreeMap<PackageId, Package>,
     /// The closures.
     pub closures: BTreeMap<ClosureId, LockedClosure>,
+    /// Debian source packages, by what was asked for.
+    pub sources: BTreeMap<SourceId, LockedSource>,
     /// Files by URL.
     pub urls: BTreeMap<String, Sha256>,
     /// Users by name.
@@ -152,6 +154,43 @@ pub struct LockedWant {
     pub suite: Option<String>,
     /// What this package's own dependencies were pruned of.
     pub without: BTreeSet<String>,
+}
+
+/// What a recipe asks of an archive's source packages.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId {
+    /// The name of the package.
+    pub name: String,
+    /// The archive it comes from.
+    pub archive: String,
+    /// The suite, with its `-updates` and `-security`.
+    pub suite: String,
+    /// The version, or what of it upstream counts; the highest when it is not said.
+    pub version: Option<String>,
+}
+
+/// A Debian source package as it was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedSource {
+    /// Its version.
+    pub version: String,
+    /// The suite that it was chosen from.
+    pub suite: String,
+    /// The mirror that serves it.
+    pub mirror: String,
+    /// Its archives, by the path below the mirror's URL.
+    pub files: BTreeMap<String, LockedSourceFile>,
+}
+
+/// An archive of a source package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedSourceFile {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 that the signed index states.
+    pub sha256: Sha256,
+    /// Where its content belongs, as its name says.
+    pub at: RelPath,
 }
 
 /// Whether a user or group is in use.

@@ -22,9 +22,9 @@ use super::{
     refusal::ArchiveError,
     release::{self, Release},
     report::{Problem, Report},
-    resolution::{self, Index},
+    resolution::{self, Index, IndexKind},
     time, user,
-    wanted::{Archive, Closure, Purpose, Suite, Wanted},
+    wanted::{Archive, Closure, Purpose, Suite, Wanted, WantedSource},
 };
 
 /// What is to be done to an old lock.
@@ -80,7 +80,7 @@ enum Stage {
 #[derive(Debug, Clone)]
 enum Meaning {
     Release { archive: usize, suite: usize },
-    Index { archive: usize, suite: usize, path: String, text_limit: u64 },
+    Index { archive: usize, suite: usize, kind: IndexKind, path: String, text_limit: u64 },
     Package(PackageId),
 }
 
@@ -124,12 +124,13 @@ impl Locking {
                 self.check_forward(of, which, &release)?;
                 self.releases.insert((archive, suite), release);
             }
-            Meaning::Index { archive, suite, path, text_limit } => {
+            Meaning::Index { archive, suite, kind, path, text_limit } => {
                 let (of, which) = self.suite(archive, suite)?;
                 let index = Index {
                     archive: of.name.clone(),
                     suite: which.name.clone(),
                     mirror: which.mirror.clone(),
+                    kind,
                     path,
                     text_limit,
                     bytes: bytes.to_vec(),
@@ -192,6 +193,16 @@ impl Locking {
         closures.filter(|(_, closure)| stale(closure)).map(|(index, _)| index).collect()
     }
 
+    /// The source packages that have to be chosen anew.
+    fn stale_sources(&self) -> Vec<&WantedSource> {
+        let moves = |name: &String| match &self.goal {
+            Goal::Update(names) => names.is_empty() || names.contains(name),
+            Goal::Complete | Goal::Relock(_) => false,
+        };
+        let stale = |source: &&WantedSource| !self.old.sources.contains_key(&source.id) || moves(&source.id.name);
+        self.wanted.sources.iter().filter(stale).collect()
+    }
+
     fn suite(&self, archive: usize, suite: usize) -> Result<(&Archive, &Suite), LockError> {
         let found = self.wanted.archives.get(archive).and_then(|of| Some((of, of.suites.get(suite)?)));
         found.ok_or_else(|| LockError::OutOfTurn { path: "InRelease".to_owned() })
@@ -199,13 +210,15 @@ impl Locking {
 
     /// Asks for the `InRelease` of every suite that a package may come from.
     fn need_releases(&mut self) {
-        let stale = self.stale();
-        if stale.is_empty() {
+        let (stale, sources) = (self.stale(), self.stale_sources());
+        if stale.is_empty() && sources.is_empty() {
             return;
         }
         let wants = stale.iter().filter_map(|index| self.wanted.closures.get(*index)).flat_map(|one| &one.packages);
-        let named: BTreeSet<(&str, &str)> =
+        let mut named: BTreeSet<(&str, &str)> =
             wants.filter_map(|want| Some((want.archive.as_str(), want.suite.as_deref()?))).collect();
+        named.extend(sources.iter().map(|source| (source.id.archive.as_str(), source.id.suite.as_str())));
+        let mut needed = BTreeMap::new();
         for (archive, of) in self.wanted.archives.iter().enumerate() {
             for (suite, which) in of.suites.iter().enumerate() {
                 if which.only_when_named && !named.contains(&(of.name.as_str(), which.name.as_str())) {
@@ -218,9 +231,10 @@ impl Locking {
                     size: None,
                     limit: release::MAX_IN_RELEASE_BYTES,
                 };
-                self.needed.insert(file, Meaning::Release { archive, suite });
+                needed.insert(file, Meaning::Release { archive, suite });
             }
         }
+        self.needed = needed;
     }
 
     /// Asks for the indices of the architectures in question.
@@ -228,38 +242,25 @@ impl Locking {
         let stale = self.stale();
         let closures = stale.iter().filter_map(|index| self.wanted.closures.get(*index));
         let architectures: BTreeSet<&str> = closures.map(|closure| closure.architecture.debian()).collect();
+        let sources = self.stale_sources();
         let mut needed = BTreeMap::new();
         for ((archive, suite), release) in &self.releases {
             let (of, which) = self.suite(*archive, *suite)?;
             let all = (release.separate_all && !architectures.is_empty()).then_some("all");
-            for (component, word) in which
-                .components
-                .iter()
-                .flat_map(|component| architectures.iter().copied().chain(all).map(move |word| (component, word)))
-            {
-                let plain = format!("{component}/binary-{word}/Packages");
-                let path = format!("{plain}.xz");
-                let Some(listed) = release.files.get(&path) else {
-                    let found = "no such line".to_owned();
-                    let next = "correct the suite's components or the variant's architectures";
-                    let place = format!("{} {}", of.name, which.name);
-                    return Err(refuse(&place, "InRelease", &format!("a digest of `{path}`"), found, next));
-                };
-                let folder = format!("dists/{}", which.name);
-                let by_hash = format!("{folder}/{component}/binary-{word}/by-hash/SHA256/{}", listed.sha256);
-                let mut paths = vec![format!("{folder}/{path}")];
-                if release.by_hash {
-                    paths.insert(0, by_hash);
+            let is_family = |source: &&WantedSource| {
+                source.id.archive == of.name && of.family(&source.id.suite).any(|one| one.name == which.name)
+            };
+            let has_sources = sources.iter().any(is_family);
+            for component in &which.components {
+                let words = architectures.iter().copied().chain(all);
+                let packages =
+                    words.map(|word| (IndexKind::Packages, format!("{component}/binary-{word}"), "Packages"));
+                let sources = has_sources.then(|| (IndexKind::Sources, format!("{component}/source"), "Sources"));
+                for (kind, folder, name) in packages.chain(sources) {
+                    let (file, path, text_limit) = index_file(of, which, release, &folder, name)?;
+                    let meaning = Meaning::Index { archive: *archive, suite: *suite, kind, path, text_limit };
+                    needed.insert(file, meaning);
                 }
-                let file = NeededFile {
-                    mirror: which.mirror.clone(),
-                    paths,
-                    sha256: Some(listed.sha256),
-                    size: Some(listed.size),
-                    limit: listed.size.min(index::MAX_INDEX_BYTES),
-                };
-                let text_limit = release.files.get(&plain).map_or(u64::MAX, |plain| plain.size);
-                needed.insert(file, Meaning::Index { archive: *archive, suite: *suite, path, text_limit });
             }
         }
         self.needed = needed;
@@ -317,10 +318,12 @@ impl Locking {
     /// Chooses all versions.
     fn solve(&mut self) -> Result<(), LockError> {
         let stale = self.stale();
-        let resolved = resolution::resolve(&self.wanted, &self.old, &self.goal, &stale, &self.indices)?;
+        let sources = self.stale_sources();
+        let resolved = resolution::resolve(&self.wanted, &self.old, &self.goal, &stale, &sources, &self.indices)?;
         self.warnings.extend(resolved.warnings);
         self.lock.packages = resolved.packages;
         self.lock.closures = resolved.closures;
+        self.lock.sources = resolved.sources;
         self.indices.clear();
         self.enter_suites();
         Ok(())
@@ -365,6 +368,38 @@ impl Locking {
         }
         self.stage = Stage::Packages;
     }
+}
+
+/// An index of a suite as a file to fetch, its path below the suite's folder, and the most bytes of its text.
+fn index_file(
+    of: &Archive,
+    which: &Suite,
+    release: &Release,
+    folder: &str,
+    name: &str,
+) -> Result<(NeededFile, String, u64), LockError> {
+    let plain = format!("{folder}/{name}");
+    let path = format!("{plain}.xz");
+    let Some(listed) = release.files.get(&path) else {
+        let found = "no such line".to_owned();
+        let next = "correct the suite's components or the variant's architectures";
+        let place = format!("{} {}", of.name, which.name);
+        return Err(refuse(&place, "InRelease", &format!("a digest of `{path}`"), found, next));
+    };
+    let root = format!("dists/{}", which.name);
+    let mut paths = vec![format!("{root}/{path}")];
+    if release.by_hash {
+        paths.insert(0, format!("{root}/{folder}/by-hash/SHA256/{}", listed.sha256));
+    }
+    let file = NeededFile {
+        mirror: which.mirror.clone(),
+        paths,
+        sha256: Some(listed.sha256),
+        size: Some(listed.size),
+        limit: listed.size.min(index::MAX_INDEX_BYTES),
+    };
+    let text_limit = release.files.get(&plain).map_or(u64::MAX, |plain| plain.size);
+    Ok((file, path, text_limit))
 }
 
 impl NeededFile {

@@ -22,6 +22,7 @@ mod relation;
 mod release;
 mod report;
 mod resolution;
+mod source;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -30,12 +31,12 @@ mod user;
 mod wanted;
 
 pub use document::{
-    BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSuite, LockedWant,
-    Package, PackageId, Relations, Standing, User,
+    BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource, LockedSourceFile,
+    LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, User,
 };
 pub use locking::{Goal, LockError, Locking, NeededFile};
 pub use question::Conflict;
 pub use refusal::ArchiveError;
 pub use report::{Change, Problem, Report};
 pub use text::ParseLockError;
-pub use wanted::{Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedUrl, WantedUser};
+pub use wanted::{Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedSource, WantedUrl, WantedUser};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
-    document::{Lock, LockedClosure, PackageId, Standing},
+    document::{Lock, LockedClosure, PackageId, SourceId, Standing},
     relation::groups,
     report::Problem,
     wanted::{Closure, Purpose, Wanted},
@@ -31,6 +31,11 @@ impl Lock {
         let mut problems = Vec::new();
         for closure in &wanted.closures {
             self.missing_of(closure, &mut problems);
+        }
+        for source in wanted.sources.iter().filter(|source| !self.sources.contains_key(&source.id)) {
+            let SourceId { name, suite, .. } = &source.id;
+            let message = format!("the source package `{name}` of `{suite}` is not locked");
+            problems.push(Problem { origin: source.origin.clone(), message });
         }
         for url in &wanted.urls {
             if self.urls.get(&url.url) != Some(&url.sha256) {

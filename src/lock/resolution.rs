@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     closure::{self, Solved},
-    document::{ClosureId, Lock, LockedClosure, LockedWant, Package, PackageId},
-    index::{self, Catalogue, Entry, Origin},
+    document::{ClosureId, Lock, LockedClosure, LockedSource, LockedWant, Package, PackageId, SourceId},
+    index::{self, Catalogue, Entry, IndexError, Origin},
     locking::{Goal, LockError, refuse},
     report::Problem,
-    wanted::{Closure, Wanted},
+    source,
+    wanted::{Closure, Wanted, WantedSource},
 };
 
 /// An index that was received and checked against a signed digest.
@@ -16,6 +17,7 @@ pub(super) struct Index {
     pub(super) archive: String,
     pub(super) suite: String,
     pub(super) mirror: String,
+    pub(super) kind: IndexKind,
     /// Its path below the suite's folder.
     pub(super) path: String,
     /// The most bytes of its text.
@@ -24,20 +26,32 @@ pub(super) struct Index {
     pub(super) bytes: Vec<u8>,
 }
 
+/// What an index lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IndexKind {
+    /// Binary packages.
+    Packages,
+    /// Source packages.
+    Sources,
+}
+
 /// What was chosen.
 #[derive(Default)]
 pub(super) struct Resolved {
     pub(super) packages: BTreeMap<PackageId, Package>,
     pub(super) closures: BTreeMap<ClosureId, LockedClosure>,
+    pub(super) sources: BTreeMap<SourceId, LockedSource>,
     pub(super) warnings: Vec<Problem>,
 }
 
-/// Solves the closures that are stale (by their place in `wanted`) and takes over the others.
+/// Solves the closures that are stale (by their place in `wanted`), chooses the sources that are, and takes over the
+/// others.
 pub(super) fn resolve(
     wanted: &Wanted,
     old: &Lock,
     goal: &Goal,
     stale: &[usize],
+    stale_sources: &[&WantedSource],
     indices: &[Index],
 ) -> Result<Resolved, LockError> {
     let mut indices: Vec<&Index> = indices.iter().collect();
@@ -45,13 +59,32 @@ pub(super) fn resolve(
     let texts = texts(&indices)?;
     let mut entries: Vec<Entry<'_>> =
         index::locked(old).filter(|(id, _)| !goal.moves(id)).map(|(_, entry)| entry).collect();
+    let mut source_entries = Vec::new();
+    let source_names: BTreeSet<&str> = stale_sources.iter().map(|source| source.id.name.as_str()).collect();
     for (index, text) in indices.iter().zip(&texts) {
         let origin = Origin { archive: &index.archive, suite: &index.suite, mirror: &index.mirror };
-        entries.extend(index::read(text, origin).map_err(|error| refuse_index(index, error.reason))?);
+        let refused = |error: IndexError| refuse_index(index, error.reason);
+        match index.kind {
+            IndexKind::Packages => entries.extend(index::read(text, origin).map_err(refused)?),
+            IndexKind::Sources => {
+                source_entries.extend(source::read(text, origin, &source_names).map_err(refused)?);
+            }
+        }
     }
     let mut catalogues: BTreeMap<&str, Catalogue<'_>> = BTreeMap::new();
     let mut resolved = Resolved::default();
     let mut problems = unknown_names(wanted, old, goal);
+    for source in &wanted.sources {
+        let is_stale = stale_sources.iter().any(|stale| stale.id == source.id);
+        let chosen = match old.sources.get(&source.id) {
+            Some(known) if !is_stale => Ok(known.clone()),
+            _ => source::choose(source, &wanted.archives, &source_entries),
+        };
+        match chosen {
+            Ok(chosen) => drop(resolved.sources.insert(source.id.clone(), chosen)),
+            Err(problem) => problems.push(problem),
+        }
+    }
     for (number, closure) in wanted.closures.iter().enumerate() {
         let id = ClosureId { name: closure.name.clone(), architecture: closure.architecture };
         let before = old.closures.get(&id);
@@ -91,7 +124,10 @@ fn refuse_index(index: &Index, reason: String) -> LockError {
 fn unknown_names(wanted: &Wanted, old: &Lock, goal: &Goal) -> Vec<Problem> {
     let Goal::Update(names) = goal else { return Vec::new() };
     let known: BTreeSet<&str> = old.packages.keys().map(|id| id.name.as_str()).collect();
-    let named = |name: &str| wanted.closures.iter().any(|one| one.packages.iter().any(|want| want.name == name));
+    let named = |name: &str| {
+        wanted.closures.iter().any(|one| one.packages.iter().any(|want| want.name == name))
+            || wanted.sources.iter().any(|source| source.id.name == name)
+    };
     let unknown = names.iter().filter(|name| !known.contains(name.as_str()) && !named(name));
     let problem =
         |name| Problem { origin: String::new(), message: format!("`{name}` is not locked, so it cannot be updated") };

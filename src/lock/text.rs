@@ -21,6 +21,10 @@
 //!     hold "kmod"
 //!     hold "libc6" by="kmod"
 //! }
+//! source "libseccomp" archive="debian" suite="trixie" {
+//!     chosen "2.6.0-2" suite="trixie" mirror="debian"
+//!     file "pool/main/libs/libseccomp/libseccomp_2.6.0.orig.tar.gz" size=685655 sha256="…"
+//! }
 //! user "systemd-network" uid=900 gid=900
 //! ```
 //!
@@ -35,10 +39,11 @@ use crate::content::Sha256;
 
 use super::{
     document::{
-        BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSuite, LockedWant,
-        Package, PackageId, Relations, Standing, User,
+        BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
+        LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, User,
     },
     line::{Node, Writer, nodes},
+    source::place_of,
     time,
     wanted::Purpose,
 };
@@ -63,6 +68,9 @@ impl Lock {
         }
         for (id, closure) in &self.closures {
             write_closure(&mut writer, id, closure, self);
+        }
+        for (id, source) in &self.sources {
+            write_source(&mut writer, id, source);
         }
         writer.gap();
         for (url, sha256) in &self.urls {
@@ -105,6 +113,10 @@ impl Lock {
                     let (id, closure, holds) = read_closure(&mut node)?;
                     held.insert(id.clone(), holds);
                     node.only(lock.closures.insert(id, closure))?;
+                }
+                "source" => {
+                    let (id, source) = read_source(&mut node)?;
+                    node.only(lock.sources.insert(id, source))?;
                 }
                 "url" => {
                     let (url, sha256) = (node.word()?, node.digest_property("sha256")?);
@@ -335,6 +347,53 @@ fn read_closure<'a>(node: &mut Node<'a>) -> Result<(ClosureId, LockedClosure, Ve
         want.without.insert(name);
     }
     Ok((ClosureId { name, architecture }, closure, holds))
+}
+
+fn write_source(writer: &mut Writer, id: &SourceId, source: &LockedSource) {
+    writer.gap();
+    let mut node = writer.node("source").word(&id.name).property("archive", &id.archive).property("suite", &id.suite);
+    if let Some(version) = &id.version {
+        node = node.property("version", version);
+    }
+    node.open();
+    let node = writer.node("chosen").word(&source.version).property("suite", &source.suite);
+    node.property("mirror", &source.mirror).end();
+    for (path, file) in &source.files {
+        let node = writer.node("file").word(path).count("size", file.size);
+        node.property("sha256", &file.sha256.to_string()).end();
+    }
+    writer.close();
+}
+
+fn read_source(node: &mut Node<'_>) -> Result<(SourceId, LockedSource), ParseLockError> {
+    let name = node.word()?;
+    let (archive, suite) = (node.property("archive")?, node.property("suite")?);
+    let id = SourceId { name, archive, suite, version: node.optional("version") };
+    let (mut chosen, mut files) = (None, BTreeMap::new());
+    for mut child in node.children() {
+        match child.name {
+            "chosen" => {
+                let parts = (child.word()?, child.property("suite")?, child.property("mirror")?);
+                child.only(chosen.replace(parts))?;
+            }
+            "file" => {
+                let path = child.word()?;
+                if crate::content::RelPath::new(&path).is_err() {
+                    return Err(child.wrong("its path leaves the mirror"));
+                }
+                let Some(at) = place_of(&path) else {
+                    return Err(child.wrong(&format!("`{path}` is no archive of a source package")));
+                };
+                let file =
+                    LockedSourceFile { size: child.count("size")?, sha256: child.digest_property("sha256")?, at };
+                child.only(files.insert(path, file))?;
+            }
+            _ => return Err(child.wrong("it is no word of a source package")),
+        }
+        child.end()?;
+    }
+    let (version, suite, mirror) = chosen.ok_or_else(|| node.wrong("it lacks `chosen`"))?;
+    Ok((id, LockedSource { version, suite, mirror, files }))
 }
 
 /// Finds the packages that a closure holds.

@@ -2,6 +2,7 @@
 
 use brc_contract::Architecture;
 
+use super::document::SourceId;
 use crate::content::Sha256;
 
 /// Everything that a project wants pinned.
@@ -11,6 +12,8 @@ pub struct Wanted {
     pub archives: Vec<Archive>,
     /// The sets of packages, one per variant and architecture and one per tool set.
     pub closures: Vec<Closure>,
+    /// Debian source packages.
+    pub sources: Vec<WantedSource>,
     /// Upstreams that are files by URL.
     pub urls: Vec<WantedUrl>,
     /// Users and groups that components declare, beside those that packages ask for.
@@ -26,6 +29,15 @@ pub struct Archive {
     pub suites: Vec<Suite>,
     /// The pinned keyrings: OpenPGP certificates, armoured or not.
     pub keyrings: Vec<Vec<u8>>,
+}
+
+impl Archive {
+    /// A suite with its `-updates` and `-security`.
+    pub(super) fn family(&self, named: &str) -> impl Iterator<Item = &Suite> {
+        self.suites
+            .iter()
+            .filter(move |suite| matches!(suite.name.strip_prefix(named), Some("" | "-updates" | "-security")))
+    }
 }
 
 /// A suite of an archive.
@@ -93,6 +105,15 @@ pub struct Pruned {
     pub name: String,
     /// Why it is not needed.
     pub reason: String,
+}
+
+/// A Debian source package that a component is built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedSource {
+    /// What is asked for.
+    pub id: SourceId,
+    /// Where the recipe says so: `FILE:LINE`.
+    pub origin: String,
 }
 
 /// An upstream that is a file by URL.

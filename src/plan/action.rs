@@ -31,6 +31,8 @@ pub enum Action<T> {
 pub enum Fetch {
     /// A Debian package. Outputs: `data` (what it installs), `control` (its control files).
     Debian(DebianPackage),
+    /// A Debian source package. Output: `data`.
+    DebianSource(DebianSource),
     /// A file by URL. Output: `data`.
     Url(UrlFile),
 }
@@ -45,6 +47,28 @@ pub struct DebianPackage {
     /// Its size in bytes.
     pub size: u64,
     /// Where it is: archive, mirror name and pool path. Not part of the key.
+    pub located: Located,
+}
+
+/// A source package of a Debian archive, of format 3.0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebianSource {
+    /// Its name, for people.
+    pub name: String,
+    /// Its archives, in the order in which they are laid out.
+    pub files: Vec<SourceArchive>,
+}
+
+/// One archive of a source package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceArchive {
+    /// The SHA-256 that the signed index states.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where its content is laid, without its single top folder if it has one, instead of what lies there already.
+    pub at: RelPath,
+    /// Where it is. Not part of the key.
     pub located: Located,
 }
 
@@ -322,7 +346,7 @@ impl<T> Action<T> {
         let fixed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         match self {
             Action::Fetch(Fetch::Debian(_)) => fixed(&["control", "data"]),
-            Action::Fetch(Fetch::Url(_)) => fixed(&["data"]),
+            Action::Fetch(Fetch::DebianSource(_) | Fetch::Url(_)) => fixed(&["data"]),
             Action::Run(run) => run.outputs.keys().cloned().collect(),
             Action::Assemble(Assemble::Root { .. }) => fixed(&["owners", "root"]),
             Action::Assemble(Assemble::Verity { .. }) => fixed(&["verity"]),

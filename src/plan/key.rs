@@ -54,6 +54,14 @@ fn fetch_fields(fields: &mut Fields, fetch: &Fetch) {
             fields.bytes("sha256", package.sha256.as_bytes());
             fields.number("size", package.size);
         }
+        Fetch::DebianSource(source) => {
+            fields.text("action", "fetch debian source");
+            for file in &source.files {
+                fields.bytes("sha256", file.sha256.as_bytes());
+                fields.number("size", file.size);
+                fields.path("at", &file.at);
+            }
+        }
         Fetch::Url(file) => {
             fields.text("action", "fetch url");
             fields.bytes("sha256", file.sha256.as_bytes());

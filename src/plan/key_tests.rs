@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use brc_contract::Architecture::{Aarch64, X86_64};
 
 use super::{
-    Action, Assemble, BootFile, Compression, DebianPackage, Extract, Fetch, FileOf, Input, Located, Manifest, Output,
-    Pack, Part, RootLayer, Run, Slot, Stdin, UrlFile, key,
+    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
+    Manifest, Output, Pack, Part, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile, key,
 };
 use crate::content::{Digest, Glob, Metadata, RelPath, Sha256};
 
@@ -168,12 +168,25 @@ fn a_fetch_is_keyed_by_what_it_gets_and_never_by_where() {
     };
     let DebianPackage { name: _, sha256: _, size: _, located: _ } = package();
     let UrlFile { sha256: _, name: _, urls: _, extract: _ } = url();
+    let source = |change: fn(&mut DebianSource)| {
+        let located = Located { mirror: "debian".into(), path: "pool/runc.orig.tar.xz".into() };
+        let archive = SourceArchive { sha256: Sha256::of(b"runc"), size: 7, at: path("debian"), located };
+        let mut source = DebianSource { name: "runc".into(), files: vec![archive] };
+        let [SourceArchive { sha256: _, size: _, at: _, located: _ }] = &source.files[..] else { panic!("one file") };
+        change(&mut source);
+        Action::Fetch(Fetch::DebianSource(source))
+    };
     let debian = |package| Action::Fetch(Fetch::Debian(package));
     let file = |file| Action::Fetch(Fetch::Url(file));
     all_differ(vec![
         ("package", debian(package())),
         ("package sha256", debian(DebianPackage { sha256: Sha256::of(b"b"), ..package() })),
         ("package size", debian(DebianPackage { size: 8, ..package() })),
+        ("source", source(|_| {})),
+        ("source files", source(|source| source.files.clear())),
+        ("source sha256", source(|source| source.files[0].sha256 = Sha256::of(b"b"))),
+        ("source size", source(|source| source.files[0].size = 8)),
+        ("source at", source(|source| source.files[0].at = path("b"))),
         ("url", file(url())),
         ("url sha256", file(UrlFile { sha256: Sha256::of(b"b"), ..url() })),
         ("url kept", file(UrlFile { extract: Extract::Keep, ..url() })),
@@ -182,6 +195,11 @@ fn a_fetch_is_keyed_by_what_it_gets_and_never_by_where() {
     let elsewhere = Located { mirror: "other".into(), path: "elsewhere.deb".into() };
     let moved = debian(DebianPackage { located: elsewhere, name: "label".into(), ..package() });
     assert_eq!(of(moved), of(debian(package())));
+    let moved = source(|source| {
+        source.name = "label".into();
+        source.files[0].located.path = "elsewhere".into();
+    });
+    assert_eq!(of(moved), of(source(|_| {})));
     assert_eq!(of(file(UrlFile { urls: vec![], ..url() })), of(file(url())));
     assert_eq!(of(file(UrlFile { name: "b".into(), ..url() })), of(file(url())), "an unpacked file's name is a label");
 }

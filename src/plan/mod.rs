@@ -15,8 +15,8 @@ mod resolve;
 mod step;
 
 pub use action::{
-    Action, Assemble, BootFile, Compression, DebianPackage, Extract, Fetch, FileOf, Input, Located, Manifest, Outcome,
-    Output, Pack, Part, RootLayer, Run, Slot, Stdin, UrlFile,
+    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
+    Manifest, Outcome, Output, Pack, Part, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
 };
 pub use key::{Key, key};
 pub use lower::{LocalFile, Locals, LowerError, Lowered, lower};

@@ -170,7 +170,7 @@ fn unfilled_version(component: &Component) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let templates = component.items.iter().flat_map(|guarded| match &guarded.item {
-        ComponentItem::Upstream(upstream) => upstream.urls.iter().collect(),
+        ComponentItem::Upstream(upstream) => upstream.templates(),
         ComponentItem::Install(install) => vec![&install.from, &install.to],
         ComponentItem::Common(Item::File(file)) => vec![&file.to],
         ComponentItem::Common(Item::Tree(tree)) => vec![&tree.to],
@@ -219,8 +219,10 @@ fn says_the_same(old: &ComponentItem, new: &ComponentItem) -> bool {
         (ComponentItem::Version(old), ComponentItem::Version(new)) => old.value == new.value,
         (ComponentItem::License(old), ComponentItem::License(new)) => old.value == new.value,
         (ComponentItem::Upstream(old), ComponentItem::Upstream(new)) => {
-            new.urls.is_empty()
+            new.source.is_none()
                 && new.unpack.is_none()
+                && new.languages.is_none()
+                && old.commit.as_ref().map(|commit| &commit.value) == new.commit.as_ref().map(|commit| &commit.value)
                 && old.sha256.as_ref().map(|digest| digest.value) == new.sha256.as_ref().map(|digest| digest.value)
         }
         _ => false,

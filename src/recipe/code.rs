@@ -38,6 +38,7 @@ codes! {
     UNKNOWN_PROPERTY = "unknown-property";
     REPEATED_PROPERTY = "repeated-property";
     REPEATED_NODE = "repeated-node";
+    SEVERAL_SOURCES = "several-sources";
     PROPERTY_FOR_ARGUMENT = "property-for-argument";
     MISSING_ARGUMENT = "missing-argument";
     MISSING_PROPERTY = "missing-property";

@@ -1,14 +1,14 @@
 //! Components: what is built from source, and what only brings files or needs others.
 
 use super::{
-    Command, Diagnostic, Guarded, Item, LocalPath, Name, Owner, Span, Spanned, Switch, Template, code,
+    Command, Diagnostic, Guarded, Item, LocalPath, Name, Owner, Span, Spanned, Template, Upstream, code,
     condition::read_block,
     decode::{Cursor, Reader},
     item::{owner, replaces},
     parse::Node,
     word,
 };
-use crate::content::{RelPath, Sha256};
+use crate::content::RelPath;
 
 /// A component: `component "runc" { … }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,28 +48,6 @@ pub enum ComponentItem {
     Common(Item),
 }
 
-/// Where the source comes from. In an override any part may be missing and then stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// Where to look, in order.
-    pub urls: Vec<Spanned<Template>>,
-    /// What the file must hash to; the lock finds out when it is not said.
-    pub sha256: Option<Spanned<Sha256>>,
-    /// How it is laid out: `unpack=#false` keeps the one file.
-    pub unpack: Option<Spanned<Unpack>>,
-    /// The node.
-    pub span: Span,
-}
-
-/// How an upstream file is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unpack {
-    /// As the content of the archive that it is.
-    Archive,
-    /// As the one file that it is.
-    Keep,
-}
-
 /// A package of an archive that this component stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Satisfies {
@@ -100,6 +78,7 @@ impl Component {
         let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
         let items = ComponentItem::read_all(reader, cursor.block());
         cursor.finish(reader);
+        reader.check_source(node);
         Some(Component { name: name?, items, span: node.span })
     }
 }
@@ -145,52 +124,6 @@ impl ComponentItem {
         };
         cursor.finish(reader);
         item
-    }
-}
-
-impl Upstream {
-    pub(super) fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Self {
-        let node = cursor.node;
-        let sha256 = cursor.text_property(reader, "sha256").and_then(|text| reader.sha256(text));
-        let mut upstream = Upstream { urls: Vec::new(), sha256, unpack: None, span: node.span };
-        for inner in cursor.block() {
-            if inner.name != "url" {
-                reader.unknown_node(inner, "`upstream`", &["url"]);
-                continue;
-            }
-            let mut inner = Cursor::new(reader, inner);
-            let texts = inner.texts(reader, "a URL");
-            upstream.urls.extend(texts.into_iter().filter_map(|text| reader.url(text)));
-            if let Some(text) = inner.text_property(reader, "sha256") {
-                upstream.sha256 = reader.sha256(text).or(upstream.sha256.take());
-            }
-            let unpack = inner.switch_property(reader, "unpack");
-            let keep = |switch| if switch == Switch::On { Unpack::Archive } else { Unpack::Keep };
-            upstream.unpack = unpack.map(|switch| switch.map(keep)).or(upstream.unpack);
-            inner.finish(reader);
-        }
-        if upstream.sha256.is_none() && node.children.as_ref().is_none_or(Vec::is_empty) && node.entries.is_empty() {
-            reader.error(code::MISSING_NODE, node.name_span, "`upstream` wants a block", "write `{ url \"…\" }`");
-        }
-        upstream
-    }
-}
-
-impl Reader<'_> {
-    fn url(&mut self, text: Spanned<String>) -> Option<Spanned<Template>> {
-        let fits = text.chars().all(|c| c.is_ascii_graphic());
-        let schemes = ["https://", "http://", "file:///"];
-        if !fits || !schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)) {
-            let message = format!("`{}` is not a URL that brc fetches", text.value);
-            self.error(
-                code::BAD_URL,
-                text.span,
-                message,
-                "`https://…`, `http://…` or `file:///…`, without white space",
-            );
-            return None;
-        }
-        self.template(text)
     }
 }
 

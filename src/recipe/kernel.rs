@@ -75,7 +75,7 @@ impl Kernel {
         cursor.finish(reader);
         let name = name?;
         let has = |words: &[&str]| contains(node.children.as_deref().unwrap_or(&[]), words);
-        if !has(&["debian", "upstream", "git"]) {
+        if !has(&["debian", "upstream"]) {
             let message = format!("kernel `{}` has no source", name.name);
             let help = "write `debian \"linux-source-…\" suite=\"…\" unpack=\"…\"` or `upstream { url \"…\" }`";
             reader.error(code::MISSING_NODE, node.name_span, message, help);
@@ -114,7 +114,7 @@ impl KernelItem {
         let mut cursor = Cursor::new(reader, node);
         let item = match name {
             "debian" => DebianSource::read(reader, &mut cursor).map(KernelItem::Debian),
-            "upstream" => Some(KernelItem::Upstream(Upstream::read(reader, &mut cursor))),
+            "upstream" => Some(KernelItem::Upstream(reader.kernel_upstream(&mut cursor))),
             "version" => {
                 let text = cursor.text(reader, "a version");
                 text.and_then(|text| reader.version(text)).map(KernelItem::Version)
@@ -134,6 +134,17 @@ impl KernelItem {
         };
         cursor.finish(reader);
         item
+    }
+}
+
+impl Reader<'_> {
+    /// The upstream of a kernel, which is an archive.
+    fn kernel_upstream(&mut self, cursor: &mut Cursor<'_>) -> Upstream {
+        for inner in cursor.block().iter().filter(|inner| word::NO_KERNEL_SOURCE.contains(&inner.name.as_ref())) {
+            let message = format!("`{}` does not belong into a kernel's `upstream`", inner.name);
+            self.error(code::MISPLACED_NODE, inner.name_span, message, "write `url \"…\"`; a component has the others");
+        }
+        Upstream::read(self, cursor)
     }
 }
 

@@ -28,10 +28,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+mod upstream;
 mod variant;
 mod word;
 
-pub use component::{Component, ComponentItem, InstallItem, Satisfies, Unpack, Upstream};
+pub use component::{Component, ComponentItem, InstallItem, Satisfies};
 pub use condition::{Clause, Condition, Guarded, Key, Sense};
 pub use diagnostic::{Diagnostic, Label, Severity, line_and_column, one_line};
 pub use fragment::{FragmentLine, read_fragment};
@@ -47,6 +48,7 @@ pub use reference::Name;
 pub use source::{FileGlob, LocalPath, Presence, SourcePath, SourceSet, Wanted};
 pub use span::{FileId, Span, Spanned};
 pub use template::{Brace, Template, TemplateError};
+pub use upstream::{DebianUpstream, LanguageSet, Unpack, Upstream, UpstreamSource};
 pub use variant::{
     Artifact, ArtifactCompression, ArtifactKind, Bytes, Data, Feature, FeatureSetting, FileSystem, Layout, LayoutKind,
     PLATFORMS, Setting, SettingValue, Switch, Tool, Variant, VariantItem,

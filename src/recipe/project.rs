@@ -172,6 +172,12 @@ impl Import {
         let name = cursor.text(reader, "a name").and_then(|name| set_name(reader, name));
         let mut root = None;
         for inner in cursor.block() {
+            if inner.name == "git" {
+                let what =
+                    "`git` (recipe sets from a git repository) is known, but this version of brc does not do it yet";
+                reader.error(code::NOT_YET, inner.name_span, what, "clone it and write `path \"…\"`");
+                continue;
+            }
             if inner.name != "path" {
                 reader.unknown_node(inner, "`recipes`", &["path"]);
                 continue;

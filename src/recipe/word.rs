@@ -96,14 +96,13 @@ pub(super) const PROPERTIES: [&str; 34] = [
     "without",
 ];
 
+/// What the upstream of a component has and that of a kernel lacks.
+pub(super) const NO_KERNEL_SOURCE: [&str; 5] = ["git", "debian-source", "folder", "go-module", "crates"];
+
 /// What is to be said about a node that only later versions read.
 pub(super) fn later(word: &str) -> Option<String> {
     let what = match word {
-        "git" => "source from a git repository",
         "oci" => "recipe sets from a registry",
-        "crates" => "sets of Rust crates",
-        "go-module" => "sets of Go modules",
-        "debian-source" => "Debian source packages",
         "template" => "configuration templates",
         "health" => "health checks",
         "autotools" | "cargo" | "cmake" | "meson" => "a build system as one word",
@@ -134,7 +133,7 @@ pub(super) fn belongs(word: &str) -> Option<String> {
         (&COMMON[..], "a `component`, `kernel` or `variant`"),
         (&["without", "drop", "maintainer-scripts"][..], "a `packages` group"),
         (&["suite", "keyring"][..], "an `archive`"),
-        (&["url"][..], "an `upstream`"),
+        (&["url", "git", "debian-source", "folder", "go-module", "crates"][..], "an `upstream`"),
         (&["drop-in"][..], "a `unit`"),
         (&["group"][..], "a `user`"),
         (&["slot", "esp", "data"][..], "a `layout`"),

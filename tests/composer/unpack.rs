@@ -5,7 +5,10 @@ use std::{fs, path::Path, sync::atomic::AtomicBool, time::Duration};
 use brc::{
     content::{Entry, Metadata, RelPath, Sha256, Tree},
     fetch::{Client, ClientConfig, Fetcher, Mirrors, Network, Patience, Proxies},
-    plan::{Action, DebianPackage, Extract, Failure, Fetch, Located, Outcome, Performer, Request, UrlFile},
+    plan::{
+        Action, DebianPackage, DebianSource, Extract, Failure, Fetch, Located, Outcome, Performer, Request,
+        SourceArchive, UrlFile,
+    },
     store::Store,
 };
 use tempfile::TempDir;
@@ -71,6 +74,23 @@ impl Setting {
             urls: vec![path.to_str().unwrap().to_owned()],
             extract,
         }))?;
+        Ok(Tree::clone(&self.store.tree(outcome["data"]).unwrap()))
+    }
+
+    /// Fetches a source package of these archives: name, bytes, where it is laid.
+    fn fetch_source(&self, archives: &[(&str, Vec<u8>, &str)]) -> Result<Tree, Failure> {
+        let files = archives.iter().map(|(name, bytes, at)| {
+            fs::write(self.folder.path().join("mirror").join(name), bytes).unwrap();
+            let located = Located { mirror: "debian".into(), path: (*name).into() };
+            SourceArchive {
+                sha256: Sha256::of(bytes),
+                size: bytes.len() as u64,
+                at: RelPath::new(at).unwrap_or_default(),
+                located,
+            }
+        });
+        let source = DebianSource { name: "a".into(), files: files.collect() };
+        let outcome = self.perform(Fetch::DebianSource(source))?;
         Ok(Tree::clone(&self.store.tree(outcome["data"]).unwrap()))
     }
 
@@ -225,4 +245,20 @@ fn a_package_that_another_program_wrote_is_read() {
     let (tree, _) = setting.fetch_deb(&package.into_inner().unwrap()).unwrap();
     let metadata = tree.metadata(&path(&("long-name/".repeat(30) + "x"))).unwrap();
     assert_eq!((metadata.mode, metadata.uid, metadata.gid), (0o640, 7, 8));
+}
+
+#[test]
+fn a_source_package_is_laid_out_as_dpkg_source_does() {
+    let setting = Setting::new();
+    let file = |name: &str| TarEntry::file(name, name.as_bytes());
+    let orig = xz(&tar(&[TarEntry::directory("a-1/"), file("a-1/main.c"), file("a-1/debian/old"), file("a-1/t/x")]));
+    let part = gzip(&tar(&[file("./tests-2/case")]));
+    let packaging = xz(&tar(&[TarEntry::directory("debian/"), file("debian/rules"), file("debian/patches/series")]));
+    let archives = [("a.orig", orig.clone(), ""), ("a.debian", packaging, "debian"), ("a.orig-t", part, "t")];
+    let tree = setting.fetch_source(&archives).unwrap();
+    let files = tree.entries().filter(|(_, entry)| !matches!(entry, Entry::Directory));
+    let files: Vec<&str> = files.map(|(path, _)| path.as_str()).collect();
+    assert_eq!(files, ["debian/patches/series", "debian/rules", "main.c", "t/case"]);
+    let two = setting.fetch_source(&[("a.orig", orig.clone(), ""), ("b.orig", orig, "")]).unwrap_err();
+    assert!(crate::support::told(two.error.as_ref()).contains("debian/old"), "two archives at one place");
 }

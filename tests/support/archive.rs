@@ -260,6 +260,46 @@ impl PackageSpec {
     }
 }
 
+/// A source package: its version, format and archives.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    pub name: String,
+    pub version: String,
+    pub format: String,
+    /// Its files by name.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl SourceSpec {
+    /// A package of format 3.0 (quilt): `a_1.2-3` has `a_1.2.orig.tar.xz` and `a_1.2-3.debian.tar.xz`.
+    pub fn quilt(name: &str, version: &str, orig: &[TarEntry], debian: &[TarEntry]) -> Self {
+        let number = version.split_once(':').map_or(version, |(_, rest)| rest);
+        let upstream = number.rsplit_once('-').map_or(number, |(upstream, _)| upstream);
+        let files = vec![
+            (format!("{name}_{number}.dsc"), b"Format: 3.0 (quilt)\n".to_vec()),
+            (format!("{name}_{upstream}.orig.tar.xz"), xz(&tar(orig))),
+            (format!("{name}_{number}.debian.tar.xz"), xz(&tar(debian))),
+        ];
+        let text = |text: &str| text.to_owned();
+        SourceSpec { name: text(name), version: text(version), format: text("3.0 (quilt)"), files }
+    }
+
+    fn folder(&self) -> String {
+        format!("pool/main/{}", self.name)
+    }
+
+    fn paragraph(&self) -> String {
+        let SourceSpec { name, version, format, .. } = self;
+        let list: String =
+            self.files.iter().map(|(file, bytes)| format!(" {} {} {file}\n", hex(bytes), bytes.len())).collect();
+        let folder = self.folder();
+        format!(
+            "Package: {name}\nBinary: {name}-bin\nVersion: {version}\nFormat: {format}\nFiles:\n 0 0 {name}.dsc\n\
+             Checksums-Sha256:\n{list}Package-List: \n {name}-bin deb libs optional arch=any\nDirectory: {folder}\n\n"
+        )
+    }
+}
+
 /// A suite of an archive.
 #[derive(Debug, Clone)]
 pub struct SuiteSpec {
@@ -268,6 +308,7 @@ pub struct SuiteSpec {
     pub date: u64,
     pub valid_until: Option<u64>,
     pub packages: Vec<PackageSpec>,
+    pub sources: Vec<SourceSpec>,
     /// What the signature is over.
     pub hash: HashAlgorithm,
     /// The name that the file states, if not its own.
@@ -282,6 +323,7 @@ impl SuiteSpec {
             date: NOW - 3600,
             valid_until: Some(NOW + 7 * 86_400),
             packages,
+            sources: Vec::new(),
             hash: HashAlgorithm::Sha256,
             claims: None,
         }
@@ -311,6 +353,9 @@ impl SuiteSpec {
             files.insert(format!("main/binary-{word}/Packages.xz"), xz(text.as_bytes()));
             files.insert(format!("main/binary-{word}/Packages"), text.into_bytes());
         }
+        let text: String = self.sources.iter().map(SourceSpec::paragraph).collect();
+        files.insert("main/source/Sources.xz".to_owned(), xz(text.as_bytes()));
+        files.insert("main/source/Sources".to_owned(), text.into_bytes());
         files
     }
 
@@ -326,6 +371,10 @@ impl SuiteSpec {
             files.insert(format!("{folder}/{path}"), bytes);
         }
         files.extend(self.packages.iter().map(|package| (package.path(), package.deb())));
+        for source in &self.sources {
+            let paths = source.files.iter().map(|(file, bytes)| (format!("{}/{file}", source.folder()), bytes.clone()));
+            files.extend(paths);
+        }
         files
     }
 }

@@ -2,6 +2,7 @@
 
 mod closure;
 mod keeping;
+mod source;
 mod text;
 mod trust;
 
@@ -18,7 +19,7 @@ use brc_contract::Architecture;
 
 pub(super) use super::*;
 pub(super) use support::{
-    archive::{ArchiveKey, KeySpec, NOW, PackageSpec, SubkeySpec, SuiteSpec},
+    archive::{ArchiveKey, KeySpec, NOW, PackageSpec, SourceSpec, SubkeySpec, SuiteSpec},
     package,
 };
 

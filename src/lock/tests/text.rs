@@ -21,7 +21,10 @@ fn full() -> Lock {
                 PackageSpec::new("c", "1"),
             ],
         ),
-        SuiteSpec::new("trixie-updates", vec![PackageSpec::new("c", "2")]),
+        SuiteSpec {
+            sources: vec![SourceSpec::quilt("s", "1.0-1", &[], &[])],
+            ..SuiteSpec::new("trixie-updates", vec![PackageSpec::new("c", "2")])
+        },
     ]);
     let mut asked = closure(&["a"]);
     asked.packages[0].without = vec!["c".to_owned()];
@@ -31,10 +34,23 @@ fn full() -> Lock {
     let mut wanted = world.wanting(vec![image, closure(&["c"])]);
     let sha256 = Sha256::of(b"x");
     wanted.urls = vec![WantedUrl { url: "https://example.org/x?a=\"b\"".to_owned(), sha256, origin: String::new() }];
+    let id = |version: Option<&str>| SourceId {
+        name: "s".to_owned(),
+        archive: "debian".to_owned(),
+        suite: "trixie".to_owned(),
+        version: version.map(str::to_owned),
+    };
+    wanted.sources = vec![None, Some("1.0")]
+        .into_iter()
+        .map(|version| WantedSource { id: id(version), origin: String::new() })
+        .collect();
     let mut lock = world.lock(wanted, &Lock::default(), Goal::Complete).unwrap().0;
     // Sizes and digests of what is compressed are the compressor's, not ours.
     for (size, (id, package)) in (1000..).zip(&mut lock.packages) {
         (package.size, package.sha256) = (size, Sha256::of(id.name.as_bytes()));
+    }
+    for (path, file) in lock.sources.values_mut().flat_map(|source| &mut source.files) {
+        (file.size, file.sha256) = (2000, Sha256::of(path.as_bytes()));
     }
     for ((_, name), suite) in &mut lock.suites {
         suite.sha256 = Sha256::of(name.as_bytes());
@@ -102,6 +118,10 @@ fn what_is_no_lock_is_refused_with_its_line() {
         ("depends \"b", "depends \"\\q b", "neither quoted"),
         ("}\n", "", "a block inside a block"),
         ("}\n", "}\n}\n", "closes nothing"),
+        ("chosen \"1.0-1\"", "chosen", "`chosen`: a word is missing"),
+        ("    chosen \"1.0-1\" suite=\"trixie-updates\" mirror=\"debian\"\n", "", "it lacks `chosen`"),
+        ("file \"pool/main/s/s_1.0.orig.tar.xz", "file \"../s_1.0.orig.tar.xz", "its path leaves the mirror"),
+        ("s_1.0.orig.tar.xz", "s_1.0.dsc", "is no archive of a source package"),
         ("retired=#true", "retired=#false", "neither quoted, whole number nor #true"),
     ] {
         let changed = text.replacen(from, to, 1);

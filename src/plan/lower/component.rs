@@ -9,11 +9,12 @@ use super::{
 };
 use crate::{
     content::{RelPath, Tree},
-    graph::{BuildRecipe, Component, Image, Upstream},
-    plan::{Action, Extract, Fetch, Input, Run, Source, UrlFile},
-    recipe::Unpack,
+    graph::{BuildRecipe, Component, Image, SourceTree},
+    plan::{Action, Input, Run, Source},
 };
 
+/// Lays the patches of a Debian source package over its archives.
+const DEBIAN_PATCHES: &str = include_str!("debian-patches.sh");
 /// The longest time that a component's steps may take.
 const BUILD_SECONDS: u64 = 2 * 3600;
 
@@ -28,7 +29,7 @@ impl Lowering<'_> {
     ) -> Source {
         let mut inputs = self.tool_inputs(&component.name, &recipe.tools, toolsets);
         if let Some(upstream) = &recipe.upstream {
-            let tree = self.upstream(component, upstream);
+            let tree = self.source(&component.name, upstream);
             inputs.push(Input { owner: "source".to_owned(), tree, at: path("build") });
         }
         let patches = self.patches(&recipe.patches);
@@ -53,17 +54,6 @@ impl Lowering<'_> {
         output(step, "out")
     }
 
-    fn upstream(&mut self, component: &Component, upstream: &Upstream) -> Source {
-        let extract = match upstream.unpack {
-            Unpack::Archive => Extract::Archive,
-            Unpack::Keep => Extract::Keep,
-        };
-        let fetch =
-            UrlFile { sha256: upstream.sha256, name: file_name(upstream), urls: upstream.urls.clone(), extract };
-        let step = self.step(&component.name, "fetch", Action::Fetch(Fetch::Url(fetch)));
-        output(step, "data")
-    }
-
     pub(super) fn patches(&mut self, patches: &[String]) -> Source {
         let mut tree = Tree::new();
         for (index, patch) in patches.iter().enumerate() {
@@ -76,15 +66,12 @@ impl Lowering<'_> {
     }
 }
 
-/// The name that an upstream's file has when it is kept as it is.
-pub(super) fn file_name(upstream: &Upstream) -> String {
-    let name = upstream.urls.first().and_then(|url| url.rsplit('/').next());
-    name.filter(|name| !name.is_empty()).unwrap_or("source").to_owned()
-}
-
 /// Patches, steps, installs, as one script.
 fn script(recipe: &BuildRecipe) -> String {
     let mut script = String::new();
+    if recipe.upstream.as_ref().is_some_and(|upstream| matches!(upstream.source, SourceTree::Debian(_))) {
+        script.push_str(DEBIAN_PATCHES);
+    }
     if !recipe.patches.is_empty() {
         script.push_str("for patch in /patches/*; do patch -p1 <\"$patch\"; done\n");
     }

@@ -206,7 +206,7 @@ fn parts(image: &Image) -> Vec<Part> {
                 .recipe
                 .as_ref()
                 .and_then(|recipe| recipe.upstream.as_ref())
-                .map(|upstream| upstream.sha256),
+                .and_then(|upstream| upstream.sha256()),
         });
     }
     parts.sort();

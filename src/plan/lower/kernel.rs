@@ -6,7 +6,7 @@ use super::{Lowering, VISIBLE_PROCESSORS, output, path};
 use crate::{
     content::{RelPath, Tree},
     graph::{Image, KernelSource},
-    plan::{Action, Extract, Fetch, Input, Output, Run, Source, UrlFile},
+    plan::{Action, Extract, Input, Output, Run, Source},
 };
 
 /// Unpacks the source, lays the fragments over `tinyconfig`, and fails with every wanted option that is missing.
@@ -31,15 +31,8 @@ impl Lowering<'_> {
         let (source, pattern) = match &kernel.source {
             KernelSource::Debian { package, unpack } => (self.package(package), unpack.as_str().to_owned()),
             KernelSource::Upstream(upstream) => {
-                let name = super::component::file_name(upstream);
-                let fetch = UrlFile {
-                    sha256: upstream.sha256,
-                    name: name.clone(),
-                    urls: upstream.urls.clone(),
-                    extract: Extract::Keep,
-                };
-                let step = self.step(&kernel.name, "fetch", Action::Fetch(Fetch::Url(fetch)));
-                (output(step, "data"), format!("/{name}"))
+                let name = super::upstream::file_name(upstream);
+                (self.url(&kernel.name, upstream, Extract::Keep), format!("/{name}"))
             }
         };
         let mut fragments = Tree::new();

@@ -10,6 +10,7 @@ mod host_files;
 mod kernel;
 mod root;
 mod toolset;
+mod upstream;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ pub struct Locals {
     pub files: BTreeMap<String, LocalFile>,
     /// Folders, as trees.
     pub folders: BTreeMap<String, Tree>,
+    /// Folders that components are built from, as trees of what git does not ignore.
+    pub sources: BTreeMap<String, Tree>,
 }
 
 /// What a local file holds.

@@ -1,0 +1,315 @@
+//! Where a component's source comes from: `upstream { … }`.
+
+use super::{
+    LocalPath, Name, Presence, Span, Spanned, Switch, Template, code,
+    decode::{Cursor, Reader},
+    names::Space,
+    packages::suite_name,
+    parse::Node,
+    word,
+};
+use crate::content::{RelPath, Sha256};
+
+/// The nodes that are a source. `go-module` is one too, where none of these stands beside it.
+const SOURCES: [&str; 4] = ["url", "git", "debian-source", "folder"];
+/// Everything that the block has.
+const NODES: [&str; 6] = ["url", "git", "debian-source", "folder", "go-module", "crates"];
+/// The hexadecimal digits of a commit.
+const COMMIT_DIGITS: usize = 40;
+
+/// Where the source comes from. In an override any part may be missing and then stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// The source.
+    pub source: Option<UpstreamSource>,
+    /// What the file of a `url` must hash to.
+    pub sha256: Option<Spanned<Sha256>>,
+    /// How it is laid out: `unpack=#false` keeps the one file.
+    pub unpack: Option<Spanned<Unpack>>,
+    /// The commit of a `git` repository, 40 hexadecimal digits.
+    pub commit: Option<Spanned<String>>,
+    /// What its build needs of a language's registry.
+    pub languages: Option<LanguageSet>,
+    /// The node.
+    pub span: Span,
+}
+
+/// One kind of source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamSource {
+    /// `url "https://…" sha256="…"`: a file or archive; where to look, in order.
+    Urls(Vec<Spanned<Template>>),
+    /// `git "https://…" commit="…"`: the tree of a commit.
+    Git(Spanned<Template>),
+    /// `debian-source "libseccomp" suite="trixie"`: what the signed index of sources names.
+    Debian(DebianUpstream),
+    /// `folder "../host"`: files beside the recipes, without what git ignores.
+    Folder(LocalPath),
+    /// `go-module "example.org/m" version="v1.2.3"`: a module by its path, with the modules of its `go.sum`.
+    GoModule {
+        /// Its path.
+        path: Spanned<String>,
+        /// Its version; `v{version}` when it is not said.
+        version: Spanned<Template>,
+    },
+}
+
+/// A Debian source package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebianUpstream {
+    /// Its name.
+    pub package: Spanned<String>,
+    /// The archive it comes from.
+    pub archive: Spanned<Name>,
+    /// The suite it comes from, with its updates and security.
+    pub suite: Spanned<String>,
+}
+
+/// What a build needs of a language's registry, by a file of the source that names every piece with its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LanguageSet {
+    /// `crates "Cargo.lock"`: the crates of that file.
+    Crates(Spanned<RelPath>),
+    /// `go-module "."`: the modules of the `go.mod` and `go.sum` in that folder.
+    GoModules(Spanned<RelPath>),
+}
+
+/// How an upstream file is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unpack {
+    /// As the content of the archive that it is.
+    Archive,
+    /// As the one file that it is.
+    Keep,
+}
+
+impl Upstream {
+    pub(super) fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Self {
+        let node = cursor.node;
+        let mut upstream = Upstream {
+            source: None,
+            sha256: cursor.text_property(reader, "sha256").and_then(|text| reader.sha256(text)),
+            unpack: None,
+            commit: cursor.text_property(reader, "commit").and_then(|text| reader.commit(text)),
+            languages: None,
+            span: node.span,
+        };
+        let block = cursor.block();
+        let has_source = block.iter().any(|inner| SOURCES.contains(&inner.name.as_ref()));
+        let (mut first_source, mut first_set) = (None, None);
+        for inner in block {
+            let name = inner.name.as_ref();
+            if !NODES.contains(&name) {
+                reader.unknown_node(inner, "`upstream`", &NODES);
+                continue;
+            }
+            let is_set = name == "crates" || name == "go-module" && (has_source || names_folder(inner));
+            let first = if is_set { &mut first_set } else { &mut first_source };
+            match *first {
+                // Several URLs are one source.
+                Some((earlier, _)) if earlier == "url" && name == "url" => {}
+                Some((earlier, span)) => {
+                    let message = format!("`{name}` beside `{earlier}`: an upstream has one source");
+                    let message = if is_set { message.replace("source", "language set") } else { message };
+                    let problem = super::Diagnostic::error(code::SEVERAL_SOURCES, inner.name_span, message);
+                    reader.problems.push(problem.help("leave one out").also(span, "first here"));
+                    continue;
+                }
+                None => *first = Some((name, inner.name_span)),
+            }
+            let mut inner = Cursor::new(reader, inner);
+            if is_set {
+                upstream.languages = LanguageSet::read(reader, &mut inner).or(upstream.languages.take());
+            } else {
+                upstream.read_source(reader, &mut inner);
+            }
+            inner.finish(reader);
+        }
+        if block.is_empty() && node.entries.is_empty() {
+            reader.error(code::MISSING_NODE, node.name_span, "`upstream` wants a block", "write `{ url \"…\" }`");
+        }
+        upstream
+    }
+
+    fn read_source(&mut self, reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) {
+        let source = match cursor.node.name.as_ref() {
+            "url" => self.read_url(reader, cursor),
+            "git" => {
+                let url = cursor.text(reader, "a URL").and_then(|text| reader.git_url(text));
+                let commit = cursor.required_property(reader, "commit").and_then(|text| reader.commit(text));
+                self.commit = commit.or(self.commit.take());
+                url.map(UpstreamSource::Git)
+            }
+            "debian-source" => DebianUpstream::read(reader, cursor).map(UpstreamSource::Debian),
+            "folder" => {
+                let text = cursor.text(reader, "a folder");
+                text.and_then(|text| reader.local(text, Presence::Folder)).map(UpstreamSource::Folder)
+            }
+            _ => read_go_module(reader, cursor),
+        };
+        self.source = source.or(self.source.take());
+    }
+
+    fn read_url(&mut self, reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<UpstreamSource> {
+        let mut urls = match self.source.take() {
+            Some(UpstreamSource::Urls(urls)) => urls,
+            _ => Vec::new(),
+        };
+        let texts = cursor.texts(reader, "a URL");
+        urls.extend(texts.into_iter().filter_map(|text| reader.url(text)));
+        if let Some(text) = cursor.text_property(reader, "sha256") {
+            self.sha256 = reader.sha256(text).or(self.sha256.take());
+        }
+        let unpack = cursor.switch_property(reader, "unpack");
+        let keep = |switch| if switch == Switch::On { Unpack::Archive } else { Unpack::Keep };
+        self.unpack = unpack.map(|switch| switch.map(keep)).or(self.unpack.take());
+        Some(UpstreamSource::Urls(urls))
+    }
+
+    /// The texts in it whose braces are filled.
+    pub(super) fn templates(&self) -> Vec<&Spanned<Template>> {
+        match &self.source {
+            Some(UpstreamSource::Urls(urls)) => urls.iter().collect(),
+            Some(UpstreamSource::Git(url)) => vec![url],
+            Some(UpstreamSource::GoModule { version, .. }) => vec![version],
+            Some(UpstreamSource::Debian(_) | UpstreamSource::Folder(_)) | None => Vec::new(),
+        }
+    }
+
+    /// The parts of `old` that this one does not say stay.
+    pub fn over(self, old: Upstream) -> Upstream {
+        Upstream {
+            source: self.source.or(old.source),
+            sha256: self.sha256.or(old.sha256),
+            unpack: self.unpack.or(old.unpack),
+            commit: self.commit.or(old.commit),
+            languages: self.languages.or(old.languages),
+            span: self.span,
+        }
+    }
+}
+
+impl LanguageSet {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let is_crates = cursor.node.name == "crates";
+        let text = cursor.text(reader, if is_crates { "the path of a `Cargo.lock`" } else { "a folder" })?;
+        let path = if text.value == "." { Ok(RelPath::ROOT) } else { RelPath::new(text.trim_start_matches("./")) };
+        let Ok(path) = path else {
+            let message = format!("`{}` is no path below the source", text.value);
+            reader.error(code::BAD_PATH, text.span, message, "`.` is the source's own folder");
+            return None;
+        };
+        if is_crates && path.name() != "Cargo.lock" {
+            let message = format!("`{}` is no `Cargo.lock`, which is the only name that cargo reads", text.value);
+            reader.error(code::BAD_PATH, text.span, message, "write `crates \"Cargo.lock\"`");
+            return None;
+        }
+        let path = Spanned::new(path, text.span);
+        Some(if is_crates { LanguageSet::Crates(path) } else { LanguageSet::GoModules(path) })
+    }
+}
+
+impl DebianUpstream {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let package = cursor.text(reader, "the name of a source package").and_then(|text| reader.package(text));
+        let archive = cursor.text_property(reader, "archive");
+        let archive = archive.unwrap_or_else(|| Spanned::new("debian".to_owned(), cursor.place()));
+        let archive = reader.reference(&archive, Space::Archive);
+        let suite = cursor.required_property(reader, "suite");
+        let suite = suite.and_then(|text| suite_name(reader, text, "a suite"));
+        Some(DebianUpstream { package: package?, archive: archive?, suite: suite? })
+    }
+}
+
+/// Whether a `go-module` that stands alone can only mean a folder: `.`, `./cmd`.
+fn names_folder(node: &Node<'_>) -> bool {
+    let first = node.entries.iter().find(|entry| entry.name.is_none());
+    first.is_some_and(
+        |entry| matches!(&entry.value, super::parse::Value::Text(text) if text == "." || text.starts_with("./")),
+    )
+}
+
+fn read_go_module(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<UpstreamSource> {
+    let path = cursor.text(reader, "the path of a module")?;
+    let version = cursor.text_property(reader, "version");
+    let version = version.unwrap_or_else(|| Spanned::new("v{version}".to_owned(), cursor.place()));
+    let version = reader.template(version)?;
+    // golang.org/ref/mod: elements of these letters, and the first one is a host.
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
+    let is_element = |element: &str| {
+        !element.is_empty() && element.chars().all(fits) && !element.starts_with('.') && !element.ends_with('.')
+    };
+    let has_host = path.split('/').next().is_some_and(|host| host.contains('.'));
+    if !has_host || !path.split('/').all(is_element) {
+        let message = format!("`{}` is no path of a Go module: it starts with a host", path.value);
+        let help = "write `go-module \"example.org/m\"`; beside a source it names a folder of that";
+        reader.error(code::BAD_NAME, path.span, message, help);
+        return None;
+    }
+    Some(UpstreamSource::GoModule { path, version })
+}
+
+/// The `upstream` nodes of a block, conditions included.
+fn upstreams<'n>(nodes: &'n [Node<'n>], found: &mut Vec<&'n Node<'n>>) {
+    for node in nodes {
+        let children = node.children.as_deref().unwrap_or(&[]);
+        match node.name.as_ref() {
+            "upstream" => found.push(node),
+            name if word::GUARDS.contains(&name) => upstreams(children, found),
+            _ => {}
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Only an override may say less of an upstream than the whole.
+    pub(super) fn check_source(&mut self, component: &Node<'_>) {
+        let mut found = Vec::new();
+        upstreams(component.children.as_deref().unwrap_or(&[]), &mut found);
+        let is_source = |inner: &Node<'_>| {
+            SOURCES.contains(&inner.name.as_ref()) || inner.name == "go-module" && !names_folder(inner)
+        };
+        let has_source = |node: &&Node<'_>| node.children.iter().flatten().any(is_source);
+        // An empty one was told already.
+        let is_empty = |node: &&Node<'_>| node.children.as_ref().is_none_or(Vec::is_empty) && node.entries.is_empty();
+        if let Some(first) = found.first().filter(|_| !found.iter().any(|node| has_source(node) || is_empty(node))) {
+            let help = "write `url`, `git`, `debian-source`, `folder`, or `go-module` with the path of a module";
+            self.error(code::MISSING_NODE, first.name_span, "this upstream has no source", help);
+        }
+    }
+
+    fn url(&mut self, text: Spanned<String>) -> Option<Spanned<Template>> {
+        let help = "`https://…`, `http://…` or `file:///…`, without white space";
+        self.url_of(text, &["https://", "http://", "file:///"], "is not a URL that brc fetches", help)
+    }
+
+    fn git_url(&mut self, text: Spanned<String>) -> Option<Spanned<Template>> {
+        let help = "`https://…` or `http://…`, without white space; a repository beside the recipes is a `folder`";
+        self.url_of(text, &["https://", "http://"], "is not a git repository that brc fetches", help)
+    }
+
+    fn url_of(
+        &mut self,
+        text: Spanned<String>,
+        schemes: &[&str],
+        is_not: &str,
+        help: &str,
+    ) -> Option<Spanned<Template>> {
+        let fits = text.chars().all(|c| c.is_ascii_graphic());
+        if !fits || !schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)) {
+            self.error(code::BAD_URL, text.span, format!("`{}` {is_not}", text.value), help);
+            return None;
+        }
+        self.template(text)
+    }
+
+    fn commit(&mut self, text: Spanned<String>) -> Option<Spanned<String>> {
+        let is_digit = |c: char| c.is_ascii_digit() || matches!(c, 'a'..='f');
+        if text.len() != COMMIT_DIGITS || !text.chars().all(is_digit) {
+            let message = format!("`{}` is no commit: expected {COMMIT_DIGITS} hexadecimal digits", text.value);
+            self.error(code::BAD_DIGEST, text.span, message, "branches and tags move; `git rev-parse` says the commit");
+            return None;
+        }
+        Some(text)
+    }
+}
