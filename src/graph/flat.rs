@@ -185,10 +185,11 @@ impl Flat {
         let components = self.every_component();
         let mut archives: BTreeSet<Name> =
             components.flat_map(|component| &component.packages).map(|package| package.archive.clone()).collect();
-        let upstreams = self.components.iter().chain(self.toolsets.values().flatten());
-        archives.extend(upstreams.filter_map(|component| match component.upstream.as_ref()?.source.as_ref()? {
-            UpstreamSource::Debian(source) => Some(source.archive.value.clone()),
-            _ => None,
+        archives.extend(self.every_component().filter_map(|component| {
+            match component.upstream.as_ref()?.source.as_ref()? {
+                UpstreamSource::Debian(source) => Some(source.archive.value.clone()),
+                _ => None,
+            }
         }));
         if let FlatKernelSource::Debian(source) = &self.kernel.source {
             archives.insert(source.archive.value.clone());

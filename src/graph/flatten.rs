@@ -7,10 +7,11 @@ use brc_contract::Architecture;
 use super::{
     Role, Situation, component,
     flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatToolset, Replaced, Serves},
+    upstream,
 };
 use crate::recipe::{
-    Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, LanguageSet, Layout, Name, Override, Recipes, Setting,
-    Span, Spanned, Switch, UpstreamSource, Variant, VariantItem,
+    Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, Layout, Name, Override, Recipes, Setting, Span,
+    Spanned, Switch, Variant, VariantItem,
 };
 
 /// The size of a slot when no recipe says one.
@@ -294,20 +295,10 @@ fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
     });
     let versions = component.packages.iter().filter_map(|wanted| wanted.package.version.as_ref());
     let versions = versions.map(|version| later("version of a package", version.span));
-    let upstream = component.upstream.as_ref();
-    let source = upstream.and_then(|upstream| match upstream.source.as_ref()? {
-        UpstreamSource::Git(url) => Some(later("git", url.span)),
-        UpstreamSource::GoModule { path, .. } => Some(later("go-module", path.span)),
-        _ => None,
-    });
-    let set = upstream.and_then(|upstream| upstream.languages.as_ref()).map(|set| match set {
-        LanguageSet::Crates(path) => later("crates", path.span),
-        LanguageSet::GoModules(path) => later("go-module", path.span),
-    });
-    finishes.chain(versions).chain(source).chain(set).collect()
+    finishes.chain(versions).chain(upstream::not_yet(component)).collect()
 }
 
-fn later(what: &str, span: Span) -> Diagnostic {
+pub(super) fn later(what: &str, span: Span) -> Diagnostic {
     Diagnostic::error("not-yet", span, format!("`{what}` is known, but this version of brc cannot do it yet"))
 }
 

@@ -2,13 +2,14 @@
 
 use super::{
     flat::{Flat, FlatComponent},
+    flatten::later,
     pin::Pinning,
     wanted::braces,
 };
 use crate::{
     content::{RelPath, Sha256},
     lock::{LockedSource, SourceId},
-    recipe::{self, DebianUpstream, Diagnostic, Unpack, UpstreamSource},
+    recipe::{self, DebianUpstream, Diagnostic, LanguageSet, Unpack, UpstreamSource},
 };
 
 /// What a component is built from.
@@ -89,6 +90,18 @@ pub(super) fn source_id(upstream: &DebianUpstream, version: Option<&str>) -> Sou
 /// The version that a component's recipe states.
 pub(super) fn stated_version(component: &FlatComponent) -> Option<&str> {
     component.version.as_ref().map(|version| version.value.as_str())
+}
+
+/// What of an upstream cannot be built yet.
+pub(super) fn not_yet(component: &FlatComponent) -> Option<Diagnostic> {
+    let upstream = component.upstream.as_ref()?;
+    match (&upstream.source, &upstream.languages) {
+        (Some(UpstreamSource::Git(url)), _) => Some(later("git", url.span)),
+        (Some(UpstreamSource::GoModule { path, .. }), _) => Some(later("go-module", path.span)),
+        (_, Some(LanguageSet::Crates(path))) => Some(later("crates", path.span)),
+        (_, Some(LanguageSet::GoModules(path))) => Some(later("go-module", path.span)),
+        _ => None,
+    }
 }
 
 impl Pinning<'_> {
