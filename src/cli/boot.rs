@@ -38,8 +38,11 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
     let order = order(context, arguments)?;
     // Before anything is fetched for it.
     fs::File::open(&order.image).map_err(|source| failed(BootError::Image { path: order.image.clone(), source }))?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
-    let tools = tools(&session, arguments)?;
+    let store = context.store()?;
+    let (project, of) = machine_project(&store, arguments)?;
+    context.enter(&project);
+    let session = context.session(store, AfterFailure::Stop)?;
+    let tools = tools(&session, &project, &of)?;
     let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools);
     let mut serial: Box<dyn Write> = if context.json { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
     let ended = machine.boot(&order, serial.as_mut(), context.cancelled()).map_err(failed)?;
@@ -125,14 +128,15 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
 }
 
 /// The tree of the tool set with QEMU and OVMF, built where it is not there.
-fn tools(session: &Session<'_>, arguments: &arguments::Boot) -> Result<Digest, CliError> {
-    let (project, order) = machine_project(&session.store, arguments)?;
-    let images = session.images(&project, &order, Locked::Completed)?;
-    let mut lowered = session.lower(&project, &images)?;
+fn tools(session: &Session<'_>, project: &Project, order: &Order) -> Result<Digest, CliError> {
+    let images = session.images(project, order, Locked::Completed)?;
+    let mut lowered = session.lower(project, &images)?;
     let goals = images.iter().map(|image| format!("{} {}", image.title(), Role::Machine.name()));
     let goals: Vec<String> = goals.collect();
     lowered.plan.goals.retain(|(name, _)| goals.contains(name));
     let built = session.build(&lowered)?;
+    // Composing needs no QEMU, so what the last compose keeps does not hold it.
+    session.store.keep(&project.root, &format!("{} machine", order.variant), &built.keys)?;
     goals.iter().find_map(|goal| built.goals.get(goal)).copied().ok_or_else(|| {
         let variant = order.variant.to_string();
         CliError::Usage(format!(

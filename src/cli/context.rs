@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     thread,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -31,6 +31,9 @@ use crate::{
 /// This program, even when the file that it was started from is replaced meanwhile.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
+/// The file that names mirrors, beside `brc.kdl` and in the user's configuration folder.
+const MIRRORS_FILE: &str = "mirrors.toml";
+
 /// What every verb is given.
 pub struct Context {
     /// Whether data is written as JSON.
@@ -39,6 +42,8 @@ pub struct Context {
     store: Option<PathBuf>,
     jobs: usize,
     mirrors: Vec<String>,
+    /// The folder of the project that a target named.
+    project: OnceLock<PathBuf>,
     cancelled: Arc<AtomicBool>,
     watcher: Watcher,
 }
@@ -54,6 +59,7 @@ impl Context {
             store: global.store,
             jobs: global.jobs.unwrap_or(processors).max(1),
             mirrors: global.mirror,
+            project: OnceLock::new(),
             cancelled: Arc::new(AtomicBool::new(false)),
             watcher: Watcher::new(style),
         }
@@ -120,12 +126,18 @@ impl Context {
     /// Mistakes in recipes, or a target that is not there.
     pub fn order(&self, target: &Target) -> Result<(Project, Order), CliError> {
         let project = Project::open(&target.file)?;
+        self.enter(&project);
         let variant = project.variant(target.variant.as_deref())?;
         let architectures = project.architectures(&variant, &target.arch)?;
         if !project.warnings.is_empty() {
             super::complain::show_all(self, &project.sources, &project.warnings);
         }
         Ok((project, Order { variant, architectures, image_version: None }))
+    }
+
+    /// Has what `project` says of this machine's surroundings count; the first project that is entered stays.
+    pub fn enter(&self, project: &Project) {
+        self.project.get_or_init(|| project.root.clone());
     }
 
     fn client(&self, store: &Store) -> Result<Client, CliError> {
@@ -141,7 +153,7 @@ impl Context {
         Client::new(config).map_err(|error| CliError::Usage(super::complain::chain_text(&error)))
     }
 
-    /// The mirrors, strongest first: command line, environment, the user's configuration, apt's own sources.
+    /// The mirrors, strongest first: command line, environment, the project's file and the user's, apt's own sources.
     pub fn mirrors(&self) -> Result<Mirrors, CliError> {
         let mut mirrors = Mirrors::new();
         let mut offer = |name: &str, urls: &[&str]| {
@@ -161,8 +173,12 @@ impl Context {
                 offer(&name.to_lowercase().replace('_', "-"), &[url])?;
             }
         }
-        for (name, url) in configured_mirrors()? {
-            offer(&name, &[&url])?;
+        let home = env_path("XDG_CONFIG_HOME").or_else(|| Some(env_path("HOME")?.join(".config")));
+        let folders = [self.project.get().cloned(), home.map(|home| home.join("brc"))];
+        for folder in folders.into_iter().flatten() {
+            for (name, url) in configured_mirrors(&folder.join(MIRRORS_FILE))? {
+                offer(&name, &[&url])?;
+            }
         }
         let apt = apt();
         let names: BTreeSet<&str> = apt.iter().map(|source| source.mirror.as_str()).collect();
@@ -192,18 +208,18 @@ impl Context {
     }
 }
 
-/// The mirrors of `brc/mirrors.toml` in the user's configuration: `debian = "URL"`.
-fn configured_mirrors() -> Result<Vec<(String, String)>, CliError> {
-    let home = env_path("XDG_CONFIG_HOME").or_else(|| Some(env_path("HOME")?.join(".config")));
-    let Some(text) = home.and_then(|home| fs::read_to_string(home.join("brc/mirrors.toml")).ok()) else {
-        return Ok(Vec::new());
+/// The mirrors that a file names: `debian = "URL"`; none when it is not there.
+fn configured_mirrors(file: &Path) -> Result<Vec<(String, String)>, CliError> {
+    let shown = file.display();
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(CliError::Usage(format!("`{shown}` cannot be read: {error}"))),
     };
-    let table: toml::Table = text.parse().map_err(|error| {
-        CliError::Usage(format!("`brc/mirrors.toml` in the configuration folder is no TOML: {error}"))
-    })?;
+    let table: toml::Table = text.parse().map_err(|error| CliError::Usage(format!("`{shown}` is no TOML: {error}")))?;
     let read = |(name, url): (String, toml::Value)| match url {
         toml::Value::String(url) => Ok((name, url)),
-        _ => Err(CliError::Usage(format!("`{name}` in `brc/mirrors.toml` is no URL: expected `{name} = \"URL\"`"))),
+        _ => Err(CliError::Usage(format!("`{name}` in `{shown}` is no URL: expected `{name} = \"URL\"`"))),
     };
     table.into_iter().map(read).collect()
 }

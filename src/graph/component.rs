@@ -61,8 +61,13 @@ fn take_component(flat: &mut FlatComponent, items: &[Guarded<ComponentItem>], si
 fn take_packages(flat: &mut FlatComponent, group: &Packages, items: &[Guarded<PackagesItem>], situation: &Situation) {
     for guarded in situation.decide(items) {
         match guarded.item.clone() {
-            PackagesItem::Package(package) => {
-                flat.packages.retain(|old| *old.package.name != *package.name);
+            PackagesItem::Package(mut package) => {
+                let old = flat.packages.iter().position(|old| *old.package.name == *package.name);
+                if let Some(old) = old.map(|index| flat.packages.remove(index).package) {
+                    package.version = package.version.or(old.version);
+                    package.suite = package.suite.or(old.suite);
+                    package.without = package.without.or(old.without);
+                }
                 let suite = package.suite.as_ref().unwrap_or(&group.suite).value.clone();
                 flat.packages.push(FlatPackage { package, archive: group.archive.value.clone(), suite });
             }

@@ -293,9 +293,7 @@ fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
         Item::Finish(finish) => finish.build_with.first().map(|name| later("build-with in a finish step", name.span)),
         _ => None,
     });
-    let versions = component.packages.iter().filter_map(|wanted| wanted.package.version.as_ref());
-    let versions = versions.map(|version| later("version of a package", version.span));
-    finishes.chain(versions).chain(upstream::not_yet(component)).collect()
+    finishes.chain(upstream::not_yet(component)).collect()
 }
 
 pub(super) fn later(what: &str, span: Span) -> Diagnostic {

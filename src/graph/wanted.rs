@@ -128,6 +128,7 @@ impl Collector<'_> {
                     name: wanted.package.name.value.clone(),
                     archive: wanted.archive.name.clone(),
                     suite: Some(wanted.suite.clone()),
+                    version: wanted.package.version.as_ref().map(|version| version.value.clone()),
                     without: wanted.package.without.iter().map(|name| name.value.clone()).collect(),
                     origin: origin(self.sources, wanted.package.name.span),
                 });
@@ -159,6 +160,7 @@ impl Collector<'_> {
                     name: source.package.value.clone(),
                     archive: source.archive.value.name.clone(),
                     suite: Some(source.suite.value.clone()),
+                    version: None,
                     // Its source is wanted, not the tools that it recommends to unpack and build it with.
                     without: Vec::new(),
                     origin: origin(self.sources, source.package.span),

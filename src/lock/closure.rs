@@ -1,6 +1,7 @@
 //! Which packages a closure needs: dependencies followed, alternatives and versions chosen, nothing searched.
 //!
-//! 1. What recipes name is in, with the highest version of its suites; a locked version stays while it will do.
+//! 1. What recipes name is in, with the version that they state, or else the highest of its suites; a locked version
+//!    stays while it will do.
 //! 2. `Pre-Depends` and `Depends` are followed; `Essential` is not implied. What names one package that exists brings
 //!    that package in. What leaves a choice (alternatives, virtual packages) waits until no other dependency is open,
 //!    so that "already in" counts most; then the first alternative that can be met is taken, and of several that
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     document::LockedClosure,
     index::{Catalogue, Entry},
-    relation::{Relation, compare, groups},
+    relation::{Bound, Operator, Relation, compare, groups},
     report::Problem,
     wanted::{Archive, Closure, Purpose, Want},
 };
@@ -40,7 +41,7 @@ pub(super) fn solve<'a>(
     catalogue: &Catalogue<'a>,
     old: Option<&LockedClosure>,
 ) -> Result<Solved<'a>, Vec<Problem>> {
-    let mut bounds: BTreeMap<&'a str, Vec<(&'a str, Relation<'a>)>> = BTreeMap::new();
+    let mut bounds = stated(closure);
     for _ in 0..MAX_ROUNDS {
         let mut walk = Walk::new(closure, archives, catalogue, old, &bounds);
         match walk.run() {
@@ -55,11 +56,36 @@ pub(super) fn solve<'a>(
                 walk.problems.dedup();
                 return Err(walk.problems);
             }
-            Some(Clash { by, relation }) => bounds.entry(relation.name).or_default().push((by, relation)),
+            Some(Clash { by, relation }) => {
+                bounds.entry(relation.name).or_default().push((Asker::Package(by), relation));
+            }
         }
     }
     let message = format!("the packages of `{}` ask for each other's versions without end", closure.name);
     Err(vec![Problem { origin: String::new(), message }])
+}
+
+/// What is asked of the versions of packages, by their names.
+type Bounds<'a> = BTreeMap<&'a str, Vec<(Asker<'a>, Relation<'a>)>>;
+
+/// Who asks for a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker<'a> {
+    /// The recipe at this `FILE:LINE`.
+    Recipe(&'a str),
+    /// A package that depends on it.
+    Package(&'a str),
+}
+
+/// The versions that recipes state.
+fn stated(closure: &Closure) -> Bounds<'_> {
+    let mut bounds = Bounds::new();
+    for want in &closure.packages {
+        let Some(version) = &want.version else { continue };
+        let relation = Relation { name: &want.name, bound: Some(Bound { operator: Operator::Equal, version }) };
+        bounds.entry(&want.name).or_default().push((Asker::Recipe(&want.origin), relation));
+    }
+    bounds
 }
 
 /// A package is in with a version that another refuses.
@@ -90,7 +116,7 @@ struct Member<'a> {
 struct Walk<'a, 'b> {
     closure: &'a Closure,
     catalogue: &'b Catalogue<'a>,
-    bounds: &'b BTreeMap<&'a str, Vec<(&'a str, Relation<'a>)>>,
+    bounds: &'b Bounds<'a>,
     /// What the closure held before: whatever of it still fits stays.
     before: Option<&'b LockedClosure>,
     wants: Vec<&'a Want>,
@@ -124,7 +150,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         archives: &[Archive],
         catalogue: &'b Catalogue<'a>,
         before: Option<&'b LockedClosure>,
-        bounds: &'b BTreeMap<&'a str, Vec<(&'a str, Relation<'a>)>>,
+        bounds: &'b Bounds<'a>,
     ) -> Self {
         let mut wants: Vec<&Want> = closure.packages.iter().collect();
         // One that names a suite comes before one of the same package that does not.
@@ -187,7 +213,9 @@ impl<'a, 'b> Walk<'a, 'b> {
                 match self.pick(&relation, index, Depth::Wanted) {
                     Some(entry) => self.take(entry, None, index),
                     None => {
-                        let message = format!("`{name}` is wanted, but {}", self.why_missing(&relation));
+                        let version = want.version.as_ref().map(|version| format!(" in version {version}"));
+                        let version = version.unwrap_or_default();
+                        let message = format!("`{name}` is wanted{version}, but {}", self.why_missing(&relation));
                         self.problems.push(problem(message));
                     }
                 }
@@ -380,8 +408,12 @@ impl<'a, 'b> Walk<'a, 'b> {
             return format!("the component that satisfies `{name}` has version {version}");
         }
         let bounds = self.bounds.get(name).map(Vec::as_slice).unwrap_or_default();
-        if !bounds.is_empty() {
-            let sides: Vec<String> = bounds.iter().map(|(by, bound)| format!("`{by}` needs `{bound}`")).collect();
+        if bounds.len() + usize::from(relation.bound.is_some()) > 1 && !bounds.is_empty() {
+            let side = |(by, bound): &(Asker<'_>, Relation<'_>)| match by {
+                Asker::Recipe(origin) => format!("{origin} wants `{bound}`"),
+                Asker::Package(name) => format!("`{name}` needs `{bound}`"),
+            };
+            let sides: Vec<String> = bounds.iter().map(side).collect();
             return format!("no version of `{name}` is right for all: {}", sides.join(", "));
         }
         let found: BTreeSet<String> = self.catalogue.named(name).map(version_and_place).collect();

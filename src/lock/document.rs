@@ -152,6 +152,8 @@ pub struct LockedWant {
     pub archive: String,
     /// The suite, when it was named.
     pub suite: Option<String>,
+    /// The version, when it was stated.
+    pub version: Option<String>,
     /// What this package's own dependencies were pruned of.
     pub without: BTreeSet<String>,
 }

@@ -50,6 +50,7 @@ pub fn packages(text: &str) -> Option<Lock> {
         name: name.to_owned(),
         archive: "debian".to_owned(),
         suite: None,
+        version: None,
         without: Vec::new(),
         origin: String::new(),
     };

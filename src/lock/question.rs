@@ -71,7 +71,8 @@ impl Lock {
             }
         }
         if problems.len() == before && !locked.answers(closure) {
-            let message = format!("the packages of {name} were locked for another list of packages or `without`");
+            let message =
+                format!("the packages of {name} were locked for another list of packages, versions or `without`");
             problems.push(Problem { origin: origin.clone(), message });
         }
         let unread = |id: &&PackageId| {

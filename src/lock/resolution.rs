@@ -197,8 +197,11 @@ impl LockedClosure {
             let locked = wants.entry(want.name.clone()).or_insert_with(|| LockedWant {
                 archive: want.archive.clone(),
                 suite: want.suite.clone(),
+                version: None,
                 without: BTreeSet::new(),
             });
+            // Two that state different versions are never solved, so never locked.
+            locked.version = locked.version.take().or_else(|| want.version.clone());
             locked.without.extend(want.without.iter().cloned());
         }
         Self {

@@ -259,6 +259,9 @@ fn write_closure(writer: &mut Writer, id: &ClosureId, closure: &LockedClosure, l
         if let Some(suite) = &want.suite {
             node = node.property("suite", suite);
         }
+        if let Some(version) = &want.version {
+            node = node.property("version", version);
+        }
         node.end();
         for pruned in &want.without {
             writer.node("without").word(pruned).property("of", name).end();
@@ -318,7 +321,8 @@ fn read_closure<'a>(node: &mut Node<'a>) -> Result<(ClosureId, LockedClosure, Ve
             "want" => {
                 let name = child.word()?;
                 let archive = child.property("archive")?;
-                let want = LockedWant { archive, suite: child.optional("suite"), without: Default::default() };
+                let (suite, version) = (child.optional("suite"), child.optional("version"));
+                let want = LockedWant { archive, suite, version, without: Default::default() };
                 child.only(closure.wants.insert(name, want))?;
             }
             "without" => {

@@ -92,6 +92,8 @@ pub struct Want {
     pub archive: String,
     /// The suite, with its `-updates` and `-security`; `None` means every suite that needs no naming.
     pub suite: Option<String>,
+    /// Exactly this version; `None` means the highest.
+    pub version: Option<String>,
     /// Names that end this package's own dependencies on them.
     pub without: Vec<String>,
     /// Where the recipe says so: `FILE:LINE`.

@@ -1,9 +1,14 @@
 //! The same image from any surroundings, and nothing done twice.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use crate::support::project::{
-    Ran, brc, copy_of_quickstart, folder, forget, quickstart, second_store, sha256, text, user_store,
+use crate::support::{
+    archive::{ArchiveKey, KeySpec, PackageSpec, SuiteSpec},
+    project::{Ran, brc, copy_of_quickstart, folder, forget, quickstart, second_store, sha256, text, user_store},
 };
 
 /// Everything that is made after the packages are fetched and the kernel is compiled.
@@ -103,6 +108,76 @@ fn an_override_of_a_component_changes_it_and_what_holds_it() {
     expected.extend(image.map(|stage| format!("quickstart {stage}")));
     expected.sort();
     assert_eq!(performed, expected);
+}
+
+/// An archive with two versions of `brc-note`, each of which needs `brc-note-data` of its own version, and of `brc-apart`, which
+/// nothing ties to them; gives its mirror's folder and the recipe that takes all of it.
+fn archive_of_notes(project: &Path) -> (PathBuf, String) {
+    let suite = |name: &str, version: &str| {
+        let package = |name: &str| PackageSpec::new(name, version).file(&format!("usr/lib/{name}"), version);
+        let note = package("brc-note").depends(&format!("brc-note-data (= {version})"));
+        let packages = vec![note, package("brc-note-data"), package("brc-apart")];
+        SuiteSpec { mirror: "notes".to_owned(), valid_until: None, ..SuiteSpec::new(name, packages) }
+    };
+    let key = ArchiveKey::new(&KeySpec::default());
+    fs::write(project.join("notes.asc"), key.certificate()).unwrap();
+    let mirror = project.join("mirror");
+    for (path, bytes) in [suite("notes", "1"), suite("notes-updates", "2")].iter().flat_map(|suite| suite.files(&key)) {
+        let path = mirror.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let recipe = "archive \"notes\" {\n    suite \"notes\" \"notes-updates\"\n    keyring \"notes.asc\"\n}\n\
+                  packages \"notes\" archive=\"notes\" suite=\"notes\" {\n    brc-note\n    brc-apart\n}\n";
+    (mirror, recipe.to_owned())
+}
+
+#[test]
+fn an_override_of_one_package_version_changes_that_and_what_holds_it() {
+    quickstart();
+    let store = second_store("version-store");
+    let (out, project) = (folder("version-out"), folder("version-project"));
+    let recipe = copy_of_quickstart(&project);
+    fs::copy(lock_of_first(), project.join("brc.lock")).unwrap();
+    let (mirror, notes) = archive_of_notes(&project);
+    fs::write(project.join("mirrors.toml"), format!("notes = {:?}\n", mirror.to_str().unwrap())).unwrap();
+    let original = fs::read_to_string(&recipe).unwrap().replace("include ", "include \"notes\" ");
+    fs::write(&recipe, format!("{notes}{original}")).unwrap();
+    let ran = compose(&mut brc(), &store, &out, &recipe);
+    assert_eq!(locked_of(&project, "brc-note"), ["2"]);
+    let fetched: Vec<_> = ran.performed().into_iter().filter(|performed| performed.ends_with(" fetch")).collect();
+    assert_eq!(fetched.len(), 3, "{fetched:?}");
+
+    let with = |version: &str| format!("{notes}override \"notes\" {{ brc-note version={version:?} }}\n{original}");
+    fs::write(&recipe, with("3")).unwrap();
+    let refused = Ran::new(brc().arg("compose").arg("--store").arg(&store).arg(&recipe));
+    assert_eq!(refused.output.status.code(), Some(2));
+    let message = format!("{:?}", refused.events);
+    let expected =
+        "`brc-note` is wanted in version 3, but of `brc-note` there is only 1 in `notes`, 2 in `notes-updates`";
+    assert!(message.contains(expected), "{message}");
+
+    fs::write(&recipe, with("1")).unwrap();
+    let ran = compose(&mut brc(), &store, &out, &recipe);
+    let mut performed = ran.performed();
+    performed.sort();
+    let image = ["disk", "erofs", "esp", "finish", "manifest", "root", "uki", "verity"];
+    let mut expected = vec!["brc-note fetch".to_owned(), "brc-note-data fetch".to_owned()];
+    expected.extend(image.map(|stage| format!("quickstart {stage}")));
+    expected.sort();
+    assert_eq!(performed, expected);
+    assert_eq!(
+        [locked_of(&project, "brc-note"), locked_of(&project, "brc-note-data"), locked_of(&project, "brc-apart")],
+        [["1"], ["1"], ["2"]]
+    );
+}
+
+/// The versions of a package in a project's lock.
+fn locked_of(project: &Path, name: &str) -> Vec<String> {
+    let lock = fs::read_to_string(project.join("brc.lock")).unwrap();
+    let start = format!("package {name:?} \"");
+    let versions = lock.lines().filter_map(|line| line.strip_prefix(&start)?.split('"').next().map(str::to_owned));
+    versions.collect()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Archives and servers that tests start on loopback.
 
+#[allow(dead_code, reason = "shared with the tests of `lock`, which use all of it")]
+pub mod archive;
 pub mod package;
 pub mod project;
 pub mod server;

@@ -132,6 +132,85 @@ fn versions_that_no_choice_makes_right_are_told_with_both_sides() {
     assert!(text.contains("`y` needs `lib (>= 2)`"), "{text}");
 }
 
+/// Two versions of a package that others are of one version with, and a third that only backports have.
+fn versions() -> World {
+    let app = |number: &str| PackageSpec::new("app", number).depends(&format!("lib (= {number}), other"));
+    let lib = |number: &str| PackageSpec::new("lib", number);
+    World::new(&[
+        SuiteSpec::new("trixie", vec![app("1"), lib("1"), pack("other", ""), pack("new", "lib (>= 2)")]),
+        SuiteSpec::new("trixie-updates", vec![app("2"), lib("2"), PackageSpec::new("other", "2")]),
+        SuiteSpec::new("trixie-backports", vec![app("3"), lib("3")]),
+    ])
+}
+
+/// A tool set of these packages, each with the version and suite that a recipe states for it.
+fn stating(stated: &[(&str, Option<&str>, Option<&str>)]) -> Closure {
+    let wants = (1..).zip(stated).map(|(line, (name, version, suite))| Want {
+        version: version.map(str::to_owned),
+        suite: suite.map(str::to_owned),
+        ..want(name, line)
+    });
+    Closure { packages: wants.collect(), ..closure(&[]) }
+}
+
+#[test]
+fn a_stated_version_is_taken_and_what_it_depends_on_follows() {
+    let world = versions();
+    for (stated, expected) in [
+        (&[("app", None, None)][..], "app 2, lib 2, other 2"),
+        (&[("app", Some("1"), None)], "app 1, lib 1, other 2"),
+        (&[("app", Some("1"), None), ("lib", Some("1"), None)], "app 1, lib 1, other 2"),
+        (&[("app", Some("3"), Some("trixie-backports"))], "app 3, lib 3, other 2"),
+        // Stated by one of two recipes that want it.
+        (&[("app", None, Some("trixie")), ("app", Some("1"), None)], "app 1, lib 1, other 2"),
+        // The same version, written otherwise.
+        (&[("app", Some("0:1"), None)], "app 1, lib 1, other 2"),
+    ] {
+        let locked = world.lock(world.wanting(vec![stating(stated)]), &Lock::default(), Goal::Complete);
+        assert_eq!(names(&locked.unwrap().0).join(", "), expected, "{stated:?}");
+    }
+}
+
+#[test]
+fn a_stated_version_that_does_not_fit_is_told_with_those_there_are() {
+    let world = versions();
+    for (stated, expected) in [
+        (
+            &[("app", Some("9"), None)][..],
+            "test.kdl:1: `app` is wanted in version 9, but of `app` there is only 1 in `trixie`, 2 in `trixie-updates`",
+        ),
+        (
+            &[("app", Some("3"), Some("trixie"))],
+            "test.kdl:1: `app` is wanted in version 3, but of `app` there is only 1 in `trixie`, 2 in `trixie-updates`",
+        ),
+        (
+            // Nothing is searched: that `app` 1 would do is for people to see.
+            &[("app", None, None), ("lib", Some("1"), None)],
+            "test.kdl:1: `app` needs `lib (= 2)`, but no version of `lib` is right for all: \
+             test.kdl:2 wants `lib (= 1)`",
+        ),
+        (
+            &[("app", Some("1"), None), ("new", None, None)],
+            "test.kdl:1: `app` needs `lib (= 1)`, but no version of `lib` is right for all: `new` needs `lib (>= 2)`",
+        ),
+        (
+            &[("lib", Some("1"), None), ("new", None, None)],
+            "test.kdl:2: `new` needs `lib (>= 2)`, but no version of `lib` is right for all: \
+             test.kdl:1 wants `lib (= 1)`",
+        ),
+        (
+            &[("other", Some("1"), None), ("other", Some("2"), None)],
+            "test.kdl:1: `other` is wanted in version 1, but no version of `other` is right for all: \
+             test.kdl:1 wants `other (= 1)`, test.kdl:2 wants `other (= 2)`\n\
+             test.kdl:2: `other` is wanted in version 2, but no version of `other` is right for all: \
+             test.kdl:1 wants `other (= 1)`, test.kdl:2 wants `other (= 2)`",
+        ),
+    ] {
+        let text = told(world.lock(world.wanting(vec![stating(stated)]), &Lock::default(), Goal::Complete));
+        assert_eq!(text, expected);
+    }
+}
+
 #[test]
 fn pruning_ends_dependencies_by_name() {
     let world = world(vec![

@@ -120,7 +120,9 @@ fn a_changed_question_makes_a_lock_stale() {
     let (lock, _) = world.tool(&["a"]).unwrap();
     let pruned = Pruned { name: "b".to_owned(), reason: "no".to_owned() };
     let good = closure(&["a"]);
+    let stated = vec![Want { version: Some("1".to_owned()), ..want("a", 1) }];
     for (asked, expected) in [
+        (Closure { packages: stated, ..good.clone() }, "locked for another list"),
         (Closure { without: vec![pruned], ..good.clone() }, "locked for another list"),
         (Closure { satisfied: vec![("b".to_owned(), "1".to_owned())], ..good.clone() }, "locked for another list"),
         (Closure { purpose: Purpose::Image, ..good.clone() }, "locked for another list"),
@@ -142,6 +144,26 @@ fn a_changed_question_makes_a_lock_stale() {
     let (after, _, fetched) = world.lock_counting(wanted.clone(), &lock, Goal::Complete).unwrap();
     assert!(after.missing(&wanted).is_empty());
     assert!(fetched.is_empty());
+}
+
+#[test]
+fn a_version_that_is_stated_later_moves_it_and_what_belongs_to_it() {
+    let all = |number: &str| {
+        vec![
+            version("a", number).depends(&format!("lib (= {number})")),
+            version("lib", number),
+            version("other", number),
+        ]
+    };
+    let world = World::new(&[SuiteSpec::new("trixie", all("1")), SuiteSpec::new("trixie-updates", all("2"))]);
+    let (lock, _) = world.tool(&["a", "other"]).unwrap();
+    let stated = vec![Want { version: Some("1".to_owned()), ..want("a", 1) }, want("other", 2)];
+    let stated = world.wanting(vec![Closure { packages: stated, ..closure(&[]) }]);
+    let (after, report) = world.lock(stated.clone(), &lock, Goal::Complete).unwrap();
+    assert_eq!(told_changes(&report), ["a 2 1", "lib 2 1"]);
+    assert!(after.missing(&stated).is_empty());
+    // It stays where it is held, whatever is to be updated.
+    assert_eq!(told_changes(&world.lock(stated, &after, update(&[])).unwrap().1), [""; 0]);
 }
 
 #[test]

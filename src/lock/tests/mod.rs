@@ -129,6 +129,7 @@ pub(super) fn want(name: &str, line: usize) -> Want {
         name: name.to_owned(),
         archive: "debian".to_owned(),
         suite: None,
+        version: None,
         without: Vec::new(),
         origin: format!("test.kdl:{line}"),
     }

@@ -28,6 +28,7 @@ fn full() -> Lock {
     ]);
     let mut asked = closure(&["a"]);
     asked.packages[0].without = vec!["c".to_owned()];
+    asked.packages[0].version = Some("1:1.0-1".to_owned());
     asked.without = vec![Pruned { name: "debconf".to_owned(), reason: "quiet".to_owned() }];
     asked.satisfied = vec![("runc".to_owned(), "1.2".to_owned())];
     let image = Closure { name: "variant test".to_owned(), purpose: Purpose::Image, ..asked };
