@@ -1,6 +1,6 @@
 //! `brc lock`, `brc update`, `brc outdated`, `brc vendor`.
 
-use std::{collections::BTreeSet, fs, io, path::Path, process::ExitCode};
+use std::{collections::BTreeSet, process::ExitCode};
 
 use serde_json::json;
 
@@ -80,29 +80,14 @@ pub fn vendor(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCo
     session.images(&project, &order, crate::compose::Locked::Completed)?;
     let lock = project.lock()?;
     let wanted: Vec<Wanted> = files(&lock).collect();
-    let folder = arguments.folder.join("sha256");
-    fs::create_dir_all(&folder).map_err(|source| unwritable(&folder, source))?;
-    let missing: Vec<Wanted> = wanted.into_iter().filter(|wanted| !is_there(&folder, wanted)).collect();
     let ignore = |_: Progress| {};
     let watch = Watch { cancelled: context.cancelled(), progress: &ignore };
-    say(&format!("fetching {} files", missing.len()));
+    say(&format!("gathering {} files", wanted.len()));
     let mut first_error = None;
-    for (wanted, result) in missing.iter().zip(session.client.download_all(&missing, CONNECTIONS, watch)) {
-        match result {
-            Ok(mut downloaded) => {
-                let to = folder.join(downloaded.sha256.to_string());
-                let mut copy = || -> io::Result<()> {
-                    let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-                    io::copy(&mut downloaded.file, &mut file)?;
-                    file.persist(&to).map_err(|error| error.error)?;
-                    Ok(())
-                };
-                copy().map_err(|source| unwritable(&to, source))?;
-            }
-            Err(error) => {
-                say(&format!("error: `{}`: {}", wanted.name, super::complain::chain_text(&error)));
-                first_error.get_or_insert(error);
-            }
+    for (wanted, result) in wanted.iter().zip(session.client.vendor(&wanted, &arguments.folder, CONNECTIONS, watch)) {
+        if let Err(error) = result {
+            say(&format!("error: `{}`: {}", wanted.name, super::complain::chain_text(&error)));
+            first_error.get_or_insert(error);
         }
     }
     first_error.map_or(Ok(ExitCode::SUCCESS), |error| Err(ComposeError::Fetch(Box::new(error)).into()))
@@ -127,14 +112,4 @@ fn files(lock: &Lock) -> impl Iterator<Item = Wanted> {
         expect: Expect { sha256: Some(file.sha256), size: Some(file.size), limit: file.size },
     });
     packages.chain(sources).chain(urls)
-}
-
-fn is_there(folder: &Path, wanted: &Wanted) -> bool {
-    let path = wanted.expect.sha256.map(|sha256| folder.join(sha256.to_string()));
-    let size = path.and_then(|path| fs::metadata(path).ok()).map(|metadata| metadata.len());
-    size.is_some_and(|found| wanted.expect.size.is_none_or(|size| size == found))
-}
-
-fn unwritable(path: &Path, source: io::Error) -> ComposeError {
-    ComposeError::Write { path: path.to_owned(), source }
 }

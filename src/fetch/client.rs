@@ -33,7 +33,7 @@ pub struct ClientConfig {
     pub network: Network,
     /// The mirrors of archives.
     pub mirrors: Mirrors,
-    /// Folders that `brc vendor` wrote; looked into first: `sha256/<hex>`, then `<mirror>/<path>`.
+    /// Folders that `brc vendor` wrote; looked into first.
     pub vendored: Vec<PathBuf>,
     /// Where downloads lie until they are done; on the store's file system.
     pub downloads: PathBuf,

@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Client, Location, LocationError, Network, client::Watch, partial::Partial, transfer::TransferError};
+use super::{
+    Client, Location, LocationError, Network, client::Watch, partial::Partial, transfer::TransferError,
+    vendor::BY_DIGEST,
+};
 use crate::{
     content::{RelPath, RelPathError, Sha256},
     plan::{Failure, Fault, Located},
@@ -108,17 +111,13 @@ impl Client {
     fn places(&self, wanted: &Wanted) -> Result<Vec<Location>, FetchError> {
         let mut places = Vec::new();
         for folder in &self.config.vendored {
-            let by_digest = wanted.expect.sha256.map(|sha256| folder.join("sha256").join(sha256.to_string()));
+            let by_digest = wanted.expect.sha256.map(|sha256| folder.join(BY_DIGEST).join(sha256.to_string()));
             places.extend(by_digest.filter(|path| path.is_file()).map(Location::Local));
         }
         match &wanted.place {
             Place::Mirror(located) => {
                 let path = RelPath::new(&located.path)
                     .map_err(|source| FetchError::Path { name: wanted.name.clone(), source })?;
-                for folder in &self.config.vendored {
-                    let by_path = path.on(&folder.join(&located.mirror));
-                    places.extend(by_path.is_file().then_some(Location::Local(by_path)));
-                }
                 let bases = self.config.mirrors.bases(&located.mirror);
                 if bases.is_empty() && places.is_empty() {
                     return Err(FetchError::NoMirror {

@@ -1,10 +1,7 @@
 //! Vendored folders: what `--offline` composes from.
 //!
-//! ```text
-//! <mirror>/<path>     a file of an archive, where a mirror has it: the folder is a mirror
-//! sha256/<hex>        a file by URL
-//! ```
-//! [`Client::download`] looks into such folders first and checks what it finds there like anything else.
+//! Every file lies below `sha256` by its digest in hexadecimal. [`Client::download`] looks into such folders first and
+//! checks what it finds there like anything else.
 
 use std::{
     fs, io,
@@ -20,13 +17,15 @@ use std::{
 use super::{
     Client,
     client::Watch,
-    download::{FetchError, Place, Wanted},
+    download::{FetchError, Wanted},
 };
-use crate::content::RelPath;
+
+/// The folder below a vendored folder that holds files by their digest.
+pub(super) const BY_DIGEST: &str = "sha256";
 
 impl Client {
     /// Writes each wanted file into the vendored folder `folder`, `connections` at a time; where each lies, in the
-    /// order of `wanted`. A file appears whole or not at all; one that is there already is replaced by the same.
+    /// order of `wanted`. A file appears whole or not at all; one that is there already with its size stays.
     ///
     /// # Errors
     /// Those of [`Client::download`], and the disk's.
@@ -37,21 +36,22 @@ impl Client {
         connections: usize,
         watch: Watch<'_>,
     ) -> Vec<Result<PathBuf, FetchError>> {
-        in_parallel(wanted, connections, |wanted| self.vendor_one(wanted, folder, watch))
+        let folder = folder.join(BY_DIGEST);
+        in_parallel(wanted, connections, |wanted| self.vendor_one(wanted, &folder, watch))
     }
 
     fn vendor_one(&self, wanted: &Wanted, folder: &Path, watch: Watch<'_>) -> Result<PathBuf, FetchError> {
+        if let Some(path) = wanted.expect.sha256.map(|sha256| folder.join(sha256.to_string()))
+            && let Ok(metadata) = fs::metadata(&path)
+            && wanted.expect.size.is_none_or(|size| size == metadata.len())
+        {
+            return Ok(path);
+        }
         let mut downloaded = self.download(wanted, watch)?;
-        let path = match &wanted.place {
-            Place::Mirror(located) => RelPath::new(&located.path)
-                .map_err(|source| FetchError::Path { name: wanted.name.clone(), source })?
-                .on(&folder.join(&located.mirror)),
-            Place::Urls(_) => folder.join("sha256").join(downloaded.sha256.to_string()),
-        };
+        let path = folder.join(downloaded.sha256.to_string());
         let write = || -> io::Result<()> {
-            let parent = path.parent().unwrap_or(folder);
-            fs::create_dir_all(parent)?;
-            let mut file = tempfile::NamedTempFile::new_in(parent)?;
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
             io::copy(&mut downloaded.file, &mut file)?;
             file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
             file.persist(&path)?;

@@ -375,23 +375,21 @@ fn offline_asks_nobody_and_says_what_is_missing() {
 #[test]
 fn vendored_files_are_used_first_and_checked_too() {
     let bytes = content(1000);
-    let by_digest = format!("sha256/{}", Sha256::of(&bytes));
-    for path in [by_digest.as_str(), "debian/pool/a.deb"] {
-        let mut setting = Setting::new();
-        let vendored = setting.folder.path().join("vendored");
-        fs::create_dir_all(vendored.join(path).parent().unwrap()).unwrap();
-        fs::write(vendored.join(path), &bytes).unwrap();
-        setting.config.network = Network::Offline;
-        setting.config.mirrors = Mirrors::new();
-        setting.config.vendored = vec![vendored.clone()];
-        assert_eq!(setting.download(&wanted(&bytes)).unwrap(), bytes, "{path}");
-        assert!(vendored.join(path).is_file());
+    let mut setting = Setting::new();
+    let vendored = setting.folder.path().join("vendored");
+    let file = vendored.join("sha256").join(Sha256::of(&bytes).to_string());
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, &bytes).unwrap();
+    setting.config.network = Network::Offline;
+    setting.config.mirrors = Mirrors::new();
+    setting.config.vendored = vec![vendored];
+    assert_eq!(setting.download(&wanted(&bytes)).unwrap(), bytes);
+    assert!(file.is_file());
 
-        fs::write(vendored.join(path), content(1001).split_off(1)).unwrap();
-        let error = setting.download(&wanted(&bytes)).unwrap_err();
-        assert!(matches!(error, FetchError::Mismatch { .. }), "{path}: {error}");
-        assert_eq!(error.fault(), Fault::Outside);
-    }
+    fs::write(&file, content(1001).split_off(1)).unwrap();
+    let error = setting.download(&wanted(&bytes)).unwrap_err();
+    assert!(matches!(error, FetchError::Mismatch { .. }), "{error}");
+    assert_eq!(error.fault(), Fault::Outside);
 }
 
 #[test]
@@ -405,9 +403,15 @@ fn what_was_vendored_is_enough_without_network_and_mirror() {
     let cancelled = AtomicBool::new(false);
     let watch = Watch { cancelled: &cancelled, progress: &|_| () };
     let folder = setting.folder.path().join("vendored");
-    let paths: Vec<_> = setting.client().vendor(&all, &folder, 2, watch).into_iter().map(Result::unwrap).collect();
-    assert_eq!(paths[0], folder.join("debian/pool/a.deb"));
-    assert_eq!(paths[1], folder.join("sha256").join(Sha256::of(&file).to_string()));
+    let vendor =
+        || -> Vec<_> { setting.client().vendor(&all, &folder, 2, watch).into_iter().map(Result::unwrap).collect() };
+    let by_digest = |bytes: &[u8]| folder.join("sha256").join(Sha256::of(bytes).to_string());
+    assert_eq!(vendor(), [by_digest(&package), by_digest(&file)]);
+    // What is there is not fetched again, and what is there with another size is.
+    fs::write(by_digest(&file), b"half").unwrap();
+    assert_eq!(vendor().len(), 2);
+    assert_eq!(setting.server.seen().len(), 3);
+    assert_eq!(fs::read(by_digest(&file)).unwrap(), file);
 
     setting.config.network = Network::Offline;
     setting.config.mirrors = Mirrors::new();
