@@ -2,10 +2,12 @@
 
 use std::{
     fs,
+    io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use brc::image::inspect::verify;
+use gptman::{GPT, GPTPartitionEntry};
 
 use super::{
     bench::{BENCH, folder, path, sha256},
@@ -90,4 +92,55 @@ fn the_published_image_boots_verified_runs_a_container_and_keeps_its_data() {
     assert_eq!(answers(&first, "marker"), [""]);
     assert_eq!(answers(&second, "marker"), ["left by an earlier boot"]);
     assert_eq!(sha256(&BENCH.image), published, "the image under test was written");
+}
+
+/// A disk with a data partition and an ESP that have the labels, types and identities of those on `disk`. The data
+/// partition has the same content, the ESP none.
+fn look_alike(disk: &Path, to: &Path) {
+    let mut from = fs::File::open(disk).unwrap();
+    let table = GPT::find_from(&mut from).unwrap();
+    let named = |name: &str| table.iter().find(|(_, entry)| entry.partition_name.as_str() == name).unwrap().1.clone();
+    let (esp, data) = (named("esp"), named("brc-data"));
+    let length = |entry: &GPTPartitionEntry| entry.size().unwrap() * table.sector_size;
+    let mut out = fs::OpenOptions::new().read(true).write(true).create_new(true).open(to).unwrap();
+    out.set_len(length(&esp) + length(&data) + (4 << 20)).unwrap();
+    let mut copy = GPT::new_from(&mut out, table.sector_size, [7; 16]).unwrap();
+    let mut next = (1 << 20) / table.sector_size;
+    for (number, entry) in [(1, &esp), (2, &data)] {
+        let (starting_lba, ending_lba) = (next, next + entry.size().unwrap() - 1);
+        copy[number] = GPTPartitionEntry { starting_lba, ending_lba, ..entry.clone() };
+        next = ending_lba + 1;
+    }
+    let data_at = copy[2].starting_lba * table.sector_size;
+    copy.write_into(&mut out).unwrap();
+    from.seek(SeekFrom::Start(data.starting_lba * table.sector_size)).unwrap();
+    out.seek(SeekFrom::Start(data_at)).unwrap();
+    std::io::copy(&mut from.take(length(&data)), &mut out).unwrap();
+}
+
+#[test]
+fn var_and_the_esp_are_those_of_the_disk_with_the_root_whatever_else_is_attached() {
+    let folder = folder("look-alike");
+    let script = "ls /efi > /dev/null\n\
+                  while read -r device folder kind rest; do\n\
+                  case \"$folder $kind\" in '/var ext4' | '/efi vfat') echo \"CHECK mount: $folder $device\" ;; esac\n\
+                  done < /proc/mounts\n\
+                  echo \"CHECK marker: $(cat /var/marker 2> /dev/null)\"\n\
+                  echo 'of another machine' > /var/marker; sync\n\
+                  echo \"CHECK disks: $(echo /sys/block/vd*)\"; echo CHECK-END\n";
+    let options = probe(&folder, script);
+    let with = |more: [&str; 2]| [&options[..], &more.map(str::to_owned)].concat();
+    let (disk, other) = (folder.join("disk.raw"), folder.join("other.raw"));
+    let first = BENCH.boot(&BENCH.image, "CHECK-END", &with(["--persist", disk.to_str().unwrap()]));
+    assert_eq!(answers(&first, "disks"), ["/sys/block/vda"]);
+    look_alike(&disk, &other);
+    // A fresh machine: the other disk's partition is there before its own is made.
+    let second = BENCH.boot(&BENCH.image, "CHECK-END", &with(["--disk", other.to_str().unwrap()]));
+    assert_eq!(answers(&second, "disks"), ["/sys/block/vda /sys/block/vdb"]);
+    for serial in [&first, &second] {
+        let mut mounts = answers(serial, "mount");
+        mounts.sort_unstable();
+        assert_eq!(mounts, ["/efi /dev/vda1", "/var /dev/vda6"]);
+        assert_eq!(answers(serial, "marker"), [""]);
+    }
 }

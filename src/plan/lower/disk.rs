@@ -23,7 +23,7 @@ use crate::{
 /// The longest time that `mkfs.erofs` may take.
 const FILE_SYSTEM_SECONDS: u64 = 1800;
 /// What systemd-boot reads: no menu, no editor that would change a command line.
-const LOADER: &str = "timeout 0\neditor no\nsecure-boot-enroll off\n";
+const LOADER: &str = include_str!("../../../bootloader/loader.conf");
 
 impl Lowering<'_> {
     pub(super) fn disk(

@@ -1,12 +1,12 @@
 //! The files of a root that brc itself states: which image it is, where its data and its ESP are, which units run.
 
-use brc_contract::{Guid, partition, well_known};
+use brc_contract::{partition, well_known};
 
 use super::{Lowering, path};
 use crate::{
     content::{Entry, Metadata, RelPath, Tree},
     graph::{Growth, Image},
-    plan::{RootLayer, Source, identity::Seed},
+    plan::{RootLayer, Source},
     recipe::Enablement,
 };
 
@@ -14,6 +14,8 @@ use crate::{
 const DATA_DEFINITION: &str = "usr/lib/repart.d/50-brc-data.conf";
 /// Which units run: what recipes enable and nothing else (systemd.preset(5)).
 const PRESET: &str = "usr/lib/systemd/system-preset/10-brc.preset";
+/// Which partitions are ours (udev(7)).
+const DISK_RULES: &str = "usr/lib/udev/rules.d/90-brc-disk.rules";
 /// How large the data partition is at least, and at most where it does not grow.
 const DATA_MIN: &str = "64M";
 const DATA_MAX: &str = "1G";
@@ -21,15 +23,15 @@ const DATA_MAX: &str = "1G";
 impl Lowering<'_> {
     /// The layer of brc's own files. Of what packages brought it replaces only who the image is.
     pub(super) fn host_files(&mut self, image: &Image) -> RootLayer<Source> {
-        let esp = Seed::of(&image.variant, image.architecture).partition(partition::ESP, 0);
         let texts = [
             (well_known::OS_RELEASE, os_release(image)),
             // Empty, not `uninitialized`, which would make every boot a first one.
             ("etc/machine-id", String::new()),
             (DATA_DEFINITION, data_definition(image)),
             ("usr/lib/systemd/system/var.mount", data_mount(&image.layout.data_file_system)),
-            ("usr/lib/systemd/system/efi.mount", esp_mount(esp)),
+            ("usr/lib/systemd/system/efi.mount", esp_mount()),
             ("usr/lib/systemd/system/efi.automount", ESP_AUTOMOUNT.to_owned()),
+            (DISK_RULES, disk_rules()),
             (PRESET, preset(&image.units)),
         ];
         let mut tree = Tree::new();
@@ -86,15 +88,30 @@ fn data_definition(image: &Image) -> String {
 fn data_mount(file_system: &str) -> String {
     format!(
         "[Unit]\nDescription=Data partition\nAfter=systemd-repart.service\nWants=systemd-growfs@var.service\n\n\
-         [Mount]\nWhat=/dev/disk/by-partlabel/{}\nWhere={}\nType={file_system}\nOptions=noatime,nodev\n",
-        partition::DATA_LABEL,
+         [Mount]\nWhat=/dev/brc/data\nWhere={}\nType={file_system}\nOptions=noatime,nodev\n",
         well_known::DATA_MOUNT
     )
 }
 
-fn esp_mount(esp: Guid) -> String {
+/// Names the data partition and the ESP of the disk that the root is on. Labels and identities do not: another disk,
+/// say that of another machine with the same image, may have the same.
+///
+/// The root is the first device that the kernel maps, and what it is mapped to stands in its `slaves`: a partition is
+/// on the same disk when it stands beside one of them.
+fn disk_rules() -> String {
+    let rule = |property: &str, value: &str, name: &str| {
+        format!(
+            "SUBSYSTEM==\"block\", ENV{{DEVTYPE}}==\"partition\", ENV{{{property}}}==\"{value}\", \
+             TEST==\"/sys/block/dm-0/slaves/*/../%k\", SYMLINK+=\"brc/{name}\"\n"
+        )
+    };
+    let esp = partition::ESP.to_string();
+    rule("ID_PART_ENTRY_NAME", partition::DATA_LABEL, "data") + &rule("ID_PART_ENTRY_TYPE", &esp, "esp")
+}
+
+fn esp_mount() -> String {
     format!(
-        "[Unit]\nDescription=EFI system partition\n\n[Mount]\nWhat=/dev/disk/by-partuuid/{esp}\nWhere={}\n\
+        "[Unit]\nDescription=EFI system partition\n\n[Mount]\nWhat=/dev/brc/esp\nWhere={}\n\
          Type=vfat\nOptions=umask=0077,noatime,nodev,nosuid,noexec\n",
         well_known::ESP_MOUNT
     )
