@@ -159,13 +159,19 @@ impl Manifest {
     /// The root tree that the manifest describes.
     ///
     /// # Errors
-    /// The first path, digest, mode or attribute that is not one, or a path that is there twice.
+    /// The first path, digest, mode or attribute that is not one, or a path that does not come after the one before.
     pub fn tree(&self) -> Result<Tree, ManifestError> {
         let mut tree = Tree::new();
+        let mut last: Option<RelPath> = None;
         for file in &self.files {
             let wrong = |field| ManifestError::File { path: file.path.clone(), field };
             let path = RelPath::from_absolute(&file.path).map_err(|_| wrong("path"))?;
-            let mode = u16::from_str_radix(&file.mode, 8).map_err(|_| wrong("mode"))?;
+            if last.as_ref().is_some_and(|last| *last >= path) {
+                return Err(wrong("path"));
+            }
+            last = Some(path.clone());
+            let mode = u16::from_str_radix(&file.mode, 8).ok().filter(|mode| *mode <= 0o7777);
+            let mode = mode.filter(|mode| file.mode == format!("{mode:04o}")).ok_or_else(|| wrong("mode"))?;
             let entry = match &file.kind {
                 ManifestKind::Directory => Entry::Directory,
                 ManifestKind::Symlink { target } => Entry::Symlink { target: target.clone() },
@@ -177,7 +183,7 @@ impl Manifest {
             };
             let decoded = file.xattrs.iter().map(|(name, value)| Some((name.clone(), from_hex(value)?)));
             let xattrs = decoded.collect::<Option<_>>().ok_or_else(|| wrong("xattrs"))?;
-            let metadata = Metadata { mode: mode & 0o7777, uid: file.uid, gid: file.gid, xattrs };
+            let metadata = Metadata { mode, uid: file.uid, gid: file.gid, xattrs };
             tree.insert_with(path, entry, metadata).map_err(|_| wrong("path"))?;
         }
         Ok(tree)
@@ -328,9 +334,18 @@ mod tests {
         for (from, to) in [("\"manifest_version\": 1", "\"manifest_version\": 2"), ("\"image\"", "\"picture\"")] {
             assert!(Manifest::parse(text.replace(from, to).as_bytes()).is_err(), "{to}");
         }
-        for (from, to) in
-            [("/usr/bin/ping", "/usr/../ping"), ("4755", "8"), ("0100ff", "0100f"), ("/usr/bin/ping", "/bin/x")]
-        {
+        for (from, to) in [
+            ("/usr/bin/ping", "/usr/../ping"),
+            ("4755", "8"),
+            ("4755", "14755"),
+            ("4755", "+4755"),
+            ("0100ff", "0100f"),
+            ("/usr/bin/ping", "/bin/x"),
+            // A folder twice, and a path before its folder.
+            ("\"/usr/bin\"", "\"/usr\""),
+            ("\"/bin\"", "\"/zzz\""),
+        ] {
+            assert!(text.contains(from), "{from}");
             let changed = Manifest::parse(text.replace(from, to).as_bytes()).unwrap();
             assert!(changed.tree().is_err(), "{to}");
         }

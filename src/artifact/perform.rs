@@ -21,6 +21,9 @@ use crate::{
     store::{Store, StoreError},
 };
 
+/// Who owns the files that no layer of the root brought.
+const FINISH: &str = "finish";
+
 /// Performs `Action::Pack` with what is in a store.
 #[derive(Debug, Clone)]
 pub struct Packer {
@@ -35,7 +38,12 @@ impl Packer {
 
     fn manifest(&self, wanted: &plan::Manifest<Digest>) -> Result<Digest, PackError> {
         let tree = self.store.tree(wanted.root)?;
-        let owners = self.owners(wanted.owners)?;
+        let mut owners = self.owners(wanted.owners)?;
+        // What the finish steps added to what the layers brought.
+        let files = tree.entries().filter(|(_, entry)| **entry != Entry::Directory);
+        files.for_each(|(path, _)| {
+            owners.entry(path.clone()).or_insert_with(|| FINISH.to_owned());
+        });
         let root = (&RelPath::ROOT, &Entry::Directory);
         let paths: Vec<(&RelPath, &Entry)> = std::iter::once(root).chain(tree.entries()).collect();
         let files: Result<Vec<ManifestFile>, StoreError> = paths
@@ -135,7 +143,7 @@ impl Packer {
 
 impl Performer for Packer {
     fn identity(&self) -> &'static str {
-        "artifact 1"
+        "artifact 2"
     }
 
     fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
@@ -221,10 +229,8 @@ impl PackError {
         let fault = match &self {
             PackError::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted => Fault::Cancelled,
             PackError::Io { .. } => Fault::Machine,
-            PackError::Store {
-                source: StoreError::Damaged { .. } | StoreError::Missing { .. } | StoreError::NoTree { .. },
-            } => Fault::Damaged,
-            PackError::Store { source: StoreError::Full { .. } | StoreError::ReadOnly { .. } } => Fault::Machine,
+            PackError::Store { source } if source.is_machine_fault() => Fault::Machine,
+            PackError::Store { source } if source.lost_object().is_some() => Fault::Damaged,
             _ => Fault::Build,
         };
         Failure { fault, error: Box::new(self) }
@@ -277,7 +283,7 @@ mod tests {
             version: "1.0".to_owned(),
             architecture: Architecture::X86_64,
             components: vec![part("unused"), part("runc")],
-            root: put(&store, &[("usr/bin/runc", b"program"), ("etc/x", b"x")]),
+            root: put(&store, &[("usr/bin/runc", b"program"), ("etc/x", b"x"), ("etc/made", b"made")]),
             owners: put(&store, &[("owners", b"brc\t/etc/x\nrunc\t/usr\nrunc\t/usr/bin/runc\n")]),
             root_image: FileOf { tree: image, path: RelPath::new("root.erofs").unwrap() },
             esp: FileOf { tree: image, path: RelPath::new("root.erofs").unwrap() },
@@ -290,7 +296,7 @@ mod tests {
         let manifest = Manifest::parse(&store.read(blob).unwrap()).unwrap();
         let of = |name: &str| manifest.components.iter().find(|component| component.name == name).unwrap();
         assert_eq!((of("runc").files, of("runc").bytes, of("runc").license.as_str()), (1, 7, "MIT"));
-        assert_eq!((of("unused").files, of("brc").files), (0, 1));
+        assert_eq!((of("unused").files, of("brc").files, of("finish").bytes), (0, 1, 4));
         assert_eq!(manifest.root.data_blocks, 1);
         assert_eq!(manifest.files[0].path, "/");
         let runc = manifest.files.iter().find(|file| file.path == "/usr/bin/runc").unwrap();

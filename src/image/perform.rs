@@ -310,15 +310,8 @@ impl AssembleError {
         let fault = match (&self, io_error) {
             (_, Some(io::ErrorKind::Interrupted)) => Fault::Cancelled,
             (_, Some(_)) => Fault::Machine,
-            (
-                AssembleError::Store {
-                    source: StoreError::Damaged { .. } | StoreError::Missing { .. } | StoreError::NoTree { .. },
-                },
-                _,
-            ) => Fault::Damaged,
-            (AssembleError::Store { source: StoreError::Full { .. } | StoreError::ReadOnly { .. } }, _) => {
-                Fault::Machine
-            }
+            (AssembleError::Store { source }, _) if source.is_machine_fault() => Fault::Machine,
+            (AssembleError::Store { source }, _) if source.lost_object().is_some() => Fault::Damaged,
             _ => Fault::Build,
         };
         Failure { fault, error: Box::new(self) }

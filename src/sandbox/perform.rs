@@ -319,7 +319,11 @@ impl RunError {
         match self {
             RunError::Cancelled => Fault::Cancelled,
             RunError::Store { source } | RunError::Output { source: OutputError::Store { source }, .. } => {
-                if source.is_machine_fault() { Fault::Machine } else { Fault::Build }
+                match source.lost_object() {
+                    Some(_) => Fault::Damaged,
+                    None if source.is_machine_fault() => Fault::Machine,
+                    None => Fault::Build,
+                }
             }
             RunError::Sandbox { .. } | RunError::Log { .. } | RunError::Scratch { .. } | RunError::Plumbing { .. } => {
                 Fault::Machine

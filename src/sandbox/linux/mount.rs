@@ -36,6 +36,14 @@ const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
 /// The device nodes that are there.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// The folders in memory. Their sizes are stated, since the kernel's default is half of the host's memory: programs
+/// would see it, and one could take all of it.
+const MEMORY_FOLDERS: [(&str, [(&str, &str); 3]); 2] = [
+    ("tmp", [("mode", "1777"), ("size", "8g"), ("nr_inodes", "1m")]),
+    ("run", [("mode", "0755"), ("size", "64m"), ("nr_inodes", "64k")]),
+];
+const SHARED_MEMORY: [(&str, &str); 3] = [("mode", "1777"), ("size", "1g"), ("nr_inodes", "64k")];
+
 /// What of `/proc`, besides the processes, shows nothing of the host or is needed; the rest is covered.
 const PROC_SHOWN: [&str; 6] = ["self", "thread-self", "mounts", "net", "filesystems", "fs"];
 /// What of `/proc` tells of the machine; shown as it is only when the machine itself is.
@@ -73,8 +81,8 @@ pub(super) fn lay(spec: &Spec) -> Result<(), Trouble> {
     cover_proc(&covers, spec.view)?;
     drop(covers);
     let nodes = lay_devices(devices)?;
-    for (name, mode) in [("tmp", "1777"), ("run", "0755")] {
-        place(&filesystem("tmpfs", &[("mode", mode)], NO_RIGHTS, Stage::Mount)?, name, Kind::Folder)?;
+    for (name, options) in MEMORY_FOLDERS {
+        place(&filesystem("tmpfs", &options, NO_RIGHTS, Stage::Mount)?, name, Kind::Folder)?;
     }
     for bound in binds {
         place(&bound.mount, &bound.to, bound.kind)?;
@@ -309,7 +317,7 @@ fn lay_devices(devices: Vec<Detached>) -> Result<OwnedFd, Trouble> {
     for device in devices {
         place(&device.mount, &device.to, device.kind)?;
     }
-    place(&filesystem("tmpfs", &[("mode", "1777")], NO_RIGHTS, Stage::Mount)?, "dev/shm", Kind::Folder)?;
+    place(&filesystem("tmpfs", &SHARED_MEMORY, NO_RIGHTS, Stage::Mount)?, "dev/shm", Kind::Folder)?;
     let terminals = [("ptmxmode", "0666"), ("mode", "0620")];
     let no_execution = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     place(&filesystem("devpts", &terminals, no_execution, Stage::Mount)?, "dev/pts", Kind::Folder)?;

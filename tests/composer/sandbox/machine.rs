@@ -25,6 +25,12 @@ fn giving_files_to_others_succeeds_and_is_told() {
 }
 
 #[test]
+fn folders_in_memory_have_sizes_that_are_not_the_hosts() {
+    let text = Bench::new().prints("stat -f -c '%n %b %S' /tmp /run /dev/shm");
+    assert_eq!(text, "/tmp 2097152 4096\n/run 16384 4096\n/dev/shm 262144 4096\n");
+}
+
+#[test]
 fn as_root_modes_do_not_hinder() {
     let bench = Bench::new();
     assert_eq!(bench.prints("mkdir d; echo x > d/f; chmod 000 d d/f; cat d/f; echo y >> /bin/wc"), "x\n");
