@@ -102,8 +102,6 @@ pub fn line_and_column(sources: &SourceSet, span: Span) -> (usize, usize) {
     while !text.is_char_boundary(start) {
         start -= 1;
     }
-    let before = text.get(..start).unwrap_or("");
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (line, column)
+    let (line, begin) = sources.line(span.file, start);
+    (line, text.get(begin..start).unwrap_or("").chars().count() + 1)
 }

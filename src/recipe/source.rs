@@ -170,6 +170,8 @@ pub struct SourceSet {
 struct Source {
     path: SourcePath,
     text: String,
+    /// Where each line begins, since the place of every node is asked for.
+    lines: Vec<usize>,
     defect: Option<Defect>,
 }
 
@@ -208,7 +210,8 @@ impl SourceSet {
                 (String::from_utf8_lossy(valid).into_owned(), Some(Defect::NotUtf8 { at }))
             }
         };
-        self.files.push(Source { path, text, defect });
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.files.push(Source { path, text, lines, defect });
     }
 
     /// Says that a wanted file is not there.
@@ -236,6 +239,13 @@ impl SourceSet {
     /// The text of a file.
     pub fn text(&self, file: FileId) -> &str {
         self.files.get(file.0 as usize).map_or("", |source| &source.text)
+    }
+
+    /// The number of the line, from 1, that holds the byte `at`, and where that line begins.
+    pub(super) fn line(&self, file: FileId, at: usize) -> (usize, usize) {
+        let lines = self.files.get(file.0 as usize).map(|source| source.lines.as_slice()).unwrap_or_default();
+        let number = lines.partition_point(|start| *start <= at);
+        (number.max(1), number.checked_sub(1).and_then(|index| lines.get(index)).copied().unwrap_or(0))
     }
 
     pub(super) fn defect(&self, file: FileId) -> Option<Defect> {

@@ -1,0 +1,103 @@
+//! Reading, resolving, lowering and checking the keys of 5,000 components that need four others each and are built
+//! from source, beside `nix-instantiate` of as many derivations.
+//!
+//! `cargo bench --bench many`
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark measures time and prints it"
+)]
+
+mod timing;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use timing::{is_installed, median, run, tell};
+
+const FILES: usize = 5;
+const PER_FILE: usize = 1000;
+/// How far before a component those that it needs stand.
+const NEEDS: [usize; 4] = [1, 2, 3, 10];
+
+fn main() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let recipe = recipes(folder.path());
+    let store = folder.path().join("store");
+    let mut plan = Command::new(env!("CARGO_BIN_EXE_brc"));
+    plan.arg("--store").arg(&store).arg("plan").arg(&recipe);
+    let printed = plan.output().expect("brc starts");
+    let steps = String::from_utf8_lossy(&printed.stdout).lines().filter(|line| line.contains(" build ")).count();
+    assert!(steps >= FILES * PER_FILE, "{steps} builds: {}", String::from_utf8_lossy(&printed.stderr));
+    let ours = median(|| {}, || run(&mut plan));
+    let theirs = is_installed("nix-instantiate").then(|| {
+        let expression = derivations(folder.path());
+        let mut nix = Command::new("nix-instantiate");
+        // A store and a state of its own; neither the user's nor the system's are touched.
+        let root = format!("local?root={}", folder.path().join("nix").display());
+        nix.args(["--option", "store", &root]).arg(expression);
+        run(&mut nix);
+        median(|| {}, || run(&mut nix))
+    });
+    if theirs.is_none() {
+        println!("nix-instantiate is not installed here: not measured beside it");
+    }
+    tell("5,000 components", ours, theirs.map(|theirs| ("nix-instantiate, warm,", theirs)));
+}
+
+/// The components that number `number` needs.
+fn needs(number: usize) -> impl Iterator<Item = usize> {
+    NEEDS.into_iter().filter_map(move |back| number.checked_sub(back))
+}
+
+/// A copy of the quickstart that includes all of them; the recipe to plan.
+fn recipes(folder: &Path) -> PathBuf {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = repository.join("examples/quickstart");
+    let read = |name: &str| fs::read_to_string(example.join(name)).expect("the example");
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a file");
+    let import = format!("path {:?}", repository.display().to_string());
+    let project = read("brc.kdl").replace("path \"../..\"", &import).replace("quickstart.kdl", "*.kdl");
+    write("brc.kdl", &project);
+    write("brc.lock", &read("brc.lock"));
+    let last = FILES * PER_FILE - 1;
+    write("quickstart.kdl", &read("quickstart.kdl").replace("include ", &format!("include \"c{last}\" ")));
+    for file in 0..FILES {
+        let mut text = String::new();
+        for number in file * PER_FILE..(file + 1) * PER_FILE {
+            let _ = writeln!(text, "component \"c{number}\" {{\n    version \"1\"\n    license \"MIT\"");
+            let names: Vec<String> = needs(number).map(|need| format!("\"c{need}\"")).collect();
+            if !names.is_empty() {
+                let _ = writeln!(text, "    needs {}", names.join(" "));
+            }
+            let _ = writeln!(text, "    build-with \"brc/finish-tools\"\n    step \"echo {number} > made\"");
+            let _ = writeln!(text, "    install \"made\" to=\"/usr/lib/many/{number}\"\n}}\n");
+        }
+        write(&format!("part-{file}.kdl"), &text);
+    }
+    folder.join("quickstart.kdl")
+}
+
+/// The same as one Nix expression: an attribute each, the last one asked for.
+fn derivations(folder: &Path) -> PathBuf {
+    let mut text = "let\n".to_owned();
+    for number in 0..FILES * PER_FILE {
+        let inputs: Vec<String> = needs(number).map(|need| format!("c{need}")).collect();
+        let _ = writeln!(
+            text,
+            "c{number} = derivation {{ name = \"c{number}\"; system = \"x86_64-linux\"; builder = \"/bin/sh\"; \
+             args = [ \"-c\" \"echo {number} > $out\" ]; needs = [ {} ]; }};",
+            inputs.join(" ")
+        );
+    }
+    let _ = writeln!(text, "in c{}", FILES * PER_FILE - 1);
+    let path = folder.join("many.nix");
+    fs::write(&path, text).expect("a file");
+    path
+}
