@@ -143,4 +143,6 @@ fn var_and_the_esp_are_those_of_the_disk_with_the_root_whatever_else_is_attached
         assert_eq!(mounts, ["/efi /dev/vda1", "/var /dev/vda6"]);
         assert_eq!(answers(serial, "marker"), [""]);
     }
+    // What boots it is kept for its project, so that garbage collection leaves it.
+    assert!(!BENCH.store.projects("quickstart machine").unwrap().is_empty());
 }
