@@ -52,6 +52,7 @@ fn take_component(flat: &mut FlatComponent, items: &[Guarded<ComponentItem>], si
             ComponentItem::LinkWith(names) => flat.link_with.extend(names),
             ComponentItem::Needs(names) => flat.needs.extend(names),
             ComponentItem::Command(command) => flat.commands.push(command),
+            ComponentItem::Drop(globs) => flat.build_drop.extend(globs),
             ComponentItem::Install(install) => flat.installs.push(install),
             ComponentItem::Common(item) => flat.items.push((item, guarded.span)),
         }

@@ -109,6 +109,8 @@ pub struct FlatComponent {
     pub commands: Vec<Command>,
     /// What of the build is installed.
     pub installs: Vec<InstallItem>,
+    /// What of the build does not come into the image.
+    pub build_drop: Vec<Spanned<crate::content::Glob>>,
     /// What else it brings.
     pub items: Vec<(Item, Span)>,
     /// The packages it brings, with archive and suite.
@@ -213,6 +215,7 @@ impl FlatComponent {
             needs: Vec::new(),
             commands: Vec::new(),
             installs: Vec::new(),
+            build_drop: Vec::new(),
             items: Vec::new(),
             packages: Vec::new(),
             without: Vec::new(),

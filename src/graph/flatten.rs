@@ -389,10 +389,14 @@ impl<'a> Finder<'a> {
         let mut sysroots: BTreeMap<Name, Vec<FlatComponent>> = BTreeMap::new();
         let mut open: Vec<FlatComponent> = components.to_vec();
         while let Some(component) = open.pop() {
-            if component.link_with.is_empty() || sysroots.contains_key(&component.name) {
+            // A compiler says what everything that it compiles is linked with.
+            let tools = self.closure(component.build_with.iter().map(|name| &name.value));
+            let linked = component.link_with.iter().chain(tools.iter().flat_map(|tool| &tool.link_with));
+            let linked: Vec<&Name> = linked.map(|name| &name.value).collect();
+            if linked.is_empty() || sysroots.contains_key(&component.name) {
                 continue;
             }
-            let members = self.closure(component.link_with.iter().map(|name| &name.value));
+            let members = self.closure(linked);
             open.extend(members.iter().cloned());
             sysroots.insert(component.name, members);
         }

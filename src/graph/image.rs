@@ -7,7 +7,7 @@ use brc_contract::Architecture;
 use super::{Upstream, UrlUpstream};
 use crate::{
     content::{Glob, RelPath, Sha256},
-    recipe::Enablement,
+    recipe::{BuildSystem, Enablement},
 };
 
 /// Everything that is known about one image before anything is built.
@@ -81,10 +81,26 @@ pub struct BuildRecipe {
     pub patches: Vec<String>,
     /// The tool sets that are there while it is built.
     pub tools: Vec<String>,
-    /// One shell script of all its steps.
-    pub script: String,
-    /// Which built files become part of the image.
+    /// Its steps, in order; one shell runs them all.
+    pub steps: Vec<BuildStep>,
+    /// Which built files become part of the image, besides what steps leave in `$out`.
     pub installs: Vec<Install>,
+    /// What of `$out` does not.
+    pub drop: Vec<Glob>,
+}
+
+/// One step of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildStep {
+    /// A piece of shell.
+    Shell(String),
+    /// A build system, called for the target.
+    System {
+        /// Which.
+        system: BuildSystem,
+        /// What else it is told.
+        arguments: Vec<String>,
+    },
 }
 
 /// A built file that becomes part of the image.

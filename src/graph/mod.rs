@@ -20,8 +20,8 @@ pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, F
 pub use flatten::flatten;
 
 pub use image::{
-    BuildRecipe, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package, Placed,
-    Replaces, Role, Sysroot, Toolset, User, What,
+    BuildRecipe, BuildStep, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout,
+    Package, Placed, Replaces, Role, Sysroot, Toolset, User, What,
 };
 pub use pin::pin;
 pub use upstream::{DebianSource, DebianSourceFile, SourceTree, Upstream, UrlUpstream};

@@ -3,8 +3,8 @@
 use super::{
     flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset},
     image::{
-        BuildRecipe, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout, Package,
-        Replaces, Sysroot, Toolset, User,
+        BuildRecipe, BuildStep, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout,
+        Package, Replaces, Sysroot, Toolset, User,
     },
     placing::Placing,
     wanted::{braces, image_closure, kernel_closure, origin, sysroot_closure, tool_closure},
@@ -118,7 +118,8 @@ impl Pinning<'_> {
             upstream: self.upstream(component),
             patches: component.patches.iter().filter_map(|patch| placing.local(patch)).collect(),
             tools: component.build_with.iter().map(|name| name.value.to_string()).collect(),
-            script: script(&component.commands),
+            steps: component.commands.iter().map(build_step).collect(),
+            drop: component.build_drop.iter().map(|glob| glob.value.clone()).collect(),
             installs: component
                 .installs
                 .iter()
@@ -282,12 +283,24 @@ fn drops(components: &[FlatComponent]) -> Vec<crate::content::Glob> {
     globs
 }
 
-/// All steps and scripts as one shell script; steps are shown while they run.
+/// All steps and scripts as one shell script.
 fn script(commands: &[Command]) -> String {
-    let lines = commands.iter().map(|command| match command {
-        Command::Step(step) | Command::Script(step) => format!("{}\n", step.value),
+    let lines = commands.iter().map(|command| match build_step(command) {
+        BuildStep::Shell(text) => format!("{text}\n"),
+        // Recipes have build systems in components alone.
+        BuildStep::System { .. } => String::new(),
     });
     lines.collect()
+}
+
+fn build_step(command: &Command) -> BuildStep {
+    match command {
+        Command::Step(text) | Command::Script(text) => BuildStep::Shell(text.value.clone()),
+        Command::System(step) => BuildStep::System {
+            system: step.system,
+            arguments: step.arguments.iter().map(|argument| argument.value.clone()).collect(),
+        },
+    }
 }
 
 /// Whether a stated list of paths holds `path`.

@@ -1,14 +1,15 @@
 //! Components: what is built from source, and what only brings files or needs others.
 
 use super::{
-    Command, Diagnostic, Guarded, Item, LocalPath, Name, Owner, Span, Spanned, Template, Upstream, code,
+    BuildSystem, BuildSystemStep, Command, Diagnostic, Guarded, Item, LocalPath, Name, Owner, Span, Spanned, Template,
+    Upstream, code,
     condition::read_block,
     decode::{Cursor, Reader},
     item::{owner, replaces},
     parse::Node,
     word,
 };
-use crate::content::RelPath;
+use crate::content::{Glob, RelPath};
 
 /// A component: `component "runc" { … }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +41,10 @@ pub enum ComponentItem {
     LinkWith(Vec<Spanned<Name>>),
     /// `needs "libseccomp" …`: in the image.
     Needs(Vec<Spanned<Name>>),
-    /// `step` or `script`
+    /// `step`, `script` or a build system
     Command(Command),
+    /// `drop "/usr/include/**"`: what of its build does not come into the image.
+    Drop(Vec<Spanned<Glob>>),
     /// `install FILE to=`: a file that the build left.
     Install(InstallItem),
     /// What variants may bring too.
@@ -90,6 +93,10 @@ impl ComponentItem {
     }
 
     fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+        if let Some(system) = BuildSystem::from_name(&node.name) {
+            let step = BuildSystemStep::read(reader, node, system);
+            return step.map(|step| ComponentItem::Command(Command::System(step)));
+        }
         match node.name.as_ref() {
             "step" | "script" => return Command::read(reader, node).map(ComponentItem::Command),
             name if word::COMMON.contains(&name) => return Item::read(reader, node).map(ComponentItem::Common),
@@ -119,6 +126,11 @@ impl ComponentItem {
             "satisfies" => Satisfies::read(reader, &mut cursor).map(ComponentItem::Satisfies),
             "build-with" => some(reader.parts(&mut cursor)).map(ComponentItem::BuildWith),
             "link-with" => some(reader.parts(&mut cursor)).map(ComponentItem::LinkWith),
+            "drop" => {
+                let texts = cursor.texts(reader, "a glob");
+                let globs: Vec<_> = texts.into_iter().filter_map(|text| reader.glob(text)).collect();
+                Some(ComponentItem::Drop(globs)).filter(|_| !node.entries.is_empty())
+            }
             "needs" => some(reader.parts(&mut cursor)).map(ComponentItem::Needs),
             _ => InstallItem::read(reader, &mut cursor).map(ComponentItem::Install),
         };

@@ -137,8 +137,14 @@ impl<'n> Cursor<'n> {
 
     /// Every argument; at least one.
     pub(super) fn texts(&mut self, reader: &mut Reader<'_>, what: &str) -> Vec<Spanned<String>> {
+        let mut texts: Vec<_> = self.text(reader, what).into_iter().collect();
+        texts.extend(self.any_texts(reader, what));
+        texts
+    }
+
+    /// All arguments that are left; there need not be any.
+    pub(super) fn any_texts(&mut self, reader: &mut Reader<'_>, what: &str) -> Vec<Spanned<String>> {
         let mut texts = Vec::new();
-        texts.extend(self.text(reader, what));
         while let Some(entry) = self.next_argument() {
             texts.extend(reader.text_of(entry, what));
         }

@@ -1,7 +1,7 @@
 //! What components, kernels and variants alike bring into an image.
 
 use super::{
-    Diagnostic, LocalPath, Name, Presence, Span, Spanned, Switch, Template, code,
+    BuildSystemStep, Diagnostic, LocalPath, Name, Presence, Span, Spanned, Switch, Template, code,
     decode::{Cursor, Reader},
     parse::Node,
 };
@@ -165,6 +165,8 @@ pub enum Command {
     Step(Spanned<String>),
     /// `script #"""…"""#`: several lines.
     Script(Spanned<String>),
+    /// `autotools "…"` and its like; only in components.
+    System(BuildSystemStep),
 }
 
 /// The longest name of a file, in bytes.

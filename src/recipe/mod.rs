@@ -6,6 +6,7 @@
 //! *Does not know* which conditions hold (`graph`), which versions there are (`lock`), what is on the disk
 //! (`compose` looks it up).
 
+mod build_system;
 mod check;
 mod code;
 mod component;
@@ -32,6 +33,7 @@ mod upstream;
 mod variant;
 mod word;
 
+pub use build_system::{BuildSystem, BuildSystemStep};
 pub use component::{Component, ComponentItem, InstallItem, Satisfies};
 pub use condition::{Clause, Condition, Guarded, Key, Sense};
 pub use diagnostic::{Diagnostic, Label, Severity, line_and_column, one_line};

@@ -12,7 +12,7 @@ pub(super) const COMMON: [&str; 10] =
     ["file", "tree", "link", "dir", "user", "unit", "mask", "kernel-arg", "kernel-module", "finish"];
 
 /// What only components have.
-pub(super) const COMPONENT: [&str; 11] = [
+pub(super) const COMPONENT: [&str; 18] = [
     "version",
     "license",
     "upstream",
@@ -24,6 +24,13 @@ pub(super) const COMPONENT: [&str; 11] = [
     "step",
     "script",
     "install",
+    "drop",
+    "autotools",
+    "cargo",
+    "cmake",
+    "go",
+    "kbuild",
+    "meson",
 ];
 
 /// What a package group has; anything else in it is a package.
@@ -105,7 +112,6 @@ pub(super) fn later(word: &str) -> Option<String> {
         "oci" => "recipe sets from a registry",
         "template" => "configuration templates",
         "health" => "health checks",
-        "autotools" | "cargo" | "cmake" | "meson" => "a build system as one word",
         "secret" => "credentials for fetching",
         "target" => "deployment targets",
         "hardware" => "hardware profiles",
@@ -131,7 +137,7 @@ pub(super) fn belongs(word: &str) -> Option<String> {
         (&KERNEL[..], "a `kernel`"),
         (&VARIANT[..], "a `variant`"),
         (&COMMON[..], "a `component`, `kernel` or `variant`"),
-        (&["without", "drop", "maintainer-scripts"][..], "a `packages` group"),
+        (&["without", "maintainer-scripts"][..], "a `packages` group"),
         (&["suite", "keyring"][..], "an `archive`"),
         (&["url", "git", "debian-source", "folder", "go-module", "crates"][..], "an `upstream`"),
         (&["drop-in"][..], "a `unit`"),

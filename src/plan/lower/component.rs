@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     Lowering, VISIBLE_PROCESSORS,
-    kernel::{environment, folders, shell},
+    kernel::{folders, shell},
     output, path,
+    target::{BUILD_FOLDER, SYSROOT, build_environment, quoted, shell_of},
 };
 use crate::{
     content::{RelPath, Tree},
-    graph::{BuildRecipe, Component, Image, SourceTree},
-    plan::{Action, Input, Run, Source},
+    graph::{BuildRecipe, Component, Image, SourceTree, Sysroot},
+    plan::{Action, Assemble, Input, RootLayer, Run, Source},
 };
 
 /// Lays the patches of a Debian source package over its archives.
@@ -19,7 +20,7 @@ const DEBIAN_PATCHES: &str = include_str!("debian-patches.sh");
 const BUILD_SECONDS: u64 = 2 * 3600;
 
 impl Lowering<'_> {
-    /// The tree of what a built component installs.
+    /// The tree of what a component's build left in `$out`.
     pub(super) fn built(
         &mut self,
         image: &Image,
@@ -28,20 +29,21 @@ impl Lowering<'_> {
         toolsets: &BTreeMap<&str, Source>,
     ) -> Source {
         let mut inputs = self.tool_inputs(&component.name, &recipe.tools, toolsets);
+        if let Some(sysroot) = image.sysroots.get(&component.name) {
+            let tree = self.sysroot(image, &component.name, sysroot, toolsets);
+            inputs.push(Input { owner: "sysroot".to_owned(), tree, at: path(SYSROOT) });
+        }
         if let Some(upstream) = &recipe.upstream {
             let tree = self.source(&component.name, upstream);
-            inputs.push(Input { owner: "source".to_owned(), tree, at: path("build") });
+            inputs.push(Input { owner: "source".to_owned(), tree, at: path(BUILD_FOLDER) });
         }
         let patches = self.patches(&recipe.patches);
         inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
-        let mut environment = environment(image);
-        environment.insert("version".to_owned(), component.version.clone());
-        environment.insert("jobs".to_owned(), VISIBLE_PROCESSORS.to_string());
         let run = Run {
             inputs,
             command: shell(&script(recipe)),
-            environment,
-            directory: path("build"),
+            environment: build_environment(image, component, VISIBLE_PROCESSORS),
+            directory: path(BUILD_FOLDER),
             stdin: None,
             outputs: folders(&[("out", "out")]),
             uid: 0,
@@ -52,6 +54,34 @@ impl Lowering<'_> {
         };
         let step = self.step(&component.name, "build", Action::Run(run));
         output(step, "out")
+    }
+
+    /// What a component is linked with, as one tree: packages and components of the target.
+    fn sysroot(
+        &mut self,
+        image: &Image,
+        component: &str,
+        sysroot: &Sysroot,
+        toolsets: &BTreeMap<&str, Source>,
+    ) -> Source {
+        let mut layers = vec![RootLayer::plain("brc", self.merged_usr())];
+        for package in &sysroot.packages {
+            let tree = self.package(package);
+            layers.push(RootLayer { drop: sysroot.drop.clone(), ..RootLayer::plain(&package.name, tree) });
+        }
+        for member in &sysroot.components {
+            if let Some(recipe) = &member.recipe {
+                let tree = self.built(image, member, recipe, toolsets);
+                layers.push(RootLayer::plain(&member.name, tree));
+            }
+            if !member.files.is_empty() {
+                let tree = self.placed(&member.files);
+                let tree = self.tree(tree);
+                layers.push(RootLayer::plain(&member.name, tree));
+            }
+        }
+        let step = self.step(component, "sysroot", Action::Assemble(Assemble::Root { layers }));
+        output(step, "root")
     }
 
     pub(super) fn patches(&mut self, patches: &[String]) -> Source {
@@ -75,8 +105,7 @@ fn script(recipe: &BuildRecipe) -> String {
     if !recipe.patches.is_empty() {
         script.push_str("for patch in /patches/*; do patch -p1 <\"$patch\"; done\n");
     }
-    script.push_str(&recipe.script);
-    script.push('\n');
+    recipe.steps.iter().for_each(|step| script.push_str(&shell_of(step)));
     for install in &recipe.installs {
         let from = quoted(&install.from);
         let mode = match install.mode {
@@ -90,15 +119,13 @@ fn script(recipe: &BuildRecipe) -> String {
     script
 }
 
-/// A word as the shell reads it back unchanged.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Install, Replaces};
+    use crate::{
+        graph::{BuildStep, Install, Replaces},
+        recipe::BuildSystem,
+    };
 
     #[test]
     fn names_reach_the_shell_as_they_are() {
@@ -106,7 +133,11 @@ mod tests {
             upstream: None,
             patches: vec![],
             tools: vec![],
-            script: "make".to_owned(),
+            steps: vec![
+                BuildStep::Shell("make".to_owned()),
+                BuildStep::System { system: BuildSystem::Go, arguments: vec!["-o".to_owned(), "a b".to_owned()] },
+            ],
+            drop: vec![],
             installs: vec![Install {
                 from: "it's $x".to_owned(),
                 to: RelPath::new("usr/bin/x").unwrap(),
@@ -115,6 +146,9 @@ mod tests {
                 replaces: Replaces::Nothing,
             }],
         };
-        assert_eq!(script(&recipe), "make\ninstall -D -m 755 -- 'it'\\''s $x' '/out/usr/bin/x'\n");
+        let script = script(&recipe);
+        assert!(script.starts_with("make\n(\nset -- '-o' 'a b'\n# go build"), "{script}");
+        let install = "install -D -m 755 -- 'it'\\''s $x' '/out/usr/bin/x'\n";
+        assert!(script.ends_with(install), "{script}");
     }
 }

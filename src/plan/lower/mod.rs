@@ -9,6 +9,7 @@ mod disk;
 mod host_files;
 mod kernel;
 mod root;
+mod target;
 mod toolset;
 mod upstream;
 

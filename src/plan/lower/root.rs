@@ -66,7 +66,8 @@ impl Lowering<'_> {
                 Some((install.to.clone(), Metadata { uid, gid, ..Metadata::with_mode(install.mode?) }))
             });
             let metadata = owned.collect();
-            layers.push(RootLayer { replaces, metadata, ..RootLayer::plain(&component.name, tree) });
+            let drop = recipe.drop.clone();
+            layers.push(RootLayer { replaces, metadata, drop, ..RootLayer::plain(&component.name, tree) });
         }
         if !component.files.is_empty() {
             let tree = self.placed(&component.files);

@@ -29,7 +29,7 @@ impl Lowering<'_> {
         output(step, "root")
     }
 
-    fn merged_usr(&mut self) -> Source {
+    pub(super) fn merged_usr(&mut self) -> Source {
         let mut tree = Tree::new();
         for (link, target) in MERGED_USR {
             self.place(&mut tree, &path(link), Entry::Symlink { target: target.to_owned() }, None);

@@ -1,0 +1,81 @@
+//! Build systems as one word: `autotools "--disable-static"`.
+
+use super::{
+    Diagnostic, Span, Spanned, code,
+    decode::{Cursor, Reader},
+    parse::Node,
+};
+
+/// A build system that brc knows how to call for the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BuildSystem {
+    /// `./configure`, `make`, `make install`; arguments go to `./configure`.
+    Autotools,
+    /// `cargo build`; arguments go to it.
+    Cargo,
+    /// `cmake`, its build and install; arguments go to the first `cmake`.
+    Cmake,
+    /// `go build`; arguments go to it.
+    Go,
+    /// Modules for the kernel of the image; arguments go to `make`.
+    Kbuild,
+    /// `meson setup`, its build and install; arguments go to `meson setup`.
+    Meson,
+}
+
+/// One call of a build system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildSystemStep {
+    /// Which.
+    pub system: BuildSystem,
+    /// What it is told besides what follows from the target.
+    pub arguments: Vec<Spanned<String>>,
+    /// The node.
+    pub span: Span,
+}
+
+impl BuildSystem {
+    /// All of them.
+    pub const ALL: [BuildSystem; 6] = [
+        BuildSystem::Autotools,
+        BuildSystem::Cargo,
+        BuildSystem::Cmake,
+        BuildSystem::Go,
+        BuildSystem::Kbuild,
+        BuildSystem::Meson,
+    ];
+
+    /// The word that recipes write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            BuildSystem::Autotools => "autotools",
+            BuildSystem::Cargo => "cargo",
+            BuildSystem::Cmake => "cmake",
+            BuildSystem::Go => "go",
+            BuildSystem::Kbuild => "kbuild",
+            BuildSystem::Meson => "meson",
+        }
+    }
+
+    /// The build system that recipes call so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        BuildSystem::ALL.into_iter().find(|system| system.name() == name)
+    }
+}
+
+impl BuildSystemStep {
+    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>, system: BuildSystem) -> Option<Self> {
+        let mut cursor = Cursor::new(reader, node);
+        let arguments = cursor.any_texts(reader, "an argument");
+        cursor.finish(reader);
+        for argument in &arguments {
+            reader.no_braces(argument, &format!("`{}`", node.name));
+            if argument.contains(['\0', '\n']) {
+                let message = format!("an argument of `{}` has a line break in it", node.name);
+                reader.problems.push(Diagnostic::error(code::BAD_VALUE, argument.span, message));
+                return None;
+            }
+        }
+        Some(BuildSystemStep { system, arguments, span: node.span })
+    }
+}
