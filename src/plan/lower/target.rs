@@ -6,7 +6,7 @@ use brc_contract::Architecture;
 
 use super::kernel::environment;
 use crate::{
-    graph::{BuildRecipe, BuildStep, Component, Image},
+    graph::{BuildStep, Component, Image},
     recipe::BuildSystem,
 };
 
@@ -111,11 +111,6 @@ pub(super) fn shell_of(step: &BuildStep) -> String {
             format!("(\nset --{arguments}\n{})\n", fragment(*system))
         }
     }
-}
-
-/// Whether a component is built against the kernel's build tree.
-pub(super) fn builds_modules(recipe: &BuildRecipe) -> bool {
-    recipe.steps.iter().any(|step| matches!(step, BuildStep::System { system: BuildSystem::Kbuild, .. }))
 }
 
 /// A word as the shell reads it back unchanged.
