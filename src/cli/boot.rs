@@ -22,6 +22,7 @@ use crate::{
     compose::{Locked, Order, Project, Session},
     content::Digest,
     graph::Role,
+    image::inspect,
     machine::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
     store::Store,
 };
@@ -30,6 +31,8 @@ use crate::{
 const NOT_FOUND: u8 = 1;
 /// The exit code of what was stopped by Ctrl-C, as shells have it.
 const STOPPED: u8 = 130;
+/// Every architecture that a machine can have.
+const ARCHITECTURES: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
 /// The file that makes a folder a project.
 const PROJECT_FILE: &str = "brc.kdl";
 
@@ -39,11 +42,12 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
     // Before anything is fetched for it.
     fs::File::open(&order.image).map_err(|source| failed(BootError::Image { path: order.image.clone(), source }))?;
     let store = context.store()?;
-    let (project, of) = machine_project(&store, arguments)?;
+    let architecture = architecture_of(&arguments.image)?;
+    let (project, of) = machine_project(&store, arguments, architecture)?;
     context.enter(&project);
     let session = context.session(store, AfterFailure::Stop)?;
     let tools = tools(&session, &project, &of)?;
-    let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools);
+    let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture);
     let mut serial: Box<dyn Write> = if context.json { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
     let ended = machine.boot(&order, serial.as_mut(), context.cancelled()).map_err(failed)?;
     drop(serial);
@@ -147,10 +151,14 @@ fn tools(session: &Session<'_>, project: &Project, order: &Order) -> Result<Dige
 
 /// The project whose locked QEMU is used: the named one; else the last one that composed the image's variant in
 /// this store; else the nearest one above the image, or above where we are.
-fn machine_project(store: &Store, arguments: &arguments::Boot) -> Result<(Project, Order), CliError> {
+fn machine_project(
+    store: &Store,
+    arguments: &arguments::Boot,
+    architecture: Architecture,
+) -> Result<(Project, Order), CliError> {
     let variant = variant_of(&arguments.image);
     if let Some(recipe) = &arguments.recipe {
-        return with_machine(Project::open(recipe)?, variant.as_deref());
+        return with_machine(Project::open(recipe)?, variant.as_deref(), architecture);
     }
     if let Some(name) = &variant {
         for folder in store.projects(name)? {
@@ -162,7 +170,7 @@ fn machine_project(store: &Store, arguments: &arguments::Boot) -> Result<(Projec
             if let Ok(project) = Project::open(&file)
                 && project.variant(Some(name)).is_ok()
             {
-                return with_machine(project, variant.as_deref());
+                return with_machine(project, variant.as_deref(), architecture);
             }
         }
     }
@@ -178,16 +186,22 @@ fn machine_project(store: &Store, arguments: &arguments::Boot) -> Result<(Projec
              store has not composed it; name one with `--recipe FILE`"
         ))
     })?;
-    with_machine(Project::open(&file)?, variant.as_deref())
+    with_machine(Project::open(&file)?, variant.as_deref(), architecture)
 }
 
 /// The variant of a project whose tools are used: the image's own, or else any that has a machine.
-fn with_machine(project: Project, variant: Option<&str>) -> Result<(Project, Order), CliError> {
+fn with_machine(
+    project: Project,
+    variant: Option<&str>,
+    architecture: Architecture,
+) -> Result<(Project, Order), CliError> {
     let own = variant.and_then(|name| project.variant(Some(name)).ok()).or_else(|| project.variant(None).ok());
     let all = project.recipes.variants.values().filter(|variant| variant.version.is_some());
     let candidates = own.into_iter().chain(all.map(|variant| variant.name.value.clone()));
     for variant in candidates {
-        let architectures = project.architectures(&variant, &[])?.into_iter().take(1).collect();
+        let stated = project.architectures(&variant, &[])?;
+        let Some(architecture) = stated.iter().find(|stated| **stated == architecture) else { continue };
+        let architectures = vec![*architecture];
         let order = Order { variant, architectures, image_version: None };
         let flats = project.flats(&order.variant, &order.architectures)?;
         if flats.iter().any(|flat| flat.roles.contains_key(&Role::Machine)) {
@@ -196,15 +210,30 @@ fn with_machine(project: Project, variant: Option<&str>) -> Result<(Project, Ord
     }
     let root = project.root.display();
     Err(CliError::Usage(format!(
-        "no variant of the project in `{root}` has a tool for `machine`: name another project with `--recipe FILE`"
+        "no variant of the project in `{root}` is for {} and has a tool for `machine`: name another \
+         project with `--recipe FILE`",
+        architecture.name()
     )))
+}
+
+/// The architecture that an image is for: what its partitions say, or else its name.
+fn architecture_of(image: &Path) -> Result<Architecture, CliError> {
+    let stated = inspect::architecture(image).map_err(|error| CliError::Machine(error.into()))?;
+    let name = image.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let named = || ARCHITECTURES.into_iter().find(|found| name.ends_with(&format!("_{}.raw", found.name())));
+    stated.or_else(named).ok_or_else(|| {
+        let image = image.display();
+        CliError::Usage(format!(
+            "`{image}` does not say which architecture it is for: expected a disk image that brc composed, or a name \
+             that ends in `_x86_64.raw` or `_aarch64.raw`"
+        ))
+    })
 }
 
 /// The variant that an image is of by its name, `<variant>_<version>_<arch>.raw`.
 fn variant_of(image: &Path) -> Option<String> {
     let name = image.file_name()?.to_str()?.strip_suffix(".raw")?;
-    let architectures = [Architecture::X86_64, Architecture::Aarch64];
-    let name = architectures.iter().find_map(|arch| name.strip_suffix(arch.name())?.strip_suffix('_'))?;
+    let name = ARCHITECTURES.iter().find_map(|arch| name.strip_suffix(arch.name())?.strip_suffix('_'))?;
     name.rsplit_once('_').map(|(variant, _)| variant.to_owned()).filter(|variant| !variant.is_empty())
 }
 

@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use brc_contract::Architecture;
+
 use super::{
     boot::{BootError, Ended, Machine, Running},
     order::Restart,
@@ -41,7 +43,8 @@ pub(super) enum Accelerator {
 impl Machine {
     /// The better accelerator that works here.
     pub(super) fn accelerator(&self, cancelled: &AtomicBool) -> Accelerator {
-        if File::options().read(true).write(true).open(DEVICE).is_err() {
+        let own = if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
+        if self.architecture != own || File::options().read(true).write(true).open(DEVICE).is_err() {
             return Accelerator::Tcg;
         }
         let known = fs::read_to_string(self.answer_path()).ok();
@@ -82,10 +85,11 @@ impl Machine {
         let tools = self.tools()?;
         let workplace = Workplace::new(&self.store).map_err(BootError::Workplace)?;
         let variables = workplace.path().join("variables");
-        fs::copy(tools.path().join(qemu::VARIABLES), &variables)
+        fs::copy(tools.path().join(qemu::model(self.architecture).variables), &variables)
             .and_then(|_| make_writable(&variables))
             .map_err(|source| BootError::Copy { path: variables.clone(), source })?;
         let command = qemu::command(&Hardware {
+            architecture: self.architecture,
             accelerator: Accelerator::Kvm,
             memory_mib: MEMORY_MIB,
             disk: Durability::NoDisk,

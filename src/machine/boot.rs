@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use brc_contract::Architecture;
+
 use super::{
     accelerator::{Accelerator, kvm_bind},
     credential,
@@ -33,12 +35,13 @@ const PIECE_BYTES: usize = 16 << 10;
 /// What QEMU says when the host's processor gave up; the machine then stands still for ever.
 const STANDSTILL: &[u8] = b"KVM internal error";
 
-/// Boots images with the QEMU and OVMF of a tool set.
+/// Boots images with the QEMU and firmware of a tool set.
 #[derive(Debug, Clone)]
 pub struct Machine {
     pub(super) store: Store,
     executable: PathBuf,
     pub(super) tools: Digest,
+    pub(super) architecture: Architecture,
 }
 
 /// How a machine ended.
@@ -72,9 +75,9 @@ pub(super) struct Running<'a> {
 
 impl Machine {
     /// Machines of the tool set that is the stored tree `tools`. `executable` calls [`linux::intercept`] first thing
-    /// in its `main`; brc itself is `/proc/self/exe`.
-    pub fn new(store: Store, executable: PathBuf, tools: Digest) -> Self {
-        Self { store, executable, tools }
+    /// in its `main`; brc itself is `/proc/self/exe`. The machines are of `architecture`, whatever the host's is.
+    pub fn new(store: Store, executable: PathBuf, tools: Digest, architecture: Architecture) -> Self {
+        Self { store, executable, tools, architecture }
     }
 
     /// Boots an image and follows it to its end. What its serial line prints goes to `serial`, line by line or in
@@ -88,9 +91,10 @@ impl Machine {
         let credentials = credential::strings(&order.credentials)?;
         let tools = self.tools()?;
         let workplace = Workplace::new(&self.store).map_err(BootError::Workplace)?;
-        let own = Own::prepare(order, workplace.path(), &tools.path().join(qemu::VARIABLES))?;
+        let own = Own::prepare(order, workplace.path(), &tools.path().join(qemu::model(self.architecture).variables))?;
         let accelerator = self.accelerator(cancelled);
         let command = qemu::command(&Hardware {
+            architecture: self.architecture,
             accelerator,
             memory_mib: order.memory_mib,
             disk: own.durability,
@@ -118,9 +122,10 @@ impl Machine {
     /// The tool set, laid out.
     pub(super) fn tools(&self) -> Result<Checkout, BootError> {
         let tools = self.store.checkout(&[(RelPath::ROOT, self.tools)])?;
-        for path in [qemu::PROGRAM, qemu::FIRMWARE, qemu::VARIABLES] {
+        let model = qemu::model(self.architecture);
+        for path in [model.program, model.firmware, model.variables] {
             if !tools.path().join(path).is_file() {
-                return Err(BootError::NoTool { path });
+                return Err(BootError::NoTool { path, packages: model.packages });
             }
         }
         Ok(tools)
@@ -324,10 +329,8 @@ pub enum BootError {
     #[error("{count} credentials: expected at most 255")]
     Credentials { count: usize },
     /// The tool set cannot boot anything.
-    #[error(
-        "the tool set of role `machine` has no `/{path}`: expected the packages `qemu-system-x86` and `ovmf` in it"
-    )]
-    NoTool { path: &'static str },
+    #[error("the tool set of role `machine` has no `/{path}`: expected the packages {packages} in it")]
+    NoTool { path: &'static str, packages: &'static str },
     /// QEMU refused.
     #[error("QEMU {}; it said:{}", match status {
         Status::Exited(code) => format!("ended with status {code}"),

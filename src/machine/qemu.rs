@@ -3,14 +3,50 @@
 //! Every path in it is a fixed one inside the sandbox, so no text of a user is ever read by QEMU's option parser
 //! but numbers.
 
+use brc_contract::Architecture;
+
 use super::{accelerator::Accelerator, order::Forward, order::Restart};
 
-/// QEMU in a tool set.
-pub(super) const PROGRAM: &str = "usr/bin/qemu-system-x86_64";
-/// The firmware's code in a tool set.
-pub(super) const FIRMWARE: &str = "usr/share/OVMF/OVMF_CODE_4M.fd";
-/// The firmware's variables as it is delivered, in a tool set.
-pub(super) const VARIABLES: &str = "usr/share/OVMF/OVMF_VARS_4M.fd";
+/// What of a tool set makes a machine of one architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Model {
+    /// QEMU.
+    pub program: &'static str,
+    /// The firmware's code.
+    pub firmware: &'static str,
+    /// The firmware's variables as it is delivered.
+    pub variables: &'static str,
+    /// The packages that bring them, for a message.
+    pub packages: &'static str,
+    /// The kind of machine.
+    machine: &'static [&'static str],
+    /// The processor that is emulated.
+    processor: &'static str,
+}
+
+/// The machine of an architecture.
+pub(super) const fn model(architecture: Architecture) -> Model {
+    match architecture {
+        Architecture::X86_64 => Model {
+            program: "usr/bin/qemu-system-x86_64",
+            firmware: "usr/share/OVMF/OVMF_CODE_4M.fd",
+            variables: "usr/share/OVMF/OVMF_VARS_4M.fd",
+            packages: "`qemu-system-x86` and `ovmf`",
+            // Otherwise it asks for a ROM that only a BIOS needs.
+            machine: &["-machine", "q35", "-global", "apic-common.vapic=off"],
+            processor: "max",
+        },
+        Architecture::Aarch64 => Model {
+            program: "usr/bin/qemu-system-aarch64",
+            firmware: "usr/share/AAVMF/AAVMF_CODE.no-secboot.fd",
+            variables: "usr/share/AAVMF/AAVMF_VARS.fd",
+            packages: "`qemu-system-arm` and `qemu-efi-aarch64`",
+            machine: &["-machine", "virt"],
+            // Emulating the pointer authentication of newer ones costs more than all else.
+            processor: "cortex-a72",
+        },
+    }
+}
 
 /// The machine's disk, inside the sandbox.
 pub(super) const OWN_DISK: &str = "machine/disk";
@@ -26,6 +62,8 @@ const PROCESSORS: u32 = 2;
 /// A machine.
 #[derive(Debug)]
 pub(super) struct Hardware<'a> {
+    /// Its architecture.
+    pub architecture: Architecture,
     /// How its processors are made.
     pub accelerator: Accelerator,
     /// Its memory in MiB.
@@ -65,18 +103,18 @@ pub(super) fn credential(number: usize) -> String {
 
 /// The program and its arguments.
 pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
+    let model = model(hardware.architecture);
     let (accelerator, processor) = match hardware.accelerator {
         Accelerator::Kvm => ("kvm", "host"),
-        Accelerator::Tcg => ("tcg,thread=multi", "max"),
+        Accelerator::Tcg => ("tcg,thread=multi", model.processor),
     };
     let (memory, processors) = (hardware.memory_mib.to_string(), PROCESSORS.to_string());
-    let firmware = format!("if=pflash,unit=0,format=raw,readonly=on,file=/{FIRMWARE}");
+    let firmware = format!("if=pflash,unit=0,format=raw,readonly=on,file=/{}", model.firmware);
     let variables = format!("if=pflash,unit=1,format=raw,file=/{OWN_VARIABLES}");
-    let mut words: Vec<String> = vec![format!("/{PROGRAM}")];
+    let mut words: Vec<String> = vec![format!("/{}", model.program)];
     let mut say = |option: &[&str]| words.extend(option.iter().map(|word| (*word).to_owned()));
-    say(&["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"]);
-    // Otherwise it asks for a ROM that only a BIOS needs.
-    say(&["-global", "apic-common.vapic=off"]);
+    say(&["-nodefaults", "-no-user-config", "-display", "none"]);
+    say(model.machine);
     say(&["-accel", accelerator, "-cpu", processor, "-smp", &processors, "-m", &memory, "-uuid", UUID]);
     say(&["-drive", &firmware, "-drive", &variables]);
     if hardware.restart == Restart::End {
@@ -111,6 +149,7 @@ mod tests {
     use super::*;
 
     const SMALLEST: Hardware<'static> = Hardware {
+        architecture: Architecture::X86_64,
         accelerator: Accelerator::Tcg,
         memory_mib: 2048,
         disk: Durability::Transient,
@@ -134,9 +173,18 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_of_the_other_architecture_has_its_own_firmware() {
+        let command = command(&Hardware { architecture: Architecture::Aarch64, ..SMALLEST }).join(" ");
+        assert!(command.starts_with("/usr/bin/qemu-system-aarch64 -nodefaults"), "{command}");
+        assert!(command.contains("-machine virt -accel tcg,thread=multi -cpu cortex-a72 "), "{command}");
+        assert!(command.contains("file=/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd "), "{command}");
+    }
+
+    #[test]
     fn every_part_of_an_order_is_in_the_machine() {
         let forwards = [Forward { host: 8080, guest: 80 }, Forward { host: 2222, guest: 22 }];
         let command = command(&Hardware {
+            architecture: Architecture::X86_64,
             accelerator: Accelerator::Kvm,
             memory_mib: 512,
             disk: Durability::Durable,

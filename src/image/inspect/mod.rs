@@ -15,7 +15,7 @@ mod tests;
 
 use std::{fs::File, io, path::Path};
 
-use brc_contract::{Guid, partition};
+use brc_contract::{Architecture, Guid, partition};
 
 use super::{
     extent,
@@ -55,6 +55,18 @@ pub fn verify(image: &Path, expected: Option<&Expected>) -> Result<Report, Verif
         Inspection { image: &file, expected, findings: Findings::default(), figures: Figures::default() };
     inspection.run().map_err(failed)?;
     Ok(Report { findings: inspection.findings.sorted(), figures: inspection.figures })
+}
+
+/// The architecture that the image in a file is for, by the types of its partitions; `None` when they do not say.
+///
+/// # Errors
+/// The file cannot be opened or read.
+pub fn architecture(image: &Path) -> Result<Option<Architecture>, VerifyError> {
+    let failed = |source| VerifyError { path: image.display().to_string(), source };
+    let file = File::open(image).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    let table = table::read(&file, size, &mut Findings::default()).map_err(failed)?;
+    Ok(table.and_then(|table| table::architecture(&table.partitions)))
 }
 
 /// A check that is going on.
