@@ -6,6 +6,7 @@
 
 pub mod ar;
 mod archive;
+mod date;
 mod digest;
 mod encoding;
 mod glob;
@@ -14,6 +15,7 @@ mod path;
 mod tree;
 
 pub use archive::{ArchiveError, write_archive};
+pub use date::civil_date;
 pub use digest::{Digest, ParseDigestError, Sha256, Sha256Hasher};
 pub use encoding::{DecodeError, EncodedTree};
 pub use glob::{Glob, GlobError};

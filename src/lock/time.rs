@@ -1,5 +1,7 @@
 //! Dates of archives: RFC 5322 in UTC, as in `Sat, 21 Nov 2026 09:15:44 UTC`.
 
+use crate::content::civil_date;
+
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const DAY_SECONDS: u64 = 24 * 60 * 60;
@@ -21,13 +23,13 @@ pub(super) fn read(text: &str) -> Option<u64> {
         return None;
     }
     let days = days_before(year, month) + day - 1;
-    let consistent = WEEKDAYS.get((days % 7) as usize) == Some(&weekday) && civil(days) == (year, month, day);
+    let consistent = WEEKDAYS.get((days % 7) as usize) == Some(&weekday) && civil_date(days) == (year, month, day);
     consistent.then_some(days * DAY_SECONDS + hour * 3600 + minute * 60 + second)
 }
 
 /// Writes seconds since 1970 as RFC 3339, in UTC: `2026-11-21T09:15:44Z`.
 pub(super) fn write(seconds: u64) -> String {
-    let (year, month, day) = civil(seconds / DAY_SECONDS);
+    let (year, month, day) = civil_date(seconds / DAY_SECONDS);
     let rest = seconds % DAY_SECONDS;
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
@@ -57,18 +59,6 @@ fn days_before(year: u64, month: u64) -> u64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let to_month = (153 * month + 2) / 5;
     365 * year + year / 4 - year / 100 + year / 400 + to_month - 719_468
-}
-
-/// Year, month and day of a number of days since 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

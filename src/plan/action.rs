@@ -128,6 +128,18 @@ pub struct Run<T> {
     pub processors: u32,
     /// The longest time it may take, in seconds.
     pub timeout_seconds: u64,
+    /// What its output folders are looked at for, when they become part of an image.
+    pub product: Option<Product>,
+}
+
+/// What the build of a component must leave: nothing of the place and the day of the build, nothing that the image
+/// cannot run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// The folder of the build, whose path may not be in the output.
+    pub built_at: RelPath,
+    /// The version of the image's glibc: the output may want no newer symbols. `None` without one.
+    pub libc: Option<(u32, u32)>,
 }
 
 /// A tree and where the sandbox shows it.

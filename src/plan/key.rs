@@ -102,6 +102,12 @@ fn run_fields(fields: &mut Fields, run: &Run<Digest>) {
     fields.number("epoch", run.epoch);
     fields.number("processors", u64::from(run.processors));
     fields.number("timeout", run.timeout_seconds);
+    if let Some(product) = &run.product {
+        fields.path("built at", &product.built_at);
+        let (major, minor) = product.libc.unwrap_or_default();
+        fields.number("libc", u64::from(major));
+        fields.number("libc", u64::from(minor));
+    }
 }
 
 fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {

@@ -35,6 +35,7 @@ fn run() -> Run<Digest> {
         epoch: 1,
         processors: 4,
         timeout_seconds: 60,
+        product: None,
     }
 }
 
@@ -121,6 +122,7 @@ fn every_field_of_a_run_but_labels_is_in_its_key() {
         epoch: _,
         processors: _,
         timeout_seconds: _,
+        product: _,
     } = run();
     let change = |change: fn(&mut Run<Digest>)| {
         let mut run = run();
@@ -147,6 +149,9 @@ fn every_field_of_a_run_but_labels_is_in_its_key() {
         ("epoch", change(|run| run.epoch = 2)),
         ("processors", change(|run| run.processors = 8)),
         ("timeout", change(|run| run.timeout_seconds = 61)),
+        ("product", change(|run| run.product = Some(crate::plan::Product { built_at: path("a"), libc: None }))),
+        ("build folder", change(|run| run.product = Some(crate::plan::Product { built_at: path("b"), libc: None }))),
+        ("libc", change(|run| run.product = Some(crate::plan::Product { built_at: path("a"), libc: Some((2, 41)) }))),
     ]);
     let relabelled = change(|run| run.inputs[0].owner = "another label".into());
     assert_eq!(of(relabelled), of(Action::Run(run())), "who brings an input is a label");

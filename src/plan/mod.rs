@@ -16,7 +16,7 @@ mod step;
 
 pub use action::{
     Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
-    Manifest, Outcome, Output, Pack, Part, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
+    Manifest, Outcome, Output, Pack, Part, Product, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
 };
 pub use key::{Key, key};
 pub use lower::{LocalFile, Locals, LowerError, Lowered, lower};

@@ -56,6 +56,7 @@ impl<T> Run<T> {
             epoch: self.epoch,
             processors: self.processors,
             timeout_seconds: self.timeout_seconds,
+            product: self.product.clone(),
         })
     }
 }

@@ -18,6 +18,7 @@ use super::{
     log::Log,
     output::{self, OutputError},
     probe::Incapable,
+    product::{self, ProductError},
     scratch::{Layering, Scratch, remove},
     stdin,
 };
@@ -174,6 +175,9 @@ impl Sandbox {
                 }
             };
             let tree = tree.map_err(|source| RunError::Output { name: name.clone(), source })?;
+            if let (Some(product), Output::Folder(path)) = (&run.product, output) {
+                product::inspect(product, &path.on(&upper), &tree, run.epoch)?;
+            }
             outcome.insert(name.clone(), self.store.put_tree(&tree)?);
         }
         Ok(outcome)
@@ -287,6 +291,12 @@ pub enum RunError {
     /// What the command left cannot be taken.
     #[error("the output `{name}` cannot be taken")]
     Output { name: String, source: OutputError },
+    /// The output cannot become part of an image.
+    #[error("the output is refused")]
+    Product {
+        #[from]
+        source: ProductError,
+    },
     /// The store failed.
     #[error("the inputs or outputs of a run cannot be had")]
     Store {

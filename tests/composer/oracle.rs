@@ -57,6 +57,7 @@ fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
         epoch: 1,
         processors: 2,
         timeout_seconds: 600,
+        product: None,
     };
     let log = folder("oracle-logs").join("oracle.log");
     let request = Request {

@@ -121,6 +121,7 @@ impl Bench {
             epoch: 315_532_800,
             processors: 2,
             timeout_seconds: 600,
+            product: None,
         };
         let log = self.store.log_path(Digest::of(format!("{} {command:?}", std::process::id()).as_bytes()));
         let action = Action::Run(run);

@@ -6,12 +6,12 @@ use super::{
     Lowering, VISIBLE_PROCESSORS,
     kernel::{folders, shell},
     output, path,
-    target::{BUILD_FOLDER, SYSROOT, build_environment, quoted, shell_of},
+    target::{BUILD_FOLDER, SYSROOT, build_environment, libc_version, quoted, shell_of},
 };
 use crate::{
     content::{RelPath, Tree},
     graph::{BuildRecipe, Component, Image, SourceTree, Sysroot},
-    plan::{Action, Assemble, Input, RootLayer, Run, Source},
+    plan::{Action, Assemble, Input, Product, RootLayer, Run, Source},
 };
 
 /// Lays the patches of a Debian source package over its archives.
@@ -51,6 +51,7 @@ impl Lowering<'_> {
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: BUILD_SECONDS,
+            product: Some(Product { built_at: path(BUILD_FOLDER), libc: libc_version(image) }),
         };
         let step = self.step(&component.name, "build", Action::Run(run));
         output(step, "out")

@@ -133,6 +133,7 @@ impl Lowering<'_> {
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: FILE_SYSTEM_SECONDS,
+            product: None,
         };
         let step = self.step(&image.variant, "erofs", Action::Run(run));
         Some(output(step, "erofs"))

@@ -70,6 +70,7 @@ impl Lowering<'_> {
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: CONFIG_SECONDS,
+            product: None,
         };
         let mut config_run = run.clone();
         config_run.inputs.push(Input { owner: "fragments".to_owned(), tree: fragments, at: path("fragments") });

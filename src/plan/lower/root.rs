@@ -103,6 +103,7 @@ impl Lowering<'_> {
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: FINISH_SECONDS,
+            product: None,
         };
         let step = self.step(&image.variant, "finish", Action::Run(run));
         output(step, "root")

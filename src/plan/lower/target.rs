@@ -70,6 +70,15 @@ pub(super) fn build_environment(image: &Image, component: &Component, jobs: u32)
     environment
 }
 
+/// The version of the image's glibc: `2.41-12` is 2.41.
+pub(super) fn libc_version(image: &Image) -> Option<(u32, u32)> {
+    let mut packages = image.components.iter().flat_map(|component| &component.packages);
+    let version = &packages.find(|package| package.name == "libc6")?.version;
+    let (major, rest) = version.split_once('.')?;
+    let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
 /// Control-flow protection, which each architecture spells in its own way.
 const fn branch_protection(target: Architecture) -> &'static str {
     match target {

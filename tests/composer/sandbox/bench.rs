@@ -66,6 +66,7 @@ impl Bench {
             epoch: 315_532_800,
             processors: 8,
             timeout_seconds: 60,
+            product: None,
         }
     }
 
