@@ -176,7 +176,7 @@ impl Sandbox {
             };
             let tree = tree.map_err(|source| RunError::Output { name: name.clone(), source })?;
             if let (Some(product), Output::Folder(path)) = (&run.product, output) {
-                product::inspect(product, &path.on(&upper), &tree, run.epoch)?;
+                product::inspect(&self.store, product, &path.on(&upper), &tree, run.epoch)?;
             }
             outcome.insert(name.clone(), self.store.put_tree(&tree)?);
         }

@@ -1,10 +1,6 @@
 //! What a component's build may not leave behind: where and when it was built, symbols that the image lacks.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use memchr::memmem;
 use object::{
@@ -16,6 +12,7 @@ use object::{
 use crate::{
     content::{Entry, RelPath, Tree, civil_date},
     plan::Product,
+    store::{Store, StoreError},
 };
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -23,35 +20,42 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// Larger files are data that no build path gets into by accident, and not worth the memory.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Looks at every file of an output folder, which lies at `folder` on the disk.
-pub(super) fn inspect(product: &Product, folder: &Path, tree: &Tree, epoch: u64) -> Result<(), ProductError> {
-    let files = || tree.entries().filter(|(_, entry)| matches!(entry, Entry::File { .. })).map(|(path, _)| path);
-    // The newest file shows the day on which the command ran; a clock is not ours to read.
-    let day = files().filter_map(|path| fs::metadata(path.on(folder)).ok()).map(|found| found.mtime()).max();
-    let day = day.and_then(|seconds| u64::try_from(seconds).ok()).map(|seconds| seconds / DAY_SECONDS);
-    let dates = day.filter(|day| *day != epoch / DAY_SECONDS).map(dates).unwrap_or_default();
-    let build_path = product.built_at.to_string();
-    for path in files() {
-        let at = path.on(folder);
-        let read = |source| ProductError::Read { path: at.clone(), source };
-        if fs::metadata(&at).map_err(read)?.len() > MAX_BYTES {
-            continue;
-        }
-        let bytes = fs::read(&at).map_err(read)?;
-        if let Some(place) = memmem::find(&bytes, build_path.as_bytes()) {
-            let found = printable(&bytes[place..]);
-            return Err(ProductError::BuildPath { path: path.clone(), found });
-        }
-        if let Some(date) = dates.iter().find(|date| memmem::find(&bytes, date.as_bytes()).is_some()) {
-            return Err(ProductError::Date { path: path.clone(), found: date.clone() });
-        }
-        if let (Some(libc), Some(wanted)) = (product.libc, newest_libc(&bytes))
-            && wanted > libc
+/// Looks at every file of an output; `folder` is where the command left it, whose time shows the day of the run.
+pub(super) fn inspect(
+    store: &Store,
+    product: &Product,
+    folder: &Path,
+    tree: &Tree,
+    epoch: u64,
+) -> Result<(), ProductError> {
+    // Without the folder nothing was left. A clock is not ours to read.
+    let day = fs::metadata(folder).ok().and_then(|found| u64::try_from(found.mtime()).ok());
+    let day = day.map(|seconds| seconds / DAY_SECONDS).filter(|day| *day != epoch / DAY_SECONDS);
+    let dates = day.map(dates).unwrap_or_default();
+    for (path, entry) in tree.entries() {
+        if let Entry::File { blob, size, .. } = entry
+            && *size <= MAX_BYTES
         {
-            return Err(ProductError::Libc { path: path.clone(), wanted: text(wanted), libc: text(libc) });
+            inspect_file(product, path, &store.read(*blob)?, &dates)?;
         }
     }
     Ok(())
+}
+
+fn inspect_file(product: &Product, path: &RelPath, bytes: &[u8], dates: &[String]) -> Result<(), ProductError> {
+    if let (Some(libc), Some(wanted)) = (product.libc, newest_libc(bytes))
+        && wanted > libc
+    {
+        return Err(ProductError::Libc { path: path.clone(), wanted: text(wanted), libc: text(libc) });
+    }
+    if let Some(place) = memmem::find(bytes, product.built_at.to_string().as_bytes()) {
+        let found = printable(&bytes[place..]);
+        return Err(ProductError::BuildPath { path: path.clone(), found });
+    }
+    match dates.iter().find(|date| memmem::find(bytes, date.as_bytes()).is_some()) {
+        Some(date) => Err(ProductError::Date { path: path.clone(), found: date.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// The ways in which programs write a day down: ISO 8601, and `__DATE__` of C (ISO C, 6.10.8.1).
@@ -117,8 +121,11 @@ pub enum ProductError {
     )]
     Libc { path: RelPath, wanted: String, libc: String },
     /// The output cannot be read.
-    #[error("`{}` cannot be read", .path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error("what was built cannot be read again")]
+    Store {
+        #[from]
+        source: StoreError,
+    },
 }
 
 #[cfg(test)]
@@ -127,19 +134,19 @@ mod tests {
 
     fn inspect_one(bytes: &[u8], libc: Option<(u32, u32)>) -> Result<(), ProductError> {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a"), bytes).unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
         let mut tree = Tree::new();
-        let entry =
-            Entry::File { blob: crate::content::Digest::of(bytes), size: bytes.len() as u64, executable: false };
+        let blob = store.put(bytes).unwrap();
+        let entry = Entry::File { blob, size: bytes.len() as u64, executable: false };
         tree.insert(RelPath::new("a").unwrap(), entry).unwrap();
-        inspect(&Product { built_at: RelPath::new("brc-build").unwrap(), libc }, folder.path(), &tree, 0)
+        let product = Product { built_at: RelPath::new("brc-build").unwrap(), libc };
+        inspect(&store, &product, folder.path(), &tree, 0)
     }
 
     #[test]
     fn what_a_build_may_not_leave_behind() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("now"), b"").unwrap();
-        let today = fs::metadata(folder.path().join("now")).unwrap().mtime() as u64 / DAY_SECONDS;
+        let today = fs::metadata(folder.path()).unwrap().mtime() as u64 / DAY_SECONDS;
         let [iso, c] = <[String; 2]>::try_from(dates(today)).unwrap();
         assert!(matches!(inspect_one(b"x /brc-build/a.c\0", None),
             Err(ProductError::BuildPath { found, .. }) if found == "/brc-build/a.c"));
@@ -157,7 +164,8 @@ mod tests {
         let program = fs::read(std::env::current_exe().unwrap()).unwrap();
         let needed = newest_libc(&program).unwrap();
         assert!(needed > (2, 2) && needed < (3, 0), "{needed:?}");
-        assert!(inspect_one(&program, Some(needed)).is_ok());
+        // It also holds the path that it looks for.
+        assert!(!matches!(inspect_one(&program, Some(needed)), Err(ProductError::Libc { .. })));
         assert!(matches!(inspect_one(&program, Some((2, 3))), Err(ProductError::Libc { .. })));
         assert_eq!(newest_libc(b"\x7fELF"), None);
         assert_eq!(newest_libc(b""), None);
