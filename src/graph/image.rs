@@ -157,6 +157,8 @@ pub enum Role {
     Machine,
     /// Tools that check what brc wrote.
     Oracle,
+    /// Programs that look at a running image from inside.
+    Probe,
 }
 
 /// A locked Debian package.
@@ -317,11 +319,12 @@ impl Image {
 
 impl Role {
     /// Every part that a tool can play.
-    pub const ALL: [Role; 5] = [Role::RootFilesystem, Role::Finish, Role::BootLoader, Role::Machine, Role::Oracle];
+    pub const ALL: [Role; 6] =
+        [Role::RootFilesystem, Role::Finish, Role::BootLoader, Role::Machine, Role::Oracle, Role::Probe];
 
-    /// Whether its content is the target's: nothing of it runs while composing.
+    /// Whether its content is for the target: nothing of it runs while composing.
     pub const fn is_of_the_target(self) -> bool {
-        matches!(self, Role::BootLoader)
+        matches!(self, Role::BootLoader | Role::Probe)
     }
 
     /// The word that recipes write.
@@ -332,6 +335,7 @@ impl Role {
             Role::BootLoader => "boot-loader",
             Role::Machine => "machine",
             Role::Oracle => "oracle",
+            Role::Probe => "probe",
         }
     }
 

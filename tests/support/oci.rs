@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 use super::package::{TarEntry, tar};
 
 /// The archive of an image called `name` in which `program` is `/bin/busybox`.
-pub fn archive(name: &str, program: &[u8]) -> Vec<u8> {
+pub fn archive(name: &str, architecture: &str, program: &[u8]) -> Vec<u8> {
     let program = TarEntry { mode: 0o755, ..TarEntry::file("bin/busybox", program) };
     let layer = tar(&[TarEntry::directory("bin/"), program]);
     let config = json!({
-        "architecture": "amd64", "os": "linux", "config": {},
+        "architecture": architecture, "os": "linux", "config": {},
         "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]},
     })
     .to_string()
@@ -26,7 +26,7 @@ pub fn archive(name: &str, program: &[u8]) -> Vec<u8> {
     .to_string()
     .into_bytes();
     let mut listed = part(manifest_type, &manifest);
-    listed["platform"] = json!({"architecture": "amd64", "os": "linux"});
+    listed["platform"] = json!({"architecture": architecture, "os": "linux"});
     listed["annotations"] = json!({"io.containerd.image.name": name});
     let index = json!({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [listed],

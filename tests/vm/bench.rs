@@ -27,12 +27,15 @@ const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 const BOOT_SECONDS: &str = "600";
 
 /// The image under test, as `brc compose` left it.
-pub static BENCH: LazyLock<Bench> = LazyLock::new(Bench::new);
+pub static BENCH: LazyLock<Bench> = LazyLock::new(|| Bench::new(Architecture::X86_64));
+/// The same for the other architecture, composed by the same command.
+pub static AARCH64: LazyLock<Bench> = LazyLock::new(|| Bench::new(Architecture::Aarch64));
 
 pub struct Bench {
+    pub architecture: Architecture,
     pub image: PathBuf,
     pub store: Store,
-    /// Trees by goal: `oracle`, `root-filesystem`, `erofs`.
+    /// Trees by goal: `oracle`, `probe`, `root-filesystem`, `erofs`.
     pub trees: BTreeMap<&'static str, Digest>,
 }
 
@@ -78,15 +81,17 @@ fn must(arguments: &[&str]) {
 }
 
 impl Bench {
-    fn new() -> Self {
+    fn new(architecture: Architecture) -> Self {
         let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/quickstart.kdl");
         let out = Path::new(FOLDER).join("out");
-        must(&["compose", recipe, "--relock", "--out", out.to_str().unwrap()]);
+        must(&["compose", recipe, "--arch", "x86_64,aarch64", "--relock", "--out", out.to_str().unwrap()]);
         // The tool sets that checks use; composing alone does not need them.
-        must(&["build", recipe, "oracles"]);
+        for tools in ["oracles", "probes"] {
+            must(&["build", recipe, tools, "--arch", architecture.name()]);
+        }
         let store = Store::open(&store_path()).unwrap();
-        let trees = trees(&store, Path::new(recipe));
-        Self { image: out.join("quickstart_0.1.0_x86_64.raw"), store, trees }
+        let trees = trees(&store, Path::new(recipe), architecture);
+        Self { architecture, image: out.join(format!("quickstart_0.1.0_{}.raw", architecture.name())), store, trees }
     }
 
     /// Boots a copy of `image` until `text` is printed, which it must; what it printed.
@@ -137,7 +142,7 @@ impl Bench {
 }
 
 /// What `brc` has built of the quickstart; nothing is left to be done, so nothing is fetched.
-fn trees(store: &Store, recipe: &Path) -> BTreeMap<&'static str, Digest> {
+fn trees(store: &Store, recipe: &Path, architecture: Architecture) -> BTreeMap<&'static str, Digest> {
     let downloads = tempfile::tempdir().unwrap();
     let client = Client::new(ClientConfig {
         network: Network::Offline,
@@ -161,10 +166,10 @@ fn trees(store: &Store, recipe: &Path) -> BTreeMap<&'static str, Digest> {
     };
     let project = Project::open(recipe).unwrap();
     let variant = project.variant(Some("quickstart")).unwrap();
-    let order = Order { variant, architectures: vec![Architecture::X86_64], image_version: None };
+    let order = Order { variant, architectures: vec![architecture], image_version: None };
     let images = session.images(&project, &order, Locked::AsItIs).unwrap();
     let mut lowered = session.lower(&project, &images).unwrap();
-    let wanted = ["oracle", "root-filesystem", "erofs"];
+    let wanted = ["oracle", "probe", "root-filesystem", "erofs"];
     let goal = |name: &str| format!("{} {name}", images[0].title());
     lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|wanted| *name == goal(wanted)));
     let built = session.build(&lowered).unwrap();

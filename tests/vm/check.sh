@@ -2,7 +2,8 @@
 each() { while IFS= read -r line; do echo "CHECK $1: $line"; done; }
 tools=/run/tools
 mkdir -p $tools && mount -t erofs -o ro /dev/vdc $tools
-dmsetup() { $tools/usr/lib64/ld-linux-x86-64.so.2 --library-path $tools/usr/lib/x86_64-linux-gnu $tools/usr/sbin/dmsetup "$@"; }
+loader=$(echo $tools/usr/lib/*-linux-gnu/ld-linux-*.so.*)
+dmsetup() { $loader --library-path "${loader%/*}" $tools/usr/sbin/dmsetup "$@"; }
 
 while read -r device folder kind options rest; do
     case $folder in / | /var) echo "CHECK mount: $folder $kind ${options%%,*}" ;; esac

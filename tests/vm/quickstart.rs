@@ -10,7 +10,7 @@ use brc::image::inspect::verify;
 use gptman::{GPT, GPTPartitionEntry};
 
 use super::{
-    bench::{BENCH, folder, path, sha256},
+    bench::{AARCH64, BENCH, Bench, folder, path, sha256},
     oci,
 };
 
@@ -37,33 +37,46 @@ fn answers<'a>(serial: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 /// A read-only disk with the tools that the image does not have.
-fn tools(folder: &Path) -> PathBuf {
-    let (tools, oracle) = (BENCH.trees["root-filesystem"], BENCH.trees["oracle"]);
+fn tools(bench: &Bench, folder: &Path) -> PathBuf {
+    let (tools, probe) = (bench.trees["root-filesystem"], bench.trees["probe"]);
     let command = ["/usr/bin/mkfs.erofs", "--quiet", "--tar=f", "/out/tools.erofs"];
-    let (made, _) = BENCH.run(&[(tools, "")], &command, Some(oracle));
-    let (blob, _) = BENCH.store.file_in(made, &path("tools.erofs")).unwrap();
+    let (made, _) = bench.run(&[(tools, "")], &command, Some(probe));
+    let (blob, _) = bench.store.file_in(made, &path("tools.erofs")).unwrap();
     let disk = folder.join("tools.erofs");
-    fs::copy(BENCH.store.blob_path(blob), &disk).unwrap();
+    fs::copy(bench.store.blob_path(blob), &disk).unwrap();
     disk
 }
 
 #[test]
 fn the_published_image_boots_verified_runs_a_container_and_keeps_its_data() {
-    let folder = folder("quickstart");
-    let published = sha256(&BENCH.image);
-    let report = verify(&BENCH.image, None).unwrap();
+    boots_verified_runs_a_container_and_keeps_its_data(&BENCH, "quickstart");
+}
+
+#[test]
+fn so_does_the_image_for_the_other_architecture() {
+    boots_verified_runs_a_container_and_keeps_its_data(&AARCH64, "quickstart-aarch64");
+}
+
+fn boots_verified_runs_a_container_and_keeps_its_data(bench: &Bench, name: &str) {
+    let folder = folder(name);
+    let published = sha256(&bench.image);
+    let report = verify(&bench.image, None).unwrap();
     assert_eq!(report.figures.entry.as_deref(), Some("quickstart_0.1.0+3-0.efi"));
 
     let archive = folder.join("oci.tar");
-    fs::write(&archive, oci::archive("localhost/probe:1", &BENCH.file("oracle", "usr/bin/busybox"))).unwrap();
+    fs::write(
+        &archive,
+        oci::archive("localhost/probe:1", bench.architecture.debian(), &bench.file("probe", "usr/bin/busybox")),
+    )
+    .unwrap();
     let mut options = probe(&folder, include_str!("check.sh"));
-    for disk in [archive, tools(&folder)] {
+    for disk in [archive, tools(bench, &folder)] {
         options.extend(["--disk".to_owned(), disk.display().to_string()]);
     }
     options.extend(["--persist".to_owned(), folder.join("disk.raw").display().to_string()]);
 
-    let first = BENCH.boot(&BENCH.image, "CHECK-END", &options);
-    let second = BENCH.boot(&BENCH.image, "CHECK-END", &options);
+    let first = bench.boot(&bench.image, "CHECK-END", &options);
+    let second = bench.boot(&bench.image, "CHECK-END", &options);
     for serial in [&first, &second] {
         println!("{}", serial.lines().filter(|line| line.starts_with("CHECK ")).collect::<Vec<_>>().join("\n"));
         let one = |name: &str| -> &str {
@@ -91,7 +104,7 @@ fn the_published_image_boots_verified_runs_a_container_and_keeps_its_data() {
     assert_eq!(machine_id, answers(&second, "machine-id"));
     assert_eq!(answers(&first, "marker"), [""]);
     assert_eq!(answers(&second, "marker"), ["left by an earlier boot"]);
-    assert_eq!(sha256(&BENCH.image), published, "the image under test was written");
+    assert_eq!(sha256(&bench.image), published, "the image under test was written");
 }
 
 /// A disk with a data partition and an ESP that have the labels, types and identities of those on `disk`. The data
