@@ -128,7 +128,7 @@ impl Bench {
             timeout_seconds: 600,
             product: None,
         };
-        let log = self.store.log_path(Digest::of(format!("{} {command:?}", std::process::id()).as_bytes()));
+        let log = self.store.log_path(Digest::of(format!("{} {command:?} {stdin:?}", std::process::id()).as_bytes()));
         let action = Action::Run(run);
         let cancelled = AtomicBool::new(false);
         let request =
