@@ -11,7 +11,7 @@ use std::{
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
-    plan::{Action, Failure, Input, Outcome, Output, Performer, Progress, Request, Run},
+    plan::{Action, Failure, Input, Network, Outcome, Output, Performer, Progress, Request, Run},
     sandbox::Sandbox,
     store::Store,
 };
@@ -61,6 +61,7 @@ impl Bench {
             directory: path("build"),
             stdin: None,
             outputs: BTreeMap::new(),
+            network: Network::None,
             uid: 0,
             architecture: Architecture::X86_64,
             epoch: 315_532_800,
