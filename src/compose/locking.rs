@@ -1,7 +1,7 @@
 //! The lock on the disk, and what is fetched to make it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fs,
     io::{self, Read as _, Write as _},
     path::PathBuf,
@@ -78,9 +78,9 @@ impl Project {
     fn manifests(&self, flats: &[Flat]) -> Result<Manifests, ComposeError> {
         let mut found = Manifests::new();
         for (path, names) in flats.iter().flat_map(Flat::manifests) {
-            if !found.contains_key(&path) {
-                let digests = manifests(&self.on_disk(&path), &names)?;
-                found.insert(path, digests);
+            if let Entry::Vacant(place) = found.entry(path) {
+                let folder = self.on_disk(place.key());
+                place.insert(manifests(&folder, &names)?);
             }
         }
         Ok(found)

@@ -6,6 +6,5 @@ if ! go mod download "$module@$version"; then
     echo "next: correct the path or version in the recipe, or look at GOPROXY and proxies." >&2
     exit 1
 fi
-folder=$(go mod download -json "$module@$version" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
-cp -R "$folder/." /source
+cp -R "$(go list -m -f '{{.Dir}}' "$module@$version")/." /source
 chmod -R u=rwX,go=rX /source

@@ -7,17 +7,23 @@ fail() {
     echo "proxies; a module with another hash is not the one that was locked: do not trust it." >&2
     exit 1
 }
-[ -e go.sum ] || : >/tmp/go.sum
-sums=$([ -e go.sum ] && echo go.sum || echo /tmp/go.sum)
-# With -mod=readonly this fails where `go.sum` lacks the `go.mod` of a module.
-go list -m all >/tmp/all || fail "what go says above."
-# What is required directly is compiled, so its content has a hash too. Folders that replace a module have none.
-format='{{if not (or .Main .Indirect)}}{{with .Replace}}{{if .Version}}{{.Path}} {{.Version}}{{end}}{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
-go list -m -f "$format" all >/tmp/direct || fail "what go says above."
+: >/tmp/sums
+[ ! -e go.sum ] || cp go.sum /tmp/sums
+# With -mod=readonly this fails where `go.sum` lacks the `go.mod` of a module. What is required directly is compiled,
+# so its content has a hash too; a folder that replaces a module has none.
+direct='{{if not (or .Main .Indirect)}}{{with .Replace}}{{if .Version}}{{.Path}} {{.Version}}{{end}}'
+direct=$direct'{{else}}{{.Path}} {{.Version}}{{end}}{{end}}'
+go list -m -f "$direct" all >/tmp/direct || fail "what go says above."
 while read -r module version; do
-    [ -z "$module" ] || grep -qF "$module $version h1:" "$sums" || fail "no line \`$module $version h1:\` in \`go.sum\`."
+    known=
+    while read -r name number _; do
+        [ "$name $number" != "$module $version" ] || known=yes
+    done </tmp/sums
+    [ -z "$module" ] || [ -n "$known" ] || fail "no line \`$module $version h1:…\` in \`go.sum\`."
 done </tmp/direct
-awk '$2 !~ /\/go\.mod$/ { print $1 "@" $2 }' "$sums" >/tmp/wanted
+while read -r name number _; do
+    case $number in */go.mod) ;; *) echo "$name@$number" ;; esac
+done </tmp/sums >/tmp/wanted
 [ ! -s /tmp/wanted ] || xargs go mod download </tmp/wanted || fail "what go says above."
 mkdir -p /tmp/modules/cache/download
 cd /tmp/modules/cache/download
