@@ -73,7 +73,7 @@ fn relock(
 ) -> Result<(), CliError> {
     say("warning: the lock names files that no mirror has any more; moving just these forward (--relock):");
     let flats = project.flats(&order.variant, &order.architectures)?;
-    let (lock, report) = session.make_lock(project.wanted(&flats)?, project.lock()?, Goal::Relock(gone))?;
+    let (lock, report) = session.make_lock(project, &flats, project.lock()?, Goal::Relock(gone))?;
     report.changes.iter().for_each(|change| say(&format!("warning:   {}", super::lock::change_text(change))));
     project.write_lock(&lock)?;
     Ok(())

@@ -24,7 +24,7 @@ use crate::{
     build::{AfterFailure, Event},
     compose::{Order, Project, Session},
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies, apt_sources},
-    sandbox::Sandbox,
+    sandbox::{NetworkAccess, Sandbox},
     store::Store,
 };
 
@@ -108,7 +108,7 @@ impl Context {
         let client = self.client(&store)?;
         self.stop_on_signals()?;
         Ok(Session {
-            sandbox: Sandbox::new(store.clone(), PathBuf::from(OWN_PROGRAM)),
+            sandbox: self.sandbox(store.clone()),
             store,
             client,
             jobs: self.jobs,
@@ -138,6 +138,11 @@ impl Context {
     /// Has what `project` says of this machine's surroundings count; the first project that is entered stays.
     pub fn enter(&self, project: &Project) {
         self.project.get_or_init(|| project.root.clone());
+    }
+
+    fn sandbox(&self, store: Store) -> Sandbox {
+        let sandbox = Sandbox::new(store, PathBuf::from(OWN_PROGRAM));
+        if self.offline { sandbox } else { sandbox.with_network(network_access()) }
     }
 
     fn client(&self, store: &Store) -> Result<Client, CliError> {
@@ -248,6 +253,36 @@ fn proxies() -> Proxies {
         https: any(&["https_proxy", "HTTPS_PROXY"]).or(all),
         bypass: any(&["no_proxy", "NO_PROXY"]).unwrap_or_default(),
     }
+}
+
+/// The variables that programs which fetch are given: proxies, registries, and who is trusted without a database.
+const NETWORK_VARIABLES: [&str; 14] = [
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "GOPROXY",
+    "GONOPROXY",
+    "GONOSUMDB",
+    "GOPRIVATE",
+    "GOINSECURE",
+    "GOSUMDB",
+];
+/// Those of cargo, by how they begin.
+const CARGO_VARIABLES: [&str; 3] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_"];
+
+fn network_access() -> NetworkAccess {
+    #[expect(clippy::disallowed_methods, reason = "only cli reads the environment")]
+    let variables = env::vars_os();
+    let variables = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let is_wanted =
+        |name: &str| NETWORK_VARIABLES.contains(&name) || CARGO_VARIABLES.iter().any(|prefix| name.starts_with(prefix));
+    let wanted = variables.filter(|(name, _)| is_wanted(name)).collect();
+    NetworkAccess::new(wanted, env_path("SSL_CERT_FILE").filter(|path| path.is_file()))
 }
 
 /// Seconds since 1970.

@@ -45,7 +45,7 @@ fn change(context: &Context, target: &arguments::Target, goal: Goal, written: Wr
     let (project, order) = context.order(target)?;
     let flats = project.flats(&order.variant, &order.architectures)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
-    let (lock, report) = session.make_lock(project.wanted(&flats)?, project.lock()?, goal)?;
+    let (lock, report) = session.make_lock(&project, &flats, project.lock()?, goal)?;
     show(context, &report);
     if written == Written::Yes {
         project.write_lock(&lock)?;
@@ -77,8 +77,9 @@ pub fn change_text(change: &Change) -> String {
 pub fn vendor(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(&arguments.target)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
-    session.images(&project, &order, crate::compose::Locked::Completed)?;
+    let images = session.images(&project, &order, crate::compose::Locked::Completed)?;
     let lock = project.lock()?;
+    session.vendor_trees(&project, &images, &arguments.folder)?;
     let wanted: Vec<Wanted> = files(&lock).collect();
     let ignore = |_: Progress| {};
     let watch = Watch { cancelled: context.cancelled(), progress: &ignore };

@@ -1,6 +1,7 @@
 //! A folder of source as git sees it: everything in it but what `.gitignore` files name.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 
 use super::ComposeError;
 use crate::{
-    content::{Entry, RelPath, Tree},
+    content::{Digest, Entry, RelPath, Tree},
     store::Store,
 };
 
@@ -46,6 +47,22 @@ pub fn source_tree(folder: &Path, store: &Store) -> Result<Tree, ComposeError> {
         return Err(odd(folder, "nothing is in it that `.gitignore` files do not name"));
     }
     Ok(tree)
+}
+
+/// The digests of the files called by one of `names` in the same folder as [`source_tree`] sees it.
+///
+/// # Errors
+/// As for [`source_tree`].
+pub fn manifests(folder: &Path, names: &[&str]) -> Result<BTreeMap<RelPath, Digest>, ComposeError> {
+    let mut manifests = BTreeMap::new();
+    for found in walk(folder)? {
+        if names.contains(&found.at.name()) && matches!(found.kind, Kind::File) {
+            let bytes =
+                fs::read(&found.path).map_err(|source| ComposeError::Read { path: found.path.clone(), source })?;
+            manifests.insert(found.at, Digest::of(&bytes));
+        }
+    }
+    Ok(manifests)
 }
 
 /// A file or link of a folder.

@@ -1,16 +1,16 @@
 //! The lock on the disk, and what is fetched to make it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fs,
     io::{self, Read as _, Write as _},
     path::PathBuf,
 };
 
-use super::{ComposeError, Project, Session};
+use super::{ComposeError, Project, Session, manifests};
 use crate::{
     fetch::{Expect, Place, Wanted as Download, Watch},
-    graph::{Flat, wanted},
+    graph::{Flat, Image, Manifests, pin, wanted},
     lock::{Goal, Lock, Locking, NeededFile, Report, Wanted},
     plan::{Located, Progress},
     recipe::{Diagnostic, Name},
@@ -62,7 +62,28 @@ impl Project {
             }
             keyrings.insert(name, bytes);
         }
-        Ok(wanted(&self.recipes, flats, &keyrings, &self.sources))
+        Ok(wanted(&self.recipes, flats, &keyrings, &self.manifests(flats)?, &self.sources))
+    }
+
+    /// An image with everything that the lock pins.
+    ///
+    /// # Errors
+    /// What the lock does not have, or that recipes cannot mean.
+    pub fn pin(&self, flat: &Flat, lock: &Lock) -> Result<Image, ComposeError> {
+        let manifests = self.manifests(std::slice::from_ref(flat))?;
+        pin(flat, lock, &self.sources, &manifests).map_err(|found| self.refused(found))
+    }
+
+    /// The files in folders of source that say what is fetched for them.
+    fn manifests(&self, flats: &[Flat]) -> Result<Manifests, ComposeError> {
+        let mut found = Manifests::new();
+        for (path, names) in flats.iter().flat_map(Flat::manifests) {
+            if let Entry::Vacant(place) = found.entry(path) {
+                let folder = self.on_disk(place.key());
+                place.insert(manifests(&folder, &names)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Writes the lock, whole or not at all; does nothing when it stays the same.
@@ -112,12 +133,19 @@ impl Project {
 }
 
 impl Session<'_> {
-    /// Makes a lock that serves `wanted`, fetching what must be read for it.
+    /// Makes a lock that serves `flats`, fetching what must be read for it, also by programs that it locks.
     ///
     /// # Errors
     /// Wishes that cannot be met, an archive that its keys do not vouch for, or files that cannot be had.
-    pub fn make_lock(&self, wanted: Wanted, old: Lock, goal: Goal) -> Result<(Lock, Report), ComposeError> {
-        let mut locking = Locking::new(wanted, old, goal, self.now);
+    pub fn make_lock(
+        &self,
+        project: &Project,
+        flats: &[Flat],
+        old: Lock,
+        goal: Goal,
+    ) -> Result<(Lock, Report), ComposeError> {
+        let wanted = project.wanted(flats)?;
+        let mut locking = Locking::new(wanted.clone(), old, goal, self.now);
         loop {
             let needed = locking.needed();
             if needed.is_empty() {
@@ -127,7 +155,9 @@ impl Session<'_> {
             self.receive_all(&mut locking, &needed)?;
             locking.advance().map_err(ComposeError::Lock)?;
         }
-        locking.finish().map_err(ComposeError::Lock)
+        let (mut lock, report) = locking.finish().map_err(ComposeError::Lock)?;
+        self.fetch_trees(project, flats, &wanted, &mut lock)?;
+        Ok((lock, report))
     }
 
     fn receive_all(&self, locking: &mut Locking, needed: &[NeededFile]) -> Result<(), ComposeError> {

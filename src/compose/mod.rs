@@ -11,6 +11,7 @@ mod local;
 mod locking;
 mod output;
 mod project;
+mod trees;
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +26,7 @@ use crate::{
     build::{self, AfterFailure, BuildError, Built, Event, Known, Options, Performers},
     content::RelPath,
     fetch::{Client, FetchError, Fetcher},
-    graph::{Flat, Image, pin},
+    graph::{Flat, Image},
     image::Assembler,
     lock::{Goal, Lock, PackageId},
     plan::{Lowered, lower},
@@ -35,7 +36,7 @@ use crate::{
 };
 
 pub use failure::ComposeError;
-pub use folder::source_tree;
+pub use folder::{manifests, source_tree};
 pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
 pub use output::{Ready, output_path};
@@ -135,7 +136,7 @@ impl Session<'_> {
         }
         let mut images = Vec::new();
         for flat in &flats {
-            images.push(pin(flat, &lock, &project.sources).map_err(|found| project.refused(found))?);
+            images.push(project.pin(flat, &lock)?);
         }
         Ok(images)
     }
@@ -151,7 +152,7 @@ impl Session<'_> {
         if locked == Locked::AsItIs {
             return Err(ComposeError::Unlocked { missing: missing.iter().map(ToString::to_string).collect() });
         }
-        let (lock, _) = self.make_lock(wanted, lock, Goal::Complete)?;
+        let (lock, _) = self.make_lock(project, flats, lock, Goal::Complete)?;
         project.write_lock(&lock)?;
         Ok(lock)
     }
@@ -173,6 +174,7 @@ impl Session<'_> {
     /// # Errors
     /// Every action that failed.
     pub fn build(&self, lowered: &Lowered) -> Result<Built, ComposeError> {
+        self.recall_trees(&lowered.plan)?;
         let options = Options { jobs: self.jobs, after_failure: self.after_failure };
         self.perform(|performers| {
             build::build(&lowered.plan, performers, &self.store, &options, &self.events, self.cancelled)

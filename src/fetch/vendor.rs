@@ -1,7 +1,8 @@
 //! Vendored folders: what `--offline` composes from.
 //!
-//! Every file lies below `sha256` by its digest in hexadecimal. [`Client::download`] looks into such folders first and
-//! checks what it finds there like anything else.
+//! Every file lies below `sha256` by its digest in hexadecimal, every tree that a locked program fetched below `tree` as
+//! its canonical archive, by its digest. [`Client::download`] looks into such folders first and checks what it finds
+//! there like anything else.
 
 use std::{
     fs, io,
@@ -9,16 +10,19 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
 
 use super::{
     Client,
+    archive::{Limits, Ownership, Unpacker},
     client::Watch,
+    compression::Compression,
     download::{FetchError, Wanted},
 };
+use crate::{content::Digest, store::Store};
 
 /// The folder below a vendored folder that holds files by their digest.
 pub(super) const BY_DIGEST: &str = "sha256";
@@ -38,6 +42,27 @@ impl Client {
     ) -> Vec<Result<PathBuf, FetchError>> {
         let folder = folder.join(BY_DIGEST);
         in_parallel(wanted, connections, |wanted| self.vendor_one(wanted, &folder, watch))
+    }
+
+    /// Takes a tree from a vendored folder into the store; false when no folder has it.
+    ///
+    /// # Errors
+    /// An archive that cannot be read, or that is another tree.
+    pub fn vendored_tree(&self, tree: Digest, store: &Store, cancelled: &AtomicBool) -> Result<bool, FetchError> {
+        let paths = self.config.vendored.iter().map(|folder| folder.join("tree").join(format!("{tree}.tar")));
+        let Some(path) = paths.into_iter().find(|path| path.is_file()) else { return Ok(false) };
+        let disk = |source| FetchError::Disk { doing: "read", path: path.clone(), source };
+        let limits = Limits::default();
+        let unpacker = Unpacker { blobs: store, limits: &limits, ownership: Ownership::Kept, cancelled };
+        let file = io::BufReader::new(fs::File::open(&path).map_err(disk)?);
+        let unpacked = unpacker.unpack(Compression::Plain, file).map_err(|error| disk(io::Error::other(error)))?;
+        let found = unpacked.digest();
+        if found != tree {
+            let reason = format!("it should be the tree {tree}, and is {found}: vendor it again");
+            return Err(disk(io::Error::other(reason)));
+        }
+        store.put_tree(&unpacked).map_err(|error| disk(io::Error::other(error)))?;
+        Ok(true)
     }
 
     fn vendor_one(&self, wanted: &Wanted, folder: &Path, watch: Watch<'_>) -> Result<PathBuf, FetchError> {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
-use super::{Role, Situation};
+use super::{Role, Situation, upstream::stated_version, wanted::braces};
 use crate::recipe::{
-    Artifact, Bytes, Command, Data, InstallItem, Item, LocalPath, Name, Package, Reasoned, Satisfies, Setting, Span,
-    Spanned, Upstream, UpstreamSource,
+    Artifact, Bytes, Command, Data, InstallItem, Item, LanguageSet, LocalPath, Name, Package, Reasoned, Satisfies,
+    Setting, Span, Spanned, Upstream, UpstreamSource,
 };
 
 /// One variant for one architecture. Every value knows where it is written.
@@ -182,6 +182,22 @@ impl Flat {
         }
     }
 
+    /// The folders of source whose language sets are fetched, as the recipes know them, and the names of the files in
+    /// them that say what of.
+    pub fn manifests(&self) -> Vec<(String, Vec<&'static str>)> {
+        let folders = self.every_component().filter_map(|component| {
+            let upstream = component.upstream.as_ref()?;
+            let names = match upstream.languages.as_ref()? {
+                LanguageSet::Crates(_) => vec!["Cargo.lock"],
+                LanguageSet::GoModules(_) => vec!["go.mod", "go.sum"],
+            };
+            let UpstreamSource::Folder(path) = upstream.source.as_ref()? else { return None };
+            let version = stated_version(component);
+            Some((path.fill(|brace| braces(self, version, brace))?.to_string(), names))
+        });
+        folders.collect()
+    }
+
     /// Every archive that packages come from.
     pub fn archives(&self) -> BTreeSet<Name> {
         let components = self.every_component();
@@ -201,6 +217,11 @@ impl Flat {
 }
 
 impl FlatComponent {
+    /// Whether a build makes it.
+    pub(super) fn is_built(&self) -> bool {
+        !self.commands.is_empty() || !self.installs.is_empty()
+    }
+
     pub(super) fn new(name: Name, span: Span) -> Self {
         FlatComponent {
             name,

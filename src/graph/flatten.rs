@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
-    Role, Situation, component,
+    Role, Situation, component, fetched,
     flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatToolset, Replaced, Serves},
-    upstream,
 };
 use crate::recipe::{
     Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, Layout, Name, Override, Recipes, Setting, Span,
@@ -217,7 +216,8 @@ impl Merged {
         let sysroots = finder.sysroots(&components);
         let toolsets = {
             let built = components.iter().chain(sysroots.values().flatten());
-            let named = built.flat_map(|component| &component.build_with).chain(&kernel.build_with);
+            let fetching = fetched::tools(recipes, built.clone(), &mut self.diagnostics);
+            let named = built.flat_map(|component| &component.build_with).chain(&kernel.build_with).chain(&fetching);
             finder.toolsets(named, &self.roles, execution)
         };
         let removes = self.argument_removes;
@@ -293,10 +293,10 @@ fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
         Item::Finish(finish) => finish.build_with.first().map(|name| later("build-with in a finish step", name.span)),
         _ => None,
     });
-    finishes.chain(upstream::not_yet(component)).collect()
+    finishes.collect()
 }
 
-pub(super) fn later(what: &str, span: Span) -> Diagnostic {
+fn later(what: &str, span: Span) -> Diagnostic {
     Diagnostic::error("not-yet", span, format!("`{what}` is known, but this version of brc cannot do it yet"))
 }
 

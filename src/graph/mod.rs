@@ -7,6 +7,7 @@
 
 mod component;
 mod condition;
+mod fetched;
 mod flat;
 mod flatten;
 mod image;
@@ -16,6 +17,7 @@ mod upstream;
 mod wanted;
 
 pub use condition::Situation;
+pub use fetched::{Fetched, FetchedWhat, Manifests};
 pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, FlatToolset, Replaced, Serves};
 pub use flatten::flatten;
 

@@ -1,6 +1,7 @@
 //! A flat variant and a lock become an image: every package, number and path is known.
 
 use super::{
+    fetched::Manifests,
     flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset},
     image::{
         BuildRecipe, BuildStep, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout,
@@ -17,13 +18,13 @@ use crate::{
     recipe::{self, ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Switch},
 };
 
-/// Gives every package of `flat` what `lock` pinned it to.
+/// Gives every package of `flat` what `lock` pinned it to. `manifests` are those of its folders of source.
 ///
 /// # Errors
 /// Everything that the lock does not have, or that recipes cannot mean: an unknown owner, a path that leaves the
 /// image.
-pub fn pin(flat: &Flat, lock: &Lock, sources: &SourceSet) -> Result<Image, Vec<Diagnostic>> {
-    let mut pinning = Pinning { flat, lock, sources, diagnostics: Vec::new() };
+pub fn pin(flat: &Flat, lock: &Lock, sources: &SourceSet, manifests: &Manifests) -> Result<Image, Vec<Diagnostic>> {
+    let mut pinning = Pinning { flat, lock, sources, manifests, diagnostics: Vec::new() };
     let image = pinning.image();
     match image {
         Some(image) if pinning.diagnostics.is_empty() => Ok(image),
@@ -34,7 +35,8 @@ pub fn pin(flat: &Flat, lock: &Lock, sources: &SourceSet) -> Result<Image, Vec<D
 pub(super) struct Pinning<'a> {
     pub(super) flat: &'a Flat,
     pub(super) lock: &'a Lock,
-    sources: &'a SourceSet,
+    pub(super) sources: &'a SourceSet,
+    pub(super) manifests: &'a Manifests,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -114,7 +116,7 @@ impl Pinning<'_> {
     fn component(&mut self, component: &FlatComponent) -> Component {
         let mut placing = self.placing(component);
         let files = placing.items(&component.items);
-        let recipe = (!component.commands.is_empty() || !component.installs.is_empty()).then(|| BuildRecipe {
+        let recipe = component.is_built().then(|| BuildRecipe {
             upstream: self.upstream(component),
             patches: component.patches.iter().filter_map(|patch| placing.local(patch)).collect(),
             tools: component.build_with.iter().map(|name| name.value.to_string()).collect(),

@@ -1,15 +1,15 @@
 //! Where a component's source comes from, with everything pinned.
 
 use super::{
+    fetched::Fetched,
     flat::{Flat, FlatComponent},
-    flatten::later,
     pin::Pinning,
     wanted::braces,
 };
 use crate::{
     content::{RelPath, Sha256},
     lock::{LockedSource, SourceId},
-    recipe::{self, DebianUpstream, Diagnostic, LanguageSet, Unpack, UpstreamSource},
+    recipe::{self, DebianUpstream, Diagnostic, Unpack, UpstreamSource},
 };
 
 /// What a component is built from.
@@ -17,6 +17,8 @@ use crate::{
 pub struct Upstream {
     /// Its source.
     pub source: SourceTree,
+    /// What its build needs of a language's registry.
+    pub languages: Option<Fetched>,
 }
 
 /// One kind of source.
@@ -28,6 +30,8 @@ pub enum SourceTree {
     Debian(DebianSource),
     /// A folder beside the recipes, by its path as the recipes know it.
     Folder(String),
+    /// What a locked program fetches.
+    Fetched(Fetched),
 }
 
 /// A source by URL.
@@ -72,7 +76,7 @@ impl Upstream {
     pub fn sha256(&self) -> Option<Sha256> {
         match &self.source {
             SourceTree::Url(file) => Some(file.sha256),
-            SourceTree::Debian(_) | SourceTree::Folder(_) => None,
+            SourceTree::Debian(_) | SourceTree::Folder(_) | SourceTree::Fetched(_) => None,
         }
     }
 }
@@ -90,18 +94,6 @@ pub(super) fn source_id(upstream: &DebianUpstream, version: Option<&str>) -> Sou
 /// The version that a component's recipe states.
 pub(super) fn stated_version(component: &FlatComponent) -> Option<&str> {
     component.version.as_ref().map(|version| version.value.as_str())
-}
-
-/// What of an upstream cannot be built yet.
-pub(super) fn not_yet(component: &FlatComponent) -> Option<Diagnostic> {
-    let upstream = component.upstream.as_ref()?;
-    match (&upstream.source, &upstream.languages) {
-        (Some(UpstreamSource::Git(url)), _) => Some(later("git", url.span)),
-        (Some(UpstreamSource::GoModule { path, .. }), _) => Some(later("go-module", path.span)),
-        (_, Some(LanguageSet::Crates(path))) => Some(later("crates", path.span)),
-        (_, Some(LanguageSet::GoModules(path))) => Some(later("go-module", path.span)),
-        _ => None,
-    }
 }
 
 impl Pinning<'_> {
@@ -123,9 +115,11 @@ impl Pinning<'_> {
             UpstreamSource::Folder(path) => {
                 SourceTree::Folder(path.fill(|brace| braces(self.flat, version, brace))?.to_string())
             }
-            UpstreamSource::Git(_) | UpstreamSource::GoModule { .. } => return None,
+            UpstreamSource::Git(_) | UpstreamSource::GoModule { .. } => {
+                SourceTree::Fetched(self.fetched_source(component)?)
+            }
         };
-        Some(Upstream { source })
+        Some(Upstream { source, languages: self.languages(component) })
     }
 
     /// The version of a component: its recipe's, else that of the Debian source that was locked for it.

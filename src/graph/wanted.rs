@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
+    fetched::{Manifests, wanted_trees},
     flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset, Serves},
     upstream::{source_id, stated_version, urls},
 };
 use crate::{
-    lock::{self, Closure, Pruned, Purpose, SourceId, Want, Wanted, WantedSource, WantedUrl, WantedUser},
+    lock::{self, Closure, Pruned, Purpose, SourceId, Want, Wanted, WantedSource, WantedTree, WantedUrl, WantedUser},
     recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, UpstreamSource, line_and_column},
 };
 
@@ -41,15 +42,19 @@ pub fn origin(sources: &SourceSet, span: Span) -> String {
     format!("{}:{}", sources.path(span.file), line_and_column(sources, span).0)
 }
 
-/// Everything that `flats` want pinned. `keyrings` are the bytes of each archive's keyrings.
+/// Everything that `flats` want pinned. `keyrings` are the bytes of each archive's keyrings, `manifests` those of the
+/// folders of source.
 pub fn wanted(
     recipes: &Recipes,
     flats: &[Flat],
     keyrings: &BTreeMap<Name, Vec<Vec<u8>>>,
+    manifests: &Manifests,
     sources: &SourceSet,
 ) -> Wanted {
     let mut collector = Collector {
         sources,
+        manifests,
+        trees: Vec::new(),
         closures: BTreeMap::new(),
         debian_sources: BTreeMap::new(),
         urls: BTreeMap::new(),
@@ -66,6 +71,7 @@ pub fn wanted(
         closures: collector.closures.into_values().collect(),
         sources: collector.debian_sources.into_values().collect(),
         urls: collector.urls.into_values().collect(),
+        trees: collector.trees,
         users: collector.users.into_values().collect(),
     }
 }
@@ -84,6 +90,8 @@ fn archive(archive: &crate::recipe::Archive, keyrings: Option<&Vec<Vec<u8>>>) ->
 
 struct Collector<'a> {
     sources: &'a SourceSet,
+    manifests: &'a Manifests,
+    trees: Vec<WantedTree>,
     closures: BTreeMap<(String, Architecture), Closure>,
     debian_sources: BTreeMap<SourceId, WantedSource>,
     urls: BTreeMap<String, WantedUrl>,
@@ -190,6 +198,11 @@ impl Collector<'_> {
             self.debian_sources.insert(id.clone(), WantedSource { id, origin });
         }
         self.url(flat, upstream, version);
+        for wanted in wanted_trees(flat, component, self.manifests, self.sources) {
+            if !self.trees.contains(&wanted) {
+                self.trees.push(wanted);
+            }
+        }
     }
 
     fn url(&mut self, flat: &Flat, upstream: &crate::recipe::Upstream, version: Option<&str>) {

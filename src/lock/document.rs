@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
-use crate::content::{RelPath, Sha256};
+use crate::content::{Digest, RelPath, Sha256};
 
 use super::wanted::Purpose;
 
@@ -23,6 +23,8 @@ pub struct Lock {
     pub sources: BTreeMap<SourceId, LockedSource>,
     /// Files by URL.
     pub urls: BTreeMap<String, Sha256>,
+    /// Trees that a locked program fetched.
+    pub trees: BTreeMap<TreeId, Digest>,
     /// Users by name.
     pub users: BTreeMap<String, User>,
     /// Groups by name; each user's own group of the same name is not repeated here.
@@ -195,6 +197,30 @@ pub struct LockedSourceFile {
     pub at: RelPath,
 }
 
+/// A tree that a locked program fetches for a component.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreeId {
+    /// The component, with its set.
+    pub component: String,
+    /// What kind of tree it is.
+    pub kind: TreeKind,
+    /// The digest of everything that decides what is fetched.
+    pub question: Digest,
+}
+
+/// The kinds of trees that locked programs fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TreeKind {
+    /// The crates of a `Cargo.lock`.
+    Crates,
+    /// A commit of a git repository.
+    Git,
+    /// The source of a Go module.
+    GoModule,
+    /// The Go modules of a `go.sum`.
+    GoModules,
+}
+
 /// Whether a user or group is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
@@ -222,6 +248,21 @@ pub struct Group {
     pub gid: u32,
     /// Whether it is in use.
     pub standing: Standing,
+}
+
+impl TreeKind {
+    /// Every kind.
+    pub(super) const ALL: [TreeKind; 4] = [TreeKind::Crates, TreeKind::Git, TreeKind::GoModule, TreeKind::GoModules];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TreeKind::Crates => "crates",
+            TreeKind::Git => "git",
+            TreeKind::GoModule => "go-module",
+            TreeKind::GoModules => "go-modules",
+        }
+    }
 }
 
 impl BuiltFor {

@@ -13,11 +13,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::content::Sha256;
+use crate::content::{Digest, Sha256};
 
 use super::{
     control,
-    document::{Lock, LockedSuite, PackageId},
+    document::{Lock, LockedSuite, PackageId, TreeId},
     index,
     refusal::ArchiveError,
     release::{self, Release},
@@ -171,12 +171,27 @@ impl Locking {
         if let Some(file) = self.needed.keys().next() {
             return Err(LockError::OutOfTurn { path: file.path().to_owned() });
         }
+        self.lock.trees = self.kept_trees();
         let problems = user::allot(&mut self.lock, &self.wanted.users);
         if !problems.is_empty() {
             return Err(LockError::Unmet(problems));
         }
         let report = Report { changes: self.lock.changes_since(&self.old), warnings: self.warnings };
         Ok((self.lock, report))
+    }
+
+    /// The fetched trees that stay: those that are still asked for and were not told to move. What is missing then is
+    /// for the caller to have fetched, since only a built tool set can.
+    fn kept_trees(&self) -> BTreeMap<TreeId, Digest> {
+        let is_named = |id: &TreeId| match &self.goal {
+            Goal::Update(names) => {
+                let bare = id.component.rsplit('/').next().unwrap_or(&id.component);
+                names.contains(&id.component) || names.contains(bare)
+            }
+            Goal::Complete | Goal::Relock(_) => false,
+        };
+        let ids = self.wanted.trees.iter().map(|tree| tree.id(&self.lock)).filter(|id| !is_named(id));
+        ids.filter_map(|id| self.old.trees.get(&id).map(|tree| (id.clone(), *tree))).collect()
     }
 
     /// The closures that have to be solved anew; the others stay as they are.

@@ -32,11 +32,13 @@ mod wanted;
 
 pub use document::{
     BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource, LockedSourceFile,
-    LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, User,
+    LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, TreeId, TreeKind, User,
 };
 pub use locking::{Goal, LockError, Locking, NeededFile};
 pub use question::Conflict;
 pub use refusal::ArchiveError;
 pub use report::{Change, Problem, Report};
 pub use text::ParseLockError;
-pub use wanted::{Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedSource, WantedUrl, WantedUser};
+pub use wanted::{
+    Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedSource, WantedTree, WantedUrl, WantedUser,
+};

@@ -43,6 +43,13 @@ impl Lock {
                 problems.push(Problem { origin: url.origin.clone(), message });
             }
         }
+        for tree in wanted.trees.iter().filter(|tree| !self.trees.contains_key(&tree.id(self))) {
+            let (kind, name) = (tree.kind.name(), &tree.component);
+            let is_older = self.trees.keys().any(|id| id.component == *name && id.kind == tree.kind);
+            let state = if is_older { "locked as it was before its source changed" } else { "not locked" };
+            let message = format!("the tree `{kind}` of `{name}` is {state}");
+            problems.push(Problem { origin: tree.origin.clone(), message });
+        }
         for user in &wanted.users {
             let locked = self.users.get(&user.name).filter(|locked| locked.standing == Standing::Active);
             if locked.is_none_or(|locked| user.id.is_some_and(|id| id != locked.uid)) {

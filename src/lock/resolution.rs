@@ -127,6 +127,7 @@ fn unknown_names(wanted: &Wanted, old: &Lock, goal: &Goal) -> Vec<Problem> {
     let named = |name: &str| {
         wanted.closures.iter().any(|one| one.packages.iter().any(|want| want.name == name))
             || wanted.sources.iter().any(|source| source.id.name == name)
+            || wanted.trees.iter().any(|tree| tree.component == name || tree.component.rsplit('/').next() == Some(name))
     };
     let unknown = names.iter().filter(|name| !known.contains(name.as_str()) && !named(name));
     let problem =

@@ -135,6 +135,12 @@ fn locked(entry: &SourceEntry<'_>) -> Result<LockedSource, String> {
                 entry.name, entry.version, entry.format
             ));
         }
+        if file.contains(".tar.") && !file.ends_with(".asc") && place_of(file).is_none() {
+            return Err(format!(
+                "the source package `{}` {} has `{file}`: expected an archive compressed with gz, xz or zst",
+                entry.name, entry.version
+            ));
+        }
         if let Some(at) = place_of(file) {
             let path = format!("{}/{file}", entry.folder);
             files.insert(path, LockedSourceFile { size: *size, sha256: *sha256, at });
@@ -157,7 +163,7 @@ fn locked(entry: &SourceEntry<'_>) -> Result<LockedSource, String> {
 /// Where the content of a file of a source package belongs, by the file's name; `None` for what is no archive.
 pub(super) fn place_of(path: &str) -> Option<RelPath> {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let (stem, _) = name.rsplit_once(".tar.").filter(|(_, suffix)| ["gz", "bz2", "xz", "zst"].contains(suffix))?;
+    let (stem, _) = name.rsplit_once(".tar.").filter(|(_, suffix)| ["gz", "xz", "zst"].contains(suffix))?;
     // `NAME_VERSION.orig`, `NAME_VERSION.orig-PART`, `NAME_VERSION.debian`, or a native `NAME_VERSION`.
     if stem.ends_with(".debian") {
         return RelPath::new("debian").ok();

@@ -25,6 +25,7 @@
 //!     chosen "2.6.0-2" suite="trixie" mirror="debian"
 //!     file "pool/main/libs/libseccomp/libseccomp_2.6.0.orig.tar.gz" size=685655 sha256="…"
 //! }
+//! tree "brc/runc" "go-modules" question="…" digest="…"
 //! user "systemd-network" uid=900 gid=900
 //! ```
 //!
@@ -35,12 +36,13 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use crate::content::Sha256;
+use crate::content::{Digest, Sha256};
 
 use super::{
     document::{
         BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
-        LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, User,
+        LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, TreeId, TreeKind,
+        User,
     },
     line::{Node, Writer, nodes},
     source::place_of,
@@ -75,6 +77,11 @@ impl Lock {
         writer.gap();
         for (url, sha256) in &self.urls {
             writer.node("url").word(url).property("sha256", &sha256.to_string()).end();
+        }
+        writer.gap();
+        for (id, tree) in &self.trees {
+            let node = writer.node("tree").word(&id.component).word(id.kind.name());
+            node.property("question", &id.question.to_string()).property("digest", &tree.to_string()).end();
         }
         writer.gap();
         for (name, user) in &self.users {
@@ -121,6 +128,14 @@ impl Lock {
                 "url" => {
                     let (url, sha256) = (node.word()?, node.digest_property("sha256")?);
                     node.only(lock.urls.insert(url, sha256))?;
+                }
+                "tree" => {
+                    let (component, word) = (node.word()?, node.word()?);
+                    let kind = TreeKind::ALL.into_iter().find(|kind| kind.name() == word);
+                    let kind = kind.ok_or_else(|| node.wrong(&format!("`{word}` is no kind of tree")))?;
+                    let id = TreeId { component, kind, question: node.tree_property("question")? };
+                    let tree = node.tree_property("digest")?;
+                    node.only(lock.trees.insert(id, tree))?;
                 }
                 "user" => {
                     let name = node.word()?;
@@ -459,6 +474,11 @@ impl Node<'_> {
     fn digest_property(&mut self, key: &str) -> Result<Sha256, ParseLockError> {
         let text = self.property(key)?;
         Sha256::parse(&text).map_err(|error| self.wrong(&error.to_string()))
+    }
+
+    fn tree_property(&mut self, key: &str) -> Result<Digest, ParseLockError> {
+        let text = self.property(key)?;
+        Digest::parse(&text).map_err(|error| self.wrong(&error.to_string()))
     }
 
     fn id_property(&mut self, key: &str) -> Result<u32, ParseLockError> {

@@ -2,8 +2,8 @@
 
 use brc_contract::Architecture;
 
-use super::document::SourceId;
-use crate::content::Sha256;
+use super::document::{Lock, SourceId, TreeId, TreeKind};
+use crate::content::{Digest, Sha256};
 
 /// Everything that a project wants pinned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Wanted {
     pub sources: Vec<WantedSource>,
     /// Upstreams that are files by URL.
     pub urls: Vec<WantedUrl>,
+    /// Trees that a locked program fetches.
+    pub trees: Vec<WantedTree>,
     /// Users and groups that components declare, beside those that packages ask for.
     pub users: Vec<WantedUser>,
 }
@@ -127,6 +129,33 @@ pub struct WantedUrl {
     pub sha256: Sha256,
     /// Where the recipe says so: `FILE:LINE`.
     pub origin: String,
+}
+
+/// A tree that a locked program fetches for a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedTree {
+    /// The component, with its set.
+    pub component: String,
+    /// What kind of tree it is.
+    pub kind: TreeKind,
+    /// The digest of what recipes and files beside them say of it.
+    pub question: Digest,
+    /// The Debian source package whose files decide what is fetched.
+    pub source: Option<SourceId>,
+    /// Where the recipe says so: `FILE:LINE`.
+    pub origin: String,
+}
+
+impl WantedTree {
+    /// What the lock calls this tree, once it has the source package.
+    pub fn id(&self, lock: &Lock) -> TreeId {
+        let mut question = format!("{}\n", self.question);
+        if let Some(source) = self.source.as_ref().and_then(|id| lock.sources.get(id)) {
+            question.extend(source.files.values().map(|file| format!("{}\n", file.sha256)));
+        }
+        let question = Digest::of(question.as_bytes());
+        TreeId { component: self.component.clone(), kind: self.kind, question }
+    }
 }
 
 /// A user that a component declares.

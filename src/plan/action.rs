@@ -118,6 +118,8 @@ pub struct Run<T> {
     pub stdin: Option<Stdin<T>>,
     /// What is taken from the sandbox afterwards, by output name.
     pub outputs: BTreeMap<String, Output>,
+    /// Whether it reaches the network.
+    pub network: Network,
     /// The user the command runs as; the group is the same number.
     pub uid: u32,
     /// The architecture that the command's programs are for.
@@ -140,6 +142,18 @@ pub struct Product {
     pub built_at: RelPath,
     /// The version of the image's glibc: the output may want no newer symbols. `None` without one.
     pub libc: Option<(u32, u32)>,
+}
+
+/// Whether a command reaches the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// There is loopback and nothing else.
+    None,
+    /// The host's: the command fetches what a lock file names by digest. Its only output is `tree`.
+    Fetching {
+        /// The tree that it must give, which is the key of the whole action then; `None` while it is being locked.
+        expected: Option<Digest>,
+    },
 }
 
 /// A tree and where the sandbox shows it.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use brc_contract::Architecture;
 
-use super::{Action, Assemble, Compression, Extract, Fetch, FileOf, Output, Pack, Run, Stdin};
+use super::{Action, Assemble, Compression, Extract, Fetch, FileOf, Network, Output, Pack, Run, Stdin};
 use crate::content::{Digest, Metadata, RelPath};
 
 /// The version of the key's format; a change makes every action run again.
@@ -74,6 +74,12 @@ fn fetch_fields(fields: &mut Fields, fetch: &Fetch) {
 }
 
 fn run_fields(fields: &mut Fields, run: &Run<Digest>) {
+    if let Network::Fetching { expected: Some(tree) } = run.network {
+        // However it comes, it is this tree: neither another tool nor another server makes it another one.
+        fields.text("action", "fetch tree");
+        fields.digest("tree", tree);
+        return;
+    }
     fields.text("action", "run");
     for input in &run.inputs {
         fields.digest("input", input.tree);
@@ -96,6 +102,9 @@ fn run_fields(fields: &mut Fields, run: &Run<Digest>) {
             Output::Folder(path) => fields.path("folder", path),
             Output::Changed(path) => fields.path("changed", path),
         }
+    }
+    if let Network::Fetching { expected: None } = run.network {
+        fields.text("network", "fetching");
     }
     fields.number("uid", u64::from(run.uid));
     fields.architecture(run.architecture);

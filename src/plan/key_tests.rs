@@ -6,7 +6,7 @@ use brc_contract::Architecture::{Aarch64, X86_64};
 
 use super::{
     Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
-    Manifest, Output, Pack, Part, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile, key,
+    Manifest, Network, Output, Pack, Part, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile, key,
 };
 use crate::content::{Digest, Glob, Metadata, RelPath, Sha256};
 
@@ -30,6 +30,7 @@ fn run() -> Run<Digest> {
         directory: path("build"),
         stdin: Some(Stdin::ArchiveOf(tree("root"))),
         outputs: BTreeMap::from([("out".into(), Output::Folder(path("out")))]),
+        network: Network::None,
         uid: 0,
         architecture: X86_64,
         epoch: 1,
@@ -117,6 +118,7 @@ fn every_field_of_a_run_but_labels_is_in_its_key() {
         directory: _,
         stdin: _,
         outputs: _,
+        network: _,
         uid: _,
         architecture: _,
         epoch: _,
@@ -144,6 +146,9 @@ fn every_field_of_a_run_but_labels_is_in_its_key() {
         ("output kind", change(|run| run.outputs.insert("out".into(), Output::Changed(path("out"))).map_or((), drop))),
         ("output name", change(|run| run.outputs = BTreeMap::from([("b".into(), Output::Folder(path("out")))]))),
         ("output path", change(|run| run.outputs = BTreeMap::from([("out".into(), Output::Folder(path("b")))]))),
+        ("network", change(|run| run.network = Network::Fetching { expected: None })),
+        ("expected", change(|run| run.network = Network::Fetching { expected: Some(tree("b")) })),
+        ("other expected", change(|run| run.network = Network::Fetching { expected: Some(tree("c")) })),
         ("uid", change(|run| run.uid = 1)),
         ("architecture", change(|run| run.architecture = Aarch64)),
         ("epoch", change(|run| run.epoch = 2)),
@@ -155,6 +160,15 @@ fn every_field_of_a_run_but_labels_is_in_its_key() {
     ]);
     let relabelled = change(|run| run.inputs[0].owner = "another label".into());
     assert_eq!(of(relabelled), of(Action::Run(run())), "who brings an input is a label");
+}
+
+#[test]
+fn a_run_whose_tree_is_known_is_keyed_by_that_tree_alone() {
+    let mut fetching = run();
+    fetching.network = Network::Fetching { expected: Some(tree("crates")) };
+    let mut other = Run { command: vec!["/usr/bin/other".into()], inputs: vec![], uid: 1, epoch: 9, ..run() };
+    other.network = fetching.network;
+    assert_eq!(of(Action::Run(fetching)), of(Action::Run(other)));
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl<T> Run<T> {
             environment: self.environment.clone(),
             directory: self.directory.clone(),
             outputs: self.outputs.clone(),
+            network: self.network,
             uid: self.uid,
             architecture: self.architecture,
             epoch: self.epoch,

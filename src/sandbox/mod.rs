@@ -15,9 +15,13 @@
 //!   tree's owners come from elsewhere. Up to 200 such attempts stand at the end of the log.
 //! - The clock is the host's: no kernel can virtualise it for a user. Outputs keep no times.
 //!
+//! A run that fetches has the host's network instead, with `/etc/resolv.conf`, `/etc/hosts` and the certificates of
+//! trusted authorities from the host, read-only, and the variables of [`NetworkAccess`]. Its output is checked.
+//!
 //! Not part of it: the job server of GNU make, a FIFO at `/run/brc/jobs` that `MAKEFLAGS` names where the command
 //! does not set that variable (make 4.4 or later).
 
+mod access;
 mod changed;
 mod environment;
 mod inputs;
@@ -32,6 +36,7 @@ mod stdin;
 
 pub mod linux;
 
+pub use access::NetworkAccess;
 pub use linux::intercept;
 pub use output::OutputError;
 pub use perform::{RunError, Sandbox, Tail};

@@ -12,9 +12,10 @@ use std::{
 };
 
 use super::{
+    access::NetworkAccess,
     changed::changed,
     environment, inputs,
-    linux::{self, Access, Bind, Network, Root, SpawnError, Spec, Stage, Status, Streams, Terminal, View, Waited},
+    linux::{self, Access, Bind, Root, SpawnError, Spec, Stage, Status, Streams, Terminal, View, Waited},
     log::Log,
     output::{self, OutputError},
     probe::Incapable,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     content::{ArchiveError, Digest, RelPath, Tree},
-    plan::{Action, Failure, Fault, Outcome, Output, Performer, Progress, Request, Run, Stdin},
+    plan::{Action, Failure, Fault, Network, Outcome, Output, Performer, Progress, Request, Run, Stdin},
     store::{Checkout, Store, StoreError},
 };
 
@@ -35,19 +36,26 @@ pub struct Sandbox {
     /// The program that [`linux::intercept`]s.
     executable: PathBuf,
     layering: Layering,
+    /// Without one nothing is fetched.
+    access: Option<NetworkAccess>,
 }
 
 impl Sandbox {
     /// A performer that keeps everything in `store`. `executable` calls [`linux::intercept`] first thing in its
     /// `main`; brc itself is `/proc/self/exe`.
     pub fn new(store: Store, executable: PathBuf) -> Self {
-        Self { store, executable, layering: Layering::Overlay }
+        Self { store, executable, layering: Layering::Overlay, access: None }
     }
 
     /// The same performer, keeping changes apart from inputs in this way. It turns to copies by itself where an
     /// overlay is refused.
     pub fn with_layering(self, layering: Layering) -> Self {
         Self { layering, ..self }
+    }
+
+    /// The same performer, with the host's network for the runs that fetch.
+    pub fn with_network(self, access: NetworkAccess) -> Self {
+        Self { access: Some(access), ..self }
     }
 
     /// Where the files of a run that failed are kept: the folder `upper` in it holds what the command wrote. It has
@@ -60,12 +68,19 @@ impl Sandbox {
         &self.store
     }
 
+    pub(super) fn access(&self) -> Option<&NetworkAccess> {
+        self.access.as_ref()
+    }
+
     pub(super) fn executable(&self) -> &Path {
         &self.executable
     }
 
     fn run(&self, run: &Run<Digest>, request: &Request<'_>) -> Result<Outcome, RunError> {
         inputs::check(run)?;
+        if run.network != Network::None && self.access.is_none() {
+            return Err(RunError::Offline);
+        }
         remove(&self.kept(request.log)).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
         let checkout = inputs::lay_out(&self.store, run)?;
         match self.run_in(run, &checkout, self.layering, request) {
@@ -85,15 +100,15 @@ impl Sandbox {
         request: &Request<'_>,
     ) -> Result<Outcome, RunError> {
         let scratch = Scratch::new(&self.store, run, checkout.path(), layering)?;
-        let spec = spec(run, scratch.root(checkout.path()), request.job_server);
+        let spec = spec(run, scratch.root(checkout.path()), request.job_server, self.access());
         let mut log =
             Log::create(request.log).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
         let result = self.execute(run, &spec, &mut log, request);
-        if let Err(RunError::Ended { .. } | RunError::TimedOut { .. }) = &result {
+        if let Err(RunError::Ended { .. } | RunError::Unfetched { .. } | RunError::TimedOut { .. }) = &result {
             let kept = self.kept(request.log);
             scratch.keep(&kept).map_err(|source| RunError::Scratch { path: kept, source })?;
         } else if result.is_ok() {
-            return self.capture(run, checkout, &scratch);
+            return check_fetched(run, self.capture(run, checkout, &scratch)?);
         }
         result.map(|()| Outcome::new())
     }
@@ -154,7 +169,11 @@ impl Sandbox {
             return Ok(());
         }
         let program = run.command.first().cloned().unwrap_or_default();
-        Err(RunError::Ended { program, status: ended.status, tail: Tail(log.tail()), log: request.log.to_owned() })
+        let (status, tail, log) = (ended.status, Tail(log.tail()), request.log.to_owned());
+        Err(match run.network {
+            Network::None => RunError::Ended { program, status, tail, log },
+            Network::Fetching { .. } => RunError::Unfetched { program, status, tail, log },
+        })
     }
 
     fn capture(&self, run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch) -> Result<Outcome, RunError> {
@@ -195,12 +214,21 @@ impl Performer for Sandbox {
     }
 }
 
+/// Refuses what was fetched when it is not what was locked.
+fn check_fetched(run: &Run<Digest>, outcome: Outcome) -> Result<Outcome, RunError> {
+    let Network::Fetching { expected: Some(expected) } = run.network else { return Ok(outcome) };
+    match outcome.values().find(|found| **found != expected) {
+        Some(found) => Err(RunError::Unexpected { expected, found: *found }),
+        None => Ok(outcome),
+    }
+}
+
 fn plumbing(error: impl Into<io::Error>) -> RunError {
     RunError::Plumbing { source: error.into() }
 }
 
 /// What a run is to the kernel.
-pub(super) fn spec(run: &Run<Digest>, root: Root, job_server: Option<&Path>) -> Spec {
+pub(super) fn spec(run: &Run<Digest>, root: Root, job_server: Option<&Path>, access: Option<&NetworkAccess>) -> Spec {
     let empty = run.outputs.values().filter_map(|output| match output {
         Output::Folder(path) => Some(path.as_str().to_owned()),
         Output::Changed(_) => None,
@@ -210,15 +238,20 @@ pub(super) fn spec(run: &Run<Digest>, root: Root, job_server: Option<&Path>) -> 
         to: environment::JOB_SERVER.to_owned(),
         access: Access::Read,
     });
+    let access = access.filter(|_| run.network != Network::None);
+    let mut environment = environment::variables(run, job_server);
+    for (name, value) in access.map(NetworkAccess::variables).unwrap_or_default() {
+        environment.entry(name).or_insert(value);
+    }
     Spec {
         root,
         empty: empty.collect(),
-        binds: jobs.into_iter().collect(),
-        network: Network::None,
+        binds: jobs.into_iter().chain(access.map(NetworkAccess::binds).unwrap_or_default()).collect(),
+        network: if access.is_some() { linux::Network::Host } else { linux::Network::None },
         uid: run.uid,
         view: View::Fixed { processors: run.processors.max(1) },
         command: run.command.clone(),
-        environment: environment::variables(run, job_server),
+        environment,
         directory: run.directory.as_str().to_owned(),
         terminal: Terminal::None,
     }
@@ -276,6 +309,24 @@ pub enum RunError {
     /// The command took too long.
     #[error("the command did not end within {seconds} seconds and was killed; its last lines:{tail}\nthe whole log: `{}`", .log.display())]
     TimedOut { seconds: u64, tail: Tail, log: PathBuf },
+    /// What was fetched is something else than what was locked.
+    #[error(
+        "what was fetched is not what `brc.lock` states: expected the tree {expected}, found {found}; if upstream \
+         changed it on purpose, `brc update` with the name of the component locks it anew, else do not trust it"
+    )]
+    Unexpected { expected: Digest, found: Digest },
+    /// A command that fetches failed.
+    #[error(
+        "nothing was fetched: `{program}` {}; its last lines:{tail}\nthe whole log: `{}`",
+        Ending(*.status), .log.display()
+    )]
+    Unfetched { program: String, status: Status, tail: Tail, log: PathBuf },
+    /// There is no network.
+    #[error(
+        "what is fetched here is neither in the store nor in a vendored folder, and `--offline` forbids to fetch it: \
+         run once without, or `brc vendor`"
+    )]
+    Offline,
     /// The user stopped it.
     #[error("the run was stopped")]
     Cancelled,
@@ -338,6 +389,8 @@ impl RunError {
             RunError::Sandbox { .. } | RunError::Log { .. } | RunError::Scratch { .. } | RunError::Plumbing { .. } => {
                 Fault::Machine
             }
+            RunError::Offline => Fault::Machine,
+            RunError::Unexpected { .. } | RunError::Unfetched { .. } => Fault::Outside,
             _ => Fault::Build,
         }
     }

@@ -56,7 +56,7 @@ impl Sandbox {
             Some(kept) => Scratch::kept(kept),
             None => Scratch::new(self.store(), run, checkout.path(), Layering::Overlay)?,
         };
-        let mut spec = spec(run, scratch.root(checkout.path()), None);
+        let mut spec = spec(run, scratch.root(checkout.path()), None, self.access());
         let shell = ["bash", "sh"].iter().map(|name| format!("bin/{name}"));
         let shell = shell.into_iter().find(|shell| checkout.path().join(shell).exists()).ok_or(RunError::NoShell)?;
         spec.command = vec![format!("/{shell}"), "-i".to_owned()];

@@ -9,7 +9,7 @@ use std::{
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
-    plan::{Action, Input, Output, Performer as _, Request, Run},
+    plan::{Action, Input, Network, Output, Performer as _, Request, Run},
     sandbox::Sandbox,
     store::Store,
 };
@@ -52,6 +52,7 @@ fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
         directory: path("out"),
         stdin: None,
         outputs: BTreeMap::from([("out".into(), Output::Folder(path("out")))]),
+        network: Network::None,
         uid: 0,
         architecture: brc_contract::Architecture::X86_64,
         epoch: 1,

@@ -121,6 +121,7 @@ impl Bench {
             directory: path("build"),
             stdin: stdin.map(Stdin::ArchiveOf),
             outputs: BTreeMap::from([("out".to_owned(), Output::Folder(path("out")))]),
+            network: brc::plan::Network::None,
             uid: 0,
             architecture: Architecture::X86_64,
             epoch: 315_532_800,

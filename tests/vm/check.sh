@@ -10,6 +10,8 @@ while read -r device folder kind options rest; do
 done < /proc/mounts
 dmsetup table 2>&1 | each table
 dmsetup status 2>&1 | each status
+brc-agent status --json 2>&1 | each agent
+echo "CHECK runc: $(runc --version | head -n 1)"
 echo "CHECK machine-id: $(systemd-id128 machine-id)"
 echo "CHECK containerd: $(systemctl is-active containerd.service)"
 systemctl list-units --failed --no-legend --plain | each failed

@@ -91,6 +91,12 @@ fn boots_verified_runs_a_container_and_keeps_its_data(bench: &Bench, name: &str)
         assert!(table.contains(&format!(" sha256 {root_hash} ")), "{table}");
         assert!(table.ends_with(" 1 restart_on_corruption"), "{table}");
         assert!(one("status").ends_with(" verity V"), "{}", one("status"));
+        let agent: serde_json::Value = serde_json::from_str(one("agent")).unwrap();
+        let said = |at: &str| agent.pointer(at).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let facts = ["/variant", "/version", "/architecture", "/slot", "/root/state", "/entry/state"].map(said);
+        assert_eq!(facts, ["quickstart", "0.1.0", bench.architecture.name(), "A", "verified", "good"], "{agent}");
+        assert_eq!(said("/root/root_hash"), root_hash.to_string());
+        assert_eq!(one("runc"), "runc version 1.5.2");
         assert_eq!(one("containerd"), "active");
         assert_eq!(answers(serial, "failed"), [""; 0]);
         // It was counted when published, and proved itself good.

@@ -4,6 +4,7 @@ mod closure;
 mod keeping;
 mod source;
 mod text;
+mod tree;
 mod trust;
 
 #[path = "../../../tests/support"]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::content::Sha256;
+use crate::content::{Digest, Sha256};
 
 /// A lock with one of everything.
 fn full() -> Lock {
@@ -56,6 +56,8 @@ fn full() -> Lock {
     for ((_, name), suite) in &mut lock.suites {
         suite.sha256 = Sha256::of(name.as_bytes());
     }
+    let id = TreeId { component: "brc/a".to_owned(), kind: TreeKind::GoModules, question: Digest::of(b"question") };
+    lock.trees.insert(id, Digest::of(b"tree"));
     lock.users.insert("gone".to_owned(), User { uid: 898, gid: 898, standing: Standing::Retired });
     lock
 }
@@ -123,6 +125,8 @@ fn what_is_no_lock_is_refused_with_its_line() {
         ("    chosen \"1.0-1\" suite=\"trixie-updates\" mirror=\"debian\"\n", "", "it lacks `chosen`"),
         ("file \"pool/main/s/s_1.0.orig.tar.xz", "file \"../s_1.0.orig.tar.xz", "its path leaves the mirror"),
         ("s_1.0.orig.tar.xz", "s_1.0.dsc", "is no archive of a source package"),
+        ("\"go-modules\"", "\"modules\"", "`modules` is no kind of tree"),
+        ("question=\"", "question=\"g", "is not a digest"),
         ("retired=#true", "retired=#false", "neither quoted, whole number nor #true"),
     ] {
         let changed = text.replacen(from, to, 1);

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     content::{RelPath, Tree},
     graph::{BuildRecipe, Component, Image, SourceTree, Sysroot},
-    plan::{Action, Assemble, Input, Product, RootLayer, Run, Source},
+    plan::{Action, Assemble, Input, Network, Product, RootLayer, Run, Source},
 };
 
 /// Lays the patches of a Debian source package over its archives.
@@ -34,8 +34,7 @@ impl Lowering<'_> {
             inputs.push(Input { owner: "sysroot".to_owned(), tree, at: path(SYSROOT) });
         }
         if let Some(upstream) = &recipe.upstream {
-            let tree = self.source(&component.name, upstream);
-            inputs.push(Input { owner: "source".to_owned(), tree, at: path(BUILD_FOLDER) });
+            inputs.extend(self.upstream_inputs(image, component, upstream, toolsets));
         }
         let patches = self.patches(&recipe.patches);
         inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
@@ -46,6 +45,7 @@ impl Lowering<'_> {
             directory: path(BUILD_FOLDER),
             stdin: None,
             outputs: folders(&[("out", "out")]),
+            network: Network::None,
             uid: 0,
             architecture: image.execution,
             epoch: image.epoch,

@@ -14,7 +14,8 @@ use crate::{
     content::RelPath,
     graph::{Compressed, Image, Role},
     plan::{
-        Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Pack, Part, Run, Slot, Source, Stdin,
+        Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Network, Pack, Part, Run, Slot, Source,
+        Stdin,
         identity::{Seed, fat_volume_id, file_system_uuid},
         layout::hash_partition_size,
     },
@@ -128,6 +129,7 @@ impl Lowering<'_> {
             directory: path("build"),
             stdin: Some(Stdin::ArchiveOf(root.tree.clone())),
             outputs: folders(&[("erofs", "out")]),
+            network: Network::None,
             uid: 0,
             architecture: image.execution,
             epoch: image.epoch,

@@ -6,7 +6,7 @@ use super::{Lowering, VISIBLE_PROCESSORS, output, path};
 use crate::{
     content::{RelPath, Tree},
     graph::{Image, KernelSource},
-    plan::{Action, Extract, Input, Output, Run, Source},
+    plan::{Action, Extract, Input, Network, Output, Run, Source},
 };
 
 /// Unpacks the source, lays the fragments over `tinyconfig`, and fails with every wanted option that is missing.
@@ -65,6 +65,7 @@ impl Lowering<'_> {
             directory: path("build"),
             stdin: None,
             outputs: folders(&[("config", "out")]),
+            network: Network::None,
             uid: 0,
             architecture: image.execution,
             epoch: image.epoch,

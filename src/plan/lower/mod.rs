@@ -6,6 +6,7 @@
 
 mod component;
 mod disk;
+mod fetched;
 mod host_files;
 mod kernel;
 mod root;
@@ -14,6 +15,8 @@ mod toolset;
 mod upstream;
 
 use std::collections::BTreeMap;
+
+pub use fetched::fetched_goal;
 
 use super::{Action, Fetch, Plan, Source, Step, StepId};
 use crate::{

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     content::{Metadata, RelPath},
     graph::{Component, Image, Replaces, Role},
-    plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
+    plan::{Action, Assemble, Input, Network, Output, RootLayer, Run, Source},
 };
 
 /// The longest time that all finish steps together may take.
@@ -98,6 +98,7 @@ impl Lowering<'_> {
             directory: path("build"),
             stdin: None,
             outputs: BTreeMap::from([("root".to_owned(), Output::Changed(path("target")))]),
+            network: Network::None,
             uid: 0,
             architecture: image.execution,
             epoch: image.epoch,

@@ -2,6 +2,7 @@
 
 use super::{LowerError, Lowering, output};
 use crate::{
+    content::Tree,
     graph::{DebianSource, SourceTree, Upstream, UrlUpstream},
     plan::{self, Action, Extract, Fetch, Located, Source, SourceArchive, UrlFile},
     recipe::Unpack,
@@ -20,6 +21,8 @@ impl Lowering<'_> {
             }
             SourceTree::Debian(source) => self.debian_source(component, source),
             SourceTree::Folder(path) => self.source_folder(path),
+            // A program fetches it, with the tool sets of its image: see `upstream_inputs`.
+            SourceTree::Fetched(_) => self.tree(Tree::new()),
         }
     }
 

@@ -221,7 +221,7 @@ fn try_become_command(spec: &Spec, ends: &Ends) -> Result<io::Error, Trouble> {
         syscall::fix_addresses().map_err(failed("fix where programs are loaded"))?;
     }
     rights::give_up(spec.uid).map_err(failed("give up rights"))?;
-    let listener = syscall::install_filter(&mut filter::program(spec.uid, spec.view))
+    let listener = syscall::install_filter(&mut filter::program(spec.uid, spec.view, spec.network))
         .map_err(failed("install the filter of system calls"))?;
     wire::send_with(ends.handover.as_fd(), b"", &[listener.as_fd()]).map_err(failed("hand over the filter"))?;
     Ok(syscall::execute(&arguments, &environment))

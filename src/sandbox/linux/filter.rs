@@ -7,7 +7,7 @@
 
 use std::ffi::c_long;
 
-use super::spec::View;
+use super::spec::{Network, View};
 
 /// Refused with EPERM.
 const REFUSED: &[c_long] = &[
@@ -143,8 +143,8 @@ const fn fail(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
-/// The seccomp program for a sandbox with this user and this view.
-pub(super) fn program(uid: u32, view: View) -> Vec<libc::sock_filter> {
+/// The seccomp program for a sandbox with this user, this view and this network.
+pub(super) fn program(uid: u32, view: View, network: Network) -> Vec<libc::sock_filter> {
     let mut program = Program(Vec::with_capacity(256));
     program.load(ARCHITECTURE_FIELD);
     program.unless_equal(ARCHITECTURE, libc::SECCOMP_RET_KILL_PROCESS);
@@ -192,6 +192,10 @@ pub(super) fn program(uid: u32, view: View) -> Vec<libc::sock_filter> {
     program.on(
         libc::SYS_socket,
         Program::on_argument(0, |body| {
+            // With the host's network come the host's abstract sockets. A pair of sockets is another call.
+            if let (View::Fixed { .. }, Network::Host) = (view, network) {
+                body.when_equal(libc::AF_UNIX as u32, fail(libc::EAFNOSUPPORT));
+            }
             body.when_none_of(&SOCKET_FAMILIES, fail(libc::EAFNOSUPPORT));
         }),
     );
@@ -294,8 +298,9 @@ mod tests {
 
     #[test]
     fn calls_are_sorted_as_the_lists_say() {
-        let fixed = program(1000, View::Fixed { processors: 8 });
-        let host = program(0, View::Host);
+        let fixed = program(1000, View::Fixed { processors: 8 }, Network::None);
+        let fetching = program(1000, View::Fixed { processors: 8 }, Network::Host);
+        let host = program(0, View::Host, Network::Host);
         let is = |program: &[_], call: c_long, arguments, action| {
             assert_eq!(run(program, ARCHITECTURE, call as u32, arguments), action, "call {call} {arguments:?}");
         };
@@ -313,6 +318,11 @@ mod tests {
         is(&fixed, libc::SYS_ioctl, [0, 0x5401, 0], ALLOW);
         is(&fixed, libc::SYS_ioctl, [0, libc::TIOCSTI as u32, 0], fail(libc::EPERM));
         is(&fixed, libc::SYS_socket, [libc::AF_INET6 as u32, 0, 0], ALLOW);
+        is(&fixed, libc::SYS_socket, [libc::AF_UNIX as u32, 0, 0], ALLOW);
+        is(&host, libc::SYS_socket, [libc::AF_UNIX as u32, 0, 0], ALLOW);
+        is(&fetching, libc::SYS_socket, [libc::AF_UNIX as u32, 0, 0], fail(libc::EAFNOSUPPORT));
+        is(&fetching, libc::SYS_socket, [libc::AF_INET as u32, 0, 0], ALLOW);
+        is(&fetching, libc::SYS_socket, [libc::AF_VSOCK as u32, 0, 0], fail(libc::EAFNOSUPPORT));
         is(&fixed, libc::SYS_socket, [libc::AF_VSOCK as u32, 0, 0], fail(libc::EAFNOSUPPORT));
         is(&fixed, libc::SYS_socket, [libc::AF_ALG as u32, 0, 0], fail(libc::EAFNOSUPPORT));
         is(&fixed, libc::SYS_personality, [u32::MAX, 0, 0], ALLOW);
@@ -325,7 +335,7 @@ mod tests {
 
     #[test]
     fn another_architecture_is_killed() {
-        let program = program(0, View::Host);
+        let program = program(0, View::Host, Network::None);
         // AUDIT_ARCH_I386, AUDIT_ARCH_ARM.
         for architecture in [0x4000_0003, 0x4000_0028] {
             assert_eq!(run(&program, architecture, 1, [0; 3]), libc::SECCOMP_RET_KILL_PROCESS);

@@ -11,7 +11,7 @@ use std::{
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
-    plan::{Action, Failure, Input, Outcome, Output, Performer, Progress, Request, Run},
+    plan::{Action, Failure, Input, Network, Outcome, Output, Performer, Progress, Request, Run},
     sandbox::Sandbox,
     store::Store,
 };
@@ -61,6 +61,7 @@ impl Bench {
             directory: path("build"),
             stdin: None,
             outputs: BTreeMap::new(),
+            network: Network::None,
             uid: 0,
             architecture: Architecture::X86_64,
             epoch: 315_532_800,
@@ -165,15 +166,20 @@ fn root_tree(store: &Store) -> Tree {
             .into_iter()
             .find(|path| Path::new(path).exists())
             .unwrap_or_else(|| panic!("this machine has no `{name}`; install coreutils, grep, hostname, util-linux"));
-        let needs = Command::new("ldd").arg(&program).output().expect("`ldd` tells which libraries a program needs");
-        let needs = String::from_utf8(needs.stdout).unwrap();
-        libraries.extend(needs.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned));
+        libraries.extend(libraries_of(&program));
         add(store, &mut tree, &program, &format!("bin/{name}"));
     }
     for library in libraries {
         add(store, &mut tree, &library, library.trim_start_matches('/'));
     }
     tree
+}
+
+/// The libraries that a program of this machine needs.
+pub fn libraries_of(program: &str) -> BTreeSet<String> {
+    let needs = Command::new("ldd").arg(program).output().expect("`ldd` tells which libraries a program needs");
+    let needs = String::from_utf8(needs.stdout).unwrap();
+    needs.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned).collect()
 }
 
 /// Adds a file of this machine to a tree.

@@ -5,6 +5,7 @@
 mod bench;
 mod cut_off;
 mod end;
+mod fetching;
 mod machine;
 mod output;
 mod shell;

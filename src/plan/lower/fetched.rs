@@ -1,0 +1,157 @@
+//! Trees that a locked program fetches: the only runs with network.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Lowering, VISIBLE_PROCESSORS,
+    kernel::{folders, shell},
+    output, path,
+};
+use crate::{
+    content::{Digest, Entry, RelPath, Tree},
+    graph::{Component, Fetched, FetchedWhat, Image, SourceTree, Upstream},
+    plan::{Action, Input, Network, Run, Source},
+};
+
+const CRATES: &str = include_str!("fetch-crates.sh");
+const GO_MODULES: &str = include_str!("fetch-go-modules.sh");
+const GO_MODULE: &str = include_str!("fetch-go-module.sh");
+const GIT: &str = include_str!("fetch-git.sh");
+/// The longest time that fetching may take.
+const FETCH_SECONDS: u64 = 3600;
+/// The output of each such run.
+const OUTPUT: &str = "tree";
+
+/// The goal that is a tree which the lock does not have yet, by the question that it answers.
+pub fn fetched_goal(question: Digest) -> String {
+    format!("fetched {question}")
+}
+
+/// How one kind of tree is fetched.
+struct Recipe {
+    stage: &'static str,
+    script: &'static str,
+    /// Where it is taken from.
+    output: &'static str,
+    directory: RelPath,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Recipe {
+    fn new(what: &FetchedWhat) -> Self {
+        let source =
+            |stage, script, variables| Recipe { stage, script, output: "source", directory: path("build"), variables };
+        match what {
+            FetchedWhat::Git { url, commit } => {
+                source("git", GIT, vec![("url", url.clone()), ("commit", commit.clone())])
+            }
+            FetchedWhat::GoModule { path, version } => {
+                source("go-module", GO_MODULE, vec![("module", path.clone()), ("version", version.clone())])
+            }
+            FetchedWhat::Crates { lock } => Recipe {
+                stage: "crates",
+                script: CRATES,
+                output: "vendor/crates",
+                directory: path("build").join(&lock.parent().unwrap_or_default()),
+                variables: vec![("manifest", lock.as_str().to_owned())],
+            },
+            FetchedWhat::GoModules { folder } => Recipe {
+                stage: "go-modules",
+                script: GO_MODULES,
+                output: "vendor/go",
+                directory: path("build").join(folder),
+                variables: vec![("manifest", folder.join(&path("go.mod")).as_str().to_owned())],
+            },
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// What a component is built from: its source at `/build`, its crates at `/vendor/crates`, its Go modules at
+    /// `/vendor/go`.
+    pub(super) fn upstream_inputs(
+        &mut self,
+        image: &Image,
+        component: &Component,
+        upstream: &Upstream,
+        toolsets: &BTreeMap<&str, Source>,
+    ) -> Vec<Input<Source>> {
+        let source = match &upstream.source {
+            SourceTree::Fetched(fetched) => self.fetched(image, component, fetched, None, toolsets),
+            _ => self.source(&component.name, upstream),
+        };
+        let mut inputs = vec![Input { owner: "source".to_owned(), tree: source.clone(), at: path(super::target::BUILD_FOLDER) }];
+        if let Some(set) = &upstream.languages {
+            let manifests = match &upstream.source {
+                // An edit of anything else of a folder needs no new lock, so nothing else takes part.
+                SourceTree::Folder(folder) => self.manifests(folder, &set.what),
+                _ => source,
+            };
+            let at = path(Recipe::new(&set.what).output);
+            let tree = self.fetched(image, component, set, Some(manifests), toolsets);
+            inputs.push(Input { owner: set.tool.clone(), tree, at });
+        }
+        inputs
+    }
+
+    fn fetched(
+        &mut self,
+        image: &Image,
+        component: &Component,
+        fetched: &Fetched,
+        source: Option<Source>,
+        toolsets: &BTreeMap<&str, Source>,
+    ) -> Source {
+        let recipe = Recipe::new(&fetched.what);
+        let mut inputs = self.tool_inputs(&component.name, std::slice::from_ref(&fetched.tool), toolsets);
+        inputs.extend(source.map(|tree| Input { owner: "source".to_owned(), tree, at: path("build") }));
+        let fixed = [
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("HOME", "/tmp/home"),
+            ("TMPDIR", "/tmp"),
+            ("LC_ALL", "C.UTF-8"),
+            ("TZ", "UTC"),
+        ];
+        let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
+        let environment = fixed.into_iter().chain(recipe.variables);
+        let run = Run {
+            inputs,
+            command: shell(&format!("mkdir -p \"$HOME\"\n{}", recipe.script)),
+            environment: environment.map(|(name, value)| (name.to_owned(), value)).collect(),
+            directory: recipe.directory,
+            stdin: None,
+            outputs: folders(&[(OUTPUT, recipe.output)]),
+            network: Network::Fetching { expected: fetched.tree },
+            uid: 0,
+            architecture: image.execution,
+            epoch: image.epoch,
+            processors: VISIBLE_PROCESSORS,
+            timeout_seconds: FETCH_SECONDS,
+            product: None,
+        };
+        let step = self.step(&component.name, recipe.stage, Action::Run(run));
+        let tree = output(step, OUTPUT);
+        if fetched.tree.is_none() {
+            self.lowered.plan.goals.push((fetched_goal(fetched.question), tree.clone()));
+        }
+        tree
+    }
+
+    /// What of a folder decides what is fetched for it, and empty files where cargo looks whether there are any.
+    fn manifests(&mut self, folder: &str, what: &FetchedWhat) -> Source {
+        let nothing = self.text_entry("");
+        let mut tree = Tree::new();
+        for (at, entry) in self.locals.sources.get(folder).into_iter().flat_map(Tree::entries) {
+            let kept = match (what, at.name()) {
+                (FetchedWhat::Crates { .. }, "Cargo.toml" | "Cargo.lock") => Some(entry.clone()),
+                (FetchedWhat::Crates { .. }, name) if name.ends_with(".rs") => Some(nothing.clone()),
+                (FetchedWhat::GoModules { .. }, "go.mod" | "go.sum") => Some(entry.clone()),
+                _ => None,
+            };
+            if let Some(entry @ Entry::File { .. }) = kept {
+                self.place(&mut tree, at, entry, None);
+            }
+        }
+        self.tree(tree)
+    }
+}
