@@ -141,7 +141,7 @@ pub struct Product {
     /// The folder of the build, whose path may not be in the output.
     pub built_at: RelPath,
     /// The version of the image's glibc: the output may want no newer symbols. `None` without one.
-    pub libc: Option<(u32, u32)>,
+    pub glibc: Option<(u32, u32)>,
 }
 
 /// Whether a command reaches the network.

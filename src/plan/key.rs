@@ -113,9 +113,9 @@ fn run_fields(fields: &mut Fields, run: &Run<Digest>) {
     fields.number("timeout", run.timeout_seconds);
     if let Some(product) = &run.product {
         fields.path("built at", &product.built_at);
-        let (major, minor) = product.libc.unwrap_or_default();
-        fields.number("libc", u64::from(major));
-        fields.number("libc", u64::from(minor));
+        let (major, minor) = product.glibc.unwrap_or_default();
+        fields.number("glibc", u64::from(major));
+        fields.number("glibc", u64::from(minor));
     }
 }
 

@@ -154,9 +154,9 @@ fn every_field_of_a_run_but_labels_is_in_its_key() {
         ("epoch", change(|run| run.epoch = 2)),
         ("processors", change(|run| run.processors = 8)),
         ("timeout", change(|run| run.timeout_seconds = 61)),
-        ("product", change(|run| run.product = Some(crate::plan::Product { built_at: path("a"), libc: None }))),
-        ("build folder", change(|run| run.product = Some(crate::plan::Product { built_at: path("b"), libc: None }))),
-        ("libc", change(|run| run.product = Some(crate::plan::Product { built_at: path("a"), libc: Some((2, 41)) }))),
+        ("product", change(|run| run.product = Some(crate::plan::Product { built_at: path("a"), glibc: None }))),
+        ("build folder", change(|run| run.product = Some(crate::plan::Product { built_at: path("b"), glibc: None }))),
+        ("glibc", change(|run| run.product = Some(crate::plan::Product { built_at: path("a"), glibc: Some((2, 41)) }))),
     ]);
     let relabelled = change(|run| run.inputs[0].owner = "another label".into());
     assert_eq!(of(relabelled), of(Action::Run(run())), "who brings an input is a label");

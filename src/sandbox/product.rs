@@ -43,7 +43,7 @@ pub(super) fn inspect(
 }
 
 fn inspect_file(product: &Product, path: &RelPath, bytes: &[u8], dates: &[String]) -> Result<(), ProductError> {
-    if let (Some(libc), Some(wanted)) = (product.libc, newest_libc(bytes))
+    if let (Some(libc), Some(wanted)) = (product.glibc, newest_libc(bytes))
         && wanted > libc
     {
         return Err(ProductError::Libc { path: path.clone(), wanted: text(wanted), libc: text(libc) });
@@ -139,7 +139,7 @@ mod tests {
         let blob = store.put(bytes).unwrap();
         let entry = Entry::File { blob, size: bytes.len() as u64, executable: false };
         tree.insert(RelPath::new("a").unwrap(), entry).unwrap();
-        let product = Product { built_at: RelPath::new("brc-build").unwrap(), libc };
+        let product = Product { built_at: RelPath::new("brc-build").unwrap(), glibc: libc };
         inspect(&store, &product, folder.path(), &tree, 0)
     }
 

@@ -6,7 +6,7 @@ use super::{
     Lowering, VISIBLE_PROCESSORS,
     kernel::{folders, shell},
     output, path,
-    target::{BUILD_FOLDER, SYSROOT, build_environment, libc_version, quoted, shell_of},
+    target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, quoted, shell_of},
 };
 use crate::{
     content::{RelPath, Tree},
@@ -51,7 +51,7 @@ impl Lowering<'_> {
             epoch: image.epoch,
             processors: VISIBLE_PROCESSORS,
             timeout_seconds: BUILD_SECONDS,
-            product: Some(Product { built_at: path(BUILD_FOLDER), libc: libc_version(image) }),
+            product: Some(Product { built_at: path(BUILD_FOLDER), glibc: glibc_version(image) }),
         };
         let step = self.step(&component.name, "build", Action::Run(run));
         output(step, "out")

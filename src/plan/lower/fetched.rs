@@ -80,7 +80,8 @@ impl Lowering<'_> {
             SourceTree::Fetched(fetched) => self.fetched(image, component, fetched, None, toolsets),
             _ => self.source(&component.name, upstream),
         };
-        let mut inputs = vec![Input { owner: "source".to_owned(), tree: source.clone(), at: path(super::target::BUILD_FOLDER) }];
+        let mut inputs =
+            vec![Input { owner: "source".to_owned(), tree: source.clone(), at: path(super::target::BUILD_FOLDER) }];
         if let Some(set) = &upstream.languages {
             let manifests = match &upstream.source {
                 // An edit of anything else of a folder needs no new lock, so nothing else takes part.

@@ -75,7 +75,7 @@ pub(super) fn build_environment(image: &Image, component: &Component, jobs: u32)
 }
 
 /// The version of the image's glibc: `2.41-12` is 2.41.
-pub(super) fn libc_version(image: &Image) -> Option<(u32, u32)> {
+pub(super) fn glibc_version(image: &Image) -> Option<(u32, u32)> {
     let mut packages = image.components.iter().flat_map(|component| &component.packages);
     let version = &packages.find(|package| package.name == "libc6")?.version;
     let (major, rest) = version.split_once('.')?;
