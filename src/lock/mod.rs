@@ -39,4 +39,5 @@ pub use question::Conflict;
 pub use refusal::ArchiveError;
 pub use report::{Change, Problem, Report};
 pub use text::ParseLockError;
+pub use time::write as date_text;
 pub use wanted::{Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedSource, WantedUrl, WantedUser};

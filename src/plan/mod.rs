@@ -16,8 +16,8 @@ mod step;
 
 pub use action::{
     Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
-    Manifest, Outcome, Output, Pack, Part, Product, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
+    Manifest, Outcome, Output, Pack, Part, PartSource, Product, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
 };
-pub use key::{Key, key};
+pub use key::{Fact, Facts, Key, facts, key};
 pub use lower::{LocalFile, Locals, LowerError, Lowered, lower};
 pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};

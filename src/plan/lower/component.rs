@@ -33,15 +33,25 @@ impl Lowering<'_> {
             let tree = self.sysroot(image, &component.name, sysroot, toolsets);
             inputs.push(Input { owner: "sysroot".to_owned(), tree, at: path(SYSROOT) });
         }
-        if let Some(upstream) = &recipe.upstream {
-            let tree = self.source(&component.name, upstream);
+        let mut debian_patches = "";
+        let source = match (component.checkout, &recipe.upstream) {
+            (Some(folder), _) => Some(Source::Tree(folder)),
+            (None, Some(upstream)) => {
+                if matches!(upstream.source, SourceTree::Debian(_)) {
+                    debian_patches = DEBIAN_PATCHES;
+                }
+                Some(self.source(&component.name, upstream))
+            }
+            (None, None) => None,
+        };
+        if let Some(tree) = source {
             inputs.push(Input { owner: "source".to_owned(), tree, at: path(BUILD_FOLDER) });
         }
         let patches = self.patches(&recipe.patches);
         inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
         let run = Run {
             inputs,
-            command: shell(&script(recipe)),
+            command: shell(&format!("{debian_patches}{}", script(recipe))),
             environment: build_environment(image, component, VISIBLE_PROCESSORS),
             directory: path(BUILD_FOLDER),
             stdin: None,
@@ -100,9 +110,6 @@ impl Lowering<'_> {
 /// Patches, steps, installs, as one script.
 fn script(recipe: &BuildRecipe) -> String {
     let mut script = String::new();
-    if recipe.upstream.as_ref().is_some_and(|upstream| matches!(upstream.source, SourceTree::Debian(_))) {
-        script.push_str(DEBIAN_PATCHES);
-    }
     if !recipe.patches.is_empty() {
         script.push_str("for patch in /patches/*; do patch -p1 <\"$patch\"; done\n");
     }
