@@ -75,6 +75,9 @@ pub struct ManifestComponent {
     /// The SHA-256 of what it was made from, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Whether it was built from a developer's own folder.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub development: bool,
     /// The number of files and links that it owns.
     pub files: u64,
     /// The sum of the sizes of its files in bytes.
@@ -303,6 +306,7 @@ mod tests {
                 version: "3:20240905-3".into(),
                 license: "NOASSERTION".into(),
                 sha256: None,
+                development: false,
                 files: 2,
                 bytes: 4,
             }],

@@ -7,9 +7,11 @@
 mod manifest;
 mod perform;
 mod raw;
+mod release;
 
 pub use manifest::{
     MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestKind, ManifestPart,
     ManifestRoot,
 };
 pub use perform::{PackError, Packer};
+pub use release::{DevelopmentError, refuse_development};

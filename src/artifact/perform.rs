@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     content::{Digest, Entry, RelPath, Sha256, Tree},
-    plan::{self, Action, Compression, Failure, Fault, FileOf, Outcome, Pack, Performer, Progress, Request},
+    plan::{
+        self, Action, Compression, Failure, Fault, FileOf, Outcome, Pack, PartSource, Performer, Progress, Request,
+    },
     store::{Store, StoreError},
 };
 
@@ -170,6 +172,7 @@ fn components(
         version: String::new(),
         license: "NOASSERTION".to_owned(),
         sha256: None,
+        development: false,
         files: 0,
         bytes: 0,
     };
@@ -178,6 +181,7 @@ fn components(
         let component = components.entry(&part.name).or_insert_with(|| named(&part.name));
         component.version.clone_from(&part.version);
         component.license.clone_from(&part.license);
+        component.development |= part.source == PartSource::Checkout;
         component.sha256 = part.sha256.map(|sha256| sha256.to_string());
     }
     for (path, owner) in owners {
@@ -275,6 +279,7 @@ mod tests {
             version: "1".to_owned(),
             license: "MIT".to_owned(),
             sha256: Some(Sha256::of(b"x")),
+            source: PartSource::Locked,
         };
         let image = put(&store, &[("root.erofs", &[7; 4096])]);
         let root_hash = Sha256::of(b"root").to_string();

@@ -39,6 +39,13 @@ pub enum Event {
     },
     /// A step failed; the whole list comes with the build's error.
     Failed(StepReport),
+    /// Nothing runs any more.
+    Ended {
+        /// How long the build took.
+        took: Duration,
+        /// How long processors worked for it, all together.
+        processors: Duration,
+    },
 }
 
 /// Which step an event is about.

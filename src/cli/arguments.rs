@@ -34,6 +34,9 @@ pub struct Global {
     /// Fetch what an archive calls NAME from URL; may be given several times
     #[arg(long, global = true, value_name = "NAME=URL")]
     pub mirror: Vec<String>,
+    /// Build the component NAME from this folder instead of its source; may be given several times
+    #[arg(long, global = true, value_name = "NAME=DIR")]
+    pub source: Vec<String>,
 }
 
 /// Which variant of which project.
@@ -71,10 +74,14 @@ pub enum Verb {
     Plan(Plan),
     /// Draw the components and who needs whom
     Graph(Graph),
-    /// Say why a component, package or path is in the image
+    /// Say why a component, package or path is in the image, or why a component was built again
     Why(Why),
-    /// Build one component without the image
+    /// Say what the last build ran, why, how long it took, and what it waited for
+    WhatRan(WhatRan),
+    /// Build one component without the image, and say where its outputs lie
     Build(Build),
+    /// Build a component twice more in other surroundings and compare every byte
+    Repro(Repro),
     /// Open a shell in the sandbox of a component's action
     Shell(Shell),
     /// Print what an action printed
@@ -201,8 +208,22 @@ pub struct Why {
     #[command(flatten)]
     pub target: Target,
     /// A component, a package, or an absolute path in the image
-    #[arg(value_name = "WHAT")]
-    pub what: String,
+    #[arg(value_name = "WHAT", required_unless_present = "rebuilt", conflicts_with = "rebuilt")]
+    pub what: Option<String>,
+    /// Say which input changed since the actions of this component last ran, or when they last ran
+    #[arg(long, value_name = "COMPONENT")]
+    pub rebuilt: Option<String>,
+}
+
+/// `brc what-ran`
+#[derive(Debug, Args)]
+pub struct WhatRan {
+    /// Of which image.
+    #[command(flatten)]
+    pub target: Target,
+    /// So many builds before the last one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub earlier: usize,
 }
 
 /// `brc build`
@@ -214,6 +235,23 @@ pub struct Build {
     /// The component
     #[arg(value_name = "COMPONENT")]
     pub component: String,
+    /// Copy what was built into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `brc repro`
+#[derive(Debug, Args)]
+pub struct Repro {
+    /// Of which image.
+    #[command(flatten)]
+    pub target: Target,
+    /// The component, or the variant for everything that is built for the image
+    #[arg(value_name = "COMPONENT")]
+    pub component: String,
+    /// Build below this folder instead of the store's: another file system has another order of names in folders
+    #[arg(long, value_name = "DIR")]
+    pub elsewhere: Option<PathBuf>,
 }
 
 /// `brc shell`
@@ -325,6 +363,9 @@ pub struct Verify {
     /// Its manifest [default: the one beside it]
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// Also refuse what must not be published: anything that was built from a local checkout
+    #[arg(long)]
+    pub release: bool,
 }
 
 /// `brc store`

@@ -87,6 +87,8 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::NoVariantInFile { .. }
             | ComposeError::SeveralVariants { .. }
             | ComposeError::NoArchitecture { .. }
+            | ComposeError::NoComponent { .. }
+            | ComposeError::NotBuilt { .. }
             | ComposeError::BadLock { .. }
             | ComposeError::Unlocked { .. }
             | ComposeError::Lower(_) => 2,
@@ -201,7 +203,7 @@ fn step_failed(context: &Context, failed: &StepFailure) {
     let is_run = failed.failure.error.downcast_ref::<RunError>().is_some();
     let tail = tail(&failed.log);
     if is_run {
-        say(&format!("look around where it failed: brc shell FILE {} --failed", step.component));
+        say(&format!("look around where it failed: brc shell {} {} --failed", context.recipe(), step.component));
     } else if !tail.is_empty() {
         say(&format!("its last lines:\n{tail}\nall of it: {}", failed.log.display()));
     }

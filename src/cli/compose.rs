@@ -1,6 +1,9 @@
 //! `brc compose` and `brc build`.
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use serde_json::json;
 
@@ -11,10 +14,11 @@ use super::{
     progress::bytes,
 };
 use crate::{
-    build::AfterFailure,
-    compose::{ComposeError, Composed, Locked, Project, Session, gone_packages},
+    build::{AfterFailure, Known},
+    compose::{Composed, Locked, Project, Session, copy_out, gone_packages},
+    content::RelPath,
     lock::{Goal, PackageId},
-    plan::Source,
+    plan::{Lowered, Source},
 };
 
 /// Composes images, once more with newer files when the archive dropped some and `--relock` allows it.
@@ -79,30 +83,62 @@ fn relock(
     Ok(())
 }
 
-/// Builds one component.
+/// Builds one component for each architecture and says where its outputs lie.
 pub fn build(context: &Context, arguments: &arguments::Build) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(&arguments.target)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
-    let wanted = super::explain::steps_of(&lowered.plan, &arguments.component)?;
-    // Every output of the component's last step is wanted; asking for one has all of them made.
-    let goals = wanted.iter().filter_map(|id| {
-        let step = lowered.plan.steps.get(id.0)?;
-        let output = step.action.output_names().into_iter().next()?;
-        Some((format!("{} {}", step.component, step.stage), Source::Output { step: *id, output }))
-    });
-    let goals: Vec<_> = goals.collect();
-    lowered.plan.goals = goals;
-    let built = session.build(&lowered)?;
-    for (name, tree) in &built.goals {
-        let tree = session.store.tree(*tree).map_err(ComposeError::Store)?;
-        let (files, size) = (tree.len(), tree.file_bytes());
-        if context.json {
-            print_json(&json!({"event": "built", "step": name, "entries": files, "bytes": size}));
-        } else {
-            print(&format!("{name}: {files} entries, {}", bytes(size)));
-        }
+    lowered.plan.goals = super::explain::goals_of(&lowered.plan, &arguments.component)?;
+    session.build_recorded(&project, &order, &format!("build {}", arguments.component), &lowered)?;
+    for image in &images {
+        let mut lowered = session.lower(&project, std::slice::from_ref(image))?;
+        lowered.plan.goals = super::explain::goals_of(&lowered.plan, &arguments.component)?;
+        let several = images.len() > 1;
+        let below = |out: &PathBuf| if several { out.join(image.architecture.name()) } else { out.clone() };
+        let out = arguments.out.as_ref().map(below);
+        show_outputs(context, &session, &lowered, out.as_deref())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where the outputs of a plan's goals lie. With a folder, they are copied there: each below its stage and its
+/// name where there are several.
+fn show_outputs(
+    context: &Context,
+    session: &Session<'_>,
+    lowered: &Lowered,
+    out: Option<&Path>,
+) -> Result<(), CliError> {
+    let known = session.look(lowered)?;
+    for (name, goal) in &lowered.plan.goals {
+        let Source::Output { step, .. } = goal else { continue };
+        let (Some(step), Some(Known::Done(_, _, outcome))) = (lowered.plan.steps.get(step.0), known.get(step.0)) else {
+            continue;
+        };
+        for (output, digest) in outcome {
+            let place = match out {
+                Some(folder) => {
+                    let stage = (lowered.plan.goals.len() > 1).then_some(step.stage.as_str());
+                    let output = (outcome.len() > 1).then_some(output.as_str());
+                    let folder = stage.into_iter().chain(output).fold(folder.to_owned(), |at, name| at.join(name));
+                    copy_out(&session.store, *digest, &folder)?;
+                    folder
+                }
+                None => session.store.checkout(&[(RelPath::ROOT, *digest)])?.path().to_owned(),
+            };
+            let tree = session.store.tree(*digest)?;
+            let (entries, size) = (tree.len(), tree.file_bytes());
+            if context.json {
+                print_json(&json!({
+                    "event": "built", "step": name, "output": output, "digest": digest.to_string(),
+                    "entries": entries, "bytes": size, "path": place,
+                }));
+            } else {
+                say(&format!("{name}, {output}: {entries} entries, {}", bytes(size)));
+                print(&place.display().to_string());
+            }
+        }
+    }
+    Ok(())
 }

@@ -44,8 +44,11 @@ pub struct Context {
     mirrors: Vec<String>,
     /// The folder of the project that a target named.
     project: OnceLock<PathBuf>,
+    sources: Vec<String>,
     cancelled: Arc<AtomicBool>,
     watcher: Watcher,
+    /// The recipe of the command line, with what picks the variant, for hints that can be copied.
+    recipe: OnceLock<String>,
 }
 
 impl Context {
@@ -60,9 +63,26 @@ impl Context {
             jobs: global.jobs.unwrap_or(processors).max(1),
             mirrors: global.mirror,
             project: OnceLock::new(),
+            sources: global.source,
             cancelled: Arc::new(AtomicBool::new(false)),
             watcher: Watcher::new(style),
+            recipe: OnceLock::new(),
         }
+    }
+
+    /// The words of the command line that name the image, for commands that are told to people.
+    pub fn recipe(&self) -> &str {
+        self.recipe.get().map_or("FILE", String::as_str)
+    }
+
+    /// The folders that take the place of sources, as the command line names them.
+    pub fn sources(&self) -> &[String] {
+        &self.sources
+    }
+
+    /// How many processors are used.
+    pub fn jobs(&self) -> usize {
+        self.jobs
     }
 
     /// Opens the store: `--store`, else `brc` in the user's cache.
@@ -125,7 +145,15 @@ impl Context {
     /// # Errors
     /// Mistakes in recipes, or a target that is not there.
     pub fn order(&self, target: &Target) -> Result<(Project, Order), CliError> {
-        let project = Project::open(&target.file)?;
+        let variant = target.variant.as_ref().map_or_else(String::new, |name| format!(" --variant {name}"));
+        self.recipe.get_or_init(|| format!("{}{variant}", target.file.display()));
+        let mut project = Project::open(&target.file)?;
+        for source in &self.sources {
+            let (name, folder) = source.split_once('=').ok_or_else(|| {
+                CliError::Usage(format!("`--source {source}` names no folder: expected `--source NAME=DIR`"))
+            })?;
+            project.check_out(name, Path::new(folder))?;
+        }
         self.enter(&project);
         let variant = project.variant(target.variant.as_deref())?;
         let architectures = project.architectures(&variant, &target.arch)?;

@@ -81,6 +81,9 @@ fn flat_lines(project: &Project, flat: &Flat) -> Vec<(String, String, String)> {
         if let Some(version) = &component.version {
             line("  version", text(version), at(version.span));
         }
+        if let Some(folder) = project.checkouts.get(&component.name) {
+            line("  source", format!("{:?}", folder.display().to_string()), "a local checkout".to_owned());
+        }
         for package in &component.packages {
             line("  package", text(&package.package.name), at(package.package.name.span));
         }
@@ -156,8 +159,8 @@ pub fn plan(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, 
 
 /// The last steps of a component: those that no other step of it needs.
 pub fn steps_of(plan: &Plan, component: &str) -> Result<Vec<StepId>, CliError> {
-    let fits = |name: &str| name == component || name.rsplit('/').next() == Some(component);
-    let own: Vec<StepId> = (0..plan.steps.len()).map(StepId).filter(|id| fits(&plan.steps[id.0].component)).collect();
+    let own = (0..plan.steps.len()).map(StepId).filter(|id| is_called(&plan.steps[id.0].component, component));
+    let own: Vec<StepId> = own.collect();
     let needed: BTreeSet<StepId> = own.iter().flat_map(|id| plan.steps[id.0].action.needs()).collect();
     let last: Vec<StepId> = own.into_iter().filter(|id| !needed.contains(id)).collect();
     if last.is_empty() {
@@ -167,6 +170,21 @@ pub fn steps_of(plan: &Plan, component: &str) -> Result<Vec<StepId>, CliError> {
         return Err(CliError::Usage(message));
     }
     Ok(last)
+}
+
+/// Whether a component is meant by this name, with or without its set.
+pub fn is_called(component: &str, name: &str) -> bool {
+    component == name || component.rsplit('/').next() == Some(name)
+}
+
+/// Goals that have the last steps of a component done: asking for one output has all of a step's made.
+pub fn goals_of(plan: &Plan, component: &str) -> Result<Vec<(String, Source)>, CliError> {
+    let goals = steps_of(plan, component)?.into_iter().filter_map(|id| {
+        let step = plan.steps.get(id.0)?;
+        let output = step.action.output_names().into_iter().next()?;
+        Some((format!("{} {}", step.component, step.stage), Source::Output { step: id, output }))
+    });
+    Ok(goals.collect())
 }
 
 /// Draws the components.
@@ -284,8 +302,11 @@ fn svg(edges: &Edges) -> String {
 
 /// Tells how something came into the image.
 pub fn why(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, CliError> {
+    if let Some(component) = &arguments.rebuilt {
+        return super::history::rebuilt(context, &arguments.target, component);
+    }
     let (project, order) = context.order(&arguments.target)?;
-    let what = arguments.what.as_str();
+    let what = arguments.what.as_deref().unwrap_or_default();
     let mut found = Vec::new();
     for flat in project.flats(&order.variant, &order.architectures)? {
         let chain = if what.starts_with('/') {

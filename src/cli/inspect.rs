@@ -15,7 +15,7 @@ use super::{
     progress::bytes,
 };
 use crate::{
-    artifact::Manifest,
+    artifact::{Manifest, ManifestError, refuse_development},
     compose::ComposeError,
     image::inspect::{Expected, Report, verify},
 };
@@ -26,7 +26,19 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
         Some(path) => Some(path.clone()),
         None => beside(&arguments.image).filter(|path| path.is_file()),
     };
-    let expected = manifest.as_deref().map(expected).transpose()?;
+    let read = manifest.as_deref().map(read).transpose()?;
+    if arguments.release {
+        let Some(manifest) = &read else {
+            let message =
+                format!("`{}` has no manifest beside it; name one with `--manifest`", arguments.image.display());
+            return Err(CliError::Usage(message));
+        };
+        refuse_development(manifest).map_err(|error| CliError::Found(error.to_string()))?;
+    }
+    let expected = match (&read, &manifest) {
+        (Some(read), Some(path)) => Some(expected(read, path)?),
+        _ => None,
+    };
     let report = verify(&arguments.image, expected.as_ref()).map_err(|error| CliError::Machine(error.into()))?;
     if context.json {
         print_json(&report_json(&report, manifest.as_deref()));
@@ -42,17 +54,22 @@ fn beside(image: &Path) -> Option<PathBuf> {
     Some(image.with_file_name(format!("{name}.manifest.json")))
 }
 
-fn expected(path: &Path) -> Result<Expected, CliError> {
+fn read(path: &Path) -> Result<Manifest, CliError> {
     let bytes = fs::read(path).map_err(|source| ComposeError::Read { path: path.to_owned(), source })?;
-    let wrong = |error: crate::artifact::ManifestError| {
-        CliError::Usage(format!("`{}` is no manifest: {}", path.display(), chain_text(&error)))
-    };
-    let manifest = Manifest::parse(&bytes).map_err(wrong)?;
+    Manifest::parse(&bytes).map_err(|error| no_manifest(path, &error))
+}
+
+fn expected(manifest: &Manifest, path: &Path) -> Result<Expected, CliError> {
+    let wrong = |error: ManifestError| no_manifest(path, &error);
     Ok(Expected {
         root_hash: manifest.root_hash().map_err(wrong)?,
         esp_sha256: manifest.esp_sha256().map_err(wrong)?,
         root: manifest.tree().map_err(wrong)?,
     })
+}
+
+fn no_manifest(path: &Path, error: &ManifestError) -> CliError {
+    CliError::Usage(format!("`{}` is no manifest: {}", path.display(), chain_text(error)))
 }
 
 fn show(report: &Report, manifest: Option<&Path>) {

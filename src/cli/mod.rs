@@ -12,10 +12,12 @@ mod compose;
 mod context;
 mod doctor;
 mod explain;
+mod history;
 mod inspect;
 mod kernel;
 mod lock;
 mod progress;
+mod repro;
 mod setup;
 mod shell;
 mod store;
@@ -44,7 +46,9 @@ pub fn main() -> ExitCode {
         Verb::Plan(arguments) => explain::plan(&context, &arguments),
         Verb::Graph(arguments) => explain::graph(&context, &arguments),
         Verb::Why(arguments) => explain::why(&context, &arguments),
+        Verb::WhatRan(arguments) => history::what_ran(&context, &arguments),
         Verb::Build(arguments) => compose::build(&context, &arguments),
+        Verb::Repro(arguments) => repro::run(&context, &arguments),
         Verb::Log(arguments) => shell::log(&context, &arguments),
         Verb::Kernel(arguments) => kernel::run(&context, &arguments),
         Verb::Boot(arguments) => boot::run(&context, &arguments),

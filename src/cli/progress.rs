@@ -116,7 +116,7 @@ impl Terminal {
                 // The bar stays quiet when the terminal is gone.
                 let _ = self.bars.println(format!("✗ {} failed", name(step)));
             }
-            Event::Reused(_) => {}
+            Event::Reused(_) | Event::Ended { .. } => {}
         }
     }
 
@@ -143,7 +143,7 @@ fn show_line(counts: &mut Counts, event: &Event) {
             format!("[{}/{}] {}: done in {}", counts.done, counts.wanted, name(step), seconds(*took))
         }
         Event::Failed(step) => format!("[{}/{}] {}: failed", counts.done, counts.wanted, name(step)),
-        Event::Reused(_) | Event::Progressed { .. } => return,
+        Event::Reused(_) | Event::Progressed { .. } | Event::Ended { .. } => return,
     };
     // Nobody reads: there is nobody to tell.
     let _ = writeln!(stderr(), "{line}");
@@ -166,6 +166,9 @@ fn show_json(counts: &mut Counts, event: &Event) {
             value
         }
         Event::Failed(step) => step_json("failed", step),
+        Event::Ended { took, processors } => json!({
+            "event": "ended", "seconds": took.as_secs_f64(), "processor_seconds": processors.as_secs_f64(),
+        }),
     };
     let _ = writeln!(stdout(), "{value}");
 }

@@ -17,6 +17,7 @@ use crate::{
     build::{AfterFailure, Known},
     compose::{Locked, Session},
     content::Digest,
+    lock::date_text,
     plan::{Action, Key, Run},
     sandbox::{Console, linux::Status},
 };
@@ -59,7 +60,7 @@ pub fn shell(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode
     })
 }
 
-/// Prints what the actions of a component printed.
+/// Prints what the actions of a component printed; when they would be others now, what they printed the last time.
 pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, CliError> {
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let mut shown = 0;
@@ -67,6 +68,17 @@ pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, Cl
         if let Ok(text) = fs::read_to_string(session.store.log_path(found.key.digest())) {
             print(&format!("==> {}\n{}", found.name, text.trim_end()));
             shown += 1;
+        }
+    }
+    let (project, order) = context.order(&arguments.target)?;
+    for build in session.store.builds(&project.root, &order.variant.to_string(), usize::MAX)? {
+        let own = build.steps.iter().filter(|step| super::explain::is_called(&step.component, &arguments.component));
+        for step in own.filter(|_| shown == 0).collect::<Vec<_>>() {
+            if let Ok(text) = fs::read_to_string(session.store.log_path(step.key)) {
+                let (when, stage) = (date_text(build.began), &step.stage);
+                print(&format!("==> {} {stage}, as it was {when}\n{}", step.component, text.trim_end()));
+                shown += 1;
+            }
         }
     }
     if shown == 0 {
@@ -85,9 +97,8 @@ fn actions_of(
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let lowered = session.lower(&project, &images)?;
     super::explain::steps_of(&lowered.plan, component)?;
-    let fits = |name: &str| name == component || name.rsplit('/').next() == Some(component);
     let known = session.look(&lowered)?.into_iter().zip(&lowered.plan.steps);
-    let own = known.filter(|(_, step)| fits(&step.component));
+    let own = known.filter(|(_, step)| super::explain::is_called(&step.component, component));
     Ok(own
         .filter_map(|(known, step)| match known {
             Known::Waiting => None,

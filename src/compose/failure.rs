@@ -35,6 +35,14 @@ pub enum ComposeError {
     /// The file states several variants.
     #[error("which variant? name one with `--variant`: {}", known.join(", "))]
     SeveralVariants { known: Vec<String> },
+    /// There is no such component, or there are several.
+    #[error("`--source {wanted}=…` names no single component; expected one of: {}", known.join(", "))]
+    NoComponent { wanted: String, known: Vec<String> },
+    /// A folder cannot take the place of a source that is not there.
+    #[error(
+        "`{component}` is not built from source, so no folder can take the source's place: expected a component with steps"
+    )]
+    NotBuilt { component: String },
     /// The variant is not for this architecture.
     #[error("variant `{variant}` is not for `{wanted}`: expected {}", known.join(" or "))]
     NoArchitecture { wanted: String, variant: String, known: Vec<String> },

@@ -4,13 +4,16 @@
 //! or written while a recipe is wrong; no output file is there after a failure. *Does not know* how anything is
 //! shown, nor the environment and the clock: `cli` tells.
 
+mod checkout;
 mod failure;
 mod folder;
+mod history;
 mod kernel;
 mod local;
 mod locking;
 mod output;
 mod project;
+mod reason;
 mod trees;
 
 use std::{
@@ -39,8 +42,9 @@ pub use failure::ComposeError;
 pub use folder::{manifests, source_tree};
 pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
-pub use output::{Ready, output_path};
+pub use output::{Ready, copy_out, output_path};
 pub use project::Project;
+pub use reason::{Change, Reason, critical_path, reason};
 
 /// What every stage is given by the caller.
 pub struct Session<'a> {
@@ -107,7 +111,7 @@ impl Session<'_> {
         let mut lowered = self.lower(project, &images)?;
         let wanted = ["disk", "manifest", "erofs", "artifact"];
         lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
-        let built = self.build(&lowered)?;
+        let built = self.build_recorded(project, order, "compose", &lowered)?;
         self.check_budgets(&images, &built)?;
         // Everything is written before anything gets its name, the manifests first.
         let mut composed = Vec::new();
@@ -138,6 +142,7 @@ impl Session<'_> {
         for flat in &flats {
             images.push(project.pin(flat, &lock)?);
         }
+        project.use_checkouts(&mut images, &self.store)?;
         Ok(images)
     }
 
@@ -174,10 +179,14 @@ impl Session<'_> {
     /// # Errors
     /// Every action that failed.
     pub fn build(&self, lowered: &Lowered) -> Result<Built, ComposeError> {
+        self.build_told(lowered, &self.events)
+    }
+
+    fn build_told(&self, lowered: &Lowered, events: &(dyn Fn(Event) + Sync)) -> Result<Built, ComposeError> {
         self.recall_trees(&lowered.plan)?;
         let options = Options { jobs: self.jobs, after_failure: self.after_failure };
         self.perform(|performers| {
-            build::build(&lowered.plan, performers, &self.store, &options, &self.events, self.cancelled)
+            build::build(&lowered.plan, performers, &self.store, &options, events, self.cancelled)
         })
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::ComposeError;
 use crate::{
-    content::{Digest, RelPath},
+    content::{Digest, Entry, RelPath},
     image::copy_sparse,
     store::Store,
 };
@@ -59,6 +59,39 @@ impl Ready {
     }
 }
 
+/// Copies a stored tree into `folder`, over what is there by the same names.
+///
+/// # Errors
+/// A store or a file system that refuses; some of it is there then.
+pub fn copy_out(store: &Store, tree: Digest, folder: &Path) -> Result<(), ComposeError> {
+    fs::create_dir_all(folder).map_err(|source| ComposeError::Write { path: folder.to_owned(), source })?;
+    let tree = store.tree(tree).map_err(ComposeError::Store)?;
+    for (path, entry) in tree.entries() {
+        let at = path.on(folder);
+        let refused = |source| ComposeError::Write { path: at.clone(), source };
+        let is_there = fs::symlink_metadata(&at);
+        let stays = matches!(entry, Entry::Directory) && is_there.as_ref().is_ok_and(fs::Metadata::is_dir);
+        // A link that is there is replaced, never followed.
+        if !stays && is_there.is_ok() {
+            fs::remove_file(&at).map_err(refused)?;
+        }
+        match entry {
+            Entry::Directory if stays => {}
+            Entry::Directory => fs::create_dir(&at).map_err(refused)?,
+            Entry::Symlink { target } => std::os::unix::fs::symlink(target, &at).map_err(refused)?,
+            Entry::File { blob, size, .. } => {
+                let source = store.open_blob(*blob).map_err(ComposeError::Store)?;
+                let file = fs::File::create_new(&at).map_err(refused)?;
+                file.set_len(*size).map_err(refused)?;
+                copy_sparse(&source, &file, 0, *size, &|_| true).map_err(refused)?;
+                let mode = tree.metadata(path).map_or(0o644, |metadata| u32::from(metadata.mode) & 0o777);
+                file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)).map_err(refused)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -66,4 +99,32 @@ fn folder_of(path: &Path) -> &Path {
 /// `out/<variant>_<version>_<arch>.<suffix>`
 pub fn output_path(folder: &Path, variant: &str, version: &str, architecture: &str, suffix: &str) -> PathBuf {
     folder.join(format!("{variant}_{version}_{architecture}.{suffix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_tree_is_copied_over_what_is_there_and_no_link_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let blob = store.put(b"#!").unwrap();
+        let mut tree = crate::content::Tree::new();
+        let path = |text: &str| RelPath::new(text).unwrap();
+        tree.insert(path("bin/tool"), Entry::File { blob, size: 2, executable: true }).unwrap();
+        tree.insert(path("link"), Entry::Symlink { target: "bin/tool".into() }).unwrap();
+        let tree = store.put_tree(&tree).unwrap();
+        let (out, other) = (dir.path().join("out"), dir.path().join("other"));
+        fs::create_dir_all(&other).unwrap();
+        fs::create_dir_all(&out).unwrap();
+        std::os::unix::fs::symlink(&other, out.join("bin")).unwrap();
+        for _ in 0..2 {
+            copy_out(&store, tree, &out).unwrap();
+            assert_eq!(fs::read(out.join("link")).unwrap(), b"#!");
+            assert_eq!(fs::metadata(out.join("bin/tool")).unwrap().permissions().mode() & 0o777, 0o755);
+        }
+        assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
+    }
 }

@@ -1,6 +1,7 @@
 //! A project on the disk: its folder, its recipes, and the files that they name.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     io::Read as _,
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 
 use brc_contract::Architecture;
 
-use super::ComposeError;
+use super::{ComposeError, checkout};
 use crate::{
     content::{Glob, RelPath},
     graph::{Flat, flatten},
@@ -34,6 +35,8 @@ pub struct Project {
     pub recipes: Recipes,
     /// What is probably not meant so.
     pub warnings: Vec<Diagnostic>,
+    /// The folders that take the place of components' sources.
+    pub checkouts: BTreeMap<Name, PathBuf>,
     composed: SourcePath,
 }
 
@@ -60,7 +63,8 @@ impl Project {
             match recipe::read(&sources) {
                 Reading::Wanted(wanted) => answer(&root, &mut sources, &wanted)?,
                 Reading::Read(recipes, warnings) => {
-                    return Ok(Project { root, sources, recipes: *recipes, warnings, composed });
+                    let checkouts = checkout::stated(&root, &recipes);
+                    return Ok(Project { root, sources, recipes: *recipes, warnings, checkouts, composed });
                 }
                 Reading::Refused(diagnostics) => {
                     return Err(ComposeError::Recipes { sources: Box::new(sources), diagnostics });

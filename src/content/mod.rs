@@ -7,6 +7,7 @@
 pub mod ar;
 mod archive;
 mod date;
+mod difference;
 mod digest;
 mod encoding;
 mod glob;
@@ -16,6 +17,7 @@ mod tree;
 
 pub use archive::{ArchiveError, write_archive};
 pub use date::civil_date;
+pub use difference::{Difference, Differs, differences};
 pub use digest::{Digest, ParseDigestError, Sha256, Sha256Hasher};
 pub use encoding::{DecodeError, EncodedTree};
 pub use glob::{Glob, GlobError};

@@ -6,7 +6,7 @@ use brc_contract::Architecture;
 
 use super::{Upstream, UrlUpstream};
 use crate::{
-    content::{Glob, RelPath, Sha256},
+    content::{Digest, Glob, RelPath, Sha256},
     recipe::{BuildSystem, Enablement},
 };
 
@@ -68,6 +68,8 @@ pub struct Component {
     pub replaceable: Vec<RelPath>,
     /// How it is built, if it is.
     pub recipe: Option<BuildRecipe>,
+    /// The tree of a developer's own folder that takes the place of its source.
+    pub checkout: Option<Digest>,
     /// Where its recipe is: `recipes/containerd.kdl:5`.
     pub origin: String,
 }
@@ -309,6 +311,17 @@ impl Image {
     /// The components of the image and those that they are linked with; a component may come more than once.
     pub fn every_component(&self) -> impl Iterator<Item = &Component> {
         self.components.iter().chain(self.sysroots.values().flat_map(|sysroot| &sysroot.components))
+    }
+
+    /// The same, to be changed.
+    pub fn every_component_mut(&mut self) -> impl Iterator<Item = &mut Component> {
+        self.components.iter_mut().chain(self.sysroots.values_mut().flat_map(|sysroot| &mut sysroot.components))
+    }
+
+    /// Whether a developer's own folder is in a component: it was built from one, or is linked with what was.
+    pub fn is_from_checkout(&self, component: &Component) -> bool {
+        let linked = self.sysroots.get(&component.name).into_iter().flat_map(|sysroot| &sysroot.components);
+        linked.chain([component]).any(|component| component.checkout.is_some())
     }
 
     /// The variant and architecture as people say them: `quickstart x86_64`.

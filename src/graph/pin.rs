@@ -139,6 +139,7 @@ impl Pinning<'_> {
             packages: Vec::new(),
             files,
             recipe,
+            checkout: None,
             origin: origin(self.sources, component.span),
         }
     }

@@ -39,6 +39,7 @@ pub use question::Conflict;
 pub use refusal::ArchiveError;
 pub use report::{Change, Problem, Report};
 pub use text::ParseLockError;
+pub use time::write as date_text;
 pub use wanted::{
     Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedSource, WantedTree, WantedUrl, WantedUser,
 };

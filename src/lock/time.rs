@@ -28,7 +28,7 @@ pub(super) fn read(text: &str) -> Option<u64> {
 }
 
 /// Writes seconds since 1970 as RFC 3339, in UTC: `2026-11-21T09:15:44Z`.
-pub(super) fn write(seconds: u64) -> String {
+pub fn write(seconds: u64) -> String {
     let (year, month, day) = civil_date(seconds / DAY_SECONDS);
     let rest = seconds % DAY_SECONDS;
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)

@@ -355,6 +355,17 @@ pub struct Part {
     pub license: String,
     /// The SHA-256 of what it was made from, where there is one.
     pub sha256: Option<Sha256>,
+    /// What it was made from.
+    pub source: PartSource,
+}
+
+/// What a component of an image was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PartSource {
+    /// What recipes and lock say.
+    Locked,
+    /// A developer's own folder; such an image is not published.
+    Checkout,
 }
 
 /// How a raw disk is written.

@@ -1,10 +1,10 @@
-//! Keys: the digest of everything that an action's performer can see.
+//! Keys: the digest of everything that an action's performer can see; and the same as facts, for people.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use brc_contract::Architecture;
 
-use super::{Action, Assemble, Compression, Extract, Fetch, FileOf, Network, Output, Pack, Run, Stdin};
+use super::{Action, Assemble, Compression, Extract, Fetch, FileOf, Network, Output, Pack, PartSource, Run, Stdin};
 use crate::content::{Digest, Metadata, RelPath};
 
 /// The version of the key's format; a change makes every action run again.
@@ -33,9 +33,31 @@ impl fmt::Display for Key {
     }
 }
 
+/// What an action's key was made from, under a name that people understand: ``input `source` ``,
+/// ``variable `CC` ``. What is stated many times under one name is one text of many lines.
+pub type Facts = BTreeMap<String, Fact>;
+
+/// The value of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A tree that the action takes.
+    Tree(Digest),
+    /// Anything else.
+    Text(String),
+}
+
 /// The key of `action` when `performer` (name and version) performs it.
 pub fn key(performer: &str, action: &Action<Digest>) -> Key {
-    let mut fields = Fields(Vec::with_capacity(1024));
+    Key(Digest::of(&fields(performer, action, None).bytes))
+}
+
+/// What the key of `action` is made from; only the order of inputs is not told.
+pub fn facts(performer: &str, action: &Action<Digest>) -> Facts {
+    fields(performer, action, Some(Facts::new())).facts.unwrap_or_default()
+}
+
+fn fields(performer: &str, action: &Action<Digest>, facts: Option<Facts>) -> Fields {
+    let mut fields = Fields { bytes: Vec::with_capacity(1024), facts, topic: None };
     fields.number("format", FORMAT);
     fields.text("performer", performer);
     match action {
@@ -44,7 +66,7 @@ pub fn key(performer: &str, action: &Action<Digest>) -> Key {
         Action::Assemble(assemble) => assemble_fields(&mut fields, assemble),
         Action::Pack(pack) => pack_fields(&mut fields, pack),
     }
-    Key(Digest::of(&fields.0))
+    fields
 }
 
 fn fetch_fields(fields: &mut Fields, fetch: &Fetch) {
@@ -82,30 +104,36 @@ fn run_fields(fields: &mut Fields, run: &Run<Digest>) {
     }
     fields.text("action", "run");
     for input in &run.inputs {
+        fields.about("input", &input.owner);
         fields.digest("input", input.tree);
         fields.path("at", &input.at);
     }
     for word in &run.command {
+        fields.about("command", "");
         fields.text("word", word);
     }
     for (name, value) in &run.environment {
-        fields.text("variable", name);
+        fields.named("variable", name);
         fields.text("value", value);
     }
+    fields.about_all();
     fields.path("directory", &run.directory);
     if let Some(Stdin::ArchiveOf(tree)) = &run.stdin {
         fields.digest("stdin archive", *tree);
     }
     for (name, output) in &run.outputs {
-        fields.text("output", name);
-        match output {
-            Output::Folder(path) => fields.path("folder", path),
-            Output::Changed(path) => fields.path("changed", path),
-        }
+        fields.raw("output", name.as_bytes());
+        let (kind, field, path) = match output {
+            Output::Folder(path) => ("output", "folder", path),
+            Output::Changed(path) => ("changed output", "changed", path),
+        };
+        fields.about(kind, name);
+        fields.path(field, path);
     }
     if let Network::Fetching { expected: None } = run.network {
         fields.text("network", "fetching");
     }
+    fields.about_all();
     fields.number("uid", u64::from(run.uid));
     fields.architecture(run.architecture);
     fields.number("epoch", run.epoch);
@@ -124,7 +152,8 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
         Assemble::Root { layers } => {
             fields.text("action", "assemble root");
             for layer in layers {
-                fields.text("owner", &layer.owner);
+                fields.named("owner", &layer.owner);
+                fields.about("layer", &layer.owner);
                 fields.digest("layer", layer.tree);
                 layer.drop.iter().for_each(|glob| fields.text("drop", glob.as_str()));
                 layer.replaces.iter().for_each(|path| fields.path("replaces", path));
@@ -154,9 +183,10 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
         Assemble::Esp { files, size, volume_id, epoch } => {
             fields.text("action", "assemble esp");
             for file in files {
-                fields.path("to", &file.to);
+                fields.named("to", file.to.as_str());
                 fields.file("from", &file.from);
             }
+            fields.about_all();
             if let Some(size) = size {
                 fields.number("size", *size);
             }
@@ -189,13 +219,17 @@ fn pack_fields(fields: &mut Fields, pack: &Pack<Digest>) {
             fields.text("version", &manifest.version);
             fields.architecture(manifest.architecture);
             for part in &manifest.components {
-                fields.text("component", &part.name);
+                fields.named("component", &part.name);
                 fields.text("component version", &part.version);
                 fields.text("license", &part.license);
                 if let Some(sha256) = &part.sha256 {
                     fields.bytes("component sha256", sha256.as_bytes());
                 }
+                if part.source == PartSource::Checkout {
+                    fields.text("component source", "checkout");
+                }
             }
+            fields.about_all();
             fields.digest("root", manifest.root);
             fields.digest("owners", manifest.owners);
             fields.file("root image", &manifest.root_image);
@@ -216,26 +250,84 @@ fn pack_fields(fields: &mut Fields, pack: &Pack<Digest>) {
 }
 
 /// Named fields one after the other, each with its length, so that no two actions share their bytes.
-struct Fields(Vec<u8>);
+struct Fields {
+    bytes: Vec<u8>,
+    /// The same for people, when somebody asks.
+    facts: Option<Facts>,
+    /// What the next fields are about, and whether one was there already.
+    topic: Option<(String, bool)>,
+}
 
 impl Fields {
+    fn raw(&mut self, name: &'static str, value: &[u8]) {
+        self.bytes.push(name.len() as u8);
+        self.bytes.extend(name.as_bytes());
+        self.bytes.extend((value.len() as u64).to_le_bytes());
+        self.bytes.extend(value);
+    }
+
+    /// The next fields are about something of this kind and name; the first of them is what it is. No part of the key.
+    fn about(&mut self, kind: &str, name: &str) {
+        if self.facts.is_some() {
+            let topic = if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") };
+            self.topic = Some((topic, false));
+        }
+    }
+
+    /// The next fields are about the whole action.
+    fn about_all(&mut self) {
+        self.topic = None;
+    }
+
+    /// A name, which the next fields are about.
+    fn named(&mut self, kind: &'static str, name: &str) {
+        self.raw(kind, name.as_bytes());
+        self.about(kind, name);
+    }
+
+    fn fact(&mut self, field: &str, value: impl FnOnce() -> Fact) {
+        let Some(facts) = &mut self.facts else { return };
+        let name = match &mut self.topic {
+            None => field.to_owned(),
+            Some((topic, begun)) if *begun => format!("{topic}, {field}"),
+            Some((topic, begun)) => {
+                *begun = true;
+                topic.clone()
+            }
+        };
+        let mut value = value();
+        let mut free = name.clone();
+        let mut number = 1;
+        while let Some(known) = facts.get_mut(&free) {
+            if let (Fact::Text(known), Fact::Text(more)) = (known, &mut value) {
+                known.push('\n');
+                known.push_str(more);
+                return;
+            }
+            number += 1;
+            free = format!("{name} ({number})");
+        }
+        facts.insert(free, value);
+    }
+
     fn bytes(&mut self, name: &'static str, value: &[u8]) {
-        self.0.push(name.len() as u8);
-        self.0.extend(name.as_bytes());
-        self.0.extend((value.len() as u64).to_le_bytes());
-        self.0.extend(value);
+        self.raw(name, value);
+        self.fact(name, || Fact::Text(value.iter().map(|byte| format!("{byte:02x}")).collect()));
     }
 
     fn text(&mut self, name: &'static str, value: &str) {
-        self.bytes(name, value.as_bytes());
+        self.raw(name, value.as_bytes());
+        self.fact(name, || Fact::Text(value.to_owned()));
     }
 
     fn number(&mut self, name: &'static str, value: u64) {
-        self.bytes(name, &value.to_le_bytes());
+        self.raw(name, &value.to_le_bytes());
+        self.fact(name, || Fact::Text(value.to_string()));
     }
 
     fn digest(&mut self, name: &'static str, value: Digest) {
-        self.bytes(name, value.as_bytes());
+        self.raw(name, value.as_bytes());
+        self.fact(name, || Fact::Tree(value));
     }
 
     fn path(&mut self, name: &'static str, value: &RelPath) {
@@ -243,8 +335,15 @@ impl Fields {
     }
 
     fn file(&mut self, name: &'static str, value: &FileOf<Digest>) {
+        let alone = self.topic.is_none();
+        if alone {
+            self.about(name, "");
+        }
         self.digest(name, value.tree);
         self.path("file", &value.path);
+        if alone {
+            self.about_all();
+        }
     }
 
     fn architecture(&mut self, value: Architecture) {

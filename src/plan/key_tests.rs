@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use brc_contract::Architecture::{Aarch64, X86_64};
 
 use super::{
-    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
-    Manifest, Network, Output, Pack, Part, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile, key,
+    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fact, Facts, Fetch, FileOf, Input,
+    Located, Manifest, Network, Output, Pack, Part, PartSource, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
+    facts, key,
 };
 use crate::content::{Digest, Glob, Metadata, RelPath, Sha256};
 
@@ -85,7 +86,13 @@ fn manifest() -> Manifest<Digest> {
         variant: "a".into(),
         version: "1".into(),
         architecture: X86_64,
-        components: vec![Part { name: "a".into(), version: "1".into(), license: "MIT".into(), sha256: None }],
+        components: vec![Part {
+            name: "a".into(),
+            version: "1".into(),
+            license: "MIT".into(),
+            sha256: None,
+            source: PartSource::Locked,
+        }],
         root: tree("root"),
         owners: tree("owners"),
         root_image: file("erofs"),
@@ -98,10 +105,16 @@ fn of(action: Action<Digest>) -> super::Key {
     key("performer 1", &action)
 }
 
-/// Asserts that every change makes another key, and no two the same.
+/// Asserts that every change makes another key, and no two the same; and that people can be told why.
 fn all_differ(rows: Vec<(&str, Action<Digest>)>) {
     let mut keys = BTreeMap::new();
+    let mut told: Vec<(&str, Facts)> = Vec::new();
     for (name, action) in rows {
+        let facts = facts("performer 1", &action);
+        if let Some((other, _)) = told.iter().find(|(_, known)| *known == facts) {
+            assert_eq!(name, "input order", "`{name}` and `{other}` share their facts");
+        }
+        told.push((name, facts));
         if let Some(other) = keys.insert(of(action), name) {
             panic!("`{name}` and `{other}` share a key");
         }
@@ -386,6 +399,7 @@ fn every_field_of_a_pack_is_in_its_key() {
         ("component version", row(|manifest| manifest.components[0].version = "b".into())),
         ("component license", row(|manifest| manifest.components[0].license = "b".into())),
         ("component sha256", row(|manifest| manifest.components[0].sha256 = Some(Sha256::of(b"b")))),
+        ("component source", row(|manifest| manifest.components[0].source = PartSource::Checkout)),
         ("root", row(|manifest| manifest.root = tree("b"))),
         ("owners", row(|manifest| manifest.owners = tree("b"))),
         ("root_image", row(|manifest| manifest.root_image = file("b"))),
@@ -396,6 +410,34 @@ fn every_field_of_a_pack_is_in_its_key() {
         ("raw name", raw("disk", "b", Compression::Plain)),
         ("raw zstd", raw("disk", "a", Compression::Zstd)),
     ]);
+}
+
+#[test]
+fn facts_are_named_as_people_know_them() {
+    let mut run = run();
+    run.environment.insert("CC".into(), "gcc\n-std=c99".into());
+    let found = facts("sandbox 1", &Action::Run(run));
+    let text = |name: &str| match &found[name] {
+        Fact::Text(text) => text.clone(),
+        Fact::Tree(digest) => digest.short(),
+    };
+    for (name, value) in [
+        ("performer", "sandbox 1"),
+        ("input `tools`", &tree("tools").short()),
+        ("command", "/usr/bin/sh\n-c\ntrue"),
+        ("variable `CC`", "gcc\n-std=c99"),
+        ("output `out`", "out"),
+        ("stdin archive", &tree("root").short()),
+    ] {
+        assert_eq!(text(name), value, "{name}");
+    }
+    let found = facts("a", &Action::Assemble(Assemble::Root { layers: vec![layer(), layer()] }));
+    for name in ["layer `runc`", "layer `runc` (2)", "layer `runc`, drop", "layer `runc`, replaces"] {
+        assert!(found.contains_key(name), "{name} in {found:?}");
+    }
+    let found = facts("a", &Action::Pack(Pack::Manifest(manifest())));
+    assert_eq!(found["component `a`"], Fact::Text("1".into()));
+    assert!(found.contains_key("root image") && found.contains_key("root image, file"), "{found:?}");
 }
 
 #[test]

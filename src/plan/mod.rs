@@ -16,8 +16,9 @@ mod step;
 
 pub use action::{
     Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
-    Manifest, Network, Outcome, Output, Pack, Part, Product, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
+    Manifest, Network, Outcome, Output, Pack, Part, PartSource, Product, RootLayer, Run, Slot, SourceArchive, Stdin,
+    UrlFile,
 };
-pub use key::{Key, key};
+pub use key::{Fact, Facts, Key, facts, key};
 pub use lower::{LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};
 pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};

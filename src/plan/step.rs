@@ -1,6 +1,7 @@
 //! The plan: steps, what each takes from earlier ones, and who performs them.
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -45,6 +46,26 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The outputs that are wanted, by name; what no goal needs is not run.
     pub goals: Vec<(String, Source)>,
+}
+
+impl Plan {
+    /// The steps that the goals need, directly or not.
+    pub fn wanted(&self) -> BTreeSet<StepId> {
+        let mut wanted = BTreeSet::new();
+        let goals = self.goals.iter().filter_map(|(_, source)| match source {
+            Source::Output { step, .. } => Some(*step),
+            Source::Tree(_) => None,
+        });
+        let mut next: Vec<StepId> = goals.collect();
+        while let Some(id) = next.pop() {
+            if wanted.insert(id)
+                && let Some(step) = self.steps.get(id.0)
+            {
+                next.extend(step.action.needs());
+            }
+        }
+        wanted
+    }
 }
 
 /// One resolved action, as its performer gets it.

@@ -8,6 +8,7 @@
 
 mod build_system;
 mod check;
+mod checkout;
 mod code;
 mod component;
 mod condition;
@@ -34,6 +35,7 @@ mod variant;
 mod word;
 
 pub use build_system::{BuildSystem, BuildSystemStep};
+pub use checkout::Checkout;
 pub use component::{Component, ComponentItem, InstallItem, Satisfies};
 pub use condition::{Clause, Condition, Guarded, Key, Sense};
 pub use diagnostic::{Diagnostic, Label, Severity, line_and_column, one_line};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Archive, Component, ComponentItem, Feature, FileGlob, Guarded, Kernel, KernelItem, Name, Packages, PackagesItem,
-    SourcePath, Span, Spanned, Variant, code,
+    Archive, Checkout, Component, ComponentItem, Feature, FileGlob, Guarded, Kernel, KernelItem, Name, Packages,
+    PackagesItem, SourcePath, Span, Spanned, Variant, code,
     decode::{Cursor, Reader},
     names::{Kind, Space},
     parse::Node,
@@ -30,6 +30,8 @@ pub struct Recipes {
     pub features: BTreeMap<String, Feature>,
     /// What is overridden everywhere, in the order in which it applies: a developer's own last.
     pub overrides: Vec<Override>,
+    /// The folders that a developer's components are built from.
+    pub checkouts: BTreeMap<Name, Checkout>,
 }
 
 /// A recipe set.

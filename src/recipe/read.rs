@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::{
-    Archive, Component, Diagnostic, Feature, FileGlob, FileId, Kernel, LocalPath, Name, Origin, Override, Packages,
-    Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Variant, Wanted, check, code,
+    Archive, Checkout, Component, Diagnostic, Feature, FileGlob, FileId, Kernel, LocalPath, Name, Origin, Override,
+    Packages, Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Variant, Wanted, check, code,
     decode::Reader,
     names::{Kind, Names},
     parse::{Node, Parsed, parse},
@@ -310,6 +310,10 @@ fn collect_names(sets: &[Set], members: &[Member], parsed: &[Parsed<'_>], proble
                     problems.push(problem.also(earlier, "first here"));
                 }
             }
+            // What a developer says of a component defines none.
+            if member.origin == Origin::Local {
+                continue;
+            }
             let Some((kind, name, span)) = definition(node) else { continue };
             if let Some((earlier, place)) = names.define(&sets[member.set].name, kind, name, span) {
                 let message = match earlier == kind {
@@ -345,6 +349,7 @@ struct Decoded {
     variants: Vec<Variant>,
     features: Vec<Feature>,
     overrides: Vec<Override>,
+    checkouts: Vec<Checkout>,
 }
 
 impl Decoded {
@@ -352,13 +357,17 @@ impl Decoded {
         let mut decoded = Decoded::default();
         for node in nodes {
             let name = node.name.as_ref();
+            if reader.origin == Origin::Local && name == "component" {
+                decoded.checkouts.extend(Checkout::read(reader, node));
+                continue;
+            }
             if reader.origin == Origin::Local && name != "override" {
                 let message = format!("`{name}` does not belong into `brc.local.kdl`");
                 reader.error(
                     code::MISPLACED_NODE,
                     node.name_span,
                     message,
-                    "it holds a developer's own `override` nodes",
+                    "it holds a developer's own `override` nodes, and `component \"…\" { source \"…\" }`",
                 );
                 continue;
             }
@@ -407,6 +416,9 @@ impl Decoded {
             recipes.features.entry(feature.name.value.clone()).or_insert(feature);
         }
         recipes.overrides.extend(self.overrides);
+        for checkout in self.checkouts {
+            recipes.checkouts.insert(checkout.component.value.clone(), checkout);
+        }
     }
 }
 

@@ -127,6 +127,7 @@ impl<'a> Collection<'a> {
         for member in store.members("stamps")? {
             collection.sweep_unless(!store.is_stamp_stale(&member.path), Kind::Record, &member.path)?;
         }
+        collection.sweep_builds()?;
         collection.sweep_logs(&keys)?;
         collection.sweep_leftovers()?;
         collection.report.kept = before.without(&collection.report.removed);
@@ -175,6 +176,15 @@ impl<'a> Collection<'a> {
             let is_reached = layers.is_some_and(|layers| layers.iter().all(|layer| reached.contains(layer)));
             let stays = is_reached && self.is_used(&path.join("state"));
             self.sweep_unless(stays, Kind::Checkout, &path)?;
+        }
+        Ok(())
+    }
+
+    /// What the builds of a project did goes when the project is long gone.
+    fn sweep_builds(&mut self) -> Result<(), StoreError> {
+        for (folder, project) in self.store.build_folders()? {
+            let stays = project.is_some_and(|project| project.exists()) || self.is_used(&folder);
+            self.sweep_unless(stays, Kind::Record, &folder)?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@
 //! stamps/ab/abcdef…       what a file outside holds, by the digest of its path
 //! durations/…             how long a step took last time, by name
 //! roots/abcdef…           the keys that the last compose of a project and variant needed
+//! builds/abcdef…/…        what the last builds of a project and variant did
 //! damaged/…               objects that `verify` moved away
 //! temporary/…             unfinished; anything here may go when no process holds the store
 //! lock                    shared by every process that uses the store, exclusive for `gc`
@@ -30,6 +31,8 @@ mod checkout;
 mod duration;
 mod flush;
 mod garbage;
+mod history;
+mod lend;
 mod lock;
 mod memo;
 mod name;
@@ -57,6 +60,7 @@ use std::{
 
 pub use checkout::Checkout;
 pub use garbage::{GcMode, GcPolicy, GcReport};
+pub use history::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState};
 pub use lock::WhenBusy;
 pub use usage::{DiskUse, Kind, Usage};
 pub use verify::{Mend, VerifyReport};
@@ -66,7 +70,7 @@ use crate::content::{Digest, RelPath};
 /// What `VERSION` holds.
 const VERSION: &str = "brc-store 1\n";
 /// The folders of a store.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     "objects",
     "memo",
     "checkouts",
@@ -76,6 +80,7 @@ const FOLDERS: [&str; 12] = [
     "stamps",
     "durations",
     "roots",
+    "builds",
     "damaged",
     "downloads",
     "temporary",

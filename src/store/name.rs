@@ -25,8 +25,22 @@ pub(super) fn path_word(path: &Path) -> String {
     escape(path.as_os_str().as_encoded_bytes(), b"/")
 }
 
+/// Any text as one word.
+pub(super) fn word(text: &str) -> String {
+    escape(text.as_bytes(), b"/:,;=$(){}[]<>|&*?!#\"'\\~^")
+}
+
+/// The text of a word; `None` for what [`word`] does not write.
+pub(super) fn word_text(word: &str) -> Option<String> {
+    String::from_utf8(word_bytes(word)?).ok()
+}
+
 /// The path of a word; `None` for what [`path_word`] does not write.
 pub(super) fn word_path(word: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(OsString::from_vec(word_bytes(word)?)))
+}
+
+fn word_bytes(word: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = word.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -39,7 +53,7 @@ pub(super) fn word_path(word: &str) -> Option<PathBuf> {
             bytes.push(*first);
         }
     }
-    Some(PathBuf::from(OsString::from_vec(bytes)))
+    Some(bytes)
 }
 
 fn escape(bytes: &[u8], also_plain: &[u8]) -> String {

@@ -29,7 +29,7 @@ pub enum Kind {
     Damaged,
     /// Unfinished.
     Temporary,
-    /// Remembered SHA-256 digests, stamps, durations and roots.
+    /// Remembered SHA-256 digests, stamps, durations, roots and builds.
     Record,
 }
 
@@ -72,7 +72,7 @@ impl Kind {
             Kind::Failed => &["failed"],
             Kind::Damaged => &["damaged"],
             Kind::Temporary => &["downloads", "temporary"],
-            Kind::Record => &["sha256", "stamps", "durations", "roots"],
+            Kind::Record => &["sha256", "stamps", "durations", "roots", "builds"],
         }
     }
 }

@@ -15,6 +15,7 @@ mod attack;
 mod download;
 mod host;
 mod kernel;
+mod living;
 mod oracle;
 mod sandbox;
 mod surroundings;

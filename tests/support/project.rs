@@ -117,7 +117,13 @@ pub fn copy_of_quickstart(folder: &Path) -> PathBuf {
 /// A second store that shares the first one's objects by hard links, so that nothing is compiled again.
 pub fn second_store(name: &str) -> PathBuf {
     quickstart();
+    linked_store(name)
+}
+
+/// A store that shares what the user's store has, whatever that is, by hard links.
+pub fn linked_store(name: &str) -> PathBuf {
     let to = folder(name);
+    fs::create_dir_all(user_store()).unwrap();
     link_all(&user_store(), &to).unwrap();
     let _ = fs::remove_dir_all(to.join("temporary"));
     to

@@ -36,11 +36,19 @@ impl Lowering<'_> {
         if let Some(upstream) = &recipe.upstream {
             inputs.extend(self.upstream_inputs(image, component, upstream, toolsets));
         }
+        if let Some(folder) = component.checkout {
+            // In place of the source alone: crates and modules are those that are locked.
+            inputs.retain(|input| input.at != path(BUILD_FOLDER));
+            let tree = Source::Tree(folder);
+            inputs.push(Input { owner: "checkout".to_owned(), tree, at: path(BUILD_FOLDER) });
+        }
+        let is_debian = recipe.upstream.as_ref().is_some_and(|found| matches!(found.source, SourceTree::Debian(_)));
+        let debian_patches = if is_debian && component.checkout.is_none() { DEBIAN_PATCHES } else { "" };
         let patches = self.patches(&recipe.patches);
         inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
         let run = Run {
             inputs,
-            command: shell(&script(recipe)),
+            command: shell(&format!("{debian_patches}{}", script(recipe))),
             environment: build_environment(image, component, VISIBLE_PROCESSORS),
             directory: path(BUILD_FOLDER),
             stdin: None,
@@ -100,9 +108,6 @@ impl Lowering<'_> {
 /// Patches, steps, installs, as one script.
 fn script(recipe: &BuildRecipe) -> String {
     let mut script = String::new();
-    if recipe.upstream.as_ref().is_some_and(|upstream| matches!(upstream.source, SourceTree::Debian(_))) {
-        script.push_str(DEBIAN_PATCHES);
-    }
     if !recipe.patches.is_empty() {
         script.push_str("for patch in /patches/*; do patch -p1 <\"$patch\"; done\n");
     }

@@ -14,8 +14,8 @@ use crate::{
     content::RelPath,
     graph::{Compressed, Image, Role},
     plan::{
-        Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Network, Pack, Part, Run, Slot, Source,
-        Stdin,
+        Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Network, Pack, Part, PartSource, Run, Slot,
+        Source, Stdin,
         identity::{Seed, fat_volume_id, file_system_uuid},
         layout::hash_partition_size,
     },
@@ -199,6 +199,7 @@ fn parts(image: &Image) -> Vec<Part> {
                 version: package.version.clone(),
                 license: package.license.clone(),
                 sha256: Some(package.sha256),
+                source: PartSource::Locked,
             });
         }
         parts.push(Part {
@@ -209,7 +210,9 @@ fn parts(image: &Image) -> Vec<Part> {
                 .recipe
                 .as_ref()
                 .and_then(|recipe| recipe.upstream.as_ref())
-                .and_then(|upstream| upstream.sha256()),
+                .and_then(|upstream| upstream.sha256())
+                .filter(|_| component.checkout.is_none()),
+            source: if image.is_from_checkout(component) { PartSource::Checkout } else { PartSource::Locked },
         });
     }
     parts.sort();

@@ -1,0 +1,283 @@
+//! `brc what-ran` and `brc why --rebuilt`: what builds did, and why.
+
+use std::{collections::BTreeSet, process::ExitCode, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{
+    CliError,
+    arguments::{self, Target},
+    complain::{print, print_json, say},
+    context::Context,
+    progress::seconds,
+};
+use crate::{
+    build::AfterFailure,
+    compose::{Change, Locked, Project, Reason, Session, critical_path, reason},
+    content::{Differs, Digest, differences},
+    graph::{Flat, origin},
+    lock::date_text,
+    recipe::Span,
+    store::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState, Store},
+};
+
+/// More builds than a store remembers.
+const ALL: usize = usize::MAX;
+/// How many differing paths of a tree are shown.
+const SHOWN_PATHS: usize = 5;
+/// How many lines of each side of a changed text are shown.
+const SHOWN_LINES: usize = 6;
+/// Larger files are not compared line by line.
+const MAX_TEXT_BYTES: usize = 256 << 10;
+
+/// Says what the last build ran, why, and what it waited for.
+pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<ExitCode, CliError> {
+    let (project, order) = context.order(&arguments.target)?;
+    let store = context.store()?;
+    let builds = store.builds(&project.root, &order.variant.to_string(), ALL)?;
+    let Some(build) = builds.get(arguments.earlier) else {
+        let message = format!("{} builds of `{}` are remembered", builds.len(), order.variant);
+        return Err(CliError::Found(format!("{message}: run `brc compose {}`", context.recipe())));
+    };
+    let builds = builds.get(arguments.earlier..).unwrap_or_default();
+    let ran = |(_, step): &(usize, &StepRecord)| step.state != StepState::Reused;
+    let ran: Vec<(usize, &StepRecord)> = build.steps.iter().enumerate().filter(ran).collect();
+    let path: Vec<&StepRecord> = critical_path(build).into_iter().filter_map(|at| build.steps.get(at)).collect();
+    let on_path: Duration = path.iter().map(|step| step.took).sum();
+    if context.json {
+        let actions: Vec<Value> =
+            ran.iter().map(|(at, step)| action_json(context, &store, step, &reason(builds, *at))).collect();
+        print_json(&json!({
+            "command": build.command, "began": date_text(build.began), "end": build.end.name(),
+            "seconds": build.took.as_secs_f64(), "processor_seconds": build.processors.as_secs_f64(),
+            "reused": build.known, "actions": actions,
+            "critical_path": {
+                "seconds": on_path.as_secs_f64(), "steps": path.iter().map(|step| title(step)).collect::<Vec<_>>(),
+            },
+        }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let end = if build.end == BuildEnd::Done { "done" } else { "failed" };
+    say(&format!(
+        "brc {}, {}: {end} in {}, {} actions ran on this machine, {} were reused",
+        build.command,
+        date_text(build.began),
+        seconds(build.took),
+        ran.len(),
+        build.known
+    ));
+    for (at, step) in &ran {
+        let took = if step.state == StepState::Failed { "failed".to_owned() } else { seconds(step.took) };
+        print(&format!("{took:>12}  {}: {}", title(step), reason(builds, *at)));
+    }
+    let Some((_, first)) = ran.first() else { return Ok(ExitCode::SUCCESS) };
+    let steps: Vec<String> = path.iter().map(|step| format!("{} {}", title(step), seconds(step.took))).collect();
+    say(&format!("critical path {}: {}", seconds(on_path), steps.join(" -> ")));
+    say(&format!("processors worked {} in all", seconds(build.processors)));
+    let (recipe, name) = (context.recipe(), &first.component);
+    say(&format!("again: brc build {recipe} {name}; inside: brc shell {recipe} {name}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn title(step: &StepRecord) -> String {
+    format!("{} {}", step.component, step.stage)
+}
+
+fn action_json(context: &Context, store: &Store, step: &StepRecord, reason: &Reason) -> Value {
+    let log = store.log_path(step.key);
+    json!({
+        "component": step.component, "stage": step.stage, "key": step.key.to_string(), "state": step.state.name(),
+        "reason": reason.to_string(), "changes": changes_json(reason), "where": "this machine",
+        "seconds": step.took.as_secs_f64(), "log": log.exists().then_some(log),
+        "reproduce": format!("brc build {} {}", context.recipe(), step.component),
+    })
+}
+
+fn changes_json(reason: &Reason) -> Vec<Value> {
+    let Reason::Changed(changes) = reason else { return Vec::new() };
+    let value = |fact: &Option<RecordedFact>| match fact {
+        Some(RecordedFact::Tree(tree)) => Some(tree.to_string()),
+        Some(RecordedFact::Text(text)) => Some(text.clone()),
+        None => None,
+    };
+    let one = |change: &Change| json!({"what": change.name, "old": value(&change.old), "new": value(&change.new)});
+    changes.iter().map(one).collect()
+}
+
+/// Says which input of a component's actions changed: since they last ran if they would run now, else when they last
+/// ran.
+pub fn rebuilt(context: &Context, target: &Target, component: &str) -> Result<ExitCode, CliError> {
+    let (project, order) = context.order(target)?;
+    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let images = session.images(&project, &order, Locked::AsItIs)?;
+    let mut lowered = session.lower(&project, &images)?;
+    lowered.plan.goals = super::explain::goals_of(&lowered.plan, component)?;
+    let mut builds = session.store.builds(&project.root, &order.variant.to_string(), ALL)?;
+    let flats = project.flats(&order.variant, &order.architectures)?;
+    let foreseen = session.foreseen(&lowered)?;
+    let ran = |step: &StepRecord| step.state != StepState::Reused;
+    let own = |step: &StepRecord| ran(step) && super::explain::is_called(&step.component, component);
+    let mut telling = Telling { context, session: &session, project: &project, flats: &flats, told: BTreeSet::new() };
+    if foreseen.steps.iter().any(ran) {
+        builds.insert(0, foreseen);
+        telling.build("would run now", &builds, ran)?;
+    } else if let Some(at) = builds.iter().position(|build| build.steps.iter().any(own)) {
+        let builds = builds.get(at..).unwrap_or_default();
+        let when = builds.first().map(|build| date_text(build.began)).unwrap_or_default();
+        telling.build(&format!("ran {when}"), builds, own)?;
+    } else {
+        let message = format!("no action of `{component}` ran in the last {} builds: all were reused", builds.len());
+        return Err(CliError::Found(message));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells why steps of one build ran, and why those ran that made what changed.
+struct Telling<'a> {
+    context: &'a Context,
+    session: &'a Session<'a>,
+    project: &'a Project,
+    flats: &'a [Flat],
+    told: BTreeSet<usize>,
+}
+
+impl Telling<'_> {
+    fn build(
+        &mut self,
+        verb: &str,
+        builds: &[BuildRecord],
+        is_asked: impl Fn(&StepRecord) -> bool,
+    ) -> Result<(), CliError> {
+        let Some(build) = builds.first() else { return Ok(()) };
+        let mut next: Vec<usize> =
+            build.steps.iter().enumerate().filter(|(_, step)| is_asked(step)).map(|(at, _)| at).collect();
+        next.reverse();
+        while let Some(at) = next.pop() {
+            let Some(step) = build.steps.get(at).filter(|_| self.told.insert(at)) else { continue };
+            let reason = reason(builds, at);
+            if let Reason::Changed(changes) = &reason {
+                next.extend(changes.iter().rev().filter_map(|change| change.maker));
+            }
+            self.step(verb, build, step, &reason)?;
+        }
+        Ok(())
+    }
+
+    fn step(&self, verb: &str, build: &BuildRecord, step: &StepRecord, reason: &Reason) -> Result<(), CliError> {
+        let changes: &[Change] = if let Reason::Changed(changes) = reason { changes } else { &[] };
+        let details: Vec<Vec<String>> = changes.iter().map(|change| self.details(step, change)).collect();
+        if self.context.json {
+            let mut value = action_json(self.context, &self.session.store, step, reason);
+            for (at, lines) in details.iter().enumerate() {
+                value["changes"][at]["details"] = json!(lines);
+            }
+            print_json(&value);
+            return Ok(());
+        }
+        if changes.is_empty() {
+            print(&format!("{} {verb}: {reason}", title(step)));
+            return Ok(());
+        }
+        print(&format!("{} {verb}:", title(step)));
+        for (change, lines) in changes.iter().zip(details) {
+            let maker = change.maker.and_then(|maker| build.steps.get(maker));
+            let maker = maker.map_or_else(String::new, |maker| format!(", made by `{}`", title(maker)));
+            print(&format!("  {change}{maker}"));
+            lines.iter().for_each(|line| print(&format!("    {line}")));
+        }
+        Ok(())
+    }
+
+    /// What is different inside, as far as the store still has both, and which line of a recipe says so.
+    fn details(&self, step: &StepRecord, change: &Change) -> Vec<String> {
+        match (&change.old, &change.new) {
+            (Some(RecordedFact::Tree(old)), Some(RecordedFact::Tree(new))) => {
+                tree_lines(&self.session.store, *old, *new)
+            }
+            (Some(RecordedFact::Text(old)), Some(RecordedFact::Text(new))) => {
+                let (_, mut lines) = changed_lines(old, new);
+                lines.extend(self.place_of(step, old, new));
+                lines
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The line of the component's recipe that has the new text, else where the recipe begins.
+    fn place_of(&self, step: &StepRecord, old: &str, new: &str) -> Option<String> {
+        let span = self.flats.iter().find_map(|flat| {
+            let component = flat.components.iter().find(|known| known.name.to_string() == step.component);
+            let kernel = (flat.kernel.name.to_string() == step.component).then_some(flat.kernel.span);
+            component.map(|component| component.span).or(kernel)
+        })?;
+        let text = self.project.sources.text(span.file).get(span.start as usize..span.end as usize)?;
+        let is_new = |line: &&str| !old.lines().any(|known| known == *line) && !line.trim().is_empty();
+        let place = new.lines().filter(is_new).find_map(|line| {
+            let at = text.find(line.trim())?;
+            Some(Span { start: span.start + u32::try_from(at).ok()?, ..span })
+        });
+        Some(format!("see {}", origin(&self.project.sources, place.unwrap_or(span))))
+    }
+}
+
+/// The first paths at which two trees differ, and the first lines of the first text that does.
+fn tree_lines(store: &Store, old: Digest, new: Digest) -> Vec<String> {
+    let (Ok(old), Ok(new)) = (store.tree(old), store.tree(new)) else {
+        return vec!["what it was is not in the store any more".to_owned()];
+    };
+    let found = differences(&old, &new);
+    let mut lines: Vec<String> = found.iter().take(SHOWN_PATHS).map(ToString::to_string).collect();
+    if found.len() > SHOWN_PATHS {
+        lines.push(format!("and {} paths more", found.len() - SHOWN_PATHS));
+    }
+    let text = |blob: Digest| {
+        let bytes = store.read(blob).ok().filter(|bytes| bytes.len() <= MAX_TEXT_BYTES && !bytes.contains(&0))?;
+        String::from_utf8(bytes).ok()
+    };
+    let first = found.iter().take(SHOWN_PATHS).find_map(|difference| match difference.how {
+        Differs::Bytes { first, second } => Some((&difference.path, text(first)?, text(second)?)),
+        _ => None,
+    });
+    if let Some((path, old, new)) = first {
+        let (number, changed) = changed_lines(&old, &new);
+        lines.push(format!("from line {number} of `{path}`:"));
+        lines.extend(changed.into_iter().map(|line| format!("  {line}")));
+    }
+    lines
+}
+
+/// The number of the first line that differs, and what lies between the lines that are the same at both ends.
+fn changed_lines(old: &str, new: &str) -> (usize, Vec<String>) {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let same = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let (old, new) = (old.get(same..).unwrap_or_default(), new.get(same..).unwrap_or_default());
+    let after = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+    let mut lines = Vec::new();
+    for (mark, side) in [('-', old), ('+', new)] {
+        let side = side.get(..side.len() - after).unwrap_or_default();
+        lines.extend(side.iter().take(SHOWN_LINES).map(|line| format!("{mark} {line}")));
+        if side.len() > SHOWN_LINES {
+            lines.push(format!("{mark} … {} lines more", side.len() - SHOWN_LINES));
+        }
+    }
+    (same + 1, lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changed_of_a_text_is_shown() {
+        for (old, new, number, lines) in [
+            ("a\nb\nc\n", "a\nx\nc\n", 2, vec!["- b", "+ x"]),
+            ("a\n", "a\nb\n", 2, vec!["+ b"]),
+            ("a\na\n", "a\n", 2, vec!["- a"]),
+            ("gcc", "clang", 1, vec!["- gcc", "+ clang"]),
+        ] {
+            assert_eq!(changed_lines(old, new), (number, lines.into_iter().map(str::to_owned).collect()));
+        }
+        let (_, lines) = changed_lines("", &"x\n".repeat(20));
+        assert_eq!(lines.last().unwrap(), "+ … 14 lines more");
+    }
+}

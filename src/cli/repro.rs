@@ -1,0 +1,312 @@
+//! `brc repro`: the same actions twice more, elsewhere and otherwise, and every byte compared.
+
+use std::{
+    collections::BTreeSet,
+    fmt, fs,
+    io::{self, Read},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    CliError, arguments,
+    complain::{print, print_json, say},
+    context::{Context, OWN_PROGRAM},
+};
+use crate::{
+    build::{AfterFailure, Known},
+    compose::{Locked, Session},
+    content::{Difference, Differs, Digest, Entry, differences},
+    plan::{Action, Lowered},
+    store::Store,
+};
+
+/// How many bytes are shown from the first one that differs.
+const SHOWN_BYTES: usize = 16;
+/// How many bytes are compared at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// What is different around a build that must not reach its bytes. The store lies elsewhere, too, and so do the
+/// temporary and the working folder.
+struct Surroundings {
+    place: &'static str,
+    jobs: usize,
+    umask: u32,
+    locale: &'static str,
+    zone: &'static str,
+}
+
+impl fmt::Display for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} jobs, umask {:03o}, locale {}, time zone {}", self.jobs, self.umask, self.locale, self.zone)
+    }
+}
+
+/// One action whose outcome is compared.
+struct Compared {
+    title: String,
+    key: Digest,
+    outcome: Vec<(String, Digest)>,
+}
+
+/// Builds a component twice more without using what it gave, and compares the bytes.
+pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, CliError> {
+    let (project, order) = context.order(&arguments.target)?;
+    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let images = session.images(&project, &order, Locked::Completed)?;
+    let mut lowered = session.lower(&project, &images)?;
+    lowered.plan.goals = super::explain::goals_of(&lowered.plan, &arguments.component)?;
+    session.build_recorded(&project, &order, &format!("repro {}", arguments.component), &lowered)?;
+    let is_whole = [order.variant.to_string(), order.variant.name.clone()].contains(&arguments.component);
+    let (compared, lent) = divide(&session, &lowered, is_whole.then_some(()).ok_or(arguments.component.as_str()))?;
+    if compared.is_empty() {
+        let message = format!("`{}` is only fetched, by its hash: nothing is built", arguments.component);
+        return Err(CliError::Usage(message));
+    }
+    let many = context.jobs().max(2);
+    let all = [
+        Surroundings { place: "a", jobs: 1, umask: 0o077, locale: "tr_TR.UTF-8", zone: "Pacific/Kiritimati" },
+        Surroundings { place: "another place", jobs: many, umask: 0o002, locale: "C", zone: "America/St_Johns" },
+    ];
+    let work = match &arguments.elsewhere {
+        Some(folder) => tempfile::tempdir_in(folder).map_err(|error| CliError::Machine(error.into()))?,
+        None => session.store.temporary()?,
+    };
+    for surroundings in &all {
+        let folder = work.path().join(surroundings.place);
+        let other = Store::open(&folder.join("store"))?;
+        session.store.lend(&lent, &other)?;
+        say(&format!("building `{}` again: {surroundings}", arguments.component));
+        build_again(context, arguments, surroundings, &folder)?;
+        for known in &compared {
+            if let Some(found) = compare(known, &session.store, &other)? {
+                return Ok(tell_difference(context, known, &found, surroundings));
+            }
+        }
+        // Space for the next one.
+        drop(other);
+        fs::remove_dir_all(&folder).map_err(|error| CliError::Machine(error.into()))?;
+    }
+    tell_same(context, arguments, &session.store, &compared, &all)
+}
+
+/// The actions that are compared, in the order of the plan, and the keys of those that they need. What is fetched has
+/// the bytes that its hash says.
+fn divide(
+    session: &Session<'_>,
+    lowered: &Lowered,
+    own: Result<(), &str>,
+) -> Result<(Vec<Compared>, BTreeSet<Digest>), CliError> {
+    let known = session.look(lowered)?;
+    let mut compared = Vec::new();
+    let mut lent = BTreeSet::new();
+    for id in lowered.plan.wanted() {
+        let (Some(step), Some(Known::Done(key, action, outcome))) = (lowered.plan.steps.get(id.0), known.get(id.0))
+        else {
+            continue;
+        };
+        let is_own = own.map_or_else(|name| super::explain::is_called(&step.component, name), |()| true);
+        if is_own && !matches!(action, Action::Fetch(_)) {
+            let outcome = outcome.iter().map(|(name, tree)| (name.clone(), *tree)).collect();
+            let title = format!("{} {}", step.component, step.stage);
+            compared.push(Compared { title, key: key.digest(), outcome });
+        } else {
+            lent.insert(key.digest());
+        }
+    }
+    Ok((compared, lent))
+}
+
+/// Runs `brc build` as a process of its own, since locale, umask and folders belong to a process.
+fn build_again(
+    context: &Context,
+    arguments: &arguments::Repro,
+    surroundings: &Surroundings,
+    folder: &Path,
+) -> Result<(), CliError> {
+    let machine = |error: io::Error| CliError::Machine(error.into());
+    let file = arguments.target.file.canonicalize().map_err(machine)?;
+    let temporary = folder.join("temporary");
+    fs::create_dir_all(&temporary).map_err(machine)?;
+    #[expect(clippy::disallowed_methods, reason = "it is brc itself, in other surroundings, which belong to a process")]
+    let mut command = Command::new(OWN_PROGRAM);
+    command.arg("build").arg(file).arg(&arguments.component).arg("--offline");
+    command.arg("--store").arg(folder.join("store")).arg("--jobs").arg(surroundings.jobs.to_string());
+    if let Some(variant) = &arguments.target.variant {
+        command.arg("--variant").arg(variant);
+    }
+    if !arguments.target.arch.is_empty() {
+        command.arg("--arch").arg(arguments.target.arch.join(","));
+    }
+    for source in context.sources() {
+        let (name, folder) = source.split_once('=').unwrap_or((source, ""));
+        let folder = Path::new(folder).canonicalize().map_err(machine)?;
+        command.arg("--source").arg(format!("{name}={}", folder.display()));
+    }
+    for variable in ["LC_ALL", "LANG", "LANGUAGE"] {
+        command.env(variable, surroundings.locale);
+    }
+    command.env("TZ", surroundings.zone).env("TMPDIR", &temporary).env("HOME", folder).current_dir(&temporary);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(surroundings.umask));
+    let status = command.status();
+    rustix::process::umask(before);
+    if status.map_err(machine)?.success() {
+        return Ok(());
+    }
+    let message = format!("`{}` does not build in other surroundings ({surroundings})", arguments.component);
+    Err(CliError::Found(message))
+}
+
+/// What differs first between an outcome here and that of the same action there.
+struct Found {
+    output: String,
+    difference: Option<Difference>,
+    bytes: Option<Bytes>,
+}
+
+/// The first byte that differs in a file, and what follows from there on both sides.
+#[derive(Debug, PartialEq, Eq)]
+struct Bytes {
+    at: u64,
+    first: Vec<u8>,
+    second: Vec<u8>,
+}
+
+fn compare(known: &Compared, store: &Store, other: &Store) -> Result<Option<Found>, CliError> {
+    let Some(again) = other.recall(known.key)? else {
+        // Everything before it was the same, so its action itself differs.
+        return Ok(Some(Found { output: "action".to_owned(), difference: None, bytes: None }));
+    };
+    for (name, tree) in &known.outcome {
+        let Some(other_tree) = again.get(name).filter(|again| *again != tree) else { continue };
+        let difference = differences(&*store.tree(*tree)?, &*other.tree(*other_tree)?).into_iter().next();
+        let bytes = match &difference {
+            Some(Difference { how: Differs::Bytes { first, second }, .. }) => {
+                let (first, second) = (store.open_blob(*first)?, other.open_blob(*second)?);
+                first_difference(first, second).map_err(|error| CliError::Machine(error.into()))?
+            }
+            _ => None,
+        };
+        return Ok(Some(Found { output: name.clone(), difference, bytes }));
+    }
+    Ok(None)
+}
+
+fn first_difference(mut first: impl Read, mut second: impl Read) -> io::Result<Option<Bytes>> {
+    let (mut one, mut other) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    loop {
+        one.clear();
+        other.clear();
+        (&mut first).take(PIECE_BYTES as u64).read_to_end(&mut one)?;
+        (&mut second).take(PIECE_BYTES as u64).read_to_end(&mut other)?;
+        if one != other {
+            let same = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+            let shown = |piece: &mut Vec<u8>, rest: &mut dyn Read| -> io::Result<Vec<u8>> {
+                // The difference may stand at the end of the piece.
+                rest.take(SHOWN_BYTES as u64).read_to_end(piece)?;
+                Ok(piece.iter().skip(same).take(SHOWN_BYTES).copied().collect())
+            };
+            let bytes = (shown(&mut one, &mut first)?, shown(&mut other, &mut second)?);
+            return Ok(Some(Bytes { at: at + same as u64, first: bytes.0, second: bytes.1 }));
+        }
+        if one.is_empty() {
+            return Ok(None);
+        }
+        at += one.len() as u64;
+    }
+}
+
+fn tell_difference(context: &Context, known: &Compared, found: &Found, surroundings: &Surroundings) -> ExitCode {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    let path = found.difference.as_ref().map(|difference| difference.path.to_string());
+    if context.json {
+        print_json(&json!({
+            "same": false, "step": known.title, "output": found.output, "path": path,
+            "difference": found.difference.as_ref().map(ToString::to_string),
+            "byte": found.bytes.as_ref().map(|bytes| bytes.at),
+            "before": found.bytes.as_ref().map(|bytes| hex(&bytes.first)),
+            "again": found.bytes.as_ref().map(|bytes| hex(&bytes.second)),
+            "surroundings": shown(surroundings),
+        }));
+        return ExitCode::FAILURE;
+    }
+    let Some(difference) = &found.difference else {
+        print(&format!("other action: `{}` is planned otherwise with {surroundings}", known.title));
+        return ExitCode::FAILURE;
+    };
+    print(&format!("other bytes: `{}`, output `{}`: {difference}", known.title, found.output));
+    if let Some(bytes) = &found.bytes {
+        print(&format!("  from byte {}\n  before {}\n  again  {}", bytes.at, hex(&bytes.first), hex(&bytes.second)));
+    }
+    print(&format!("  with {surroundings}"));
+    ExitCode::FAILURE
+}
+
+fn tell_same(
+    context: &Context,
+    arguments: &arguments::Repro,
+    store: &Store,
+    compared: &[Compared],
+    all: &[Surroundings],
+) -> Result<ExitCode, CliError> {
+    let mut files = 0;
+    let mut lines = String::new();
+    for known in compared {
+        for (name, tree) in &known.outcome {
+            let is_file = |(_, entry): &(_, &Entry)| matches!(entry, Entry::File { .. });
+            files += store.tree(*tree)?.entries().filter(is_file).count();
+            lines.push_str(&format!("{} {name} {tree}\n", known.title));
+        }
+    }
+    let digest = match compared {
+        [Compared { outcome, .. }] if outcome.len() == 1 => outcome.first().map(|(_, tree)| *tree),
+        _ => None,
+    };
+    let digest = digest.unwrap_or_else(|| Digest::of(lines.as_bytes()));
+    if context.json {
+        let all: Vec<Value> = all.iter().map(shown).collect();
+        print_json(&json!({
+            "same": true, "component": arguments.component, "digest": digest.to_string(), "files": files,
+            "actions": compared.iter().map(|known| &known.title).collect::<Vec<_>>(), "surroundings": all,
+        }));
+    } else {
+        print(&format!("same bytes: {digest} ({files} files)"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(surroundings: &Surroundings) -> Value {
+    json!({
+        "jobs": surroundings.jobs, "umask": format!("{:03o}", surroundings.umask), "locale": surroundings.locale,
+        "time_zone": surroundings.zone,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_differs_is_found_in_any_piece() {
+        let long = vec![7; 3 * PIECE_BYTES];
+        let with = |at: usize| {
+            let mut bytes = long.clone();
+            bytes[at] = 8;
+            bytes
+        };
+        for at in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES - 1] {
+            let found = first_difference(&long[..], &with(at)[..]).unwrap().unwrap();
+            let length = SHOWN_BYTES.min(long.len() - at);
+            let mut second = vec![7; length];
+            second[0] = 8;
+            assert_eq!(found, Bytes { at: at as u64, first: vec![7; length], second });
+        }
+        assert_eq!(first_difference(&long[..], &long[..]).unwrap(), None);
+        let shorter = first_difference(&long[..], &long[..10]).unwrap().unwrap();
+        assert_eq!((shorter.at, shorter.second), (10, vec![]));
+    }
+}

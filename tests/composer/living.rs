@@ -1,0 +1,298 @@
+//! Living with builds: what ran, why, where outputs lie, whether they are the same elsewhere.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::support::project::{Ran, brc, copy_of_quickstart, folder, linked_store, quickstart, sha256, text};
+
+/// A project with a component `note`, which is built in a moment from one file, and a store that has the tools.
+struct Project {
+    store: PathBuf,
+    recipe: PathBuf,
+}
+
+impl Project {
+    fn new(name: &str) -> Self {
+        let store = linked_store(&format!("{name}-store"));
+        let recipe = copy_of_quickstart(&folder(&format!("{name}-project")));
+        Project { store, recipe }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.recipe.with_file_name(name)
+    }
+
+    /// States the component: what its source says, and what is done with it.
+    fn state(&self, source: &str, script: &str) {
+        let file = self.path("note.txt");
+        fs::write(&file, source).unwrap();
+        let component = format!(
+            "component \"note\" {{\n    version \"1\"\n    upstream {{ url \"file://{}\" sha256=\"{}\" unpack=#false }}\n    \
+             build-with \"brc/finish-tools\"\n    step #\"{script}\"#\n    install \"note\" to=\"/usr/lib/note\"\n}}\n",
+            file.display(),
+            sha256(&file)
+        );
+        let example =
+            fs::read_to_string(super::support::project::repository().join("examples/quickstart/quickstart.kdl"));
+        let variant = example.unwrap().replace("include ", "include \"note\" ");
+        fs::write(&self.recipe, format!("{component}\n{variant}")).unwrap();
+    }
+
+    fn command(&self, verb: &str, words: &[&str]) -> Command {
+        let mut command = brc();
+        command.arg(verb).arg("--store").arg(&self.store).arg(&self.recipe).args(words);
+        if !words.iter().any(|word| word.starts_with("--arch")) && verb != "lock" {
+            command.arg("--arch=x86_64");
+        }
+        command
+    }
+
+    fn run(&self, verb: &str, words: &[&str]) -> Ran {
+        Ran::well(&mut self.command(verb, words))
+    }
+
+    fn output(&self, verb: &str, words: &[&str]) -> Output {
+        self.command(verb, words).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// What `brc what-ran` says of the last build: each action with its reason.
+    fn reasons(&self) -> Vec<(String, String)> {
+        let ran = self.run("what-ran", &[]);
+        let actions = ran.events[0]["actions"].as_array().unwrap();
+        actions.iter().map(|action| (title(action), text(action, "reason").to_owned())).collect()
+    }
+}
+
+fn title(action: &Value) -> String {
+    format!("{} {}", text(action, "component"), text(action, "stage"))
+}
+
+const COPY: &str = "cp note.txt note";
+
+#[test]
+fn what_ran_is_told_with_the_reason() {
+    let project = Project::new("reasons");
+    let pair = |step: &str, reason: &str| (step.to_owned(), reason.to_owned());
+    project.state("one\n", COPY);
+    let missing = project.output("what-ran", &[]);
+    assert_eq!(missing.status.code(), Some(1));
+    project.run("build", &["note"]);
+    let never = "never built before";
+    assert_eq!(project.reasons(), [pair("quickstart/note fetch", never), pair("quickstart/note build", never)]);
+
+    project.run("build", &["note"]);
+    let ran = project.run("what-ran", &[]);
+    assert_eq!(ran.events[0]["actions"].as_array().unwrap().len(), 0);
+    assert!(ran.events[0]["reused"].as_u64().unwrap() > 10);
+    assert_eq!(project.run("what-ran", &["--earlier=1"]).events[0]["actions"].as_array().unwrap().len(), 2);
+
+    project.state("one\n", &format!("{COPY}; echo more >>note"));
+    project.run("build", &["note"]);
+    let [(step, reason)] = &project.reasons()[..] else { panic!("{:?}", project.reasons()) };
+    assert_eq!((step.as_str(), reason.as_str()), ("quickstart/note build", "command changed"));
+
+    project.state("two\n", COPY);
+    project.run("build", &["note"]);
+    let reasons = project.reasons();
+    assert!(reasons[1].1.contains("changed"), "{reasons:?}");
+
+    let built = project.run("build", &["note"]);
+    let key = text(built.of("reused").find(|event| title(event) == "quickstart/note build").unwrap(), "key").to_owned();
+    fs::remove_file(project.store.join("memo").join(&key[..2]).join(&key)).unwrap();
+    project.run("build", &["note"]);
+    assert_eq!(project.reasons(), [pair("quickstart/note build", "what it gave before was collected")]);
+
+    let ran = project.run("what-ran", &[]);
+    let action = &ran.events[0]["actions"][0];
+    assert_eq!(action["where"], "this machine");
+    assert_eq!(text(action, "reproduce"), format!("brc build {} quickstart/note", project.recipe.display()));
+    assert_eq!(ran.events[0]["critical_path"]["steps"], serde_json::json!(["quickstart/note build"]));
+    assert!(ran.events[0]["processor_seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_changed_input_is_told_down_to_the_line() {
+    let project = Project::new("rebuilt");
+    project.state("one\ntwo\nthree\n", COPY);
+    project.run("build", &["note"]);
+    let nothing = project.output("why", &["--rebuilt", "finish-tools"]);
+    assert_eq!(nothing.status.code(), Some(1), "{}", String::from_utf8_lossy(&nothing.stderr));
+
+    project.state("one\n2\nthree\n", COPY);
+    project.run("lock", &[]);
+    let told = |project: &Project| String::from_utf8(project.output("why", &["--rebuilt", "note"]).stdout).unwrap();
+    assert!(told(&project).contains("quickstart/note fetch would run now"), "{}", told(&project));
+    project.run("build", &["note"]);
+    let text = told(&project);
+    for line in [
+        "input `source` changed from ",
+        ", made by `quickstart/note fetch`",
+        "    `/note.txt` has other bytes\n",
+        "    from line 2 of `/note.txt`:\n      - two\n      + 2\n",
+        "quickstart/note fetch ran ",
+    ] {
+        assert!(text.contains(line), "{line:?} in\n{text}");
+    }
+
+    project.state("one\n2\nthree\n", &format!("{COPY} # better"));
+    let text = told(&project);
+    for line in [
+        "quickstart/note build would run now:\n",
+        "  command changed",
+        "    + cp note.txt note # better\n",
+        "quickstart.kdl:5",
+    ] {
+        assert!(text.contains(line), "{line:?} in\n{text}");
+    }
+}
+
+#[test]
+fn a_touched_component_with_the_same_output_makes_nothing_downstream_run() {
+    // It compiles the kernel where the store does not have it.
+    quickstart();
+    let project = Project::new("same-output");
+    let out = folder("same-output-out");
+    // As a compiler does: what is a comment does not come out.
+    let compile = "while read -r line; do case $line in //*) ;; *) echo \"$line\" ;; esac; done <note.txt >note";
+    let compose = || project.run("compose", &["--arch=x86_64", "--out", out.to_str().unwrap()]);
+    project.state("// first\nint main;\n", compile);
+    let first = compose();
+    assert!(first.performed().contains(&"quickstart disk".to_owned()));
+    project.state("// first\nint main;\n", &format!("{compile} # touched"));
+    assert_eq!(compose().performed(), ["quickstart/note build"]);
+    project.state("// second\nint main;\n", compile);
+    // The manifest states the hash of the source; nothing takes what came out.
+    let performed = compose().performed();
+    assert_eq!(performed, ["quickstart/note fetch", "quickstart/note build", "quickstart manifest"]);
+    let image = |ran: &Ran| sha256(text(ran.of("composed").next().unwrap(), "disk").as_ref());
+    let touched = compose();
+    assert_eq!(touched.performed(), [""; 0]);
+    assert_eq!(image(&first), image(&touched));
+}
+
+#[test]
+fn outputs_are_shown_and_copied_out() {
+    let project = Project::new("outputs");
+    project.state("one\n", COPY);
+    let ran = project.run("build", &["note"]);
+    let built = ran.of("built").next().unwrap();
+    assert_eq!(fs::read(Path::new(text(built, "path")).join("usr/lib/note")).unwrap(), b"one\n");
+    let out = folder("outputs-out");
+    let shown = project.output("build", &["note", "--out", out.to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&shown.stdout).trim(), out.to_str().unwrap());
+    assert_eq!(fs::read(out.join("usr/lib/note")).unwrap(), b"one\n");
+    project.run("build", &["note", "--arch=x86_64,aarch64", "--out", out.to_str().unwrap()]);
+    for architecture in ["x86_64", "aarch64"] {
+        assert_eq!(fs::read(out.join(architecture).join("usr/lib/note")).unwrap(), b"one\n");
+    }
+    assert_eq!(project.reasons(), [("quickstart/note build".to_owned(), "never built before".to_owned())]);
+}
+
+#[test]
+fn a_failure_names_the_command_that_looks_inside() {
+    let project = Project::new("failure");
+    project.state("one\n", "echo before; touch half; echo loudly >&2; exit 3");
+    let failed = project.output("build", &["note"]);
+    assert_eq!(failed.status.code(), Some(1));
+    let talk = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(talk.contains("| loudly"), "{talk}");
+    let words = format!("brc shell {} quickstart/note --failed", project.recipe.display());
+    assert!(talk.contains(&words), "{talk}");
+    let log = project.output("log", &["note"]);
+    assert_eq!(String::from_utf8_lossy(&log.stdout), "==> quickstart/note build\nbefore\nloudly\n");
+    let mut shell = project.command("shell", &["quickstart/note", "--failed"]);
+    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), b"test -e half && exit 7\n").unwrap();
+    assert_eq!(shell.wait_with_output().unwrap().status.code(), Some(7));
+    assert_eq!(project.reasons()[1].0, "quickstart/note build");
+    project.run("why", &["--rebuilt", "note"]);
+    // A failure that is tried again says so.
+    project.output("build", &["note"]);
+    assert_eq!(project.reasons()[0].1, "it failed the last time");
+}
+
+#[test]
+fn a_component_is_the_same_in_other_surroundings_or_the_first_byte_is_named() {
+    let project = Project::new("repro");
+    project.state("one\n", COPY);
+    let same = project.output("repro", &["note"]);
+    let said = String::from_utf8_lossy(&same.stdout).into_owned();
+    assert!(same.status.success(), "{said}{}", String::from_utf8_lossy(&same.stderr));
+    assert!(said.starts_with("same bytes: ") && said.ends_with(" (1 files)\n"), "{said}");
+
+    project.state("one\n", "echo always >note; dd if=/dev/urandom bs=64 count=1 >>note");
+    let other = Ran::new(&mut project.command("repro", &["note"]));
+    assert_eq!(other.output.status.code(), Some(1), "{}", String::from_utf8_lossy(&other.output.stderr));
+    let found = other.events.last().unwrap();
+    assert_eq!((text(found, "step"), text(found, "path")), ("quickstart/note build", "/usr/lib/note"), "{found}");
+    assert_eq!(found["byte"], 7, "{found}");
+    assert_eq!(text(found, "again").split(' ').count(), 16);
+    assert_eq!(project.output("repro", &["no-such"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_local_checkout_takes_the_place_of_a_source() {
+    let project = Project::new("checkout");
+    project.state("locked\n", "cp note.txt note; echo $version >>note");
+    let lock = || fs::read(project.path("brc.lock")).unwrap();
+    project.run("lock", &[]);
+    let before = lock();
+    let source = project.path("elsewhere");
+    for (path, content) in [("note.txt", "mine\n"), ("made.o", "1"), (".gitignore", "*.o\n")] {
+        fs::create_dir_all(&source).unwrap();
+        fs::write(source.join(path), content).unwrap();
+    }
+    let option = format!("note={}", source.display());
+    let built =
+        |ran: &Ran| fs::read_to_string(Path::new(text(ran.of("built").next().unwrap(), "path")).join("usr/lib/note"));
+    let ran = project.run("build", &["note", "--source", &option]);
+    assert_eq!(ran.performed(), ["quickstart/note build"], "nothing is fetched");
+    let mine = built(&ran).unwrap();
+    let version = mine.strip_prefix("mine\n1+dev.").unwrap_or_else(|| panic!("{mine}")).trim().to_owned();
+    assert!(version.len() == 8 && version.bytes().all(|byte| byte.is_ascii_hexdigit()), "{version}");
+
+    // What git ignores is no input.
+    fs::write(source.join("made.o"), "2").unwrap();
+    assert_eq!(project.run("build", &["note", "--source", &option]).performed(), [""; 0]);
+    let same = project.output("repro", &["note", "--source", &option]);
+    assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stderr));
+
+    fs::write(project.path("brc.local.kdl"), "component \"note\" { source \"elsewhere\"; }\n").unwrap();
+    assert_eq!(built(&project.run("build", &["note"])).unwrap(), mine);
+    assert!(lock() == before, "the lock was changed");
+
+    for (option, code) in [("nothing=.", 2), ("note", 2), ("note=nowhere", 2), ("containerd=.", 2)] {
+        let wrong = project.output("build", &["note", "--source", option]);
+        assert_eq!(wrong.status.code(), Some(code), "{option}: {}", String::from_utf8_lossy(&wrong.stderr));
+    }
+}
+
+#[test]
+fn an_image_with_a_local_checkout_says_so_and_is_not_released() {
+    // It compiles the kernel where the store does not have it.
+    quickstart();
+    let project = Project::new("development");
+    project.state("locked\n", COPY);
+    fs::create_dir_all(project.path("elsewhere")).unwrap();
+    fs::write(project.path("elsewhere/note.txt"), "mine\n").unwrap();
+    fs::write(project.path("brc.local.kdl"), "component \"note\" { source \"elsewhere\"; }\n").unwrap();
+    let out = folder("development-out");
+    let composed = project.run("compose", &["--arch=x86_64", "--out", out.to_str().unwrap()]);
+    let composed = composed.of("composed").next().unwrap();
+    let manifest: Value = serde_json::from_slice(&fs::read(text(composed, "manifest")).unwrap()).unwrap();
+    let components = manifest["components"].as_array().unwrap();
+    let marked: Vec<&Value> = components.iter().filter(|component| component["development"] == true).collect();
+    let [note] = marked[..] else { panic!("{marked:?}") };
+    assert_eq!((text(note, "name"), &text(note, "version")[..6]), ("quickstart/note", "1+dev."));
+    let verify = |words: &[&str]| brc().arg("verify").args(words).arg(text(composed, "disk")).output().unwrap();
+    assert!(verify(&[]).status.success());
+    let refused = verify(&["--release"]);
+    let talk = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{talk}");
+    assert!(talk.contains("`quickstart/note` 1+dev."), "{talk}");
+}
