@@ -6,29 +6,31 @@ use super::{
     parse::Node,
 };
 
-/// A build system that brc knows how to call for the target.
+/// Each is called for the target, with its prefix, compilers, flags and sysroot, in a shell of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BuildSystem {
-    /// `./configure`, `make`, `make install`; arguments go to `./configure`.
+    /// `autotools "--disable-static" …`: `./configure` (made by `autoreconf` where it is missing), `make`, `make install`
+    /// into `$out`; arguments go to `./configure`.
     Autotools,
-    /// `cargo build`; arguments go to it.
+    /// `cargo "--bin" "a" …`: `cargo build --release --frozen`; arguments go to it. `install` the program from
+    /// `target/TRIPLE/release`.
     Cargo,
-    /// `cmake`, its build and install; arguments go to the first `cmake`.
+    /// `cmake "-DA=1" …`: configures, builds, installs into `$out`; arguments go to the first call.
     Cmake,
-    /// `go build`; arguments go to it.
+    /// `go "-o" "a" "./cmd/a" …`: `go build` with `$GOFLAGS`; arguments go to it. `install` the program.
     Go,
-    /// Modules for the kernel of the image; arguments go to `make`.
+    /// `kbuild "A=1" …`: modules for the kernel of the image, whose build tree is at `/kernel`; arguments go to `make`.
     Kbuild,
-    /// `meson setup`, its build and install; arguments go to `meson setup`.
+    /// `meson "-Da=false" …`: sets up, compiles, installs into `$out`; arguments go to `meson setup`.
     Meson,
 }
 
-/// One call of a build system.
+/// A build system as one word, instead of steps: `autotools "--disable-static"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildSystemStep {
     /// Which.
     pub system: BuildSystem,
-    /// What it is told besides what follows from the target.
+    /// What it is told besides what follows from the target, without line breaks.
     pub arguments: Vec<Spanned<String>>,
     /// The node.
     pub span: Span,

@@ -7,12 +7,12 @@ use super::{
     parse::Node,
 };
 
-/// A folder that takes the place of a component's source.
+/// A folder that takes the place of a component's source, in `brc.local.kdl` alone: `component "runc" { source "…" }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkout {
     /// The component.
     pub component: Spanned<Name>,
-    /// The folder; it may lie anywhere.
+    /// `source "../runc"`: the folder, relative to that file; it may lie anywhere.
     pub folder: LocalPath,
 }
 

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::content::{Glob, RelPath};
 
-/// A component: `component "runc" { … }`.
+/// What is built from source, or only brings files or needs others: `component "runc" { … }`. What it builds is
+/// laid into the image as it lies in `$out`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
     /// Its name.
@@ -25,38 +26,42 @@ pub struct Component {
 /// One node of a component's block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ComponentItem {
-    /// `version "1.2.5"`
+    /// `version "1.2.5"`: its version, for `{version}`, `$version` and the manifest.
     Version(Spanned<String>),
-    /// `license "Apache-2.0"`: an SPDX expression.
+    /// `license "Apache-2.0 OR MIT"`: an SPDX expression, for the manifest.
     License(Spanned<String>),
-    /// `upstream { url "…" sha256="…" }`
+    /// `upstream { url "…" sha256="…" }`: its source, in the folder in which the steps run. Without one that folder is
+    /// empty.
     Upstream(Upstream),
-    /// `patch "a.patch" …`: laid over the unpacked upstream with `-p1`, in order.
+    /// `patch "a.patch" …`: files beside the recipe, laid over the source with `patch -p1`, in order. A tool set must
+    /// bring `patch`; `c` does.
     Patch(Vec<LocalPath>),
-    /// `satisfies debian="runc" version="1.2.5"`
+    /// `satisfies debian="runc" version="1.2.5"`: stands for a package that others depend on, which is then left out.
     Satisfies(Satisfies),
-    /// `build-with "go" …`: in the sandbox only.
+    /// `build-with "c" …`: tool sets, laid at the root of the sandbox; nothing of them is in the image.
     BuildWith(Vec<Spanned<Name>>),
-    /// `link-with "libseccomp" …`: in the sandbox, for the target architecture.
+    /// `link-with "libseccomp" …`: what it is compiled against: components and package groups for the target, with all
+    /// that they need, at `/sysroot`. Said by a tool set it holds for all that is built with that.
     LinkWith(Vec<Spanned<Name>>),
-    /// `needs "libseccomp" …`: in the image.
+    /// `needs "libseccomp" …`: components and package groups that are in the image too.
     Needs(Vec<Spanned<Name>>),
-    /// `step`, `script` or a build system
+    /// What builds it, in the order in which it stands.
     Command(Command),
-    /// `drop "/usr/include/**"`: what of its build does not come into the image.
+    /// `drop "/usr/include/**" …`: what of its build does not come into the image; what links with it still sees it.
+    /// `*` and `?` stand for letters of a name, `**` for folders.
     Drop(Vec<Spanned<Glob>>),
-    /// `install FILE to=`: a file that the build left.
+    /// `install "runc" to="/usr/bin/runc"`: after the steps, a file that they left is copied into the image.
     Install(InstallItem),
-    /// What variants may bring too.
+    /// What components, kernels and variants alike have.
     Common(Item),
 }
 
 /// A package of an archive that this component stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Satisfies {
-    /// The package.
+    /// `debian="runc"`: the package.
     pub package: Spanned<String>,
-    /// The version that dependencies are compared with; the component's own when it is not said.
+    /// `version="1.2.5"`: what dependencies on a version are compared with; the component's own when it is not said.
     pub version: Option<Spanned<String>>,
 }
 
@@ -65,13 +70,14 @@ pub struct Satisfies {
 pub struct InstallItem {
     /// The file, below the folder in which the steps ran.
     pub from: Spanned<Template>,
-    /// Where it comes to stand: absolute.
+    /// `to="/usr/bin/runc"`: where it comes to stand, absolute.
     pub to: Spanned<Template>,
-    /// Its mode, 12 bits; 0644 when it is not said, 0755 when the build made it executable.
+    /// `mode=0o755`: its mode, octal, 12 bits; when it is not said 0755 for what the build made executable, else 0644.
     pub mode: Option<Spanned<u16>>,
-    /// Its owner; root when it is not said.
+    /// `owner="user:group"`: names, never numbers; root when it is not said, the user's own group when that is not.
     pub owner: Option<Spanned<Owner>>,
-    /// The paths that it may take from another owner.
+    /// `replaces="/usr/bin/runc"`: paths that it may take from another owner, also as a node `{ replaces "/a" "/b" }`.
+    /// Without it two owners of a path are an error.
     pub replaces: Vec<Spanned<RelPath>>,
 }
 

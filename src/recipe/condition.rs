@@ -18,13 +18,13 @@ use super::{
 /// What a condition asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// The architecture of the image.
+    /// `arch="x86_64"`: the architecture of the image.
     Arch,
-    /// The platform of the variant.
+    /// `platform="aws"`: the platform of the variant.
     Platform,
-    /// The features that are on: holds when at least one of the values is.
+    /// `feature="debug"`: the features that are on: holds when at least one of the values is.
     Feature,
-    /// The name of the variant that is composed, not of those it extends.
+    /// `variant="acme-node"`: the name of the variant that is composed, not of those it extends.
     Variant,
 }
 
@@ -58,7 +58,13 @@ pub struct Clause {
     pub any: Vec<Condition>,
 }
 
-/// A thing that may stand inside conditions.
+/// Around any node in the block of a component, package group, kernel or variant may stand conditions, but for the nodes
+/// they ask about. One that can never hold is an error.
+///
+/// `when arch="x86_64" platform="aws|vmware" { … }`: what is in the block counts where every property holds: `|` is
+/// "or", one `!` before a single value is "not".
+///
+/// `otherwise { … }`: right after a `when`: what is in the block counts where that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guarded<T> {
     /// Every one must hold, outermost first; empty for a thing that always counts.

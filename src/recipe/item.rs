@@ -7,28 +7,30 @@ use super::{
 };
 use crate::content::RelPath;
 
-/// One thing that comes into the image.
+/// What comes into the image as it is said here, wherever it is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// `file PATH from=|text=`
+    /// `file "/etc/a" text="…"`: a file; braces of its path are filled.
     File(FileItem),
-    /// `tree DIR to=`
+    /// `tree "etc" to="/etc"`: a folder beside the recipe with everything in it.
     Tree(TreeItem),
-    /// `link PATH to=`
+    /// `link "/usr/bin/awk" to="mawk"`: a symbolic link.
     Link(LinkItem),
-    /// `dir PATH`
+    /// `dir "/var/lib/a" mode=0o700 owner="a"`: an empty folder.
     Directory(DirectoryItem),
-    /// `user NAME`
+    /// `user "etcd" home="/var/lib/etcd"`: a system user and the group of the same name; the lock gives the numbers.
     User(UserItem),
-    /// `unit NAME { drop-in … }`
+    /// `unit "a.service" enable=#true { drop-in "10-x.conf" text="…" }`: a systemd unit that something brings; `text=`
+    /// brings it, and so does a path with a `/` in it, which names a file beside the recipe.
     Unit(UnitItem),
-    /// `mask UNIT`
+    /// `mask "a.service"`: a unit that never starts.
     Mask(Spanned<String>),
-    /// `kernel-arg WORD`
+    /// `kernel-arg "console=ttyS0"`: one word of the kernel's command line.
     KernelArgument(Spanned<String>),
-    /// `kernel-module NAME`: loaded when the image boots.
+    /// `kernel-module "vhost_vsock"`: a module that is loaded when the image boots.
     KernelModule(Spanned<String>),
-    /// `finish NAME { step … }`
+    /// `finish "name" { step "…" }`: commands over the merged tree, which is at `$root`: what maintainer scripts would
+    /// have done.
     Finish(Finish),
 }
 
@@ -55,13 +57,15 @@ pub struct Owner {
 pub struct FileItem {
     /// Where it comes to stand: absolute.
     pub to: Spanned<Template>,
-    /// What it holds.
+    /// `text="…"` or `from="a.conf"`: what it holds, or the file beside the recipe that does; a text gets a last newline
+    /// where it has none.
     pub content: Content,
-    /// Its mode, 12 bits; 0644 when it is not said.
+    /// `mode=0o600`: its mode, octal, 12 bits; 0644 when it is not said.
     pub mode: Option<Spanned<u16>>,
-    /// Its owner; root when it is not said.
+    /// `owner="user:group"`: names, never numbers; root when it is not said, the user's own group when that is not.
     pub owner: Option<Spanned<Owner>>,
-    /// The paths that it may take from another owner.
+    /// `replaces="/usr/bin/awk"`: paths that it may take from another owner, also as a node `{ replaces "/a" "/b" }`.
+    /// Without it two owners of a path are an error.
     pub replaces: Vec<Spanned<RelPath>>,
 }
 
@@ -70,9 +74,10 @@ pub struct FileItem {
 pub struct TreeItem {
     /// The folder.
     pub from: LocalPath,
-    /// Where its content comes to stand: absolute.
+    /// `to="/etc"`: where its content comes to stand, absolute; `/` lays it over the root.
     pub to: Spanned<Template>,
-    /// The paths that it may take from another owner.
+    /// `replaces="/usr/bin/awk"`: paths that it may take from another owner, also as a node `{ replaces "/a" "/b" }`.
+    /// Without it two owners of a path are an error.
     pub replaces: Vec<Spanned<RelPath>>,
 }
 
@@ -81,9 +86,10 @@ pub struct TreeItem {
 pub struct LinkItem {
     /// Where it comes to stand: absolute.
     pub at: Spanned<Template>,
-    /// What it says, as it is.
+    /// `to="mawk"`: what it says, as it is.
     pub to: Spanned<Template>,
-    /// The paths that it may take from another owner.
+    /// `replaces="/usr/bin/awk"`: paths that it may take from another owner, also as a node `{ replaces "/a" "/b" }`.
+    /// Without it two owners of a path are an error.
     pub replaces: Vec<Spanned<RelPath>>,
 }
 
@@ -92,9 +98,9 @@ pub struct LinkItem {
 pub struct DirectoryItem {
     /// Where it comes to stand: absolute.
     pub at: Spanned<Template>,
-    /// Its mode, 12 bits; 0755 when it is not said.
+    /// `mode=0o700`: its mode, octal, 12 bits; 0755 when it is not said.
     pub mode: Option<Spanned<u16>>,
-    /// Its owner; root when it is not said.
+    /// `owner="user:group"`: names, never numbers; root when it is not said, the user's own group when that is not.
     pub owner: Option<Spanned<Owner>>,
 }
 
@@ -103,13 +109,13 @@ pub struct DirectoryItem {
 pub struct UserItem {
     /// Its name.
     pub name: Spanned<String>,
-    /// Its home, absolute; `/` when it is not said.
+    /// `home="/var/lib/etcd"`: its home, absolute; `/` when it is not said.
     pub home: Option<Spanned<RelPath>>,
-    /// Its shell, absolute; none to log in with when it is not said.
+    /// `shell="/usr/bin/sh"`: its shell, absolute; none to log in with when it is not said.
     pub shell: Option<Spanned<RelPath>>,
-    /// What it is for.
+    /// `comment="key-value store"`: what it is for.
     pub comment: Option<Spanned<String>>,
-    /// More groups that it belongs to: `group "kvm"` inside.
+    /// `group "kvm" …`: inside its block, more groups that it belongs to.
     pub groups: Vec<Spanned<String>>,
 }
 
@@ -127,12 +133,12 @@ pub enum Enablement {
 pub struct UnitItem {
     /// The unit's name: `containerd.service`.
     pub name: Spanned<String>,
-    /// The unit file that this brings: a path with a `/` in it names one beside the recipe, `text=` states it.
-    /// `None` for a unit that something else brings.
+    /// `text="…"`: the unit file that this brings; a path with a `/` in place of the name is a file beside the recipe.
+    /// Without either something else brings the unit.
     pub content: Option<Content>,
-    /// `enable=#true|#false`; `None` leaves it as it is.
+    /// `enable=#true`: a preset enables it, with `#false` a preset disables it; when it is not said nothing changes.
     pub enable: Option<Spanned<Enablement>>,
-    /// Its drop-ins.
+    /// `drop-in "10-acme.conf" text="…"`: inside its block, a file in the unit's `.d` folder; `.conf` at its end.
     pub drop_ins: Vec<DropIn>,
 }
 
@@ -141,7 +147,7 @@ pub struct UnitItem {
 pub struct DropIn {
     /// Its name: `10-acme.conf`.
     pub name: Spanned<String>,
-    /// What it says.
+    /// `text="…"` or `from="10-acme.conf"`: what it says, or the file beside the recipe that does.
     pub content: Content,
     /// The node.
     pub span: Span,
@@ -152,7 +158,7 @@ pub struct DropIn {
 pub struct Finish {
     /// Its name, for people.
     pub name: Spanned<String>,
-    /// Components whose programs the commands call; what the tool role `finish` has is there always.
+    /// `build-with "python" …`: tool sets whose programs the commands call; the tool `finish` is there always.
     pub build_with: Vec<Spanned<Name>>,
     /// The commands, in one shell.
     pub commands: Vec<Command>,
@@ -161,11 +167,12 @@ pub struct Finish {
 /// A piece of shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// `step "…"`: one line, shown while it runs.
+    /// `step "make VERSION=$version"`: one line of shell, shown while it runs; all steps share one shell, which stops
+    /// at the first failure (`sh -eu`).
     Step(Spanned<String>),
-    /// `script #"""…"""#`: several lines.
+    /// `script #"""…"""#`: several lines of shell.
     Script(Spanned<String>),
-    /// `autotools "…"` and its like; only in components.
+    /// A build system as one word; only in components.
     System(BuildSystemStep),
 }
 

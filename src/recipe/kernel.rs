@@ -11,7 +11,7 @@ use super::{
 };
 use crate::content::Glob;
 
-/// A kernel: `kernel "linux-6.12" { … }`.
+/// A kernel that is built from source: `kernel "linux-6.12" { … }`. It wants a source and a `config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kernel {
     /// Its name.
@@ -25,23 +25,25 @@ pub struct Kernel {
 /// One node of a kernel's block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelItem {
-    /// `debian "linux-source-6.12" suite="trixie" unpack="/usr/src/*.tar.xz"`
+    /// `debian "linux-source-6.12" suite="trixie" unpack="/usr/src/*.tar.xz"`: its source: an archive inside a binary
+    /// package.
     Debian(DebianSource),
-    /// `upstream { url "…" }`
+    /// `upstream { url "…" sha256="…" }`: its source: an archive; only `url`.
     Upstream(Upstream),
-    /// `version "6.12.9"`: needed with `upstream`; else the package's.
+    /// `version "6.12.9"`: needed with `upstream`; else it is the package's.
     Version(Spanned<String>),
-    /// `license "GPL-2.0-only"`
+    /// `license "GPL-2.0-only"`: an SPDX expression, for the manifest.
     License(Spanned<String>),
-    /// `config "base.config" …`: Kconfig fragments, later ones win.
+    /// `config "base.config" "arch/{arch}.config" …`: Kconfig fragments beside the recipe over `tinyconfig`; later ones
+    /// win, and a line that is not in the final configuration is an error.
     Config(Vec<LocalPath>),
-    /// `build-with "kernel-tools"`
+    /// `build-with "kernel-tools" …`: tool sets, laid at the root of the sandbox.
     BuildWith(Vec<Spanned<Name>>),
-    /// `patch "a.patch" …`
+    /// `patch "a.patch" …`: laid over the source with `patch -p1`, in order.
     Patch(Vec<LocalPath>),
-    /// `modules #false`: whether the modules come into the image.
+    /// `modules #false`: no modules, neither built nor installed; they are when it is not said.
     Modules(Spanned<Modules>),
-    /// What components may bring too.
+    /// What components, kernels and variants alike have.
     Common(Item),
 }
 
@@ -50,11 +52,11 @@ pub enum KernelItem {
 pub struct DebianSource {
     /// The package.
     pub package: Spanned<String>,
-    /// The archive it comes from.
+    /// `archive="debian"`: the archive it comes from; `debian` when it is not said.
     pub archive: Spanned<Name>,
-    /// The suite it comes from.
+    /// `suite="trixie"`: the suite it comes from, with its updates and security.
     pub suite: Spanned<String>,
-    /// The file inside the package that is unpacked.
+    /// `unpack="/usr/src/*.tar.xz"`: the file inside the package that is unpacked.
     pub unpack: Spanned<Glob>,
 }
 

@@ -13,14 +13,15 @@ use super::{
 };
 use crate::content::Glob;
 
-/// A package archive: `archive "debian" { suite "trixie"; keyring "…" }`.
+/// An archive of packages: `archive "debian" { suite "trixie"; keyring "…" }`. Which server has it is
+/// [not said here](../guides/mirrors.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
     /// Its name.
     pub name: Spanned<Name>,
-    /// Its suites, in order.
+    /// `suite "trixie" "trixie-updates" …`: its suites, at least one.
     pub suites: Vec<Suite>,
-    /// The keyrings that sign it, at least one.
+    /// `keyring "keyrings/debian.asc" …`: files beside the recipe with the keys that sign it, at least one.
     pub keyrings: Vec<LocalPath>,
     /// The whole node.
     pub span: Span,
@@ -31,11 +32,12 @@ pub struct Archive {
 pub struct Suite {
     /// Its name: `trixie-security`.
     pub name: Spanned<String>,
-    /// The mirror that has it, where that is not the archive's name.
+    /// `mirror="debian-security"`: the mirror that has it; the archive's name when it is not said.
     pub mirror: Option<Spanned<String>>,
-    /// Whether packages come from it without being asked for.
+    /// `only-when-named=#true`: packages come from it only where a recipe says its name in `suite=`; `#false` when it
+    /// is not said.
     pub reach: Reach,
-    /// Whether an expired `Valid-Until` is taken.
+    /// `accept-expired=#true`: its index may be older than its `Valid-Until`; `#false` when it is not said.
     pub expiry: Expiry,
 }
 
@@ -57,14 +59,14 @@ pub enum Expiry {
     Accepted,
 }
 
-/// A group of packages: `packages "base" archive="debian" suite="trixie" { … }`.
+/// A group of packages, unpacked and never "installed": `packages "base" archive="debian" suite="trixie" { … }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packages {
     /// Its name.
     pub name: Spanned<Name>,
-    /// The archive they come from.
+    /// `archive="debian"`: the archive they come from; required.
     pub archive: Spanned<Name>,
-    /// The suite they come from, with its updates and security.
+    /// `suite="trixie"`: the suite they come from, with its updates and security; required.
     pub suite: Spanned<String>,
     /// What its block says, in order.
     pub items: Vec<Guarded<PackagesItem>>,
@@ -75,13 +77,14 @@ pub struct Packages {
 /// One node of a group's block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PackagesItem {
-    /// `iproute2`, or `package "iproute2"`
+    /// `package "iproute2"`: a package with what it depends on; for most names `iproute2` alone says the same.
     Package(Package),
-    /// `without "debconf" reason="…"`: not followed, whatever depends on it.
+    /// `without "debconf" … reason="…"`: packages that are not followed, whatever depends on them.
     Without(Reasoned),
-    /// `drop "/usr/share/doc/**"`: left out of the image.
+    /// `drop "/usr/share/doc/**" …`: paths that are left out of the image, of every package in it.
     Drop(Vec<Spanned<Glob>>),
-    /// `maintainer-scripts "libc6" reason="…"`: their scripts are accounted for.
+    /// `maintainer-scripts "libc6" … reason="…"`: packages whose scripts are accounted for; brc runs none, and names
+    /// those that nobody accounted for.
     MaintainerScripts(Reasoned),
 }
 
@@ -90,11 +93,11 @@ pub enum PackagesItem {
 pub struct Package {
     /// Its name in the archive.
     pub name: Spanned<String>,
-    /// Exactly this version of it.
+    /// `version="1.2.5-1"`: exactly this version; the highest one when it is not said.
     pub version: Option<Spanned<String>>,
-    /// Another suite than the group's.
+    /// `suite="trixie-backports"`: another suite than the group's.
     pub suite: Option<Spanned<String>>,
-    /// A package that it says it depends on and that is not followed from here.
+    /// `without="runc"`: a package that it depends on and that is not followed from here.
     pub without: Option<Spanned<String>>,
 }
 
@@ -103,7 +106,7 @@ pub struct Package {
 pub struct Reasoned {
     /// The packages.
     pub packages: Vec<Spanned<String>>,
-    /// The reason, for people.
+    /// `reason="…"`: why, for people; required.
     pub reason: Spanned<String>,
 }
 

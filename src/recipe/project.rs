@@ -11,24 +11,27 @@ use super::{
 };
 use crate::content::Glob;
 
-/// Everything that was read, checked word by word. Every [`Name`] in it names a thing that is in it.
+/// What a project and the sets that it imports say together, checked word by word. Every name in it names a thing that
+/// is in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recipes {
     /// The sets; the project's own is the first.
     pub sets: Vec<Set>,
-    /// The package archives.
+    /// `archive "debian" { … }`: where packages come from.
     pub archives: BTreeMap<Name, Archive>,
-    /// The components. Components, package groups and kernels share one set of names.
+    /// `component "runc" { … }`: what is built from source, or only brings files. Components, package groups and kernels
+    /// share one set of names.
     pub components: BTreeMap<Name, Component>,
-    /// The package groups.
+    /// `packages "base" archive="debian" suite="trixie" { … }`: packages of a distribution.
     pub packages: BTreeMap<Name, Packages>,
-    /// The kernels.
+    /// `kernel "linux-6.12" { … }`: a kernel.
     pub kernels: BTreeMap<Name, Kernel>,
-    /// The variants.
+    /// `variant "node" { … }`: what is composed into an image.
     pub variants: BTreeMap<Name, Variant>,
-    /// The features, by name.
+    /// `feature "debug" "a console on the serial port" on=#false`: a name that conditions may ask about, declared once,
+    /// here or in a variant, with a sentence; off when `on=` is not said. Every set sees every feature.
     pub features: BTreeMap<String, Feature>,
-    /// What is overridden everywhere, in the order in which it applies: a developer's own last.
+    /// `override "runc" { … }`: changes what is stated elsewhere, for every variant. Those of `brc.local.kdl` come last.
     pub overrides: Vec<Override>,
     /// The folders that a developer's components are built from.
     pub checkouts: BTreeMap<Name, Checkout>,
@@ -45,7 +48,9 @@ pub struct Set {
     pub span: Option<Span>,
 }
 
-/// A change of something that is stated elsewhere: lists append, scalars replace.
+/// A change of something that is stated elsewhere: `override "runc" { version "1.2.6"; upstream sha256="…" }`. Its block is
+/// that of what it changes; lists append, single values replace, and what is not said stays. One that changes nothing
+/// is a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
     /// What is changed.
@@ -78,18 +83,24 @@ pub enum Origin {
     Local,
 }
 
-/// What only `brc.kdl` says.
+/// What only `brc.kdl` says, beside recipes.
+///
+/// `needs-brc "0.1"`: the least brc that reads these recipes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ProjectFile {
+    /// `project "acme-images"`: the project's name, `[a-z0-9-]{1,64}`; the name of its set of recipes.
     pub(super) name: Option<Spanned<String>>,
+    /// `read "recipes/**/*.kdl" …`: the files that belong to it: `*` and `?` inside a name, `**` over folders.
     pub(super) read: Vec<Spanned<FileGlob>>,
+    /// `recipes "brc" { path "../brc" }`: another set of recipes, in a folder; its name is what its own `project` says.
     pub(super) imports: Vec<Import>,
 }
 
-/// `recipes "brc" { path "../brc" }`
+/// A set of recipes that is imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Import {
     pub(super) name: Spanned<String>,
+    /// `path "../brc"`: its folder, relative to this one.
     pub(super) root: SourcePath,
 }
 

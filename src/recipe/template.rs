@@ -5,15 +5,16 @@ use std::fmt;
 /// What may stand between braces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Brace {
-    /// The version of the component.
+    /// `{version}`: the version of the component or kernel.
     Version,
-    /// The architecture of the image, as recipes write it: `x86_64`.
+    /// `{arch}`: the architecture of the image, as recipes write it: `x86_64`.
     Arch,
-    /// The platform of the variant: `qemu`.
+    /// `{platform}`: the platform of the variant: `qemu`.
     Platform,
 }
 
-/// A text in which braces are filled. Allowed in `url`, `to`, `from` and names of files, nowhere else.
+/// A text in which braces are filled: `url`, `to`, `from` and names of files. Nowhere else are braces allowed; steps
+/// have `$version` and `$arch`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Template {
     parts: Vec<Part>,

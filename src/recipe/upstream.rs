@@ -17,16 +17,17 @@ const NODES: [&str; 6] = ["url", "git", "debian-source", "folder", "go-module", 
 /// The hexadecimal digits of a commit.
 const COMMIT_DIGITS: usize = 40;
 
-/// Where the source comes from. In an override any part may be missing and then stays.
+/// Where the source comes from: `upstream { … }`, with one source and perhaps a set of a language. In an override any
+/// part may be missing and then stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// The source.
     pub source: Option<UpstreamSource>,
-    /// What the file of a `url` must hash to.
+    /// `sha256="…"`: what the file of a `url` must hash to, 64 hexadecimal digits; required.
     pub sha256: Option<Spanned<Sha256>>,
-    /// How it is laid out: `unpack=#false` keeps the one file.
+    /// `unpack=#false`: the file of a `url` stays the one file that it is; it is unpacked when it is not said.
     pub unpack: Option<Spanned<Unpack>>,
-    /// The commit of a `git` repository, 40 hexadecimal digits.
+    /// `commit="…"`: the commit of a `git` repository, 40 hexadecimal digits; required.
     pub commit: Option<Spanned<String>>,
     /// What its build needs of a language's registry.
     pub languages: Option<LanguageSet>,
@@ -37,19 +38,21 @@ pub struct Upstream {
 /// One kind of source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamSource {
-    /// `url "https://…" sha256="…"`: a file or archive; where to look, in order.
+    /// `url "https://…/runc-{version}.tar.xz" … sha256="…"`: a file or archive; several are where to look, in order.
     Urls(Vec<Spanned<Template>>),
-    /// `git "https://…" commit="…"`: the tree of a commit.
+    /// `git "https://…" commit="…"`: the tree of a commit, with its submodules.
     Git(Spanned<Template>),
-    /// `debian-source "libseccomp" suite="trixie"`: what the signed index of sources names.
+    /// `debian-source "libseccomp" suite="trixie"`: a source package by the signed index of sources, its patches
+    /// applied. `version "2.6.0"` or `"2.6.0-2"` of the component picks one; else it is the highest.
     Debian(DebianUpstream),
-    /// `folder "../host"`: files beside the recipes, without what git ignores.
+    /// `folder "../host"`: files beside the recipes, without what their `.gitignore` files name.
     Folder(LocalPath),
-    /// `go-module "example.org/m" version="v1.2.3"`: a module by its path, with the modules of its `go.sum`.
+    /// `go-module "example.org/m" version="v1.2.3"`: a Go module by its path, with the modules of its `go.sum` at
+    /// `/vendor/go`.
     GoModule {
         /// Its path.
         path: Spanned<String>,
-        /// Its version; `v{version}` when it is not said.
+        /// `version="v1.2.3"`: its version; `v{version}` when it is not said.
         version: Spanned<Template>,
     },
 }
@@ -59,18 +62,18 @@ pub enum UpstreamSource {
 pub struct DebianUpstream {
     /// Its name.
     pub package: Spanned<String>,
-    /// The archive it comes from.
+    /// `archive="debian"`: the archive it comes from; `debian` when it is not said.
     pub archive: Spanned<Name>,
-    /// The suite it comes from, with its updates and security.
+    /// `suite="trixie"`: the suite it comes from, with its updates and security; required.
     pub suite: Spanned<String>,
 }
 
 /// What a build needs of a language's registry, by a file of the source that names every piece with its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LanguageSet {
-    /// `crates "Cargo.lock"`: the crates of that file.
+    /// `crates "Cargo.lock"`: beside a source: the crates of that file of it, at `/vendor/crates`.
     Crates(Spanned<RelPath>),
-    /// `go-module "."`: the modules of the `go.mod` and `go.sum` in that folder.
+    /// `go-module "."`: beside a source: the modules of the `go.mod` and `go.sum` in that folder of it, at `/vendor/go`.
     GoModules(Spanned<RelPath>),
 }
 

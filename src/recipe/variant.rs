@@ -16,20 +16,22 @@ use super::{
 /// The platforms that a variant can be for. `qemu` is the default.
 pub const PLATFORMS: [&str; 6] = ["qemu", "aws", "azure", "gce", "metal", "vmware"];
 
-/// A variant: `variant "acme-node" { … }`.
+/// What is composed into an image: `variant "acme-node" { … }`. Its name is `[a-z0-9-]{1,24}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
     /// Its name, `[a-z0-9-]{1,24}`.
     pub name: Spanned<Name>,
-    /// Its version, `[0-9A-Za-z.~^]{1,16}`; not inherited. Without one it is only there to be extended.
+    /// `version "1.4.0"`: `[0-9A-Za-z.~^]{1,16}`; not inherited. A variant without one is only there to be extended.
     pub version: Option<Spanned<String>>,
-    /// The variants that it builds on.
+    /// `extends "brc/base" …`: the variants that it builds on.
     pub extends: Vec<Spanned<Name>>,
-    /// The architectures that it is for; the parents' when empty.
+    /// `arch "x86_64" "aarch64"`: the architectures that it is for, `x86_64` and `aarch64`; the parents' when it is not
+    /// said.
     pub architectures: Vec<Spanned<Architecture>>,
-    /// The platform that it is for, of [`PLATFORMS`]; the parents' when not said, then `qemu`.
+    /// `platform "qemu"`: `qemu`, `aws`, `azure`, `gce`, `metal` or `vmware`; the parents' when it is not said, then
+    /// `qemu`.
     pub platform: Option<Spanned<String>>,
-    /// Features that it turns on or off.
+    /// `feature "debug" on=#true`: turns a feature on or off; with a sentence it declares it too.
     pub features: Vec<FeatureSetting>,
     /// Everything else that its block says, in order.
     pub items: Vec<Guarded<VariantItem>>,
@@ -62,41 +64,42 @@ pub struct FeatureSetting {
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
-    /// `#true`
+    /// Written `#true`.
     On,
-    /// `#false`
+    /// Written `#false`.
     Off,
 }
 
 /// One node of a variant's block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VariantItem {
-    /// `include "runc" …`: components, package groups and the kernel.
+    /// `include "runc" "linux-6.12" …`: components, package groups and the kernel, with all that they need.
     Include(Vec<Spanned<Name>>),
-    /// `remove "runc" …`: applied last.
+    /// `remove "runc" …`: what of that is not in the image; applied last.
     Remove(Vec<Spanned<Name>>),
     /// `kernel-arg-remove "quiet"`: applied last; the word as it was added, or up to its `=`.
     KernelArgumentRemove(Spanned<String>),
-    /// `tool "erofs" "erofs-tools"`: who plays a part in making the image.
+    /// `tool "root-filesystem" "erofs-tools"`: who plays a part in making the image: `root-filesystem`, `finish`,
+    /// `boot-loader`, `machine` (`brc boot`) or `oracle` (tests).
     Tool(Tool),
-    /// `layout "ab" { … }`
+    /// `layout "ab" { … }`: the disk; what one variant leaves open its parents may say.
     Layout(Layout),
-    /// `settings { motd "acme" }`: one leaf each.
+    /// `settings { motd "acme" }`: settings, nested as a file may be; texts, whole numbers, `#true` and `#false`.
     Setting(Setting),
-    /// `budget root="400MiB"`: the most the compressed root may have.
+    /// `budget root="400MiB"`: the most that the compressed root may have; no more than a slot.
     Budget(Spanned<Bytes>),
-    /// `artifact "raw" compress="zstd"`
+    /// `artifact "raw" compress="zstd"`: a file that leaves brc.
     Artifact(Artifact),
-    /// `override "runc" { … }`: for this variant and its heirs.
+    /// `override "runc" { … }`: a change for this variant and its heirs.
     Override(Override),
-    /// What components may bring too.
+    /// What components, kernels and variants alike have.
     Common(Item),
 }
 
 /// Who plays a part in making the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
-    /// The part: `root-filesystem`, `finish`. Which parts there are `graph` knows.
+    /// The part. Which parts there are `graph` knows.
     pub role: Spanned<String>,
     /// The component or package group.
     pub component: Spanned<Name>,
@@ -107,27 +110,28 @@ pub struct Tool {
 pub struct Layout {
     /// Which layout.
     pub kind: Spanned<LayoutKind>,
-    /// `slot max="1GiB"`: the size of one slot's root partition.
+    /// `slot max="1GiB"`: the size of one slot's root partition, in blocks of 4 KiB; 1 GiB when it is not said.
     pub slot: Option<Spanned<Bytes>>,
-    /// `esp size="256MiB"`
+    /// `esp size="256MiB"`: the size of the EFI system partition, at least 33 MiB, in blocks of 4 KiB; when it is not
+    /// said as small as its files allow.
     pub esp: Option<Spanned<Bytes>>,
-    /// `data fs="xfs" grow=#true`
+    /// `data fs="xfs" grow=#true`: the partition of `/var`, which the first boot makes.
     pub data: Option<Data>,
 }
 
 /// The layouts there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayoutKind {
-    /// Two slots, an ESP, data created on first boot.
+    /// `"ab"`: two slots, an EFI system partition, and data that the first boot makes.
     Ab,
 }
 
 /// The data partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Data {
-    /// Its file system; ext4 when it is not said.
+    /// `fs="xfs"`: its file system, `ext4` or `xfs`; `ext4` when it is not said.
     pub file_system: Option<Spanned<FileSystem>>,
-    /// Whether it grows with the disk.
+    /// `grow=#false`: it has at most 1 GiB; it grows to the end of the disk when it is not said.
     pub grow: Option<Spanned<Switch>>,
     /// The node.
     pub span: Span,
@@ -136,9 +140,9 @@ pub struct Data {
 /// The file systems that a data partition can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSystem {
-    /// `ext4`
+    /// Written `ext4`.
     Ext4,
-    /// `xfs`
+    /// Written `xfs`.
     Xfs,
 }
 
@@ -158,7 +162,7 @@ pub enum SettingValue {
     Text(String),
     /// A whole number.
     Number(i64),
-    /// `#true` or `#false`
+    /// Written `#true` or `#false`.
     Switch(Switch),
 }
 
@@ -167,14 +171,14 @@ pub enum SettingValue {
 pub struct Artifact {
     /// Which form.
     pub kind: Spanned<ArtifactKind>,
-    /// How it is compressed; not at all when it is not said.
+    /// `compress="zstd"`: `zstd`, as one stream, or `none`; `none` when it is not said.
     pub compression: Option<Spanned<ArtifactCompression>>,
 }
 
 /// The forms there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArtifactKind {
-    /// The disk as it is.
+    /// `"raw"`: the disk as it is.
     Raw,
 }
 
@@ -187,7 +191,7 @@ pub enum ArtifactCompression {
     Zstd,
 }
 
-/// A number of bytes, written `400MiB`.
+/// A size is a text: a whole number of `KiB`, `MiB`, `GiB` or `TiB`, such as `"400MiB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 

@@ -66,7 +66,7 @@ pub(super) const SINGLE: [&str; 9] =
     ["version", "license", "upstream", "debian", "platform", "layout", "budget", "modules", "satisfies"];
 
 /// Every property there is. One that is not here was probably meant as an argument.
-pub(super) const PROPERTIES: [&str; 34] = [
+pub(super) const PROPERTIES: [&str; 33] = [
     "accept-expired",
     "arch",
     "archive",
@@ -94,7 +94,6 @@ pub(super) const PROPERTIES: [&str; 34] = [
     "shell",
     "size",
     "suite",
-    "tag",
     "text",
     "to",
     "unpack",

@@ -4,6 +4,7 @@
 
 mod code;
 mod paper;
+mod reference;
 mod rooms;
 mod source;
 
