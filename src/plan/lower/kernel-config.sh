@@ -1,12 +1,5 @@
 # Makes the kernel's configuration and fails with every wanted option that did not make it.
 # In: $source (a glob that fits one packed archive), /fragments (Kconfig fragments, sorted), $ARCH. Out: $out/config.
-# In memory: tens of thousands of files that live for minutes cost more on a disk than to compile.
-# What no image needs of them stays packed.
-mkdir -p /tmp/source /tmp/o
-set -- $source
-xz -T2 -dc "$1" | tar -x -C /tmp/source --strip-components=1 --exclude='*/Documentation/*/*' --exclude='*/tools/testing/*'
-cd /tmp/source
-for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 <"$patch"; done
 # What was asked, the last word of all fragments: `NAME VALUE FRAGMENT:LINE`; an option that is not there counts as not
 # set. Kconfig passes over a line that it does not understand; here it is a mistake.
 awk '
@@ -24,6 +17,13 @@ awk '
     }
 ' /fragments/*
 sort /tmp/unsorted >/tmp/asked
+# In memory: tens of thousands of files that live for minutes cost more on a disk than to compile.
+# What no image needs of them stays packed.
+mkdir -p /tmp/source /tmp/o
+set -- $source
+xz -T2 -dc "$1" | tar -x -C /tmp/source --strip-components=1 --exclude='*/Documentation/*/*' --exclude='*/tools/testing/*'
+cd /tmp/source
+for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 <"$patch"; done
 make -s O=/tmp/o tinyconfig
 sh scripts/kconfig/merge_config.sh -m -O /tmp/o /tmp/o/.config /fragments/* >/tmp/merge.log
 make -s O=/tmp/o olddefconfig
