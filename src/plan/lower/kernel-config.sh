@@ -96,9 +96,10 @@ END
     cd /tmp/source
     # Kconfig asks these of its environment, as the kernel's Makefile sets them.
     make -s O=/tmp/o KBUILD_EXTMOD= kernelversion >/tmp/version
-    export srctree=. SRCARCH="$(echo "$ARCH" | sed 's/x86_64/x86/')" CC=gcc LD=ld NM=nm OBJCOPY=objcopy RUSTC=rustc
+    export srctree=. SRCARCH="$(echo "$ARCH" | sed 's/x86_64/x86/')" CC="${CROSS_COMPILE:-}gcc" LD="${CROSS_COMPILE:-}ld" NM="${CROSS_COMPILE:-}nm"
+    export OBJCOPY="${CROSS_COMPILE:-}objcopy" RUSTC=rustc
     export KERNELVERSION="$(tail -n 1 /tmp/version)" KCONFIG_CONFIG=/tmp/o/.config CONFIG_SHELL=sh
-    export CC_VERSION_TEXT="$(gcc --version | head -n 1)" PAHOLE=pahole BINDGEN=bindgen
+    export CC_VERSION_TEXT="$($CC --version | head -n 1)" PAHOLE=pahole BINDGEN=bindgen
     /tmp/explain </tmp/missing 2>/dev/null
     exit 1
 fi
