@@ -19,7 +19,7 @@ use crate::{
     build::{AfterFailure, Known},
     compose::{Locked, Session},
     content::{Difference, Differs, Digest, Entry, differences},
-    plan::{Action, Lowered},
+    plan::{Action, Lowered, Network},
     store::Store,
 };
 
@@ -108,7 +108,12 @@ fn divide(
             continue;
         };
         let is_own = own.map_or_else(|name| super::explain::is_called(&step.component, name), |()| true);
-        if is_own && !matches!(action, Action::Fetch(_)) {
+        let is_fetched = match action {
+            Action::Fetch(_) => true,
+            Action::Run(run) => run.network != Network::None,
+            Action::Assemble(_) | Action::Pack(_) => false,
+        };
+        if is_own && !is_fetched {
             let outcome = outcome.iter().map(|(name, tree)| (name.clone(), *tree)).collect();
             let title = format!("{} {}", step.component, step.stage);
             compared.push(Compared { title, key: key.digest(), outcome });
