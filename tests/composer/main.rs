@@ -20,3 +20,4 @@ mod oracle;
 mod sandbox;
 mod surroundings;
 mod unpack;
+mod upstream;

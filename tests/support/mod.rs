@@ -16,3 +16,9 @@ pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+/// The SHA-256 of bytes, in hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -2,7 +2,7 @@
 //!
 //! Their root is made from the shell and a few programs of this machine.
 
-mod bench;
+pub mod bench;
 mod cut_off;
 mod end;
 mod fetching;

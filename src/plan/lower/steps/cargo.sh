@@ -1,7 +1,6 @@
 # cargo build --release for the target, with the locked crates alone. Arguments go to cargo build.
 export CARGO_HOME=/tmp/cargo
 mkdir -p "$CARGO_HOME"
-if [ -d /vendor/crates ]; then
-    printf '[source.crates-io]\nreplace-with = "vendored-sources"\n[source.vendored-sources]\ndirectory = "/vendor/crates"\n' >"$CARGO_HOME/config.toml"
-fi
+# What `cargo vendor` said when they were fetched, so that crates from other registries and from git are found too.
+[ ! -e /vendor/crates/cargo-config.toml ] || cp /vendor/crates/cargo-config.toml "$CARGO_HOME/config.toml"
 cargo build --release --frozen "$@"
