@@ -68,7 +68,7 @@ fn mkosi(folder: &Path) -> Option<Took> {
     fs::create_dir(&folder).expect("a folder");
     let text = format!(
         "[Distribution]\nDistribution=debian\nRelease=trixie\n[Output]\nFormat=disk\n\
-         [Build]\nPackageCacheDirectory=packages\nToolsTree=default\n[Content]\nBootable=no\nPackages={}\n",
+         [Build]\nPackageCacheDirectory=packages\nToolsTree=default\nToolsTreeRelease=trixie\n[Content]\nBootable=no\nPackages={}\n",
         packages.join(" ")
     );
     fs::write(folder.join("mkosi.conf"), text).expect("a file");

@@ -129,6 +129,7 @@ pub fn plan(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, 
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let lowered = session.lower(&project, &images)?;
     let known = session.look(&lowered)?;
+    let mut lines = Vec::new();
     for (index, (step, known)) in lowered.plan.steps.iter().zip(known).enumerate() {
         let state = match known {
             Known::Waiting => "waiting",
@@ -146,13 +147,17 @@ pub fn plan(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, 
         } else {
             let needs: Vec<String> = needs.iter().take(6).map(|need| need.0.to_string()).collect();
             let last = last.map_or(String::new(), |last| format!(", took {}", super::progress::seconds(last)));
-            print(&format!(
+            lines.push(format!(
                 "{index:>4}  {state:<8} {} {}  (after {}{last})",
                 step.component,
                 step.stage,
                 needs.join(" ")
             ));
         }
+    }
+    // At once: a plan may have thousands of lines.
+    if !lines.is_empty() {
+        print(&lines.join("\n"));
     }
     Ok(ExitCode::SUCCESS)
 }
