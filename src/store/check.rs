@@ -25,9 +25,8 @@ use crate::content::{Digest, Entry, Tree};
 pub(super) const OBJECT_TIME_SECONDS: u64 = 315_619_200;
 /// Bytes that are read first, enough for most files of a tree.
 const FIRST_CHUNK_BYTES: usize = 16 * 1024;
-/// Bytes that are read at a time from longer ones, and from those that are longer than that.
+/// Bytes that are read at a time from longer ones.
 const CHUNK_BYTES: usize = 256 * 1024;
-const LARGE_CHUNK_BYTES: usize = 4 << 20;
 
 /// Objects that this process has hashed, with their sizes in bytes.
 pub(super) type Checked = BTreeMap<ObjectId, u64>;
@@ -155,19 +154,13 @@ pub(super) fn digest_of(
     loop {
         let length = fill(reader, &mut buffer).map_err(&failed)?;
         let bytes = buffer.get(..length).unwrap_or(&buffer);
-        // Threads are worth their start only for what takes longer than that.
-        if bytes.len() > CHUNK_BYTES {
-            hasher.update_rayon(bytes);
-        } else {
-            hasher.update(bytes);
-        }
+        hasher.update(bytes);
         each(bytes)?;
         size += bytes.len() as u64;
         if length < buffer.len() {
             return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), size));
         }
-        let next = if buffer.len() < CHUNK_BYTES { CHUNK_BYTES } else { LARGE_CHUNK_BYTES };
-        buffer.resize(next, 0);
+        buffer.resize(CHUNK_BYTES, 0);
     }
 }
 
@@ -266,8 +259,7 @@ mod tests {
                 Ok(length)
             }
         }
-        let large = LARGE_CHUNK_BYTES + CHUNK_BYTES + FIRST_CHUNK_BYTES;
-        for size in [0, 1, FIRST_CHUNK_BYTES, CHUNK_BYTES + FIRST_CHUNK_BYTES, 600_001, large, large + 400_001] {
+        for size in [0, 1, FIRST_CHUNK_BYTES, CHUNK_BYTES + FIRST_CHUNK_BYTES, 600_001] {
             let mut pieces = Vec::new();
             let each = |bytes: &[u8]| {
                 pieces.extend_from_slice(bytes);
