@@ -15,7 +15,7 @@ use crate::support::{
 const IMAGE_STAGES: [&str; 9] = ["tools", "root", "finish", "erofs", "verity", "uki", "esp", "disk", "manifest"];
 
 fn compose(command: &mut Command, store: &Path, out: &Path, recipe: &Path) -> Ran {
-    Ran::well(command.arg("compose").arg("--store").arg(store).arg("--out").arg(out).arg(recipe))
+    Ran::well(command.args(["compose", "--arch=x86_64"]).arg("--store").arg(store).arg("--out").arg(out).arg(recipe))
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn an_override_of_one_package_version_changes_that_and_what_holds_it() {
 
     let with = |version: &str| format!("{notes}override \"notes\" {{ brc-note version={version:?} }}\n{original}");
     fs::write(&recipe, with("3")).unwrap();
-    let refused = Ran::new(brc().arg("compose").arg("--store").arg(&store).arg(&recipe));
+    let refused = Ran::new(brc().args(["compose", "--arch=x86_64"]).arg("--store").arg(&store).arg(&recipe));
     assert_eq!(refused.output.status.code(), Some(2));
     let message = format!("{:?}", refused.events);
     let expected =
@@ -215,7 +215,7 @@ fn thirty_kills_leave_a_store_that_composes_the_same_image() {
     for kill in 0..30_u64 {
         forget(&store, &first.ran, &IMAGE_STAGES);
         let mut command = brc();
-        command.arg("compose").arg("--store").arg(&store).arg("--out").arg(&out).arg(&recipe);
+        command.args(["compose", "--arch=x86_64"]).arg("--store").arg(&store).arg("--out").arg(&out).arg(&recipe);
         let null = || std::process::Stdio::null();
         let mut child = command.stdout(null()).stderr(null()).spawn().unwrap();
         // From the first moment to about the end of the build, spread without a pattern.

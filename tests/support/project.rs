@@ -93,7 +93,7 @@ pub fn quickstart() -> &'static Quickstart {
         let out = folder("quickstart-out");
         let recipe = copy_of_quickstart(&folder("quickstart-project"));
         let mut command = brc();
-        command.args(["compose", "--relock", "--out"]).arg(&out).arg(recipe);
+        command.args(["compose", "--arch=x86_64", "--relock", "--out"]).arg(&out).arg(recipe);
         let ran = Ran::well(&mut command);
         let composed = ran.of("composed").next().expect("an image was composed");
         let (disk, manifest) = (text(composed, "disk").into(), text(composed, "manifest").into());

@@ -33,11 +33,12 @@ impl Lowering<'_> {
             let tree = self.sysroot(image, &component.name, sysroot, toolsets);
             inputs.push(Input { owner: "sysroot".to_owned(), tree, at: path(SYSROOT) });
         }
-        if let Some(upstream) = &recipe.upstream {
+        let upstream = recipe.upstream.as_ref();
+        // Of what is checked out only crates and modules come from elsewhere: those that are locked.
+        if let Some(upstream) = upstream.filter(|found| component.checkout.is_none() || found.languages.is_some()) {
             inputs.extend(self.upstream_inputs(image, component, upstream, toolsets));
         }
         if let Some(folder) = component.checkout {
-            // In place of the source alone: crates and modules are those that are locked.
             inputs.retain(|input| input.at != path(BUILD_FOLDER));
             let tree = Source::Tree(folder);
             inputs.push(Input { owner: "checkout".to_owned(), tree, at: path(BUILD_FOLDER) });
