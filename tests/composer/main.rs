@@ -13,6 +13,7 @@ mod support;
 
 mod attack;
 mod download;
+mod from_source;
 mod host;
 mod kernel;
 mod living;

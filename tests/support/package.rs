@@ -133,3 +133,34 @@ pub fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).expect("a vector takes any bytes");
     encoder.finish().expect("a vector takes any bytes")
 }
+
+/// A zip archive of these files, uncompressed.
+pub fn zip(entries: &[TarEntry]) -> Vec<u8> {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let mut sum = flate2::Crc::new();
+        sum.update(&entry.data);
+        let (size, name) = (u32::try_from(entry.data.len()).unwrap(), entry.name.as_bytes());
+        // Version 2.0, no flags, stored, midnight of the first day that there is.
+        let mut header: Vec<u8> = [20_u16, 0, 0, 0, 0x21].iter().flat_map(|number| number.to_le_bytes()).collect();
+        header.extend([sum.sum(), size, size].iter().flat_map(|number| number.to_le_bytes()));
+        header.extend([u16::try_from(name.len()).unwrap(), 0].iter().flat_map(|number| number.to_le_bytes()));
+        directory.extend(b"PK\x01\x02\x14\0");
+        directory.extend(&header);
+        directory.extend([0; 10]);
+        directory.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
+        directory.extend(name);
+        bytes.extend(b"PK\x03\x04");
+        bytes.extend(header);
+        bytes.extend(name);
+        bytes.extend(&entry.data);
+    }
+    let (count, at) = (u16::try_from(entries.len()).unwrap(), u32::try_from(bytes.len()).unwrap());
+    let size = u32::try_from(directory.len()).unwrap();
+    bytes.extend(directory);
+    bytes.extend(b"PK\x05\x06\0\0\0\0");
+    bytes.extend([count, count].iter().flat_map(|number| number.to_le_bytes()));
+    bytes.extend([size, at].iter().flat_map(|number| number.to_le_bytes()));
+    bytes.extend([0; 2]);
+    bytes
+}

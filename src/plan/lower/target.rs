@@ -63,7 +63,7 @@ pub(super) fn build_environment(image: &Image, component: &Component, jobs: u32)
         (words("GOTOOLCHAIN"), words("local")),
         (words("GOPATH"), words("/tmp/go")),
         (words("GOCACHE"), words("/tmp/go-build")),
-        (words("GOFLAGS"), words("-trimpath -buildvcs=false -mod=readonly")),
+        (words("GOFLAGS"), words("-trimpath -buildvcs=false -mod=readonly -buildmode=pie")),
         (words("CGO_ENABLED"), words("1")),
         (words("GOPROXY"), words("file:///vendor/go")),
         (words("GOSUMDB"), words("off")),

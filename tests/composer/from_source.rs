@@ -1,0 +1,164 @@
+//! Components from source: every build system for both targets, and an image of a project's own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+use crate::support::{
+    package::{TarEntry, zip},
+    project::{Ran, brc, folder, quickstart, repository, text, user_store},
+    server::Server,
+};
+
+/// The one module that a component of the project needs.
+const MODULE: &str = "example.org/word@v1.0.0";
+const MODULE_FILE: &str = "module example.org/word\n\ngo 1.24\n";
+const MODULE_SOURCE: &str = "package word\n\nfunc Word() string { return \"hello from\" }\n";
+
+/// A module proxy on loopback that has it, and nothing else.
+pub fn module_proxy(source: &str) -> Server {
+    let server = Server::start();
+    let file = |name: &str, text: &str| TarEntry::file(&format!("{MODULE}/{name}"), text.as_bytes());
+    let versions = "/example.org/word/@v/v1.0.0";
+    server.put_bytes(&format!("{versions}.info"), b"{\"Version\":\"v1.0.0\"}");
+    server.put_bytes(&format!("{versions}.mod"), MODULE_FILE.as_bytes());
+    server.put_bytes(&format!("{versions}.zip"), &zip(&[file("go.mod", MODULE_FILE), file("word.go", source)]));
+    server
+}
+
+/// Copies the project of `tests/data/from-source` to a folder of its own; its recipes import this repository's by path.
+pub fn copy_of_project(name: &str) -> PathBuf {
+    let to = folder(name);
+    copy(&repository().join("tests/data/from-source"), &to);
+    // What it has in common with quickstart is locked, and in the store when quickstart was composed.
+    fs::copy(repository().join("examples/quickstart/brc.lock"), to.join("brc.lock")).unwrap();
+    let import = format!("recipes \"brc\" {{ path {:?} }}\n", repository().to_str().unwrap());
+    fs::write(to.join("brc.kdl"), format!("project \"acme\"\n{import}read \"acme.kdl\"\n")).unwrap();
+    to.join("acme.kdl")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+/// The project, locked once for all tests here.
+fn project() -> &'static Path {
+    static PROJECT: OnceLock<PathBuf> = OnceLock::new();
+    PROJECT.get_or_init(|| {
+        let recipe = copy_of_project("from-source-project");
+        let proxy = module_proxy(MODULE_SOURCE);
+        Ran::well(command("lock", &recipe, "all").env("GOPROXY", proxy.url("")));
+        recipe
+    })
+}
+
+fn command(verb: &str, recipe: &Path, variant: &str) -> Command {
+    let mut command = brc();
+    command.arg(verb).arg(recipe).arg(format!("--variant={variant}"));
+    command
+}
+
+/// What an ELF file says of itself: machine, whether it is position-independent, whether it is a program.
+fn elf(file: &Path) -> (u16, bool, bool) {
+    let bytes = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let number = |at: usize, length: usize| -> usize {
+        bytes[at..at + length].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    assert_eq!(&bytes[..6], b"\x7fELF\x02\x01", "{}", file.display());
+    let headers = (0..number(56, 2)).map(|index| number(32, 8) + index * number(54, 2));
+    // PT_INTERP: a loader is named.
+    let is_program = headers.into_iter().any(|at| number(at, 4) == 3);
+    (u16::try_from(number(18, 2)).unwrap(), number(16, 2) == 3, is_program)
+}
+
+#[test]
+fn every_build_system_builds_for_either_target_what_is_position_independent_and_runs() {
+    let out = folder("from-source-built");
+    // The name of the library that the program is linked with, if there is one, and what the program says.
+    for (name, library, says) in [
+        ("autotools", "libword-autotools.so.0.0.0", "hello from patched autotools 2!\n"),
+        ("meson", "libword-meson.so", "hello from meson\n"),
+        ("cmake", "libword-cmake.so", "hello from cmake\n"),
+        ("cargo", "", "hello from cargo\n"),
+        ("go", "", "hello from patched go 3!\n"),
+    ] {
+        let out = out.join(name);
+        let mut build = command("build", project(), "all");
+        Ran::well(build.arg(format!("greet-{name}")).arg("--arch=x86_64,aarch64").arg("--out").arg(&out));
+        for (architecture, machine) in [("x86_64", 62), ("aarch64", 183)] {
+            let built = out.join(architecture).join("usr");
+            assert_eq!(elf(&built.join(format!("bin/greet-{name}"))), (machine, true, true), "{name} {architecture}");
+            if !library.is_empty() {
+                let library = built.join(format!("lib/{architecture}-linux-gnu/{library}"));
+                assert_eq!(elf(&library), (machine, true, false), "{name} {architecture}");
+            }
+            let said = fs::read_to_string(built.join("share/greet").join(name)).ok();
+            let runs_here = architecture == std::env::consts::ARCH;
+            assert_eq!(said.as_deref(), runs_here.then_some(says), "{name} {architecture}");
+        }
+    }
+}
+
+#[test]
+fn a_patched_and_overridden_component_in_c_and_one_in_go_come_into_an_image() {
+    // It compiles the kernel where the store does not have it.
+    quickstart();
+    let out = folder("from-source-out");
+    let mut compose = command("compose", project(), "acme");
+    let ran = Ran::well(compose.arg("--arch=x86_64").arg("--out").arg(&out));
+    let composed = ran.of("composed").next().unwrap();
+    let manifest: Value = serde_json::from_slice(&fs::read(text(composed, "manifest")).unwrap()).unwrap();
+    let list = |name: &str| manifest[name].as_array().unwrap().clone();
+    let version = |name: &str| {
+        let found = list("components").into_iter().find(|component| component["name"] == *name);
+        text(&found.unwrap_or_else(|| panic!("{name}")), "version").to_owned()
+    };
+    assert_eq!((version("acme/greet-autotools"), version("acme/greet-go")), ("2".to_owned(), "3".to_owned()));
+    let blob = |path: &str| {
+        let found = list("files").into_iter().find(|file| file["path"] == *path);
+        text(&found.unwrap_or_else(|| panic!("{path}")), "blake3").to_owned()
+    };
+    let content = |path: &str| {
+        let blob = blob(path);
+        fs::read(user_store().join("objects").join(&blob[..2]).join(blob)).unwrap()
+    };
+    for program in ["/usr/bin/greet-autotools", "/usr/bin/greet-go"] {
+        assert_eq!(&content(program)[..4], b"\x7fELF", "{program}");
+    }
+    for (path, says) in [
+        ("/usr/share/greet/autotools", "hello from patched autotools 2!\n"),
+        ("/usr/share/greet/go", "hello from patched go 3!\n"),
+    ] {
+        assert_eq!(String::from_utf8(content(path)).unwrap(), says);
+    }
+    // What the disk holds is what the manifest says.
+    Ran::well(brc().arg("verify").arg(text(composed, "disk")));
+}
+
+#[test]
+fn a_module_for_a_kernel_without_modules_is_refused() {
+    let mut build = command("build", project(), "all");
+    let refused = build.args(["kbuild", "--arch=x86_64"]).output().unwrap();
+    let text = talk(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    for part in ["`acme/kbuild` failed", "expected: ", "found: ", "next: "] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+}
+
+fn talk(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -1,0 +1,6 @@
+static const char *words[] = {"hello from", "autotools"};
+
+const char *word(int number)
+{
+    return words[number];
+}

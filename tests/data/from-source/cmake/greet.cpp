@@ -1,0 +1,8 @@
+#include <iostream>
+
+const char *word();
+
+int main()
+{
+    std::cout << word() << "cmake\n";
+}

@@ -1,0 +1,10 @@
+#include <iostream>
+
+#include "suffix.h"
+
+const char *word();
+
+int main()
+{
+    std::cout << word() << SUFFIX "\n";
+}
