@@ -80,7 +80,7 @@ pub enum VariantItem {
     /// `kernel-arg-remove "quiet"`: applied last; the word as it was added, or up to its `=`.
     KernelArgumentRemove(Spanned<String>),
     /// `tool "root-filesystem" "erofs-tools"`: who plays a part in making the image: `root-filesystem`, `finish`,
-    /// `boot-loader`, `machine` (`brc boot`) or `oracle` (tests).
+    /// `boot-loader`, `machine` (`brc boot`), `oracle` or `probe` (tests).
     Tool(Tool),
     /// `layout "ab" { … }`: the disk; what one variant leaves open its parents may say.
     Layout(Layout),

@@ -18,6 +18,7 @@
 //! roots/abcdef…           the keys that the last compose of a project and variant needed
 //! builds/abcdef…/…        what the last builds of a project and variant did
 //! damaged/…               objects that `verify` moved away
+//! downloads/…             files that are not there as a whole yet, by SHA-256; written by `fetch`
 //! temporary/…             unfinished; anything here may go when no process holds the store
 //! lock                    shared by every process that uses the store, exclusive for `gc`
 //! ```
