@@ -96,10 +96,6 @@ impl<'a> Placing<'a> {
         let replaces = replaces(&install.replaces, &to);
         let mode = install.mode.map(|mode| mode.value);
         let owner = install.owner.as_ref().map(|owner| self.owner(Some(owner)));
-        if let (Some(owner), None) = (&install.owner, mode) {
-            let message = "an `install` with `owner=` needs `mode=` too";
-            self.diagnostics.push(Diagnostic::error("owner-without-mode", owner.span, message));
-        }
         Some(Install { from: self.fill(&install.from.value)?, to, mode, owner, replaces })
     }
 

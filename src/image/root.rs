@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    content::{Conflict, Digest, Layer, RelPath, Tree, merge},
+    content::{Conflict, Digest, Layer, Metadata, RelPath, Tree, merge},
     plan::RootLayer,
 };
 
@@ -22,16 +22,16 @@ pub struct Root {
 /// Lays `layers` over each other; `trees` are theirs, in the same order.
 ///
 /// # Errors
-/// Every path with two owners; metadata for a path that its layer does not have; a path that cannot be listed.
+/// Every path with two owners; a user for a path that its layer does not have; a path that cannot be listed.
 pub fn build(layers: &[RootLayer<Digest>], trees: Vec<Tree>) -> Result<Root, RootError> {
     let mut prepared = Vec::with_capacity(trees.len());
     for (layer, mut tree) in layers.iter().zip(trees) {
         tree.drop_matching(&layer.drop);
-        for (path, metadata) in &layer.metadata {
-            if tree.entry(path).is_none() {
+        for (path, (uid, gid)) in &layer.users {
+            let Some(metadata) = tree.metadata(path) else {
                 return Err(RootError::NoPath { owner: layer.owner.clone(), path: path.clone() });
-            }
-            tree.set_metadata(path.clone(), metadata.clone());
+            };
+            tree.set_metadata(path.clone(), Metadata { uid: *uid, gid: *gid, ..metadata });
         }
         prepared.push(tree);
     }
@@ -58,8 +58,8 @@ pub enum RootError {
     /// Paths with two owners.
     #[error("{list}say `replaces` where this is meant, or `drop` one of them")]
     Conflicts { conflicts: Vec<Conflict>, list: String },
-    /// Owner or mode is set on nothing.
-    #[error("`{owner}` sets owner or mode of `{path}`, which it does not have")]
+    /// Nothing is given to a user.
+    #[error("`{owner}` says to whom `{path}` belongs, which it does not have")]
     NoPath { owner: String, path: RelPath },
     /// A name that no list can hold.
     #[error("`{path}` of `{owner}` has a control character in its name", path = path.as_str().escape_debug())]
@@ -85,7 +85,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::content::{Entry, Glob, Metadata};
+    use crate::content::{Entry, Glob};
 
     fn path(text: &str) -> RelPath {
         RelPath::new(text).unwrap()
@@ -106,7 +106,7 @@ mod tests {
             tree: Digest::of(b""),
             drop: Vec::new(),
             replaces: Vec::new(),
-            metadata: BTreeMap::new(),
+            users: BTreeMap::new(),
         }
     }
 
@@ -123,20 +123,22 @@ mod tests {
     fn owners_are_listed_after_drops_and_replacements() {
         let mut over = layer("over");
         over.replaces = vec![path("etc/a")];
-        over.metadata = BTreeMap::from([(path("etc/a"), Metadata::with_mode(0o600))]);
+        over.users = BTreeMap::from([(path("etc/a"), (7, 8))]);
         let mut base = layer("base");
         base.drop = vec![Glob::new("/doc/**").unwrap()];
-        let trees = vec![tree(&[("etc/a", "1"), ("etc/b", "1"), ("doc/x", "1")]), tree(&[("etc/a", "2")])];
+        let mut trees = vec![tree(&[("etc/a", "1"), ("etc/b", "1"), ("doc/x", "1")]), tree(&[("etc/a", "2")])];
+        trees[1].set_metadata(path("etc/a"), Metadata::with_mode(0o4600));
         let root = build(&[base, over], trees).unwrap();
         assert_eq!(root.owners, "base\t/doc\nbase\t/etc\nbase\t/etc/b\nover\t/etc/a\n");
-        assert_eq!(root.tree.metadata(&path("etc/a")).unwrap().mode, 0o600);
+        let given = Metadata { uid: 7, gid: 8, ..Metadata::with_mode(0o4600) };
+        assert_eq!(root.tree.metadata(&path("etc/a")), Some(given), "the mode stays");
         assert!(root.tree.entry(&path("doc/x")).is_none());
     }
 
     #[test]
-    fn metadata_of_nothing_and_names_that_break_lines_are_refused() {
+    fn users_of_nothing_and_names_that_break_lines_are_refused() {
         let mut wrong = layer("a");
-        wrong.metadata = BTreeMap::from([(path("etc/none"), Metadata::with_mode(0o600))]);
+        wrong.users = BTreeMap::from([(path("etc/none"), (7, 8))]);
         assert!(matches!(build(&[wrong], vec![tree(&[("etc/a", "1")])]), Err(RootError::NoPath { .. })));
         let broken = vec![tree(&[("etc/a\nb", "1")])];
         assert!(matches!(build(&[layer("a")], broken), Err(RootError::Unprintable { .. })));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use crate::content::{Digest, Glob, Metadata, RelPath, Sha256};
+use crate::content::{Digest, Glob, RelPath, Sha256};
 
 /// What an action gave: its trees by output name.
 pub type Outcome = BTreeMap<String, Digest>;
@@ -274,14 +274,14 @@ pub struct RootLayer<T> {
     pub drop: Vec<Glob>,
     /// The paths it may take from earlier layers.
     pub replaces: Vec<RelPath>,
-    /// Metadata that is set on paths of it.
-    pub metadata: BTreeMap<RelPath, Metadata>,
+    /// The numbers of the user and the group that paths of it belong to; root's where nothing is said.
+    pub users: BTreeMap<RelPath, (u32, u32)>,
 }
 
 impl<T> RootLayer<T> {
     /// A layer of which nothing is dropped and that replaces nothing.
     pub fn plain(owner: &str, tree: T) -> Self {
-        RootLayer { owner: owner.to_owned(), tree, drop: Vec::new(), replaces: Vec::new(), metadata: BTreeMap::new() }
+        RootLayer { owner: owner.to_owned(), tree, drop: Vec::new(), replaces: Vec::new(), users: BTreeMap::new() }
     }
 }
 

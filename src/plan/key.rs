@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use brc_contract::Architecture;
 
 use super::{Action, Assemble, Compression, Extract, Fetch, FileOf, Network, Output, Pack, PartSource, Run, Stdin};
-use crate::content::{Digest, Metadata, RelPath};
+use crate::content::{Digest, RelPath};
 
 /// The version of the key's format; a change makes every action run again.
 const FORMAT: u64 = 1;
@@ -157,9 +157,10 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
                 fields.digest("layer", layer.tree);
                 layer.drop.iter().for_each(|glob| fields.text("drop", glob.as_str()));
                 layer.replaces.iter().for_each(|path| fields.path("replaces", path));
-                for (path, metadata) in &layer.metadata {
-                    fields.path("metadata of", path);
-                    fields.metadata(metadata);
+                for (path, (uid, gid)) in &layer.users {
+                    fields.path("user of", path);
+                    fields.number("user uid", u64::from(*uid));
+                    fields.number("user gid", u64::from(*gid));
                 }
             }
         }
@@ -348,15 +349,5 @@ impl Fields {
 
     fn architecture(&mut self, value: Architecture) {
         self.text("architecture", value.name());
-    }
-
-    fn metadata(&mut self, value: &Metadata) {
-        self.number("mode", u64::from(value.mode));
-        self.number("owner uid", u64::from(value.uid));
-        self.number("owner gid", u64::from(value.gid));
-        for (name, value) in &value.xattrs {
-            self.text("attribute", name);
-            self.bytes("attribute value", value);
-        }
     }
 }

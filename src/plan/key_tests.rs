@@ -9,7 +9,7 @@ use super::{
     Located, Manifest, Network, Output, Pack, Part, PartSource, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
     facts, key,
 };
-use crate::content::{Digest, Glob, Metadata, RelPath, Sha256};
+use crate::content::{Digest, Glob, RelPath, Sha256};
 
 fn path(text: &str) -> RelPath {
     RelPath::new(text).unwrap()
@@ -47,7 +47,7 @@ fn layer() -> RootLayer<Digest> {
         tree: tree("runc"),
         drop: vec![Glob::new("/usr/share/doc/**").unwrap()],
         replaces: vec![path("etc/x")],
-        metadata: BTreeMap::from([(path("etc/x"), Metadata::with_mode(0o600))]),
+        users: BTreeMap::from([(path("etc/x"), (7, 8))]),
     }
 }
 
@@ -238,7 +238,7 @@ fn a_fetch_is_keyed_by_what_it_gets_and_never_by_where() {
 
 #[test]
 fn every_field_of_a_root_or_verity_is_in_its_key() {
-    let RootLayer { owner: _, tree: _, drop: _, replaces: _, metadata: _ } = layer();
+    let RootLayer { owner: _, tree: _, drop: _, replaces: _, users: _ } = layer();
     let root = |change: fn(&mut RootLayer<Digest>)| {
         let mut layer = layer();
         change(&mut layer);
@@ -252,17 +252,9 @@ fn every_field_of_a_root_or_verity_is_in_its_key() {
         ("layer tree", root(|layer| layer.tree = tree("b"))),
         ("drop", root(|layer| layer.drop.clear())),
         ("replaces", root(|layer| layer.replaces.clear())),
-        ("metadata", root(|layer| layer.metadata.clear())),
-        ("mode", root(|layer| layer.metadata.values_mut().for_each(|data| data.mode = 0o640))),
-        ("uid", root(|layer| layer.metadata.values_mut().for_each(|data| data.uid = 1))),
-        ("gid", root(|layer| layer.metadata.values_mut().for_each(|data| data.gid = 1))),
-        (
-            "attribute",
-            root(|layer| {
-                let data = layer.metadata.values_mut().next().unwrap();
-                data.xattrs.insert("drop".into(), vec![1]);
-            }),
-        ),
+        ("users", root(|layer| layer.users.clear())),
+        ("uid", root(|layer| layer.users.values_mut().for_each(|(uid, _)| *uid = 1))),
+        ("gid", root(|layer| layer.users.values_mut().for_each(|(_, gid)| *gid = 1))),
         ("verity", verity("erofs", [1; 32], [1; 16])),
         ("verity data", verity("b", [1; 32], [1; 16])),
         ("salt", verity("erofs", [2; 32], [1; 16])),

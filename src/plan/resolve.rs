@@ -75,7 +75,7 @@ impl<T> RootLayer<T> {
             tree: replace(&self.tree)?,
             drop: self.drop.clone(),
             replaces: self.replaces.clone(),
-            metadata: self.metadata.clone(),
+            users: self.users.clone(),
         })
     }
 }

@@ -127,12 +127,12 @@ fn a_patched_and_overridden_component_in_c_and_one_in_go_come_into_an_image() {
         text(&found.unwrap_or_else(|| panic!("{name}")), "version").to_owned()
     };
     assert_eq!((version("acme/greet-autotools"), version("acme/greet-go")), ("2".to_owned(), "3".to_owned()));
-    let blob = |path: &str| {
+    let file = |path: &str| {
         let found = list("files").into_iter().find(|file| file["path"] == *path);
-        text(&found.unwrap_or_else(|| panic!("{path}")), "blake3").to_owned()
+        found.unwrap_or_else(|| panic!("{path}"))
     };
     let content = |path: &str| {
-        let blob = blob(path);
+        let blob = text(&file(path), "blake3").to_owned();
         fs::read(user_store().join("objects").join(&blob[..2]).join(blob)).unwrap()
     };
     for program in ["/usr/bin/greet-autotools", "/usr/bin/greet-go"] {
@@ -144,6 +144,10 @@ fn a_patched_and_overridden_component_in_c_and_one_in_go_come_into_an_image() {
     ] {
         assert_eq!(String::from_utf8(content(path)).unwrap(), says);
     }
+    // The mode is that of what was built.
+    let greeter = file("/usr/bin/greet-go");
+    assert_eq!(text(&greeter, "mode"), "0755");
+    assert!(greeter["uid"].as_u64().unwrap() > 0 && greeter["gid"].as_u64().unwrap() > 0, "{greeter}");
     // What the disk holds is what the manifest says.
     Ran::well(brc().arg("verify").arg(text(composed, "disk")));
 }

@@ -8,7 +8,7 @@ use super::{
     output, path,
 };
 use crate::{
-    content::{Metadata, RelPath},
+    content::RelPath,
     graph::{Component, Image, Replaces, Role},
     plan::{Action, Assemble, Input, Network, Output, RootLayer, Run, Source},
 };
@@ -61,13 +61,10 @@ impl Lowering<'_> {
             let tree = self.built(image, component, recipe, toolsets);
             let taken = recipe.installs.iter().filter(|install| install.replaces == Replaces::OtherOwner);
             let replaces = taken.map(|install| install.to.clone()).collect();
-            let owned = recipe.installs.iter().filter_map(|install| {
-                let (uid, gid) = install.owner?;
-                Some((install.to.clone(), Metadata { uid, gid, ..Metadata::with_mode(install.mode?) }))
-            });
-            let metadata = owned.collect();
+            let users =
+                recipe.installs.iter().filter_map(|install| Some((install.to.clone(), install.owner?))).collect();
             let drop = recipe.drop.clone();
-            layers.push(RootLayer { replaces, metadata, drop, ..RootLayer::plain(&component.name, tree) });
+            layers.push(RootLayer { replaces, users, drop, ..RootLayer::plain(&component.name, tree) });
         }
         if !component.files.is_empty() {
             let tree = self.placed(&component.files);
