@@ -44,7 +44,7 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
     let store = context.store()?;
     let architecture = architecture_of(&arguments.image)?;
     let (project, of) = machine_project(&store, arguments, architecture)?;
-    context.enter(&project);
+    context.enter(&project.root);
     let session = context.session(store, AfterFailure::Stop)?;
     let tools = tools(&session, &project, &of)?;
     let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture);

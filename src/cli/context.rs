@@ -154,7 +154,7 @@ impl Context {
             })?;
             project.check_out(name, Path::new(folder))?;
         }
-        self.enter(&project);
+        self.enter(&project.root);
         let variant = project.variant(target.variant.as_deref())?;
         let architectures = project.architectures(&variant, &target.arch)?;
         if !project.warnings.is_empty() {
@@ -163,9 +163,9 @@ impl Context {
         Ok((project, Order { variant, architectures, image_version: None }))
     }
 
-    /// Has what `project` says of this machine's surroundings count; the first project that is entered stays.
-    pub fn enter(&self, project: &Project) {
-        self.project.get_or_init(|| project.root.clone());
+    /// Has what the project in `root` says of this machine's surroundings count; the first that is entered stays.
+    pub fn enter(&self, root: &Path) {
+        self.project.get_or_init(|| root.to_owned());
     }
 
     fn sandbox(&self, store: Store) -> Sandbox {
@@ -174,16 +174,15 @@ impl Context {
     }
 
     fn client(&self, store: &Store) -> Result<Client, CliError> {
-        let config = ClientConfig {
+        Client::new(ClientConfig {
             network: if self.offline { Network::Offline } else { Network::Online },
             mirrors: self.mirrors()?,
             vendored: env_path("BRC_VENDOR").into_iter().collect(),
             downloads: store.dir().join("downloads"),
             proxies: proxies(),
             patience: Patience::default(),
-        };
-        fs::create_dir_all(&config.downloads).map_err(|error| CliError::Machine(error.into()))?;
-        Client::new(config).map_err(|error| CliError::Usage(super::complain::chain_text(&error)))
+        })
+        .map_err(|error| CliError::Usage(super::complain::chain_text(&error)))
     }
 
     /// The mirrors, strongest first: command line, environment, the project's file and the user's, apt's own sources.

@@ -9,7 +9,7 @@ use super::{
     complain::{chain_text, print, print_json},
     context::{Context, OWN_PROGRAM},
 };
-use crate::sandbox;
+use crate::{compose::Project, sandbox};
 
 /// One thing that was looked at.
 struct Finding {
@@ -46,11 +46,7 @@ pub fn run(context: &Context) -> Result<ExitCode, CliError> {
 
 fn sandbox_finding(context: &Context) -> Finding {
     let probe = || -> Result<(), String> {
-        let store = context.store().map_err(|error| match error {
-            CliError::Compose(error) => chain_text(&error),
-            CliError::Usage(text) | CliError::Found(text) => text,
-            CliError::Machine(error) | CliError::Outside(error) => chain_text(error.as_ref()),
-        })?;
+        let store = context.store().map_err(text_of)?;
         sandbox::probe(&store, Path::new(OWN_PROGRAM)).map_err(|error| chain_text(&error))
     };
     match probe() {
@@ -59,7 +55,21 @@ fn sandbox_finding(context: &Context) -> Finding {
     }
 }
 
+/// What an error says, in one line.
+fn text_of(error: CliError) -> String {
+    match error {
+        CliError::Compose(error) => chain_text(&error),
+        CliError::Usage(text) | CliError::Found(text) => text,
+        CliError::Machine(error) | CliError::Outside(error) => chain_text(error.as_ref()),
+    }
+}
+
+/// Which mirrors the project of this folder would use.
 fn mirror_finding(context: &Context) -> Finding {
+    let here = Path::new(".").canonicalize();
+    if let Some(root) = here.as_deref().ok().and_then(Project::root_above) {
+        context.enter(root);
+    }
     match context.mirrors() {
         Ok(mirrors) if !mirrors.bases("debian").is_empty() => {
             let text = format!("`debian` is served by {} places", mirrors.bases("debian").len());
@@ -69,10 +79,7 @@ fn mirror_finding(context: &Context) -> Finding {
             let text = "no mirror is known for `debian`: give `--mirror debian=URL` or set `BRC_MIRROR_DEBIAN=URL`";
             Finding { what: "mirror", state: State::Lacking, text: text.to_owned() }
         }
-        Err(_) => {
-            let text = "a mirror in the configuration or environment is no URL";
-            Finding { what: "mirror", state: State::Lacking, text: text.to_owned() }
-        }
+        Err(error) => Finding { what: "mirror", state: State::Lacking, text: text_of(error) },
     }
 }
 

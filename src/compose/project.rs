@@ -45,7 +45,12 @@ const EXECUTION: Architecture =
     if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
 
 impl Project {
-    /// Reads the project of `file`: the nearest folder above it with a `brc.kdl`, or the folder of `file`.
+    /// The project that `folder` belongs to: the nearest folder with a `brc.kdl`, itself or above it.
+    pub fn root_above(folder: &Path) -> Option<&Path> {
+        folder.ancestors().find(|above| above.join(PROJECT_FILE).is_file())
+    }
+
+    /// Reads the project of `file`: the one that its folder belongs to, or that folder alone.
     ///
     /// # Errors
     /// A file that cannot be read, or every mistake in the recipes.
@@ -53,7 +58,7 @@ impl Project {
         let unreadable = |source| ComposeError::Read { path: file.to_owned(), source };
         let file = file.canonicalize().map_err(unreadable)?;
         let folder = file.parent().unwrap_or(Path::new("/"));
-        let project = folder.ancestors().find(|above| above.join(PROJECT_FILE).is_file());
+        let project = Project::root_above(folder);
         let root = project.unwrap_or(folder).to_owned();
         let below = file.strip_prefix(&root).unwrap_or(&file);
         let composed = SourcePath::new(&below.to_string_lossy());

@@ -12,6 +12,7 @@
 mod support;
 
 mod attack;
+mod doctor;
 mod download;
 mod from_source;
 mod host;
