@@ -58,8 +58,12 @@ pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<Exi
         return Ok(ExitCode::SUCCESS);
     }
     let end = if build.end == BuildEnd::Done { "done" } else { "failed" };
+    let failed = match ran.iter().filter(|(_, step)| step.state == StepState::Failed).count() {
+        0 => String::new(),
+        failed => format!(" ({failed} failed)"),
+    };
     say(&format!(
-        "brc {}, {}: {end} in {}, {} actions ran on this machine, {} were reused",
+        "brc {}, {}: {end} in {}, {} actions ran on this machine{failed}, {} were reused",
         build.command,
         date_text(build.began),
         seconds(build.took),

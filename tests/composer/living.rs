@@ -210,6 +210,8 @@ fn a_failure_names_the_command_that_looks_inside() {
     std::io::Write::write_all(&mut shell.stdin.take().unwrap(), b"test -e half && exit 7\n").unwrap();
     assert_eq!(shell.wait_with_output().unwrap().status.code(), Some(7));
     assert_eq!(project.reasons()[1].0, "quickstart/note build");
+    let told = String::from_utf8(project.output("what-ran", &[]).stderr).unwrap();
+    assert!(told.contains(", 2 actions ran on this machine (1 failed), "), "{told}");
     project.run("why", &["--rebuilt", "note"]);
     // A failure that is tried again says so.
     project.output("build", &["note"]);
