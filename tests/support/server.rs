@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -74,6 +74,7 @@ struct State {
 pub struct Server {
     address: SocketAddr,
     state: Arc<State>,
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -83,7 +84,7 @@ impl Server {
         let address = listener.local_addr().expect("its address");
         let state = Arc::new(State::default());
         let shared = state.clone();
-        thread::spawn(move || {
+        let listening = thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if shared.stopped.load(Ordering::SeqCst) {
                     return;
@@ -96,7 +97,7 @@ impl Server {
                 });
             }
         });
-        Server { address, state }
+        Server { address, state, listening: Some(listening) }
     }
 
     /// The URL of a path.
@@ -135,6 +136,8 @@ impl Drop for Server {
         self.state.stopped.store(true, Ordering::SeqCst);
         // Wakes the thread that waits for connections.
         let _ = TcpStream::connect(self.address);
+        // Its port is closed when it has ended.
+        let _ = self.listening.take().map(JoinHandle::join);
     }
 }
 
