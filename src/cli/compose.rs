@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     build::{AfterFailure, Known},
-    compose::{Composed, Locked, Project, Session, copy_out, gone_packages},
+    compose::{Composed, Locked, Project, Session, copy_out, gone},
     content::RelPath,
-    lock::{Goal, PackageId},
+    lock::{Goal, Gone},
     plan::{Lowered, Source},
 };
 
@@ -28,12 +28,14 @@ pub fn run(context: &Context, arguments: &arguments::Compose) -> Result<ExitCode
         check_version(version)?;
         order.image_version = Some(version.clone());
     }
-    let after = if arguments.keep_going { AfterFailure::KeepGoing } else { AfterFailure::Stop };
+    // All that is gone must be known at once, and a build that stopped itself cannot be gone on with.
+    let keep_going = arguments.keep_going || arguments.relock;
+    let after = if keep_going { AfterFailure::KeepGoing } else { AfterFailure::Stop };
     let session = context.session(context.store()?, after)?;
     let first = session.compose(&project, &order, &arguments.out);
     let composed = match first {
         Err(error) if arguments.relock => {
-            let gone = gone_packages(&project.lock()?, &error);
+            let gone = gone(&project.lock()?, &error);
             if gone.is_empty() {
                 return Err(error.into());
             }
@@ -68,13 +70,8 @@ fn show(context: &Context, image: &Composed) {
     }
 }
 
-/// Moves just the packages that no mirror has any more, loudly.
-fn relock(
-    session: &Session<'_>,
-    project: &Project,
-    order: &crate::compose::Order,
-    gone: std::collections::BTreeSet<PackageId>,
-) -> Result<(), CliError> {
+/// Moves just what no mirror has any more, loudly.
+fn relock(session: &Session<'_>, project: &Project, order: &crate::compose::Order, gone: Gone) -> Result<(), CliError> {
     say("warning: the lock names files that no mirror has any more; moving just these forward (--relock):");
     let flats = project.flats(&order.variant, &order.architectures)?;
     let (lock, report) = session.make_lock(project, &flats, project.lock()?, Goal::Relock(gone))?;

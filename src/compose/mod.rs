@@ -31,7 +31,7 @@ use crate::{
     fetch::{Client, FetchError, Fetcher},
     graph::{Flat, Image},
     image::Assembler,
-    lock::{Goal, Lock, PackageId},
+    lock::{Goal, Gone, Lock},
     plan::{Lowered, lower},
     recipe::Name,
     sandbox::Sandbox,
@@ -249,12 +249,19 @@ impl Session<'_> {
     }
 }
 
-/// The packages whose files no mirror has any more, from the failures of a build.
-pub fn gone_packages(lock: &Lock, error: &ComposeError) -> BTreeSet<PackageId> {
-    let ComposeError::Build(BuildError::Steps { failures, .. }) = error else { return BTreeSet::new() };
-    let gone = failures
+/// What of a lock no mirror has any more, from the failures of a build.
+pub fn gone(lock: &Lock, error: &ComposeError) -> Gone {
+    let ComposeError::Build(BuildError::Steps { failures, .. }) = error else { return Gone::default() };
+    let errors = failures.iter().filter_map(|failed| failed.failure.error.downcast_ref::<FetchError>());
+    let files: BTreeSet<(&str, &str)> =
+        errors.filter_map(FetchError::gone).map(|file| (file.mirror.as_str(), file.path.as_str())).collect();
+    let packages = lock.packages.iter().filter(|(_, package)| files.contains(&(&package.mirror, &package.path)));
+    let sources = lock
+        .sources
         .iter()
-        .filter(|failed| failed.failure.error.downcast_ref::<FetchError>().is_some_and(|error| error.is_gone()));
-    let names: BTreeSet<&str> = gone.map(|failed| failed.step.component.as_str()).collect();
-    lock.packages.keys().filter(|id| names.contains(id.name.as_str())).cloned().collect()
+        .filter(|(_, source)| source.files.keys().any(|path| files.contains(&(source.mirror.as_str(), path.as_str()))));
+    Gone {
+        packages: packages.map(|(id, _)| id.clone()).collect(),
+        sources: sources.map(|(id, _)| id.clone()).collect(),
+    }
 }

@@ -1,6 +1,7 @@
 //! One file from the first place that has it, checked.
 
 use std::{
+    fmt,
     fs::{self, File},
     io,
     path::PathBuf,
@@ -176,11 +177,7 @@ impl Client {
     }
 
     fn gone(&self, wanted: &Wanted, places: &[Location]) -> FetchError {
-        let path = match &wanted.place {
-            Place::Mirror(located) => format!("{}: {}", located.mirror, located.path),
-            Place::Urls(urls) => urls.first().cloned().unwrap_or_default(),
-        };
-        FetchError::Gone { name: wanted.name.clone(), path, places: places.to_vec() }
+        FetchError::Gone { name: wanted.name.clone(), wanted: wanted.place.clone(), places: places.to_vec() }
     }
 }
 
@@ -252,12 +249,12 @@ pub enum FetchError {
         place: Location,
     },
     /// No place has the file.
-    #[error("`{name}` ({path}) is gone: not at {}", list(places))]
+    #[error("`{name}` ({wanted}) is gone: not at {}", list(places))]
     Gone {
         /// What was wanted.
         name: String,
-        /// The mirror and the path in it, or the first URL.
-        path: String,
+        /// The mirror and the path in it, or the URLs.
+        wanted: Place,
         /// Where it was looked for.
         places: Vec<Location>,
     },
@@ -298,6 +295,15 @@ pub enum FetchError {
     Cancelled,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Mirror(located) => write!(f, "{}: {}", located.mirror, located.path),
+            Place::Urls(urls) => f.write_str(urls.first().map_or("", String::as_str)),
+        }
+    }
+}
+
 /// Places as people read them.
 fn list(places: &[Location]) -> String {
     places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -307,6 +313,14 @@ impl FetchError {
     /// Whether every place said that it does not have the file.
     pub fn is_gone(&self) -> bool {
         matches!(self, FetchError::Gone { .. } | FetchError::Transfer { source: TransferError::Gone, .. })
+    }
+
+    /// The file of a mirror that every place said it does not have.
+    pub fn gone(&self) -> Option<&Located> {
+        match self {
+            FetchError::Gone { wanted: Place::Mirror(located), .. } => Some(located),
+            _ => None,
+        }
     }
 
     /// Whether another place cannot help.

@@ -50,6 +50,7 @@ fn take_component(flat: &mut FlatComponent, items: &[Guarded<ComponentItem>], si
             ComponentItem::Satisfies(satisfies) => flat.satisfies.push(satisfies),
             ComponentItem::BuildWith(names) => flat.build_with.extend(names),
             ComponentItem::LinkWith(names) => flat.link_with.extend(names),
+            ComponentItem::SameVersion(packages) => flat.same_version.push(packages),
             ComponentItem::Needs(names) => flat.needs.extend(names),
             ComponentItem::Command(command) => flat.commands.push(command),
             ComponentItem::Drop(globs) => flat.build_drop.extend(globs),

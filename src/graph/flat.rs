@@ -103,6 +103,8 @@ pub struct FlatComponent {
     pub build_with: Vec<Spanned<Name>>,
     /// Components of the target that it is built against.
     pub link_with: Vec<Spanned<Name>>,
+    /// Lists of packages that must be locked in one version.
+    pub same_version: Vec<Vec<Spanned<String>>>,
     /// Components that are in the image with it.
     pub needs: Vec<Spanned<Name>>,
     /// What builds it.
@@ -233,6 +235,7 @@ impl FlatComponent {
             satisfies: Vec::new(),
             build_with: Vec::new(),
             link_with: Vec::new(),
+            same_version: Vec::new(),
             needs: Vec::new(),
             commands: Vec::new(),
             installs: Vec::new(),

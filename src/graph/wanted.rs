@@ -10,7 +10,10 @@ use super::{
     upstream::{source_id, stated_version, urls},
 };
 use crate::{
-    lock::{self, Closure, Pruned, Purpose, SourceId, Want, Wanted, WantedSource, WantedTree, WantedUrl, WantedUser},
+    lock::{
+        self, Closure, ClosureId, Pruned, Purpose, SameVersion, SourceId, Want, Wanted, WantedSource, WantedTree,
+        WantedUrl, WantedUser,
+    },
     recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, UpstreamSource, line_and_column},
 };
 
@@ -55,6 +58,7 @@ pub fn wanted(
         sources,
         manifests,
         trees: Vec::new(),
+        same_versions: Vec::new(),
         closures: BTreeMap::new(),
         debian_sources: BTreeMap::new(),
         urls: BTreeMap::new(),
@@ -72,6 +76,7 @@ pub fn wanted(
         sources: collector.debian_sources.into_values().collect(),
         urls: collector.urls.into_values().collect(),
         trees: collector.trees,
+        same_versions: collector.same_versions,
         users: collector.users.into_values().collect(),
     }
 }
@@ -92,6 +97,7 @@ struct Collector<'a> {
     sources: &'a SourceSet,
     manifests: &'a Manifests,
     trees: Vec<WantedTree>,
+    same_versions: Vec<SameVersion>,
     closures: BTreeMap<(String, Architecture), Closure>,
     debian_sources: BTreeMap<SourceId, WantedSource>,
     urls: BTreeMap<String, WantedUrl>,
@@ -111,6 +117,7 @@ impl Collector<'_> {
         self.kernel(flat);
         for component in flat.every_component() {
             self.upstream(flat, component);
+            self.same_versions(flat, component);
             for (item, span) in &component.items {
                 if let Item::User(user) = item {
                     let name = user.name.value.clone();
@@ -157,6 +164,24 @@ impl Collector<'_> {
         }
         if !closure.packages.is_empty() {
             self.closures.insert((name, architecture), closure);
+        }
+    }
+
+    /// What the tool sets of a component say of versions, in them and in what it is linked with.
+    fn same_versions(&mut self, flat: &Flat, component: &FlatComponent) {
+        let tools = component.build_with.iter().filter_map(|name| Some((name, flat.toolsets.get(&name.value)?)));
+        for (name, toolset) in tools {
+            let closures = [
+                (tool_closure(&name.value, toolset), toolset.architecture),
+                (sysroot_closure(&component.name), flat.situation.architecture),
+            ];
+            let closures = closures.map(|(name, architecture)| ClosureId { name, architecture });
+            for packages in toolset.members.iter().flat_map(|member| &member.same_version) {
+                let Some(first) = packages.first() else { continue };
+                let origin = origin(self.sources, first.span);
+                let packages = packages.iter().map(|package| package.value.clone()).collect();
+                self.same_versions.push(SameVersion { packages, closures: closures.clone(), origin });
+            }
         }
     }
 

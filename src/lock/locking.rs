@@ -17,7 +17,7 @@ use crate::content::{Digest, Sha256};
 
 use super::{
     control,
-    document::{Lock, LockedSuite, PackageId, TreeId},
+    document::{Lock, LockedSuite, PackageId, SourceId, TreeId},
     index,
     refusal::ArchiveError,
     release::{self, Release},
@@ -34,8 +34,24 @@ pub enum Goal {
     Complete,
     /// Move these packages to the newest version; all of them when empty.
     Update(BTreeSet<String>),
-    /// Move just these packages, whose files are gone from the mirrors.
-    Relock(BTreeSet<PackageId>),
+    /// Move just what is gone from the mirrors.
+    Relock(Gone),
+}
+
+/// What of a lock no mirror has any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Packages.
+    pub packages: BTreeSet<PackageId>,
+    /// Source packages of which an archive is gone.
+    pub sources: BTreeSet<SourceId>,
+}
+
+impl Gone {
+    /// Whether everything is there.
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty() && self.sources.is_empty()
+    }
 }
 
 /// A file that has to be fetched before locking can go on.
@@ -172,7 +188,8 @@ impl Locking {
             return Err(LockError::OutOfTurn { path: file.path().to_owned() });
         }
         self.lock.trees = self.kept_trees();
-        let problems = user::allot(&mut self.lock, &self.wanted.users);
+        let mut problems = user::allot(&mut self.lock, &self.wanted.users);
+        problems.extend(self.lock.disagreements(&self.wanted));
         if !problems.is_empty() {
             return Err(LockError::Unmet(problems));
         }
@@ -202,7 +219,9 @@ impl Locking {
             (Goal::Update(names), Some(old)) => {
                 names.is_empty() || !old.answers(closure) || old.members.keys().any(|id| names.contains(&id.name))
             }
-            (Goal::Relock(gone), Some(old)) => !old.answers(closure) || old.members.keys().any(|id| gone.contains(id)),
+            (Goal::Relock(gone), Some(old)) => {
+                !old.answers(closure) || old.members.keys().any(|id| gone.packages.contains(id))
+            }
         };
         let closures = self.wanted.closures.iter().enumerate();
         closures.filter(|(_, closure)| stale(closure)).map(|(index, _)| index).collect()
@@ -210,11 +229,12 @@ impl Locking {
 
     /// The source packages that have to be chosen anew.
     fn stale_sources(&self) -> Vec<&WantedSource> {
-        let moves = |name: &String| match &self.goal {
-            Goal::Update(names) => names.is_empty() || names.contains(name),
-            Goal::Complete | Goal::Relock(_) => false,
+        let moves = |id: &SourceId| match &self.goal {
+            Goal::Update(names) => names.is_empty() || names.contains(&id.name),
+            Goal::Relock(gone) => gone.sources.contains(id),
+            Goal::Complete => false,
         };
-        let stale = |source: &&WantedSource| !self.old.sources.contains_key(&source.id) || moves(&source.id.name);
+        let stale = |source: &&WantedSource| !self.old.sources.contains_key(&source.id) || moves(&source.id);
         self.wanted.sources.iter().filter(stale).collect()
     }
 

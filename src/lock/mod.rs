@@ -34,12 +34,13 @@ pub use document::{
     BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource, LockedSourceFile,
     LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, TreeId, TreeKind, User,
 };
-pub use locking::{Goal, LockError, Locking, NeededFile};
+pub use locking::{Goal, Gone, LockError, Locking, NeededFile};
 pub use question::Conflict;
 pub use refusal::ArchiveError;
 pub use report::{Change, Problem, Report};
 pub use text::ParseLockError;
 pub use time::write as date_text;
 pub use wanted::{
-    Archive, Closure, Pruned, Purpose, Suite, Want, Wanted, WantedSource, WantedTree, WantedUrl, WantedUser,
+    Archive, Closure, Pruned, Purpose, SameVersion, Suite, Want, Wanted, WantedSource, WantedTree, WantedUrl,
+    WantedUser,
 };

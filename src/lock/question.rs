@@ -57,6 +57,37 @@ impl Lock {
                 problems.push(Problem { origin: user.origin.clone(), message });
             }
         }
+        problems.extend(self.disagreements(wanted));
+        problems
+    }
+
+    /// Packages that are locked in several versions and must have one, each list once.
+    pub(super) fn disagreements(&self, wanted: &Wanted) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for same in &wanted.same_versions {
+            let mut versions = BTreeSet::new();
+            let mut places = BTreeSet::new();
+            for id in &same.closures {
+                let members = self.closures.get(id).into_iter().flat_map(|closure| closure.members.keys());
+                for package in members.filter(|package| same.packages.contains(&package.name)) {
+                    versions.insert(&package.version);
+                    let (closure, architecture) = (&id.name, id.architecture.name());
+                    places.insert(format!("`{}` {} in {closure} ({architecture})", package.name, package.version));
+                }
+            }
+            if versions.len() > 1 {
+                let places: Vec<String> = places.into_iter().collect();
+                let message = format!(
+                    "expected one version of {}, found {}; move them together by `brc update FILE {}`, or state \
+                     `version=` of each",
+                    same.packages.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and "),
+                    places.join(", "),
+                    same.packages.join(" ")
+                );
+                problems.push(Problem { origin: same.origin.clone(), message });
+            }
+        }
+        problems.dedup();
         problems
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{BuiltFor, Lock};
+use super::document::Lock;
 
 /// A wish that cannot be met, in words for the person who wrote the recipe.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub struct Problem {
 pub struct Change {
     /// The package.
     pub name: String,
-    /// What it is built for, in Debian's word.
+    /// What it is built for, in Debian's word; `source` for a source package.
     pub architecture: String,
     /// The version before; `None` when it is new.
     pub from: Option<String>,
@@ -45,7 +45,7 @@ impl Lock {
     /// The packages that came, went or moved between two locks, sorted by name.
     pub fn changes_since(&self, old: &Lock) -> Vec<Change> {
         let (before, after) = (versions(old), versions(self));
-        let keys: BTreeSet<&(&str, BuiltFor)> = before.keys().chain(after.keys()).collect();
+        let keys: BTreeSet<&(&str, &str)> = before.keys().chain(after.keys()).collect();
         let none = BTreeSet::new();
         let mut changes = Vec::new();
         for key in keys {
@@ -59,7 +59,7 @@ impl Lock {
                 }
                 changes.push(Change {
                     name: key.0.to_owned(),
-                    architecture: key.1.debian().to_owned(),
+                    architecture: key.1.to_owned(),
                     from: from.map(|version| (*version).to_owned()),
                     to: to.map(|version| (*version).to_owned()),
                 });
@@ -69,10 +69,13 @@ impl Lock {
     }
 }
 
-fn versions(lock: &Lock) -> BTreeMap<(&str, BuiltFor), BTreeSet<&str>> {
+fn versions(lock: &Lock) -> BTreeMap<(&str, &str), BTreeSet<&str>> {
     let mut versions: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
     for id in lock.packages.keys() {
-        versions.entry((id.name.as_str(), id.built_for)).or_default().insert(&id.version);
+        versions.entry((id.name.as_str(), id.built_for.debian())).or_default().insert(&id.version);
+    }
+    for (id, source) in &lock.sources {
+        versions.entry((id.name.as_str(), "source")).or_default().insert(&source.version);
     }
     versions
 }

@@ -141,7 +141,7 @@ impl Goal {
         match self {
             Goal::Complete => false,
             Goal::Update(names) => names.is_empty() || names.contains(&id.name),
-            Goal::Relock(gone) => gone.contains(id),
+            Goal::Relock(gone) => gone.packages.contains(id),
         }
     }
 }

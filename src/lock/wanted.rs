@@ -2,7 +2,7 @@
 
 use brc_contract::Architecture;
 
-use super::document::{Lock, SourceId, TreeId, TreeKind};
+use super::document::{ClosureId, Lock, SourceId, TreeId, TreeKind};
 use crate::content::{Digest, Sha256};
 
 /// Everything that a project wants pinned.
@@ -18,6 +18,8 @@ pub struct Wanted {
     pub urls: Vec<WantedUrl>,
     /// Trees that a locked program fetches.
     pub trees: Vec<WantedTree>,
+    /// Packages that must have one version.
+    pub same_versions: Vec<SameVersion>,
     /// Users and groups that components declare, beside those that packages ask for.
     pub users: Vec<WantedUser>,
 }
@@ -156,6 +158,18 @@ impl WantedTree {
         let question = Digest::of(question.as_bytes());
         TreeId { component: self.component.clone(), kind: self.kind, question }
     }
+}
+
+/// Packages that must have one version wherever they are in some closures: a compiler and the library of its own that
+/// it links for another architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SameVersion {
+    /// Their names.
+    pub packages: Vec<String>,
+    /// The tool set, and what is linked with it.
+    pub closures: [ClosureId; 2],
+    /// Where the recipe says so: `FILE:LINE`.
+    pub origin: String,
 }
 
 /// A user that a component declares.

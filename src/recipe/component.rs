@@ -43,6 +43,9 @@ pub enum ComponentItem {
     /// `link-with "libseccomp" …`: what it is compiled against: components and package groups for the target, with all
     /// that they need, at `/sysroot`. Said by a tool set it holds for all that is built with that.
     LinkWith(Vec<Spanned<Name>>),
+    /// `same-version "rustc" "libstd-rust-dev"`: packages that must be locked in one version, in a tool set and in what
+    /// is linked with it.
+    SameVersion(Vec<Spanned<String>>),
     /// `needs "libseccomp" …`: components and package groups that are in the image too.
     Needs(Vec<Spanned<Name>>),
     /// What builds it, in the order in which it stands.
@@ -136,6 +139,18 @@ impl ComponentItem {
                 let texts = cursor.texts(reader, "a glob");
                 let globs: Vec<_> = texts.into_iter().filter_map(|text| reader.glob(text)).collect();
                 Some(ComponentItem::Drop(globs)).filter(|_| !node.entries.is_empty())
+            }
+            "same-version" => {
+                let texts = cursor.texts(reader, "a package");
+                let packages: Vec<_> = texts.into_iter().filter_map(|text| reader.package(text)).collect();
+                if packages.len() == 1 {
+                    let message = "one package always has the version that it has";
+                    let problem = Diagnostic::error(code::MISSING_ARGUMENT, node.span, message);
+                    reader
+                        .problems
+                        .push(problem.help("name the others too: `same-version \"rustc\" \"libstd-rust-dev\"`"));
+                }
+                Some(packages).filter(|packages| !packages.is_empty()).map(ComponentItem::SameVersion)
             }
             "needs" => some(reader.parts(&mut cursor)).map(ComponentItem::Needs),
             _ => InstallItem::read(reader, &mut cursor).map(ComponentItem::Install),

@@ -12,7 +12,7 @@ pub(super) const COMMON: [&str; 10] =
     ["file", "tree", "link", "dir", "user", "unit", "mask", "kernel-arg", "kernel-module", "finish"];
 
 /// What only components have.
-pub(super) const COMPONENT: [&str; 18] = [
+pub(super) const COMPONENT: [&str; 19] = [
     "version",
     "license",
     "upstream",
@@ -20,6 +20,7 @@ pub(super) const COMPONENT: [&str; 18] = [
     "satisfies",
     "build-with",
     "link-with",
+    "same-version",
     "needs",
     "step",
     "script",

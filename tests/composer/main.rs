@@ -18,6 +18,7 @@ mod from_source;
 mod host;
 mod kernel;
 mod living;
+mod locking;
 mod oracle;
 mod sandbox;
 mod surroundings;

@@ -109,7 +109,7 @@ fn relock_moves_just_the_files_that_are_gone() {
     let later = world(vec![version("a", "2"), version("b", "2")]);
     let gone: BTreeSet<PackageId> = lock.packages.keys().filter(|id| id.name == "b").cloned().collect();
     let wanted = later.wanting(vec![closure(&["a", "b"])]);
-    let (after, report) = later.lock(wanted, &lock, Goal::Relock(gone)).unwrap();
+    let (after, report) = later.lock(wanted, &lock, Goal::Relock(Gone { packages: gone, ..Gone::default() })).unwrap();
     assert_eq!(told_changes(&report), ["b 1 2"]);
     assert_eq!(names(&after), ["a 1", "b 2"]);
 }
@@ -260,4 +260,38 @@ fn a_number_that_two_claim_is_a_problem() {
     assert!(told(lock(&["c"], vec![], &old)).contains("the user `a` has the number 600 and should now have 601"));
     let user = WantedUser { name: "mine".to_owned(), id: Some(600), origin: "m.kdl:7".to_owned() };
     assert!(told(lock(&["a"], vec![user], &none)).starts_with("m.kdl:7: the user `mine`"));
+}
+
+#[test]
+fn packages_of_one_version_are_locked_together_or_not_at_all() {
+    let at = |compiler: &str, library: &str| {
+        let library = SuiteSpec::new("trixie-backports", vec![version("library", library)]);
+        World::new(&[SuiteSpec::new("trixie", vec![version("compiler", compiler)]), library])
+    };
+    let name = |name: &str| ClosureId { name: name.to_owned(), architecture: Architecture::X86_64 };
+    let wanted = |world: &World| {
+        let library = Want { suite: Some("trixie-backports".to_owned()), ..want("library", 2) };
+        let sysroot = Closure { name: "sysroot x".to_owned(), packages: vec![library], ..closure(&[]) };
+        let same = SameVersion {
+            packages: vec!["compiler".to_owned(), "library".to_owned()],
+            closures: [name("tool test"), name("sysroot x")],
+            origin: "tools.kdl:7".to_owned(),
+        };
+        Wanted { same_versions: vec![same], ..world.wanting(vec![closure(&["compiler"]), sysroot]) }
+    };
+    let (first, later, mixed) = (at("1", "1"), at("2", "2"), at("1", "2"));
+    let (lock, _) = first.lock(wanted(&first), &Lock::default(), Goal::Complete).unwrap();
+    assert!(lock.missing(&wanted(&first)).is_empty());
+    let says = "tools.kdl:7: expected one version of `compiler` and `library`, found `compiler` 1 in tool test (x86_64), \
+                `library` 2 in sysroot x (x86_64); move them together by `brc update FILE compiler library`, or state \
+                `version=` of each";
+    assert_eq!(told(mixed.lock(wanted(&mixed), &Lock::default(), Goal::Complete)), says);
+    // One of them moves alone; both move together.
+    let (mut torn, _) = later.lock(wanted(&later), &lock, update(&["compiler", "library"])).unwrap();
+    assert!(told(later.lock(wanted(&later), &lock, update(&["library"]))).contains("expected one version"));
+    // A lock that two people wrote and git merged.
+    let compiler = lock.closures[&name("tool test")].clone();
+    torn.packages.extend(lock.packages.clone());
+    torn.closures.insert(name("tool test"), compiler);
+    assert_eq!(torn.missing(&wanted(&later)).iter().map(ToString::to_string).collect::<Vec<_>>(), [says]);
 }

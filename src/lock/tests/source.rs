@@ -94,6 +94,21 @@ fn a_source_that_is_locked_stays_until_it_is_told_to_move() {
 }
 
 #[test]
+fn relock_moves_just_the_sources_that_are_gone_and_says_so() {
+    let first = World::new(&[suite("trixie", vec![quilt("a", "1-1"), quilt("b", "1-1")])]);
+    let wanted = [source("a", "trixie", None), source("b", "trixie", None)];
+    let (lock, _) = first.lock(wanting(&first, &wanted), &Lock::default(), Goal::Complete).unwrap();
+    let later = World::new(&[suite("trixie", vec![quilt("a", "1-2"), quilt("b", "1-2")])]);
+    let gone = Gone { sources: [wanted[1].id.clone()].into(), ..Gone::default() };
+    let (after, report) = later.lock(wanting(&later, &wanted), &lock, Goal::Relock(gone)).unwrap();
+    let versions: Vec<&str> = after.sources.values().map(|source| source.version.as_str()).collect();
+    assert_eq!(versions, ["1-1", "1-2"]);
+    let [Change { name, architecture, from, to }] = &report.changes[..] else { panic!("{:?}", report.changes) };
+    let versions = [from.as_deref(), to.as_deref()];
+    assert_eq!((name.as_str(), architecture.as_str(), versions), ("b", "source", [Some("1-1"), Some("1-2")]));
+}
+
+#[test]
 fn an_index_of_sources_that_the_release_does_not_vouch_for_is_refused() {
     let mut world = world();
     for (_, bytes) in world.files.iter_mut().filter(|((_, path), _)| path.contains("/source/")) {
