@@ -36,6 +36,9 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
         image.toolsets.values().for_each(|toolset| named(&toolset.files, &mut files, &mut folders));
     }
     let mut locals = Locals::default();
+    for tree in images.iter().flat_map(Image::every_component).filter_map(|component| component.checkout) {
+        locals.checkouts.insert(tree, (*store.tree(tree).map_err(ComposeError::Store)?).clone());
+    }
     for path in files {
         let file = local_file(&project.on_disk(&path), store)?;
         locals.files.insert(path, file);

@@ -275,6 +275,32 @@ fn a_local_checkout_takes_the_place_of_a_source() {
 }
 
 #[test]
+fn an_edit_of_a_rust_component_compiles_no_crate_anew() {
+    let project = Project::new("crates");
+    let source = project.path("host");
+    let host = super::support::project::repository().join("host");
+    let copied = Command::new("cp").arg("-r").args([&host, &source]).status().unwrap();
+    assert!(copied.success());
+    let option = format!("brc/agent={}", source.display());
+    let build = || project.run("build", &["brc/agent", "--source", &option]);
+    let program = |ran: &Ran| {
+        let built = Path::new(text(ran.of("built").next().unwrap(), "path"));
+        fs::read(built.join("usr/bin/brc-agent")).unwrap()
+    };
+    let says = |program: &[u8], words: &str| program.windows(words.len()).any(|found| found == words.as_bytes());
+    let first = program(&build());
+
+    // An edit of one line is seen, and nothing but the component runs for it.
+    let file = source.join("agent/src/main.rs");
+    let usage = fs::read_to_string(&file).unwrap();
+    assert!(usage.contains("Usage:") && says(&first, "Usage:"));
+    fs::write(&file, usage.replacen("Usage:", "It is called as", 1)).unwrap();
+    let edited = build();
+    assert_eq!(edited.performed(), ["brc/agent build"]);
+    assert!(says(&program(&edited), "It is called as") && !says(&program(&edited), "Usage:"));
+}
+
+#[test]
 fn an_image_with_a_local_checkout_says_so_and_is_not_released() {
     // It compiles the kernel where the store does not have it.
     quickstart();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    Lowering, VISIBLE_PROCESSORS,
+    BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
     kernel::{folders, shell},
     output, path,
     target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, quoted, shell_of},
@@ -16,8 +16,6 @@ use crate::{
 
 /// Lays the patches of a Debian source package over its archives.
 const DEBIAN_PATCHES: &str = include_str!("debian-patches.sh");
-/// The longest time that a component's steps may take.
-const BUILD_SECONDS: u64 = 2 * 3600;
 
 impl Lowering<'_> {
     /// The tree of what a component's build left in `$out`.
@@ -43,6 +41,7 @@ impl Lowering<'_> {
             let tree = Source::Tree(folder);
             inputs.push(Input { owner: "checkout".to_owned(), tree, at: path(BUILD_FOLDER) });
         }
+        inputs.extend(self.compiled_crates(image, component, recipe, &inputs));
         let is_debian = recipe.upstream.as_ref().is_some_and(|found| matches!(found.source, SourceTree::Debian(_)));
         let debian_patches = if is_debian && component.checkout.is_none() { DEBIAN_PATCHES } else { "" };
         let patches = self.patches(&recipe.patches);

@@ -85,7 +85,10 @@ impl Lowering<'_> {
         if let Some(set) = &upstream.languages {
             let manifests = match &upstream.source {
                 // An edit of anything else of a folder needs no new lock, so nothing else takes part.
-                SourceTree::Folder(folder) => self.manifests(folder, &set.what),
+                SourceTree::Folder(folder) => match self.locals.sources.get(folder) {
+                    Some(tree) => self.manifests(tree, &set.what),
+                    None => source,
+                },
                 _ => source,
             };
             let at = path(Recipe::new(&set.what).output);
@@ -139,10 +142,10 @@ impl Lowering<'_> {
     }
 
     /// What of a folder decides what is fetched for it, and empty files where cargo looks whether there are any.
-    fn manifests(&mut self, folder: &str, what: &FetchedWhat) -> Source {
+    pub(super) fn manifests(&mut self, source: &Tree, what: &FetchedWhat) -> Source {
         let nothing = self.text_entry("");
         let mut tree = Tree::new();
-        for (at, entry) in self.locals.sources.get(folder).into_iter().flat_map(Tree::entries) {
+        for (at, entry) in source.entries() {
             let kept = match (what, at.name()) {
                 (FetchedWhat::Crates { .. }, "Cargo.toml" | "Cargo.lock") => Some(entry.clone()),
                 (FetchedWhat::Crates { .. }, name) if name.ends_with(".rs") => Some(nothing.clone()),

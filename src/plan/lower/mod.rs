@@ -5,6 +5,7 @@
 //! of several images are one step.
 
 mod component;
+mod crates;
 mod disk;
 mod fetched;
 mod host_files;
@@ -26,6 +27,8 @@ use crate::{
 
 /// The number of processors that every command sees; what it uses is the job server's matter.
 const VISIBLE_PROCESSORS: u32 = 4;
+/// The longest time that a component's steps may take.
+const BUILD_SECONDS: u64 = 2 * 3600;
 
 /// The bytes of local files by the path that recipes know them by.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +39,8 @@ pub struct Locals {
     pub folders: BTreeMap<String, Tree>,
     /// Folders that components are built from, as trees of what git does not ignore.
     pub sources: BTreeMap<String, Tree>,
+    /// Folders of developers that take the place of a component's source, by digest.
+    pub checkouts: BTreeMap<Digest, Tree>,
 }
 
 /// What a local file holds.
