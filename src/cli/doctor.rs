@@ -27,7 +27,7 @@ enum State {
 
 /// Looks at this machine and says what it lacks.
 pub fn run(context: &Context) -> Result<ExitCode, CliError> {
-    let findings = [sandbox_finding(context), mirror_finding(context), kvm_finding()];
+    let findings = [sandbox_finding(context), landlock_finding(), mirror_finding(context), kvm_finding()];
     for finding in &findings {
         let state = match finding.state {
             State::Good => "good",
@@ -53,6 +53,17 @@ fn sandbox_finding(context: &Context) -> Finding {
         Ok(()) => Finding { what: "sandbox", state: State::Good, text: "a command runs in user namespaces".to_owned() },
         Err(text) => Finding { what: "sandbox", state: State::Lacking, text },
     }
+}
+
+fn landlock_finding() -> Finding {
+    let (state, text) = if sandbox::linux::has_scopes() {
+        (State::Good, "signals and abstract sockets of a command stay in its sandbox")
+    } else {
+        let text = "this kernel has no scopes of Landlock (Linux 6.12, `landlock` in `/sys/kernel/security/lsm`): name \
+                    spaces alone keep signals and abstract sockets inside";
+        (State::Note, text)
+    };
+    Finding { what: "landlock", state, text: text.to_owned() }
 }
 
 /// What an error says, in one line.

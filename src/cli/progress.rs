@@ -143,6 +143,7 @@ fn show_line(counts: &mut Counts, event: &Event) {
             format!("[{}/{}] {}: done in {}", counts.done, counts.wanted, name(step), seconds(*took))
         }
         Event::Failed(step) => format!("[{}/{}] {}: failed", counts.done, counts.wanted, name(step)),
+        Event::Progressed { progress: progress @ Progress::Waiting(_), .. } => progress_text(progress),
         Event::Reused(_) | Event::Progressed { .. } | Event::Ended { .. } => return,
     };
     // Nobody reads: there is nobody to tell.
@@ -159,6 +160,7 @@ fn show_json(counts: &mut Counts, event: &Event) {
             value["last_seconds"] = json!(last.map(|last| last.as_secs_f64()));
             value
         }
+        Event::Progressed { progress: Progress::Waiting(what), .. } => json!({"event": "waiting", "for": what}),
         Event::Progressed { .. } => return,
         Event::Finished { step, took } => {
             let mut value = step_json("finished", step);
@@ -180,6 +182,7 @@ fn step_json(event: &str, step: &StepReport) -> serde_json::Value {
 fn progress_text(progress: &Progress) -> String {
     match progress {
         Progress::Line(line) => line.clone(),
+        Progress::Waiting(what) => format!("waiting for {what}"),
         Progress::Bytes { done, total: Some(total) } => format!("{} of {}", bytes(*done), bytes(*total)),
         Progress::Bytes { done, total: None } => bytes(*done),
     }

@@ -16,10 +16,15 @@ use super::{
     client::Watch,
     download::{FetchError, Wanted},
 };
-use crate::content::{Sha256, Sha256Hasher};
+use crate::{
+    content::{Sha256, Sha256Hasher},
+    plan::Progress,
+};
 
 /// How often a file that another process is fetching is looked at.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// After how many looks that is told.
+const QUIET_LOOKS: u32 = 10;
 /// `.from` files are this small, or not ours.
 const MAX_FROM_BYTES: u64 = 16 * 1024;
 
@@ -44,13 +49,21 @@ impl Partial {
             return Ok(Partial { file, path: None, hasher: Sha256Hasher::default(), size: 0 });
         };
         let path = folder.join(sha256.to_string());
+        let mut looks = 0;
         let file = loop {
             let mut options = OpenOptions::new();
             let file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(disk(&path))?;
             match file.try_lock() {
                 Ok(()) if is_still(&file, &path) => break file,
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => watch.pause(LOCK_PAUSE)?,
+                Err(TryLockError::WouldBlock) => {
+                    watch.pause(LOCK_PAUSE)?;
+                    looks += 1;
+                    if looks == QUIET_LOOKS {
+                        let what = format!("another process that downloads `{}`", wanted.name);
+                        (watch.progress)(Progress::Waiting(what));
+                    }
+                }
                 Err(TryLockError::Error(source)) => return Err(disk(&path)(source)),
             }
         };
@@ -146,5 +159,36 @@ fn is_still(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, atomic::AtomicBool, mpsc::channel};
+
+    use super::*;
+    use crate::fetch::{Expect, Place};
+
+    #[test]
+    fn whoever_waits_for_another_download_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let expect = Expect { sha256: Some(Sha256::of(b"x")), size: None, limit: 1 };
+        let wanted = Wanted { name: "runc".to_owned(), place: Place::Urls(Vec::new()), expect };
+        let cancelled = AtomicBool::new(false);
+        let first = Partial::open(folder.path(), &wanted, &Watch { cancelled: &cancelled, progress: &|_| {} }).unwrap();
+        let (tell, told) = channel();
+        let tell = Mutex::new(tell);
+        let progress = |progress: Progress| tell.lock().unwrap().send(progress).unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let watch = Watch { cancelled: &cancelled, progress: &progress };
+                Partial::open(folder.path(), &wanted, &watch).map(|partial| partial.size())
+            });
+            let waiting = Progress::Waiting("another process that downloads `runc`".to_owned());
+            assert_eq!(told.recv().unwrap(), waiting);
+            drop(first);
+            assert_eq!(second.join().unwrap().unwrap(), 0);
+        });
+        assert!(told.try_recv().is_err(), "it is told once");
     }
 }

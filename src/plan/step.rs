@@ -94,6 +94,8 @@ pub enum Progress {
     },
     /// The last line that the command printed.
     Line(String),
+    /// Nothing goes on until somebody else is done: what is waited for.
+    Waiting(String),
 }
 
 /// Why an action has no outcome.

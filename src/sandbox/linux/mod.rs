@@ -16,6 +16,7 @@ mod supervisor;
 mod syscall;
 mod wire;
 
+pub use rights::has_scopes;
 pub use spawn::{Child, Ended, SpawnError, Status, Streams, Waited, intercept, spawn};
 pub use spec::{Access, Bind, Network, Root, Spec, Terminal, View};
 pub use wire::Stage;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use landlock::{Ruleset, RulesetAttr, Scope};
+use landlock::{CompatLevel, Compatible as _, Ruleset, RulesetAttr, Scope};
 use rustix::{
     process::{Resource, Rlimit},
     thread::{CapabilitySet, CapabilitySets},
@@ -64,6 +64,13 @@ pub(super) fn give_up(uid: u32) -> io::Result<()> {
         .and_then(|rules| rules.restrict_self());
     drop(scoped);
     Ok(())
+}
+
+/// Whether the kernel keeps signals and abstract sockets of a command inside (Landlock of Linux 6.12).
+pub fn has_scopes() -> bool {
+    let strict = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let scoped = strict.scope(Scope::AbstractUnixSocket).and_then(|rules| rules.scope(Scope::Signal));
+    scoped.and_then(|rules| rules.create()).is_ok()
 }
 
 fn set_capabilities(kept: CapabilitySet) -> io::Result<()> {
