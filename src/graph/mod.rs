@@ -8,6 +8,7 @@
 mod component;
 mod condition;
 mod fetched;
+mod find;
 mod flat;
 mod flatten;
 mod image;

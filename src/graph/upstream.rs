@@ -97,7 +97,7 @@ pub(super) fn stated_version(component: &FlatComponent) -> Option<&str> {
 }
 
 impl Pinning<'_> {
-    /// What a component is built from, and the version of it that its recipe may leave to the lock.
+    /// What a component is built from.
     pub(super) fn upstream(&mut self, component: &FlatComponent) -> Option<Upstream> {
         let upstream = component.upstream.as_ref()?;
         let version = stated_version(component);
