@@ -14,9 +14,8 @@ use super::{
 use crate::{
     build::AfterFailure,
     compose::{Change, Locked, Project, Reason, Session, critical_path, reason},
-    content::{Differs, Digest, differences},
+    content::{Differs, Digest, date_text, differences},
     graph::{Flat, origin},
-    lock::date_text,
     recipe::Span,
     store::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState, Store},
 };

@@ -16,8 +16,7 @@ use super::{
 use crate::{
     build::{AfterFailure, Known},
     compose::{Locked, Session},
-    content::Digest,
-    lock::date_text,
+    content::{Digest, date_text},
     plan::{Action, Key, Run},
     sandbox::{Console, linux::Status},
 };

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::content::{Digest, Sha256};
+use crate::content::{Digest, Sha256, date_text};
 
 use super::{
     control,
@@ -23,7 +23,7 @@ use super::{
     release::{self, Release},
     report::{Problem, Report},
     resolution::{self, Index, IndexKind},
-    time, user,
+    user,
     wanted::{Archive, Closure, Purpose, Suite, Wanted, WantedSource},
 };
 
@@ -341,8 +341,8 @@ impl Locking {
         let refusal = ArchiveError {
             archive: format!("{} {}", of.name, which.name),
             what: "InRelease".to_owned(),
-            expected: format!("a list of {} or newer, as locked", time::write(locked.date)),
-            found: format!("`Date: {}`", time::write(release.date)),
+            expected: format!("a list of {} or newer, as locked", date_text(locked.date)),
+            found: format!("`Date: {}`", date_text(release.date)),
             next: "try another mirror; for an archive that is frozen on purpose write `accept-expired=#true` at the \
                    suite"
                 .to_owned(),

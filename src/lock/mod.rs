@@ -26,7 +26,6 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod text;
-mod time;
 mod user;
 mod wanted;
 
@@ -39,7 +38,6 @@ pub use question::Conflict;
 pub use refusal::ArchiveError;
 pub use report::{Change, Problem, Report};
 pub use text::ParseLockError;
-pub use time::write as date_text;
 pub use wanted::{
     Archive, Closure, Pruned, Purpose, SameVersion, Suite, Want, Wanted, WantedSource, WantedTree, WantedUrl,
     WantedUser,

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use deb822_fast::Deb822;
 
-use crate::content::Sha256;
+use crate::content::{Sha256, date_text, parse_rfc5322};
 
 use super::{
     cleartext,
     keyring::{CLOCK_SKEW_SECONDS, Keyring},
     refusal::ArchiveError,
-    time,
     wanted::{Archive, Suite},
 };
 
@@ -153,12 +152,12 @@ impl Fields {
         let next = "look at this machine's clock, or try another mirror";
         let read = |field: &str, text: &str| {
             let found = || refusal("a date as RFC 5322 writes it, in UTC", format!("`{field}: {text}`"), OTHER_MIRROR);
-            time::read(text).ok_or_else(found)
+            parse_rfc5322(text).ok_or_else(found)
         };
         let date = read("Date", self.get("Date").unwrap_or(""))?;
         if date > now.saturating_add(CLOCK_SKEW_SECONDS) {
-            let found = format!("`Date: {}`", time::write(date));
-            return Err(refusal(format!("a date up to now ({})", time::write(now)), found, next));
+            let found = format!("`Date: {}`", date_text(date));
+            return Err(refusal(format!("a date up to now ({})", date_text(now)), found, next));
         }
         if let Some(text) = self.get("Valid-Until")
             && !suite.accept_expired
@@ -167,8 +166,8 @@ impl Fields {
             if end <= now {
                 let next = "try another mirror; for an archive that is frozen on purpose write `accept-expired=#true` \
                             at the suite";
-                let expected = format!("an archive that is valid now ({})", time::write(now));
-                return Err(refusal(expected, format!("`Valid-Until: {}`", time::write(end)), next));
+                let expected = format!("an archive that is valid now ({})", date_text(now));
+                return Err(refusal(expected, format!("`Valid-Until: {}`", date_text(end)), next));
             }
         }
         Ok(date)

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use crate::content::{Digest, Sha256};
+use crate::content::{Digest, Sha256, date_text, parse_date};
 
 use super::{
     document::{
@@ -46,7 +46,6 @@ use super::{
     },
     line::{Node, Writer, nodes},
     source::place_of,
-    time,
     wanted::Purpose,
 };
 
@@ -59,10 +58,10 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let mut writer = Writer::new(HEADER);
         writer.node("lock").number(VERSION).end();
-        writer.node("epoch").word(&time::write(self.epoch)).end();
+        writer.node("epoch").word(&date_text(self.epoch)).end();
         writer.gap();
         for ((archive, suite), state) in &self.suites {
-            let node = writer.node("suite").word(archive).word(suite).property("date", &time::write(state.date));
+            let node = writer.node("suite").word(archive).word(suite).property("date", &date_text(state.date));
             node.property("sha256", &state.sha256.to_string()).end();
         }
         for (id, package) in &self.packages {
@@ -458,12 +457,12 @@ pub struct ParseLockError {
 impl Node<'_> {
     fn date(&mut self) -> Result<u64, ParseLockError> {
         let text = self.word()?;
-        time::read_rfc3339(&text).ok_or_else(|| self.wrong(&format!("`{text}` is no time like 2026-01-31T00:00:00Z")))
+        parse_date(&text).ok_or_else(|| self.wrong(&format!("`{text}` is no time like 2026-01-31T00:00:00Z")))
     }
 
     fn date_property(&mut self, key: &str) -> Result<u64, ParseLockError> {
         let text = self.property(key)?;
-        time::read_rfc3339(&text).ok_or_else(|| self.wrong(&format!("`{text}` is no time like 2026-01-31T00:00:00Z")))
+        parse_date(&text).ok_or_else(|| self.wrong(&format!("`{text}` is no time like 2026-01-31T00:00:00Z")))
     }
 
     fn digest(&mut self) -> Result<Sha256, ParseLockError> {

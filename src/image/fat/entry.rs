@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::content::{DAY_SECONDS, civil_date, days_since_1970};
+
 /// The size of one entry in bytes.
 pub const ENTRY_BYTES: usize = 32;
 /// The flag of a folder.
@@ -34,9 +36,8 @@ pub struct Names {
 impl Stamp {
     /// The moment `epoch` seconds after 1970 in UTC, moved to the nearest that FAT knows (1980 to 2107).
     pub fn of(epoch: u64) -> Self {
-        let days = epoch / 86_400;
-        let second = epoch % 86_400;
-        let (year, month, day) = civil(days);
+        let second = epoch % DAY_SECONDS;
+        let (year, month, day) = civil_date(epoch / DAY_SECONDS);
         if year < 1980 {
             return Stamp { date: 1 << 5 | 1, time: 0 };
         }
@@ -63,29 +64,8 @@ impl Stamp {
         let (date, time) = (u64::from(self.date), u64::from(self.time));
         let (year, month, day) = (1980 + (date >> 9), date >> 5 & 15, date & 31);
         let second = (time >> 11) * 3600 + (time >> 5 & 63) * 60 + (time & 31) * 2;
-        days(year, month, day) * 86_400 + second
+        days_since_1970(year, month, day) * DAY_SECONDS + second
     }
-}
-
-/// The day counted from 1970-01-01 with this year (from 1980 on), month and day (same source as [`civil`]).
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = year - u64::from(month <= 2);
-    let (era, of_era) = (year / 400, year % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.saturating_sub(1);
-    (era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year).saturating_sub(719_468)
-}
-
-/// Year, month and day of a day counted from 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days.min(4_000_000) + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 /// Whether FAT can hold a file of this name.
