@@ -10,7 +10,8 @@ use super::{
 use crate::{
     content::{Digest, Entry, RelPath, Tree},
     graph::{Component, Fetched, FetchedWhat, Image, SourceTree, Upstream},
-    plan::{Action, Input, Network, Run, Source},
+    plan::{Action, Extract, Input, Network, Run, Source},
+    recipe::Unpack,
 };
 
 const CRATES: &str = include_str!("fetch-crates.sh");
@@ -28,19 +29,19 @@ pub fn fetched_goal(question: Digest) -> String {
 }
 
 /// How one kind of tree is fetched.
-struct Recipe {
+struct FetchScript {
     stage: &'static str,
-    script: &'static str,
+    text: &'static str,
     /// Where it is taken from.
     output: &'static str,
     directory: RelPath,
     variables: Vec<(&'static str, String)>,
 }
 
-impl Recipe {
+impl FetchScript {
     fn new(what: &FetchedWhat) -> Self {
         let source =
-            |stage, script, variables| Recipe { stage, script, output: "source", directory: path("build"), variables };
+            |stage, text, variables| FetchScript { stage, text, output: "source", directory: path("build"), variables };
         match what {
             FetchedWhat::Git { url, commit } => {
                 source("git", GIT, vec![("url", url.clone()), ("commit", commit.clone())])
@@ -48,16 +49,16 @@ impl Recipe {
             FetchedWhat::GoModule { path, version } => {
                 source("go-module", GO_MODULE, vec![("module", path.clone()), ("version", version.clone())])
             }
-            FetchedWhat::Crates { lock } => Recipe {
+            FetchedWhat::Crates { lock } => FetchScript {
                 stage: "crates",
-                script: CRATES,
+                text: CRATES,
                 output: "vendor/crates",
                 directory: path("build").join(&lock.parent().unwrap_or_default()),
                 variables: vec![("manifest", lock.as_str().to_owned())],
             },
-            FetchedWhat::GoModules { folder } => Recipe {
+            FetchedWhat::GoModules { folder } => FetchScript {
                 stage: "go-modules",
-                script: GO_MODULES,
+                text: GO_MODULES,
                 output: "vendor/go",
                 directory: path("build").join(folder),
                 variables: vec![("manifest", folder.join(&path("go.mod")).as_str().to_owned())],
@@ -77,8 +78,16 @@ impl Lowering<'_> {
         toolsets: &BTreeMap<&str, Source>,
     ) -> Vec<Input<Source>> {
         let source = match &upstream.source {
+            SourceTree::Url(file) => {
+                let extract = match file.unpack {
+                    Unpack::Archive => Extract::Archive,
+                    Unpack::Keep => Extract::Keep,
+                };
+                self.url(&component.name, file, extract)
+            }
+            SourceTree::Debian(source) => self.debian_source(&component.name, source),
+            SourceTree::Folder(path) => self.source_folder(path),
             SourceTree::Fetched(fetched) => self.fetched(image, component, fetched, None, toolsets),
-            _ => self.source(&component.name, upstream),
         };
         let mut inputs =
             vec![Input { owner: "source".to_owned(), tree: source.clone(), at: path(super::target::BUILD_FOLDER) }];
@@ -91,7 +100,7 @@ impl Lowering<'_> {
                 },
                 _ => source,
             };
-            let at = path(Recipe::new(&set.what).output);
+            let at = path(FetchScript::new(&set.what).output);
             let tree = self.fetched(image, component, set, Some(manifests), toolsets);
             inputs.push(Input { owner: set.tool.clone(), tree, at });
         }
@@ -106,7 +115,7 @@ impl Lowering<'_> {
         source: Option<Source>,
         toolsets: &BTreeMap<&str, Source>,
     ) -> Source {
-        let recipe = Recipe::new(&fetched.what);
+        let script = FetchScript::new(&fetched.what);
         let mut inputs = self.tool_inputs(&component.name, std::slice::from_ref(&fetched.tool), toolsets);
         inputs.extend(source.map(|tree| Input { owner: "source".to_owned(), tree, at: path("build") }));
         let fixed = [
@@ -117,14 +126,14 @@ impl Lowering<'_> {
             ("TZ", "UTC"),
         ];
         let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
-        let environment = fixed.into_iter().chain(recipe.variables);
+        let environment = fixed.into_iter().chain(script.variables);
         let run = Run {
             inputs,
-            command: shell(&format!("mkdir -p \"$HOME\"\n{}", recipe.script)),
+            command: shell(&format!("mkdir -p \"$HOME\"\n{}", script.text)),
             environment: environment.map(|(name, value)| (name.to_owned(), value)).collect(),
-            directory: recipe.directory,
+            directory: script.directory,
             stdin: None,
-            outputs: folders(&[(OUTPUT, recipe.output)]),
+            outputs: folders(&[(OUTPUT, script.output)]),
             network: Network::Fetching { expected: fetched.tree },
             uid: 0,
             architecture: image.execution,
@@ -133,7 +142,7 @@ impl Lowering<'_> {
             timeout_seconds: FETCH_SECONDS,
             product: None,
         };
-        let step = self.step(&component.name, recipe.stage, Action::Run(run));
+        let step = self.step(&component.name, script.stage, Action::Run(run));
         let tree = output(step, OUTPUT);
         if fetched.tree.is_none() {
             self.lowered.plan.goals.push((fetched_goal(fetched.question), tree.clone()));

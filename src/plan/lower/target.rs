@@ -15,9 +15,9 @@ pub(super) const BUILD_FOLDER: &str = "brc-build";
 /// Where what it is linked with lies.
 pub(super) const SYSROOT: &str = "sysroot";
 
-/// Hardening that costs little and that every build gets; the path of the build stays out of the output.
+/// Hardening that costs little and that every build gets.
 const FLAGS: &str = "-O2 -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=3 \
-                     -Wformat -Werror=format-security -ffile-prefix-map=/brc-build=.";
+                     -Wformat -Werror=format-security";
 /// Read-only relocations, bound at start; only what is used is linked.
 const LINK_FLAGS: &str = "-Wl,-z,relro,-z,now -Wl,--as-needed";
 
@@ -28,7 +28,7 @@ pub(super) fn build_environment(image: &Image, component: &Component, jobs: u32)
     let rust = format!("{}-unknown-linux-gnu", target.name());
     let libraries =
         format!("/sysroot/usr/lib/{triplet}/pkgconfig:/sysroot/usr/lib/pkgconfig:/sysroot/usr/share/pkgconfig");
-    let flags = format!("{FLAGS} {}", branch_protection(target));
+    let flags = format!("{FLAGS} -ffile-prefix-map=/{BUILD_FOLDER}=. {}", branch_protection(target));
     let cargo_linker = format!("CARGO_TARGET_{}_LINKER", rust.to_uppercase().replace('-', "_"));
     let words = |text: &str| text.to_owned();
     let mut environment = environment(image);

@@ -1,31 +1,12 @@
-//! The source of a component as a tree.
+//! Sources of components as trees.
 
 use super::{LowerError, Lowering, output};
 use crate::{
-    content::Tree,
-    graph::{DebianSource, SourceTree, Upstream, UrlUpstream},
+    graph::{DebianSource, UrlUpstream},
     plan::{self, Action, Extract, Fetch, Located, Source, SourceArchive, UrlFile},
-    recipe::Unpack,
 };
 
 impl Lowering<'_> {
-    /// The tree that a component is built from.
-    pub(super) fn source(&mut self, component: &str, upstream: &Upstream) -> Source {
-        match &upstream.source {
-            SourceTree::Url(file) => {
-                let extract = match file.unpack {
-                    Unpack::Archive => Extract::Archive,
-                    Unpack::Keep => Extract::Keep,
-                };
-                self.url(component, file, extract)
-            }
-            SourceTree::Debian(source) => self.debian_source(component, source),
-            SourceTree::Folder(path) => self.source_folder(path),
-            // A program fetches it, with the tool sets of its image: see `upstream_inputs`.
-            SourceTree::Fetched(_) => self.tree(Tree::new()),
-        }
-    }
-
     /// A file by URL.
     pub(super) fn url(&mut self, component: &str, file: &UrlUpstream, extract: Extract) -> Source {
         let fetch = UrlFile { sha256: file.sha256, name: file_name(file), urls: file.urls.clone(), extract };
@@ -33,7 +14,8 @@ impl Lowering<'_> {
         output(step, "data")
     }
 
-    fn debian_source(&mut self, component: &str, source: &DebianSource) -> Source {
+    /// A Debian source package, its patches not yet applied.
+    pub(super) fn debian_source(&mut self, component: &str, source: &DebianSource) -> Source {
         let files = source.files.iter().map(|file| SourceArchive {
             sha256: file.sha256,
             size: file.size,
@@ -45,7 +27,8 @@ impl Lowering<'_> {
         output(step, "data")
     }
 
-    fn source_folder(&mut self, path: &str) -> Source {
+    /// A folder beside the recipes.
+    pub(super) fn source_folder(&mut self, path: &str) -> Source {
         let tree = self.locals.sources.get(path).cloned();
         if tree.is_none() {
             self.errors.push(LowerError::NoLocalFile { path: path.to_owned() });
