@@ -205,7 +205,7 @@ impl Sandbox {
 
 impl Performer for Sandbox {
     fn identity(&self) -> &'static str {
-        "sandbox 1"
+        "sandbox 2"
     }
 
     fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {

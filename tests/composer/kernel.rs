@@ -2,10 +2,12 @@
 //! Nothing here compiles a kernel.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
+use brc::recipe::read_fragment;
 use serde_json::Value;
 
 use crate::support::project::{Ran, brc, folder, repository, text};
@@ -95,6 +97,38 @@ fn a_line_that_kconfig_would_pass_over_is_a_mistake() {
         assert_eq!(code, Some(i32::from(wrong)), "{line}\n{talk}");
         assert_eq!(talk.contains(&format!("own.config:3: `{line}` says nothing")), wrong, "{line}\n{talk}");
     }
+}
+
+#[test]
+fn the_page_about_hardening_says_what_the_kernels_have_and_why() {
+    let recipe = project("kernel-hardening", "");
+    let mut command = brc();
+    command.args(["kernel", "config", "--all", "--variant", "qemu", "--arch", &ARCHITECTURES.join(",")]);
+    let ran = Ran::well(command.arg(&recipe));
+    let kernels: Vec<BTreeMap<&str, &str>> = ran
+        .of("kernel-config")
+        .map(|kernel| {
+            let options = kernel["options"].as_array().unwrap();
+            options.iter().map(|option| (text(option, "option"), text(option, "value"))).collect()
+        })
+        .collect();
+    let page = fs::read_to_string(repository().join("docs/reference/kernel-hardening.md")).unwrap();
+    let mut told = BTreeSet::new();
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let [option, recommended, ours @ .., reason] = &cells[..] else { panic!("{line}") };
+        assert_eq!(ours.len(), ARCHITECTURES.len(), "{line}");
+        for (kernel, said) in kernels.iter().zip(ours).filter(|(_, said)| !said.is_empty()) {
+            assert_eq!(kernel.get(option).unwrap_or(&"n"), said, "{line}");
+            assert!(said == recommended || !reason.is_empty(), "a difference without a reason: {line}");
+        }
+        told.insert(*option);
+    }
+    let fragment = fs::read_to_string(repository().join("kernel-configs/hardening.config")).unwrap();
+    for line in read_fragment(&fragment) {
+        assert!(told.contains(line.option.as_str()), "the page says nothing about {}", line.option);
+    }
+    assert!(told.len() > 100, "{}", told.len());
 }
 
 #[test]

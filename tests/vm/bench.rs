@@ -68,7 +68,7 @@ fn store_path() -> PathBuf {
         .expect("a store is needed: set BRC_STORE or HOME")
 }
 
-fn brc(arguments: &[&str]) -> Printed {
+pub fn brc(arguments: &[&str]) -> Printed {
     let started = Instant::now();
     let printed = Command::new(EXECUTABLE).arg("--store").arg(store_path()).args(arguments).output().unwrap();
     println!("brc {}: {:.1} s", arguments.join(" "), started.elapsed().as_secs_f64());

@@ -16,6 +16,8 @@ mod oci;
 mod package;
 
 mod bench;
+#[cfg(feature = "suite-vm")]
+mod module;
 mod quickstart;
 #[cfg(feature = "suite-vm")]
 mod tampering;

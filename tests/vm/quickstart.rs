@@ -31,7 +31,7 @@ pub fn probe(folder: &Path, script: &str) -> Vec<String> {
 }
 
 /// The answers of the check that are called `name`.
-fn answers<'a>(serial: &'a str, name: &str) -> Vec<&'a str> {
+pub fn answers<'a>(serial: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!("CHECK {name}:");
     serial.lines().filter_map(|line| line.strip_prefix(&start)).map(str::trim).collect()
 }

@@ -4,14 +4,15 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
-    kernel::{folders, shell},
+    kernel::{folders, kbuild_environment, shell},
     output, path,
     target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, quoted, shell_of},
 };
 use crate::{
     content::{RelPath, Tree},
-    graph::{BuildRecipe, Component, Image, SourceTree, Sysroot},
+    graph::{BuildRecipe, BuildStep, Component, Image, SourceTree, Sysroot},
     plan::{Action, Assemble, Input, Network, Product, RootLayer, Run, Source},
+    recipe::BuildSystem,
 };
 
 /// Lays the patches of a Debian source package over its archives.
@@ -46,10 +47,16 @@ impl Lowering<'_> {
         let debian_patches = if is_debian && component.checkout.is_none() { DEBIAN_PATCHES } else { "" };
         let patches = self.patches(&recipe.patches);
         inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
+        let mut environment = build_environment(image, component, VISIBLE_PROCESSORS);
+        if recipe.steps.iter().any(|step| matches!(step, BuildStep::System { system: BuildSystem::Kbuild, .. })) {
+            let tree = self.kernel(image, toolsets).devel;
+            inputs.push(Input { owner: image.kernel.name.clone(), tree, at: path("kernel") });
+            environment.extend(kbuild_environment(image));
+        }
         let run = Run {
             inputs,
             command: shell(&format!("{debian_patches}{}", script(recipe))),
-            environment: build_environment(image, component, VISIBLE_PROCESSORS),
+            environment,
             directory: path(BUILD_FOLDER),
             stdin: None,
             outputs: folders(&[("out", "out")]),
@@ -128,10 +135,7 @@ fn script(recipe: &BuildRecipe) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        graph::{BuildStep, Install, Replaces},
-        recipe::BuildSystem,
-    };
+    use crate::graph::{Install, Replaces};
 
     #[test]
     fn names_reach_the_shell_as_they_are() {

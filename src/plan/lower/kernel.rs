@@ -23,6 +23,8 @@ pub(super) struct BuiltKernel {
     pub boot: Source,
     /// A tree to lay into the root: modules.
     pub modules: Source,
+    /// The tree at `/kernel` while modules of others are built; empty for a kernel without modules.
+    pub devel: Source,
 }
 
 impl Lowering<'_> {
@@ -49,15 +51,7 @@ impl Lowering<'_> {
         inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
         let mut environment = environment(image);
         environment.insert("source".to_owned(), format!("/source{pattern}"));
-        environment.insert("ARCH".to_owned(), image.architecture.name().replace("aarch64", "arm64"));
-        if image.architecture != image.execution {
-            environment.insert("CROSS_COMPILE".to_owned(), format!("{}-", image.architecture.gnu()));
-        }
-        // What `make` would write of the time, the user and the machine (Documentation/kbuild/reproducible-builds.rst).
-        environment.insert("KBUILD_BUILD_TIMESTAMP".to_owned(), format!("@{}", image.epoch));
-        environment.insert("KBUILD_BUILD_USER".to_owned(), "brc".to_owned());
-        environment.insert("KBUILD_BUILD_HOST".to_owned(), "brc".to_owned());
-        environment.insert("KBUILD_BUILD_VERSION".to_owned(), "1".to_owned());
+        environment.extend(kbuild_environment(image));
         let mut run = Run {
             inputs,
             command: shell(CONFIG),
@@ -78,10 +72,11 @@ impl Lowering<'_> {
         let config = self.step(&kernel.name, "config", Action::Run(config_run));
         run.inputs.push(Input { owner: "config".to_owned(), tree: output(config, "config"), at: path("config") });
         run.command = shell(COMPILE);
-        run.outputs = folders(&[("boot", "out/boot"), ("modules", "out/modules")]);
+        run.outputs = folders(&[("boot", "out/boot"), ("modules", "out/modules"), ("devel", "out/devel")]);
         run.timeout_seconds = COMPILE_SECONDS;
         let compile = self.step(&kernel.name, "compile", Action::Run(run));
-        BuiltKernel { boot: output(compile, "boot"), modules: output(compile, "modules") }
+        let given = |name| output(compile, name);
+        BuiltKernel { boot: given("boot"), modules: given("modules"), devel: given("devel") }
     }
 
     /// The tool sets that a component is built with, each laid at the root.
@@ -104,6 +99,20 @@ impl Lowering<'_> {
         }
         inputs
     }
+}
+
+/// What the kernel's own Makefiles are told: the target, and what else they would take of the time, the user and the
+/// machine (Documentation/kbuild/reproducible-builds.rst).
+pub(super) fn kbuild_environment(image: &Image) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("ARCH".to_owned(), image.architecture.name().replace("aarch64", "arm64")),
+        // The compiler is in the kernel by name, so it has the same one on every host.
+        ("CROSS_COMPILE".to_owned(), format!("{}-", image.architecture.gnu())),
+        ("KBUILD_BUILD_TIMESTAMP".to_owned(), format!("@{}", image.epoch)),
+        ("KBUILD_BUILD_USER".to_owned(), "brc".to_owned()),
+        ("KBUILD_BUILD_HOST".to_owned(), "brc".to_owned()),
+        ("KBUILD_BUILD_VERSION".to_owned(), "1".to_owned()),
+    ])
 }
 
 /// The environment of every command; nothing of the machine's is in it.
