@@ -36,7 +36,8 @@ pub fn look(plan: &Plan, performers: &Performers<'_>, store: &Store) -> Result<V
             Err(()) => Known::Waiting,
             Ok(action) => {
                 let key = key(performers.of(&action).identity(), &action);
-                match store.recall(key.digest()).map_err(BuildError::Store)? {
+                let known = if action.is_remembered() { store.recall(key.digest()) } else { Ok(None) };
+                match known.map_err(BuildError::Store)? {
                     Some(outcome) => Known::Done(key, action, outcome),
                     None => Known::Ready(key, action),
                 }

@@ -9,6 +9,8 @@ mod event;
 mod job_server;
 mod look;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use event::{Event, StepReport};

@@ -5,19 +5,24 @@ use std::{
     error::Error,
     io,
     path::PathBuf,
-    sync::{Condvar, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use super::{Event, JobServer, JobServerError, StepReport, worker};
 use crate::{
     content::Digest,
-    plan::{Action, Failure, Fault, Key, Outcome, Performer, Plan, Source, Step, StepId, key},
+    plan::{Action, Failure, Fault, Key, Network, Outcome, Performer, Plan, Source, Step, StepId, key},
     store::{Store, StoreError},
 };
 
 /// How many downloads go on at once, whatever the number of processors.
 const DOWNLOADS: usize = 8;
+/// How long a thread waits at most before it looks whether it is to stop.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// How long a step is thought to take that never ran here.
 const UNKNOWN_STEP: Duration = Duration::from_secs(1);
 
@@ -87,7 +92,8 @@ pub(super) struct Schedule<'a> {
     pub options: &'a Options,
     pub job_server: JobServer,
     pub events: &'a (dyn Fn(Event) + Sync),
-    pub cancelled: &'a AtomicBool,
+    /// Set when what runs is to stop: by the user, or because a step failed.
+    pub stop: AtomicBool,
     users: Vec<Vec<StepId>>,
     /// The longest time from the start of a step to the end of the build, as far as is known.
     weights: Vec<Duration>,
@@ -107,8 +113,12 @@ struct State {
     running: BTreeMap<Key, (StepId, Vec<StepId>)>,
     /// Steps that were run again because what they gave was damaged; each only once.
     mended: BTreeSet<StepId>,
+    /// Steps that met damage which was being mended for another; each is tried once more.
+    retried: BTreeSet<StepId>,
     failures: Vec<StepFailure>,
     skipped: BTreeSet<StepId>,
+    /// Set when a download failed: the others still end, so that everything that cannot be had is told at once.
+    draining: bool,
     broken: Option<BuildError>,
 }
 
@@ -119,6 +129,16 @@ pub(super) enum Lane {
     Download,
     /// Uses a processor.
     Processor,
+}
+
+impl Lane {
+    fn of<T>(action: &Action<T>) -> Lane {
+        match action {
+            Action::Fetch(_) => Lane::Download,
+            Action::Run(run) if run.network != Network::None => Lane::Download,
+            _ => Lane::Processor,
+        }
+    }
 }
 
 /// What becomes of a step that failed.
@@ -163,7 +183,7 @@ pub fn build(
     let worked = processor_time();
     let folder = store.temporary().map_err(BuildError::Store)?;
     let job_server = JobServer::new(folder.path(), options.jobs.max(1)).map_err(BuildError::JobServer)?;
-    let mut schedule = Schedule::new(plan, performers, store, options, job_server, events, cancelled);
+    let mut schedule = Schedule::new(plan, performers, store, options, job_server, events);
     schedule.recall_all()?;
     std::thread::scope(|scope| {
         let schedule = &schedule;
@@ -173,6 +193,7 @@ pub fn build(
                 scope.spawn(move || worker::work(schedule, lane));
             }
         }
+        schedule.obey(cancelled);
     });
     events(Event::Ended { took: start.elapsed(), processors: processor_time().saturating_sub(worked) });
     schedule.finish()
@@ -194,7 +215,6 @@ impl<'a> Schedule<'a> {
         options: &'a Options,
         job_server: JobServer,
         events: &'a (dyn Fn(Event) + Sync),
-        cancelled: &'a AtomicBool,
     ) -> Self {
         let needs: Vec<Vec<StepId>> = plan.steps.iter().map(|step| step.action.needs()).collect();
         let mut users = vec![Vec::new(); plan.steps.len()];
@@ -206,8 +226,8 @@ impl<'a> Schedule<'a> {
         let waiting = plan.wanted();
         let state = Mutex::new(State { waiting, ..State::default() });
         let weights = vec![UNKNOWN_STEP; plan.steps.len()];
-        let changed = Condvar::new();
-        Schedule { plan, performers, store, options, job_server, events, cancelled, users, weights, state, changed }
+        let (stop, changed) = (AtomicBool::new(false), Condvar::new());
+        Schedule { plan, performers, store, options, job_server, events, stop, users, weights, state, changed }
     }
 
     /// Gives every step its outcome that is remembered, and finds what is ready.
@@ -245,7 +265,8 @@ impl<'a> Schedule<'a> {
     /// Gives whether the step has its outcome now.
     fn offer(&self, id: StepId) -> Result<bool, BuildError> {
         let Some((action, key)) = self.resolve(id) else { return Ok(false) };
-        let known = self.store.recall(key.digest()).map_err(BuildError::Store)?;
+        let known = if action.is_remembered() { self.store.recall(key.digest()) } else { Ok(None) };
+        let known = known.map_err(BuildError::Store)?;
         let mut state = self.lock();
         // Two inputs that end at the same time offer their user twice.
         if !state.waiting.contains(&id) {
@@ -266,8 +287,7 @@ impl<'a> Schedule<'a> {
             return Ok(false);
         }
         state.running.insert(key, (id, Vec::new()));
-        let lane = if matches!(action, Action::Fetch(_)) { Lane::Download } else { Lane::Processor };
-        state.ready.entry(lane).or_default().insert((self.weights[id.0], id));
+        state.ready.entry(Lane::of(&action)).or_default().insert((self.weights[id.0], id));
         self.changed.notify_all();
         Ok(false)
     }
@@ -291,18 +311,54 @@ impl<'a> Schedule<'a> {
     pub fn next(&self, lane: Lane) -> Option<Ready> {
         let mut state = self.lock();
         loop {
-            if state.is_over(self.cancelled) {
+            let is_closed = state.draining && lane == Lane::Processor;
+            if is_closed || state.is_over() || self.stop.load(Ordering::Relaxed) {
                 return None;
             }
-            if let Some((_, id)) = state.ready.get_mut(&lane).and_then(BTreeSet::pop_last) {
-                drop(state);
-                let (action, key) = self.resolve(id)?;
+            let Some((_, id)) = state.ready.get_mut(&lane).and_then(BTreeSet::pop_last) else {
+                if state.draining {
+                    return None;
+                }
+                state = self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            };
+            drop(state);
+            if let Some((action, key)) = self.resolve(id) {
                 return Some(Ready { id, action, report: self.report(id, key) });
             }
-            let (next, _) =
-                self.changed.wait_timeout(state, Duration::from_millis(200)).unwrap_or_else(PoisonError::into_inner);
-            state = next;
+            // What it needs was lost since it became ready. When that is made again, it is offered again.
+            state = self.lock();
+            let key = state.keys.get(&id).copied();
+            let twins = key.and_then(|key| state.running.remove(&key)).map(|(_, twins)| twins).unwrap_or_default();
+            drop(state);
+            self.offer_all(twins);
+            state = self.lock();
         }
+    }
+
+    /// Stops everything when the user does; comes back when the build is over.
+    fn obey(&self, cancelled: &AtomicBool) {
+        let mut state = self.lock();
+        while !state.is_over() && !self.stop.load(Ordering::Relaxed) {
+            let is_download = |id: &StepId| Lane::of(&self.plan.steps[id.0].action) == Lane::Download;
+            let is_drained = state.draining && !state.running.values().any(|(id, _)| is_download(id));
+            if is_drained || cancelled.load(Ordering::Relaxed) {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            state = self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Looks whether steps can run that may be able to now.
+    fn offer_all(&self, ids: impl IntoIterator<Item = StepId>) {
+        for id in ids {
+            if let Err(error) = self.offer(id) {
+                self.broke(error);
+            }
+        }
+        self.changed.notify_all();
     }
 
     /// Takes the outcome of a step that ran and looks what can run now.
@@ -325,7 +381,7 @@ impl<'a> Schedule<'a> {
                 match self.offer(*user) {
                     Ok(true) => done.push(*user),
                     Ok(false) => {}
-                    Err(error) => self.lock().broken = Some(error),
+                    Err(error) => self.broke(error),
                 }
             }
         }
@@ -371,30 +427,36 @@ impl<'a> Schedule<'a> {
         };
         let mut state = self.lock();
         let known = state.keys.iter().filter(|(id, key)| **id != ready.id && keys.contains(&key.digest()));
-        let again: BTreeMap<StepId, Key> = known.map(|(id, key)| (*id, *key)).collect();
-        if again.is_empty() || again.keys().any(|id| state.mended.contains(id)) {
-            return false;
+        let again: BTreeSet<StepId> = known.map(|(id, _)| *id).filter(|id| !state.mended.contains(id)).collect();
+        if again.is_empty() {
+            // Perhaps another step met the same damage first, and what both need is made again already.
+            let needs = self.plan.steps[ready.id.0].action.needs();
+            if !needs.iter().any(|need| state.mended.contains(need)) || !state.retried.insert(ready.id) {
+                return false;
+            }
         }
-        state.running.remove(&ready.report.key);
-        for id in again.keys() {
+        let twins = state.running.remove(&ready.report.key).map(|(_, twins)| twins).unwrap_or_default();
+        for id in &again {
             state.mended.insert(*id);
             state.outcomes.remove(id);
             state.waiting.insert(*id);
         }
         drop(state);
-        for key in keys {
-            if let Err(error) = self.store.forget(key) {
-                self.broke(BuildError::Store(error));
-            }
+        if !again.is_empty() {
+            keys.into_iter().filter_map(|key| self.store.forget(key).err()).for_each(|e| self.broke(BuildError::Store(e)));
         }
         // Those whose inputs are whole run now; the others, and the failed step, when these have ended.
-        for id in again.into_keys().chain([ready.id]) {
-            if let Err(error) = self.offer(id) {
-                self.broke(error);
-            }
+        self.offer_all(again.into_iter().chain(twins).chain([ready.id]));
+        true
+    }
+
+    /// Ends a build of which a step failed: what runs is stopped, but a download that failed lets the others end.
+    pub fn give_up(&self, lane: Lane) {
+        match lane {
+            Lane::Download => self.lock().draining = true,
+            Lane::Processor => self.stop.store(true, Ordering::Relaxed),
         }
         self.changed.notify_all();
-        true
     }
 
     /// Stops everything for a reason that is no step's.
@@ -447,8 +509,8 @@ impl<'a> Schedule<'a> {
 }
 
 impl State {
-    fn is_over(&self, cancelled: &AtomicBool) -> bool {
-        self.waiting.is_empty() || self.broken.is_some() || cancelled.load(std::sync::atomic::Ordering::Relaxed)
+    fn is_over(&self) -> bool {
+        self.waiting.is_empty() || self.broken.is_some()
     }
 }
 

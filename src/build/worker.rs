@@ -18,7 +18,7 @@ pub(super) fn work(schedule: &Schedule<'_>, lane: Lane) {
             Err(failure) => {
                 let after = schedule.failed(&ready, failure);
                 if after == AfterStep::GivenUp && schedule.options.after_failure == AfterFailure::Stop {
-                    schedule.cancelled.store(true, Ordering::Relaxed);
+                    schedule.give_up(lane);
                 }
             }
         }
@@ -31,7 +31,7 @@ struct PanicGuard<'a>(&'a Schedule<'a>);
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.cancelled.store(true, Ordering::Relaxed);
+            self.0.stop.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -40,7 +40,7 @@ impl Drop for PanicGuard<'_> {
 fn perform(schedule: &Schedule<'_>, lane: Lane, ready: &Ready) -> Result<Option<Outcome>, Failure> {
     let token = match lane {
         Lane::Download => None,
-        Lane::Processor => match schedule.job_server.take(schedule.cancelled) {
+        Lane::Processor => match schedule.job_server.take(&schedule.stop) {
             Ok(Some(token)) => Some(token),
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -59,14 +59,15 @@ fn perform(schedule: &Schedule<'_>, lane: Lane, ready: &Ready) -> Result<Option<
     let request = Request {
         action: &ready.action,
         log: &log,
-        cancelled: schedule.cancelled,
+        cancelled: &schedule.stop,
         job_server: Some(schedule.job_server.path()),
         progress: &progress,
     };
     let outcome = schedule.performer(&ready.action).perform(&request)?;
     drop(token);
     let took = start.elapsed();
-    let remembered = schedule.store.remember(ready.report.key.digest(), &outcome);
+    let key = ready.report.key.digest();
+    let remembered = if ready.action.is_remembered() { schedule.store.remember(key, &outcome) } else { Ok(()) };
     if let Err(error) = remembered.and_then(|()| schedule.store.remember_duration(&name, took)) {
         schedule.broke(BuildError::Store(error));
         return Ok(None);

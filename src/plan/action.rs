@@ -26,6 +26,14 @@ pub enum Action<T> {
     Pack(Pack<T>),
 }
 
+impl<T> Action<T> {
+    /// Whether the same inputs give the same outcome, so that it need not be performed twice. What is fetched while it
+    /// is being locked comes from a network that changes.
+    pub fn is_remembered(&self) -> bool {
+        !matches!(self, Action::Run(Run { network: Network::Fetching { expected: None }, .. }))
+    }
+}
+
 /// A locked upstream. Keyed by digest and by how it is laid out, never by where it is fetched from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetch {

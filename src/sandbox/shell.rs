@@ -59,25 +59,31 @@ impl Sandbox {
         let mut spec = spec(run, scratch.root(checkout.path()), None, self.access());
         let shell = ["bash", "sh"].iter().map(|name| format!("bin/{name}"));
         let shell = shell.into_iter().find(|shell| checkout.path().join(shell).exists()).ok_or(RunError::NoShell)?;
-        spec.command = vec![format!("/{shell}"), "-i".to_owned()];
+        // Commands from a file or a pipe are no typing: they end where it ends.
+        let is_typed = rustix::termios::isatty(console.input);
+        spec.command = vec![format!("/{shell}")];
+        spec.command.extend(is_typed.then(|| "-i".to_owned()));
         if kept.is_some() {
             // What the command left there is what the person came for.
             spec.empty.clear();
         }
-        spec.terminal = Terminal::Controlling;
+        spec.terminal = if is_typed { Terminal::Controlling } else { Terminal::None };
         spec.environment.insert("TERM".to_owned(), console.kind.to_owned());
         spec.environment.insert("BRC_COMMAND".to_owned(), quoted(&run.command));
 
         let failed = |source: rustix::io::Errno| RunError::Plumbing { source: source.into() };
         let (ours, theirs) = pseudo_terminal().map_err(failed)?;
         let copy = || theirs.try_clone().map_err(|source| RunError::Plumbing { source });
-        let streams = Streams { input: copy()?, output: copy()?, errors: copy()? };
-        let _raw = Raw::new(console.input);
+        let given = || console.input.try_clone_to_owned().map_err(|source| RunError::Plumbing { source });
+        let input = if is_typed { copy()? } else { given()? };
+        let streams = Streams { input, output: copy()?, errors: copy()? };
+        // Keys go through as they are; so does what is printed when nobody types.
+        let _raw = Raw::new(if is_typed { console.input } else { ours.as_fd() });
         let mut child = linux::spawn(self.executable(), &spec, streams)?;
         drop(theirs);
         let has_ended = AtomicBool::new(false);
         let waited = thread::scope(|scope| {
-            let pump = scope.spawn(|| pump(console, ours.as_fd(), &has_ended));
+            let pump = scope.spawn(|| pump(console, is_typed, ours.as_fd(), &has_ended));
             let waited = child.wait(None, &|| false);
             has_ended.store(true, Ordering::Relaxed);
             drop(pump.join());
@@ -101,8 +107,12 @@ fn pseudo_terminal() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Carries what is typed one way and what is shown the other, until the shell has ended and all is shown.
-fn pump(console: Console<'_>, terminal: BorrowedFd<'_>, has_ended: &AtomicBool) -> io::Result<()> {
-    let mut is_typing = true;
+fn pump(
+    console: Console<'_>,
+    mut is_typing: bool,
+    terminal: BorrowedFd<'_>,
+    has_ended: &AtomicBool,
+) -> io::Result<()> {
     let glance = Timespec { tv_sec: 0, tv_nsec: GLANCE_NANOSECONDS };
     let mut buffer = [0; PIECE_BYTES];
     loop {
@@ -111,9 +121,11 @@ fn pump(console: Console<'_>, terminal: BorrowedFd<'_>, has_ended: &AtomicBool) 
         }
         let mut polls = [
             PollFd::from_borrowed_fd(terminal, PollFlags::IN),
-            PollFd::from_borrowed_fd(console.input, if is_typing { PollFlags::IN } else { PollFlags::empty() }),
+            PollFd::from_borrowed_fd(console.input, PollFlags::IN),
         ];
-        match rustix::event::poll(&mut polls, Some(&glance)) {
+        // A pipe whose writer is gone would wake this up for ever.
+        let watched = if is_typing { &mut polls[..] } else { &mut polls[..1] };
+        match rustix::event::poll(watched, Some(&glance)) {
             Ok(0) if has_ended.load(Ordering::Relaxed) => return Ok(()),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -207,8 +207,11 @@ fn a_failure_names_the_command_that_looks_inside() {
     assert_eq!(String::from_utf8_lossy(&log.stdout), "==> quickstart/note build\nbefore\nloudly\n");
     let mut shell = project.command("shell", &["quickstart/note", "--failed"]);
     let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), b"test -e half && exit 7\n").unwrap();
-    assert_eq!(shell.wait_with_output().unwrap().status.code(), Some(7));
+    // Commands from a pipe, and what they read: the end of it ends no command that still runs.
+    let commands = b"read -r line\nx y\nsleep 0.3; echo \"$line\"; test -e half && exit 7\n";
+    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), commands).unwrap();
+    let said = shell.wait_with_output().unwrap();
+    assert_eq!((said.status.code(), String::from_utf8_lossy(&said.stdout).as_ref()), (Some(7), "x y\n"));
     assert_eq!(project.reasons()[1].0, "quickstart/note build");
     let told = String::from_utf8(project.output("what-ran", &[]).stderr).unwrap();
     assert!(told.contains(", 2 actions ran on this machine (1 failed), "), "{told}");

@@ -1,0 +1,173 @@
+//! Builds of small plans by performers that only write to the store.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use super::*;
+use crate::{
+    content::{Digest, Entry, RelPath, Tree},
+    plan::{
+        Action, DebianPackage, Failure, Fault, Fetch, Input, Located, Network, Outcome, Output, Performer, Plan,
+        Request, Run, Source, Step, StepId,
+    },
+    store::{Store, StoreError},
+};
+
+/// Fetches give a tree of one file, or fail when the package is called `gone…`; commands read the file of their input.
+struct Fake<'a> {
+    store: &'a Store,
+    /// How many fetches, and how many commands, were performed.
+    fetched: AtomicUsize,
+    ran: AtomicUsize,
+    /// Has commands read their inputs at the same time.
+    together: Option<Barrier>,
+}
+
+impl<'a> Fake<'a> {
+    fn new(store: &'a Store, together: usize) -> Self {
+        let together = (together > 1).then(|| Barrier::new(together));
+        Fake { store, fetched: AtomicUsize::new(0), ran: AtomicUsize::new(0), together }
+    }
+}
+
+impl Performer for Fake<'_> {
+    fn identity(&self) -> &'static str {
+        "fake 1"
+    }
+
+    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
+        let store = |error: StoreError| Failure { fault: Fault::Damaged, error: error.into() };
+        match request.action {
+            Action::Fetch(Fetch::Debian(package)) => {
+                self.fetched.fetch_add(1, Ordering::SeqCst);
+                if package.name.starts_with("gone") {
+                    return Err(Failure { fault: Fault::Outside, error: "gone".into() });
+                }
+                let mut tree = Tree::new();
+                let blob = self.store.put(package.name.as_bytes()).map_err(store)?;
+                let size = package.name.len() as u64;
+                let file = Entry::File { blob, size, executable: false };
+                tree.insert(RelPath::new("file").unwrap(), file).unwrap();
+                Ok(Outcome::from([("data".to_owned(), self.store.put_tree(&tree).map_err(store)?)]))
+            }
+            Action::Run(run) => {
+                let first_time = self.ran.fetch_add(1, Ordering::SeqCst) < 2;
+                if let Some(barrier) = self.together.as_ref().filter(|_| first_time) {
+                    barrier.wait();
+                }
+                for input in &run.inputs {
+                    let (file, _) = self.store.file_in(input.tree, &RelPath::new("file").unwrap()).map_err(store)?;
+                    self.store.read(file).map_err(store)?;
+                }
+                Ok(Outcome::from([("out".to_owned(), self.store.put_tree(&Tree::new()).map_err(store)?)]))
+            }
+            _ => unreachable!("no plan here has one"),
+        }
+    }
+}
+
+fn package(name: &str) -> Step {
+    let located = Located { mirror: "m".to_owned(), path: name.to_owned() };
+    let package = DebianPackage { name: name.to_owned(), sha256: crate::content::Sha256::of(name.as_bytes()), size: 1, located };
+    Step { component: name.to_owned(), stage: "fetch".to_owned(), action: Action::Fetch(Fetch::Debian(package)) }
+}
+
+fn command(name: &str, input: Option<usize>, network: Network) -> Step {
+    let input = input.map(|step| Input {
+        owner: String::new(),
+        tree: Source::Output { step: StepId(step), output: "data".to_owned() },
+        at: RelPath::ROOT,
+    });
+    let run = Run {
+        inputs: input.into_iter().collect(),
+        command: vec![name.to_owned()],
+        environment: BTreeMap::new(),
+        directory: RelPath::ROOT,
+        stdin: None,
+        outputs: BTreeMap::from([("out".to_owned(), Output::Folder(RelPath::ROOT))]),
+        network,
+        uid: 0,
+        architecture: brc_contract::Architecture::X86_64,
+        epoch: 0,
+        processors: 1,
+        timeout_seconds: 1,
+        product: None,
+    };
+    Step { component: name.to_owned(), stage: "run".to_owned(), action: Action::Run(run) }
+}
+
+/// A plan whose goals are the only output of each of `goals`.
+fn plan(steps: Vec<Step>, goals: &[usize]) -> Plan {
+    let goal = |step: &usize| {
+        let output = if matches!(steps[*step].action, Action::Fetch(_)) { "data" } else { "out" };
+        (step.to_string(), Source::Output { step: StepId(*step), output: output.to_owned() })
+    };
+    let goals = goals.iter().map(goal).collect();
+    Plan { steps, goals }
+}
+
+fn run(plan: &Plan, fake: &Fake<'_>, jobs: usize, cancelled: &AtomicBool) -> Result<Built, BuildError> {
+    let options = Options { jobs, after_failure: AfterFailure::Stop };
+    let performers = Performers { fetch: fake, run: fake, assemble: fake, pack: fake };
+    build(plan, performers, fake.store, &options, &|_| {}, cancelled)
+}
+
+#[test]
+fn damage_that_two_steps_meet_is_mended_once() {
+    // One after the other, the second ready while the first has it mended; and both at the same time.
+    for jobs in [1, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let steps = vec![
+            package("a"),
+            command("b", Some(0), Network::None),
+            command("c", Some(0), Network::None),
+        ];
+        let cancelled = AtomicBool::new(false);
+        let first = Fake::new(&store, 1);
+        run(&plan(steps.clone(), &[0]), &first, jobs, &cancelled).unwrap();
+        fs::remove_file(store.blob_path(Digest::of(b"a"))).unwrap();
+        let second = Fake::new(&store, jobs);
+        let built = run(&plan(steps, &[1, 2]), &second, jobs, &cancelled).unwrap();
+        assert_eq!(built.goals.len(), 2);
+        assert_eq!(second.fetched.load(Ordering::SeqCst), 1, "{jobs} jobs");
+    }
+}
+
+#[test]
+fn a_failed_build_names_every_package_that_is_gone_and_the_next_one_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let names: Vec<String> = (0..20).map(|number| format!("{}{number}", ["there", "gone"][number % 2])).collect();
+    let steps: Vec<Step> = names.iter().map(|name| package(name)).collect();
+    let goals: Vec<usize> = (0..20).collect();
+    let cancelled = AtomicBool::new(false);
+    let Err(BuildError::Steps { failures, .. }) = run(&plan(steps, &goals), &Fake::new(&store, 1), 1, &cancelled)
+    else {
+        panic!("a package that is gone was no failure");
+    };
+    assert_eq!(failures.len(), 10, "{failures:?}");
+    assert!(!cancelled.load(Ordering::SeqCst), "nobody stopped anything");
+    run(&plan(vec![package("a")], &[0]), &Fake::new(&store, 1), 1, &cancelled).unwrap();
+}
+
+#[test]
+fn what_is_fetched_to_be_locked_is_fetched_every_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let cancelled = AtomicBool::new(false);
+    for (expected, times) in [(None, 2), (Some(Digest::of(b"tree")), 1)] {
+        let plan = plan(vec![command("fetch", None, Network::Fetching { expected })], &[0]);
+        let fake = Fake::new(&store, 1);
+        for _ in 0..2 {
+            run(&plan, &fake, 1, &cancelled).unwrap();
+        }
+        assert_eq!(fake.ran.load(Ordering::SeqCst), times, "{expected:?}");
+    }
+}
