@@ -136,17 +136,17 @@ pub struct Check {
 /// `brc lock` and `brc outdated`
 #[derive(Debug, Args)]
 pub struct Lock {
-    /// Whose needs are locked.
-    #[command(flatten)]
-    pub target: Target,
+    /// A recipe file; all variants of its project are locked together
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// `brc update`
 #[derive(Debug, Args)]
 pub struct Update {
-    /// Whose lock is updated.
-    #[command(flatten)]
-    pub target: Target,
+    /// A recipe file; all variants of its project are locked together
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     /// Only these packages
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,

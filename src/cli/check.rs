@@ -17,12 +17,7 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
     show_all(context, &project.sources, &project.warnings);
     let variants: Vec<Name> = match &arguments.target.variant {
         Some(named) => vec![project.variant(Some(named))?],
-        None => {
-            let own = project.recipes.sets.first().map(|set| set.name.clone()).unwrap_or_default();
-            let all = project.recipes.variants.values();
-            let composable = all.filter(|variant| variant.version.is_some() && variant.name.value.set == own);
-            composable.map(|variant| variant.name.value.clone()).collect()
-        }
+        None => project.variants(),
     };
     let mut diagnostics = Vec::new();
     let mut pruned = Vec::new();

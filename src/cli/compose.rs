@@ -39,7 +39,7 @@ pub fn run(context: &Context, arguments: &arguments::Compose) -> Result<ExitCode
             if gone.is_empty() {
                 return Err(error.into());
             }
-            relock(&session, &project, &order, gone)?;
+            relock(&session, &project, gone)?;
             session.compose(&project, &order, &arguments.out)?
         }
         first => first?,
@@ -71,10 +71,9 @@ fn show(context: &Context, image: &Composed) {
 }
 
 /// Moves just what no mirror has any more, loudly.
-fn relock(session: &Session<'_>, project: &Project, order: &crate::compose::Order, gone: Gone) -> Result<(), CliError> {
+fn relock(session: &Session<'_>, project: &Project, gone: Gone) -> Result<(), CliError> {
     say("warning: the lock names files that no mirror has any more; moving just these forward (--relock):");
-    let flats = project.flats(&order.variant, &order.architectures)?;
-    let (lock, report) = session.make_lock(project, &flats, project.lock()?, Goal::Relock(gone))?;
+    let (lock, report) = session.make_lock(project, &project.all_flats()?, project.lock()?, Goal::Relock(gone))?;
     report.changes.iter().for_each(|change| say(&format!("warning:   {}", super::lock::change_text(change))));
     project.write_lock(&lock)?;
     Ok(())

@@ -147,7 +147,18 @@ impl Context {
     pub fn order(&self, target: &Target) -> Result<(Project, Order), CliError> {
         let variant = target.variant.as_ref().map_or_else(String::new, |name| format!(" --variant {name}"));
         self.recipe.get_or_init(|| format!("{}{variant}", target.file.display()));
-        let mut project = Project::open(&target.file)?;
+        let project = self.project(&target.file)?;
+        let variant = project.variant(target.variant.as_deref())?;
+        let architectures = project.architectures(&variant, &target.arch)?;
+        Ok((project, Order { variant, architectures, image_version: None }))
+    }
+
+    /// The project of a recipe file, with the checkouts that the command line names.
+    ///
+    /// # Errors
+    /// Mistakes in recipes.
+    pub fn project(&self, file: &Path) -> Result<Project, CliError> {
+        let mut project = Project::open(file)?;
         for source in &self.sources {
             let (name, folder) = source.split_once('=').ok_or_else(|| {
                 CliError::Usage(format!("`--source {source}` names no folder: expected `--source NAME=DIR`"))
@@ -155,12 +166,10 @@ impl Context {
             project.check_out(name, Path::new(folder))?;
         }
         self.enter(&project.root);
-        let variant = project.variant(target.variant.as_deref())?;
-        let architectures = project.architectures(&variant, &target.arch)?;
         if !project.warnings.is_empty() {
             super::complain::show_all(self, &project.sources, &project.warnings);
         }
-        Ok((project, Order { variant, architectures, image_version: None }))
+        Ok(project)
     }
 
     /// Has what the project in `root` says of this machine's surroundings count; the first that is entered stays.

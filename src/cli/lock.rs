@@ -1,6 +1,6 @@
 //! `brc lock`, `brc update`, `brc outdated`, `brc vendor`.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, path::Path, process::ExitCode};
 
 use serde_json::json;
 
@@ -22,17 +22,17 @@ const CONNECTIONS: usize = 8;
 
 /// Pins what is missing.
 pub fn lock(context: &Context, arguments: &arguments::Lock) -> Result<ExitCode, CliError> {
-    change(context, &arguments.target, Goal::Complete, Written::Yes)
+    change(context, &arguments.file, Goal::Complete, Written::Yes)
 }
 
 /// Moves versions forward.
 pub fn update(context: &Context, arguments: &arguments::Update) -> Result<ExitCode, CliError> {
-    change(context, &arguments.target, Goal::Update(arguments.names.iter().cloned().collect()), Written::Yes)
+    change(context, &arguments.file, Goal::Update(arguments.names.iter().cloned().collect()), Written::Yes)
 }
 
 /// Says what an update would move, and writes nothing.
 pub fn outdated(context: &Context, arguments: &arguments::Lock) -> Result<ExitCode, CliError> {
-    change(context, &arguments.target, Goal::Update(BTreeSet::new()), Written::No)
+    change(context, &arguments.file, Goal::Update(BTreeSet::new()), Written::No)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,9 @@ enum Written {
     No,
 }
 
-fn change(context: &Context, target: &arguments::Target, goal: Goal, written: Written) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(target)?;
-    let flats = project.flats(&order.variant, &order.architectures)?;
+fn change(context: &Context, file: &Path, goal: Goal, written: Written) -> Result<ExitCode, CliError> {
+    let project = context.project(file)?;
+    let flats = project.all_flats()?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let (lock, report) = session.make_lock(&project, &flats, project.lock()?, goal)?;
     show(context, &report);

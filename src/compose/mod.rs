@@ -157,7 +157,14 @@ impl Session<'_> {
         if locked == Locked::AsItIs {
             return Err(ComposeError::Unlocked { missing: missing.iter().map(ToString::to_string).collect() });
         }
-        let (lock, _) = self.make_lock(project, flats, lock, Goal::Complete)?;
+        // A lock is the whole project's: what another variant or architecture has locked stays.
+        let mut all = project.all_flats()?;
+        let is_one = |one: &Flat, other: &Flat| {
+            one.name.value == other.name.value && one.situation.architecture == other.situation.architecture
+        };
+        let is_new = |flat: &&Flat| !all.iter().any(|one| is_one(one, flat));
+        all.extend(flats.iter().filter(is_new).cloned().collect::<Vec<_>>());
+        let (lock, _) = self.make_lock(project, &all, lock, Goal::Complete)?;
         project.write_lock(&lock)?;
         Ok(lock)
     }

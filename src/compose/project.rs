@@ -158,6 +158,33 @@ impl Project {
         if diagnostics.is_empty() { Ok(flats) } else { Err(self.refused(diagnostics)) }
     }
 
+    /// The variants of this project that have a version: those that can be composed, and bases that only say so.
+    pub fn variants(&self) -> Vec<Name> {
+        let own = self.recipes.sets.first().map(|set| set.name.clone()).unwrap_or_default();
+        let all = self.recipes.variants.values().filter(|variant| variant.version.is_some());
+        all.map(|variant| variant.name.value.clone()).filter(|name| name.set == own).collect()
+    }
+
+    /// All that the project's lock serves: each variant that can be composed, for each of its architectures.
+    ///
+    /// # Errors
+    /// Every mistake that shows when parents are merged.
+    pub fn all_flats(&self) -> Result<Vec<Flat>, ComposeError> {
+        let mut flats = Vec::new();
+        let mut diagnostics = Vec::new();
+        for variant in self.variants() {
+            match self.flats(&variant, &self.architectures(&variant, &[])?) {
+                Ok(found) => flats.extend(found),
+                // A base that has no kernel is only there to be extended; that shows when it is composed.
+                Err(ComposeError::Recipes { diagnostics: found, .. }) => {
+                    diagnostics.extend(found.into_iter().filter(|found| found.code != "no-kernel"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if diagnostics.is_empty() { Ok(flats) } else { Err(self.refused(diagnostics)) }
+    }
+
     /// The error that shows diagnostics of this project.
     pub fn refused(&self, diagnostics: Vec<Diagnostic>) -> ComposeError {
         ComposeError::Recipes { sources: Box::new(self.sources.clone()), diagnostics }

@@ -241,6 +241,20 @@ fn a_component_is_the_same_in_other_surroundings_or_the_first_byte_is_named() {
 }
 
 #[test]
+fn a_build_for_one_architecture_leaves_what_is_locked_for_the_other() {
+    let project = Project::new("whole-lock");
+    project.state("one\n", COPY);
+    project.run("lock", &[]);
+    let lock = || fs::read_to_string(project.path("brc.lock")).unwrap();
+    let before = lock();
+    let old = sha256(&project.path("note.txt"));
+    project.state("two\n", COPY);
+    project.run("build", &["note", "--arch=x86_64"]);
+    assert_eq!(lock(), before.replace(&old, &sha256(&project.path("note.txt"))));
+    assert!(before.contains("arm64") && before.contains(&old), "{before}");
+}
+
+#[test]
 fn a_local_checkout_takes_the_place_of_a_source() {
     let project = Project::new("checkout");
     project.state("locked\n", "cp note.txt note; echo $version >>note");
