@@ -443,7 +443,9 @@ impl<'a> Schedule<'a> {
         }
         drop(state);
         if !again.is_empty() {
-            keys.into_iter().filter_map(|key| self.store.forget(key).err()).for_each(|e| self.broke(BuildError::Store(e)));
+            keys.into_iter()
+                .filter_map(|key| self.store.forget(key).err())
+                .for_each(|e| self.broke(BuildError::Store(e)));
         }
         // Those whose inputs are whole run now; the others, and the failed step, when these have ended.
         self.offer_all(again.into_iter().chain(twins).chain([ready.id]));

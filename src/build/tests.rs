@@ -74,7 +74,8 @@ impl Performer for Fake<'_> {
 
 fn package(name: &str) -> Step {
     let located = Located { mirror: "m".to_owned(), path: name.to_owned() };
-    let package = DebianPackage { name: name.to_owned(), sha256: crate::content::Sha256::of(name.as_bytes()), size: 1, located };
+    let package =
+        DebianPackage { name: name.to_owned(), sha256: crate::content::Sha256::of(name.as_bytes()), size: 1, located };
     Step { component: name.to_owned(), stage: "fetch".to_owned(), action: Action::Fetch(Fetch::Debian(package)) }
 }
 
@@ -124,11 +125,7 @@ fn damage_that_two_steps_meet_is_mended_once() {
     for jobs in [1, 2] {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let steps = vec![
-            package("a"),
-            command("b", Some(0), Network::None),
-            command("c", Some(0), Network::None),
-        ];
+        let steps = vec![package("a"), command("b", Some(0), Network::None), command("c", Some(0), Network::None)];
         let cancelled = AtomicBool::new(false);
         let first = Fake::new(&store, 1);
         run(&plan(steps.clone(), &[0]), &first, jobs, &cancelled).unwrap();

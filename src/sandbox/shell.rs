@@ -107,22 +107,15 @@ fn pseudo_terminal() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Carries what is typed one way and what is shown the other, until the shell has ended and all is shown.
-fn pump(
-    console: Console<'_>,
-    mut is_typing: bool,
-    terminal: BorrowedFd<'_>,
-    has_ended: &AtomicBool,
-) -> io::Result<()> {
+fn pump(console: Console<'_>, mut is_typing: bool, terminal: BorrowedFd<'_>, has_ended: &AtomicBool) -> io::Result<()> {
     let glance = Timespec { tv_sec: 0, tv_nsec: GLANCE_NANOSECONDS };
     let mut buffer = [0; PIECE_BYTES];
     loop {
         if let Ok(size) = rustix::termios::tcgetwinsize(console.output) {
             rustix::termios::tcsetwinsize(terminal, size).unwrap_or_default();
         }
-        let mut polls = [
-            PollFd::from_borrowed_fd(terminal, PollFlags::IN),
-            PollFd::from_borrowed_fd(console.input, PollFlags::IN),
-        ];
+        let mut polls =
+            [PollFd::from_borrowed_fd(terminal, PollFlags::IN), PollFd::from_borrowed_fd(console.input, PollFlags::IN)];
         // A pipe whose writer is gone would wake this up for ever.
         let watched = if is_typing { &mut polls[..] } else { &mut polls[..1] };
         match rustix::event::poll(watched, Some(&glance)) {
