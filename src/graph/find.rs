@@ -103,11 +103,10 @@ impl<'a> Finder<'a> {
                 |member: &FlatComponent| (member.packages.clone(), member.without.clone(), member.satisfies.clone());
             members.iter().map(asked).collect()
         };
-        let same =
-            TARGETS.into_iter().filter(|target| *target != self.situation.architecture).all(|target| {
-                let situation = Situation { architecture: target, ..self.situation.clone() };
-                asks(&Finder { situation: &situation, ..*self }.closure([name])) == asks(&members)
-            });
+        let same = TARGETS.into_iter().filter(|target| *target != self.situation.architecture).all(|target| {
+            let situation = Situation { architecture: target, ..self.situation.clone() };
+            asks(&Finder { situation: &situation, ..*self }.closure([name])) == asks(&members)
+        });
         let serves = if same { Serves::EveryTarget } else { Serves::Only(self.situation.architecture) };
         FlatToolset { members, architecture, serves }
     }
