@@ -148,6 +148,7 @@ fn var_and_the_esp_are_those_of_the_disk_with_the_root_whatever_else_is_attached
                   done < /proc/mounts\n\
                   echo \"CHECK marker: $(cat /var/marker 2> /dev/null)\"\n\
                   echo 'of another machine' > /var/marker; sync\n\
+                  brc-agent status --json | while IFS= read -r line; do echo \"CHECK agent: $line\"; done\n\
                   echo \"CHECK disks: $(echo /sys/block/vd*)\"; echo CHECK-END\n";
     let options = probe(&folder, script);
     let with = |more: [&str; 2]| [&options[..], &more.map(str::to_owned)].concat();
@@ -163,6 +164,9 @@ fn var_and_the_esp_are_those_of_the_disk_with_the_root_whatever_else_is_attached
         mounts.sort_unstable();
         assert_eq!(mounts, ["/efi /dev/vda1", "/var /dev/vda6"]);
         assert_eq!(answers(serial, "marker"), [""]);
+        let agent: serde_json::Value = serde_json::from_str(answers(serial, "agent")[0]).unwrap();
+        let data = serde_json::json!({"mounted": true, "device": "/dev/vda6", "file_system": "ext4"});
+        assert_eq!(agent["data"], data, "{agent}");
     }
     // What boots it is kept for its project, so that garbage collection leaves it.
     assert!(!BENCH.store.projects("quickstart machine").unwrap().is_empty());

@@ -175,12 +175,12 @@ fn data(files: &Files) -> Known<Data> {
         return Ok(Data::NotMounted);
     };
     let device = block_device(files, &format!("/sys/dev/block/{}", mount.device))?;
-    let labelled = files.link(&format!("/dev/disk/by-partlabel/{}", partition::DATA_LABEL))?;
-    let labelled = labelled.ok_or(Unknown::NoDataPartition)?;
+    // By label it could be that of another disk.
+    let own = files.link(well_known::DATA_DEVICE)?.ok_or(Unknown::NoDataPartition)?;
     // An encrypted partition is mounted by way of a mapped device.
-    let is_data = device.name == labelled
+    let is_data = device.name == own
         || device.partition.is_none()
-            && parts(files, mount.device).is_ok_and(|parts| parts.iter().any(|part| part.name == labelled));
+            && parts(files, mount.device).is_ok_and(|parts| parts.iter().any(|part| part.name == own));
     if is_data {
         Ok(Data::Mounted { device: format!("/dev/{}", device.name), file_system: mount.file_system })
     } else {
@@ -230,7 +230,11 @@ pub enum Unknown {
     /// The entry that was started is not on the ESP any more.
     #[error("`{folder}` has no file of entry `{entry}`")]
     NoFile { entry: String, folder: String },
-    /// No partition is called as the data partition is.
-    #[error("no partition is called `{}`", partition::DATA_LABEL)]
+    /// The disk that the root is on has no data partition.
+    #[error(
+        "there is no `{}`: no partition beside those of the root is called `{}`",
+        well_known::DATA_DEVICE,
+        partition::DATA_LABEL
+    )]
     NoDataPartition,
 }

@@ -146,6 +146,15 @@ fn the_status_of_a_real_boot_is_told() {
     );
 }
 
+#[test]
+fn a_data_partition_of_another_disk_by_the_same_label_changes_nothing() {
+    let machine = Machine::new("look-alike");
+    let links = machine.root.join("dev/disk/by-partlabel");
+    fs::create_dir_all(&links).unwrap();
+    symlink("../../vdb2", links.join("brc-data")).unwrap();
+    assert_eq!(machine.json(), expected());
+}
+
 /// A change of the machine, and the member of the status that alone is different then.
 type Case = (&'static str, fn(&mut Machine), &'static str, Value);
 
@@ -296,7 +305,7 @@ fn what_cannot_be_read_is_null_with_its_reason_and_nothing_else_is_missing() {
             &["slot"],
             "on one disk",
         ),
-        ("no-label", |machine| machine.remove("dev/disk"), &["data"], "no partition is called `brc-data`"),
+        ("no-label", |machine| machine.remove("dev/brc"), &["data"], "there is no `/dev/brc/data`"),
     ];
     for (name, change, missing, reason) in cases {
         let mut machine = Machine::new(name);

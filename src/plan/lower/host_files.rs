@@ -88,7 +88,8 @@ fn data_definition(image: &Image) -> String {
 fn data_mount(file_system: &str) -> String {
     format!(
         "[Unit]\nDescription=Data partition\nAfter=systemd-repart.service\nWants=systemd-growfs@var.service\n\n\
-         [Mount]\nWhat=/dev/brc/data\nWhere={}\nType={file_system}\nOptions=noatime,nodev\n",
+         [Mount]\nWhat={}\nWhere={}\nType={file_system}\nOptions=noatime,nodev\n",
+        well_known::DATA_DEVICE,
         well_known::DATA_MOUNT
     )
 }
@@ -99,20 +100,23 @@ fn data_mount(file_system: &str) -> String {
 /// The root is the first device that the kernel maps, and what it is mapped to stands in its `slaves`: a partition is
 /// on the same disk when it stands beside one of them.
 fn disk_rules() -> String {
-    let rule = |property: &str, value: &str, name: &str| {
+    let rule = |property: &str, value: &str, device: &str| {
+        let name = device.trim_start_matches("/dev/");
         format!(
             "SUBSYSTEM==\"block\", ENV{{DEVTYPE}}==\"partition\", ENV{{{property}}}==\"{value}\", \
-             TEST==\"/sys/block/dm-0/slaves/*/../%k\", SYMLINK+=\"brc/{name}\"\n"
+             TEST==\"/sys/block/dm-0/slaves/*/../%k\", SYMLINK+=\"{name}\"\n"
         )
     };
     let esp = partition::ESP.to_string();
-    rule("ID_PART_ENTRY_NAME", partition::DATA_LABEL, "data") + &rule("ID_PART_ENTRY_TYPE", &esp, "esp")
+    rule("ID_PART_ENTRY_NAME", partition::DATA_LABEL, well_known::DATA_DEVICE)
+        + &rule("ID_PART_ENTRY_TYPE", &esp, well_known::ESP_DEVICE)
 }
 
 fn esp_mount() -> String {
     format!(
-        "[Unit]\nDescription=EFI system partition\n\n[Mount]\nWhat=/dev/brc/esp\nWhere={}\n\
+        "[Unit]\nDescription=EFI system partition\n\n[Mount]\nWhat={}\nWhere={}\n\
          Type=vfat\nOptions=umask=0077,noatime,nodev,nosuid,noexec\n",
+        well_known::ESP_DEVICE,
         well_known::ESP_MOUNT
     )
 }

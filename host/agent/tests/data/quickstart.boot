@@ -1,6 +1,6 @@
 A quickstart image, version 0.1.0, as `brc boot` ran it after its entry was blessed: files as `cat` gave them, links,
 and what device-mapper answered. Linux 6.12.117, systemd 257.13, x86_64. `text PATH` and its lines, indented by a tab;
-`hex PATH`; `link PATH TARGET`; `folder PATH`.
+`hex PATH`; `link PATH TARGET`; `folder PATH`. The link in /dev/brc is the one that images have got since.
 
 text /proc/cmdline
 	root=/dev/dm-0 rootfstype=erofs ro rootwait gpt panic=10 dm-mod.create="root,,,ro,0 149912 verity 1 PARTUUID=26d9487a-b546-dd4c-9f4f-3cdb9a011e34 PARTUUID=9f4128cf-85eb-cc38-0e5c-87865705f216 4096 4096 18739 1 sha256 26d9487ab546dd4c9f4f3cdb9a011e349f4128cf85ebcc380e5c87865705f216 1cca1ef7102b9ee06d542396598df12be7f7e2e7643c6583287a837f3316b6b8 1 restart_on_corruption" dm-mod.waitfor=PARTUUID=26d9487a-b546-dd4c-9f4f-3cdb9a011e34,PARTUUID=9f4128cf-85eb-cc38-0e5c-87865705f216 systemd.machine_id=firmware systemd.firstboot=no console=ttyS0,115200n8 no_timer_check loglevel=4
@@ -94,7 +94,7 @@ text /sys/class/block/vda6/uevent
 	PARTN=6
 link /sys/dev/block/253:0/slaves/vda2 ../../../../pci0000:00/0000:00:01.0/virtio0/block/vda/vda2
 link /sys/dev/block/253:0/slaves/vda3 ../../../../pci0000:00/0000:00:01.0/virtio0/block/vda/vda3
-link /dev/disk/by-partlabel/brc-data ../../vda6
+link /dev/brc/data ../vda6
 hex /sys/firmware/efi/efivars/LoaderEntrySelected-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 	0600000071007500690063006b00730074006100720074005f0030002e0031002e0030002e006500660069000000
 hex /sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
