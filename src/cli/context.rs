@@ -292,7 +292,8 @@ fn proxies() -> Proxies {
 }
 
 /// The variables that programs which fetch are given: proxies, registries, and who is trusted without a database.
-const NETWORK_VARIABLES: [&str; 14] = [
+/// Never one that holds a secret by its nature: what is fetched is not trusted with any.
+const NETWORK_VARIABLES: [&str; 19] = [
     "http_proxy",
     "https_proxy",
     "all_proxy",
@@ -307,17 +308,24 @@ const NETWORK_VARIABLES: [&str; 14] = [
     "GOPRIVATE",
     "GOINSECURE",
     "GOSUMDB",
+    "CARGO_HTTP_LOW_SPEED_LIMIT",
+    "CARGO_HTTP_MULTIPLEXING",
+    "CARGO_HTTP_PROXY",
+    "CARGO_HTTP_TIMEOUT",
+    "CARGO_NET_RETRY",
 ];
-/// Those of cargo, by how they begin.
-const CARGO_VARIABLES: [&str; 3] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_"];
+
+/// Whether programs that fetch are given the variable `name`: of cargo's registries where their index is, and no token.
+fn is_for_fetching(name: &str) -> bool {
+    let is_index = name.starts_with("CARGO_REGISTRIES_") && name.ends_with("_INDEX");
+    is_index || NETWORK_VARIABLES.contains(&name)
+}
 
 fn network_access() -> NetworkAccess {
     #[expect(clippy::disallowed_methods, reason = "only cli reads the environment")]
     let variables = env::vars_os();
     let variables = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let is_wanted =
-        |name: &str| NETWORK_VARIABLES.contains(&name) || CARGO_VARIABLES.iter().any(|prefix| name.starts_with(prefix));
-    let wanted = variables.filter(|(name, _)| is_wanted(name)).collect();
+    let wanted = variables.filter(|(name, _)| is_for_fetching(name)).collect();
     NetworkAccess::new(wanted, env_path("SSL_CERT_FILE").filter(|path| path.is_file()))
 }
 
@@ -336,4 +344,28 @@ pub fn env_text(name: &str) -> Option<String> {
 
 fn env_path(name: &str) -> Option<PathBuf> {
     env_text(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_fetch_are_told_where_and_never_a_secret() {
+        for name in ["https_proxy", "GOPROXY", "CARGO_NET_RETRY", "CARGO_HTTP_PROXY", "CARGO_REGISTRIES_OUR_OWN_INDEX"]
+        {
+            assert!(is_for_fetching(name), "{name}");
+        }
+        for name in [
+            "CARGO_REGISTRIES_OUR_OWN_TOKEN",
+            "CARGO_REGISTRIES_OUR_OWN_CREDENTIAL_PROVIDER",
+            "CARGO_REGISTRY_TOKEN",
+            "CARGO_NET_OFFLINE",
+            "GOAUTH",
+            "GOFLAGS",
+            "HOME",
+        ] {
+            assert!(!is_for_fetching(name), "{name}");
+        }
+    }
 }

@@ -1,7 +1,11 @@
 # Every crate of a `Cargo.lock`, checked by the digest that it states, as `cargo vendor` lays them out. Beside them
 # what cargo has to be told to take them from there: `cargo --config /vendor/crates/cargo-config.toml`.
 export CARGO_HOME=/tmp/cargo
-if ! cargo vendor --locked --versioned-dirs /vendor/crates >/tmp/config; then
+# cargo obeys the `.cargo` of the folder that it is started in. That of a source nobody trusts could name another
+# registry, or a program to run.
+source=$PWD
+cd /tmp
+if ! cargo vendor --manifest-path "$source/Cargo.toml" --locked --versioned-dirs /vendor/crates >/tmp/config; then
     echo "expected: every crate of \`$manifest\`, as its \`checksum\` says; found: what cargo says above." >&2
     echo "next: where the file and its \`Cargo.toml\` disagree, \`cargo update --workspace\`; where a server does not" >&2
     echo "answer, look at proxies; a crate with another checksum is not the one that was locked: do not trust it." >&2
