@@ -89,6 +89,7 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::NoArchitecture { .. }
             | ComposeError::NoComponent { .. }
             | ComposeError::NotBuilt { .. }
+            | ComposeError::NotIncluded { .. }
             | ComposeError::BadLock { .. }
             | ComposeError::Unlocked { .. }
             | ComposeError::Lower(_) => 2,

@@ -81,8 +81,8 @@ fn flat_lines(project: &Project, flat: &Flat) -> Vec<(String, String, String)> {
         if let Some(version) = &component.version {
             line("  version", text(version), at(version.span));
         }
-        if let Some(folder) = project.checkouts.get(&component.name) {
-            line("  source", format!("{:?}", folder.display().to_string()), "a local checkout".to_owned());
+        if let Some(local) = project.checkouts.get(&component.name) {
+            line("  source", format!("{:?}", local.folder.display().to_string()), "a local checkout".to_owned());
         }
         for package in &component.packages {
             line("  package", text(&package.package.name), at(package.package.name.span));

@@ -1,6 +1,9 @@
 //! Components that a developer builds from a folder of his own instead of their locked source.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{ComposeError, Project, source_tree};
 use crate::{
@@ -8,6 +11,24 @@ use crate::{
     recipe::{Checkout, Name, Recipes},
     store::Store,
 };
+
+/// A folder that takes the place of a component's source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSource {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Who says so.
+    pub stated: Stated,
+}
+
+/// Where a local source is stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stated {
+    /// On the command line, for this run alone.
+    Here,
+    /// In `brc.local.kdl`, for every run of the project, whatever it composes.
+    InProject,
+}
 
 impl Project {
     /// Has a component, named with or without its set, built from a folder.
@@ -22,25 +43,31 @@ impl Project {
             let known = known.into_iter().map(Name::to_string).collect();
             return Err(ComposeError::NoComponent { wanted: component.to_owned(), known });
         };
-        self.checkouts.insert((*name).clone(), folder.to_owned());
+        let name = (*name).clone();
+        self.checkouts.insert(name, LocalSource { folder: folder.to_owned(), stated: Stated::Here });
         Ok(())
     }
 
     /// Has the components of `images` built from the folders that the developer says: their versions name what is in
-    /// them, and manifests say so.
+    /// them, and manifests say so. The components that `brc.local.kdl` speaks of and these images do not have.
     ///
     /// # Errors
-    /// A folder that cannot be read, or a component that is not built.
-    pub(super) fn use_checkouts(&self, images: &mut [Image], store: &Store) -> Result<(), ComposeError> {
-        for (name, folder) in &self.checkouts {
-            let name = name.to_string();
+    /// A folder that cannot be read, or a component that is not built, or that the command line names in vain.
+    pub(super) fn use_checkouts(&self, images: &mut [Image], store: &Store) -> Result<Vec<&Name>, ComposeError> {
+        let mut unused = Vec::new();
+        for (own, LocalSource { folder, stated }) in &self.checkouts {
+            let name = own.to_string();
             let components = images.iter_mut().flat_map(Image::every_component_mut);
-            let mut own = components.filter(|component| component.name == name).peekable();
-            if own.peek().is_none() {
+            let mut own_components = components.filter(|component| component.name == name).peekable();
+            if own_components.peek().is_none() {
+                match stated {
+                    Stated::Here => return Err(ComposeError::NotIncluded { component: name }),
+                    Stated::InProject => unused.push(own),
+                }
                 continue;
             }
             let tree = store.put_tree(&source_tree(folder, store)?).map_err(ComposeError::Store)?;
-            for component in own {
+            for component in own_components {
                 if component.recipe.is_none() {
                     return Err(ComposeError::NotBuilt { component: name });
                 }
@@ -49,13 +76,15 @@ impl Project {
                 component.version = format!("{version}+dev.{}", tree.to_string().get(..8).unwrap_or_default());
             }
         }
-        Ok(())
+        Ok(unused)
     }
 }
 
 /// The folders that `brc.local.kdl` names.
-pub(super) fn stated(root: &Path, recipes: &Recipes) -> std::collections::BTreeMap<Name, std::path::PathBuf> {
+pub(super) fn stated(root: &Path, recipes: &Recipes) -> BTreeMap<Name, LocalSource> {
+    // No braces are left to fill: reading refused them.
     let folder = |checkout: &Checkout| Some(root.join(checkout.folder.fill(|_| None)?.as_str()));
-    let stated = recipes.checkouts.iter().filter_map(|(name, checkout)| Some((name.clone(), folder(checkout)?)));
+    let local = |folder| LocalSource { folder, stated: Stated::InProject };
+    let stated = recipes.checkouts.iter().filter_map(|(name, own)| Some((name.clone(), local(folder(own)?))));
     stated.collect()
 }

@@ -43,6 +43,12 @@ pub enum ComposeError {
         "`{component}` is not built from source, so no folder can take the source's place: expected a component with steps"
     )]
     NotBuilt { component: String },
+    /// A folder is to take the place of a source that nothing is made from.
+    #[error(
+        "`--source {component}=…` changes nothing: what is composed neither has `{component}` nor is linked with it; \
+         leave the option out, or `include` the component"
+    )]
+    NotIncluded { component: String },
     /// The variant is not for this architecture.
     #[error("variant `{variant}` is not for `{wanted}`: expected {}", known.join(" or "))]
     NoArchitecture { wanted: String, variant: String, known: Vec<String> },

@@ -1,7 +1,7 @@
 //! The lock on the disk, and what is fetched to make it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Read as _, Write as _},
     path::PathBuf,
@@ -76,14 +76,18 @@ impl Project {
 
     /// The files in folders of source that say what is fetched for them.
     fn manifests(&self, flats: &[Flat]) -> Result<Manifests, ComposeError> {
-        let mut found = Manifests::new();
+        // Several components may be made from one folder, each with another language.
+        let mut wanted: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (path, names) in flats.iter().flat_map(Flat::manifests) {
-            if let Entry::Vacant(place) = found.entry(path) {
-                let folder = self.on_disk(place.key());
-                place.insert(manifests(&folder, &names)?);
-            }
+            wanted.entry(path).or_default().extend(names);
         }
-        Ok(found)
+        wanted
+            .into_iter()
+            .map(|(path, names)| {
+                let found = manifests(&self.on_disk(&path), &names)?;
+                Ok((path, found))
+            })
+            .collect()
     }
 
     /// Writes the lock, whole or not at all; does nothing when it stays the same.
@@ -216,8 +220,35 @@ fn download(file: &NeededFile, tried: usize) -> Download {
 
 #[cfg(test)]
 mod tests {
+    use brc_contract::Architecture;
+
     use super::*;
-    use crate::content::Sha256;
+    use crate::content::{RelPath, Sha256};
+
+    #[test]
+    fn components_of_two_languages_may_be_made_from_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = "project \"p\"\n\
+            archive \"d\" { suite \"s\"; keyring \"k.asc\"; }\n\
+            packages \"rust\" archive=\"d\" suite=\"s\" { cargo; }\n\
+            packages \"go\" archive=\"d\" suite=\"s\" { golang; }\n\
+            kernel \"k\" { config \"k.config\"; version \"1\"; upstream { url \"https://example.org/k\" sha256=\"0000000000000000000000000000000000000000000000000000000000000000\"; }; }\n\
+            component \"crate\" { version \"1\"; step \"x\"; upstream { folder \"src\"; crates \"Cargo.lock\"; }; }\n\
+            component \"module\" { version \"1\"; step \"x\"; upstream { folder \"src\"; go-module \".\"; }; }\n\
+            variant \"v\" { version \"1\"; arch \"x86_64\"; include \"k\" \"crate\" \"module\"; }\n";
+        fs::create_dir(folder.path().join("src")).unwrap();
+        for (at, text) in
+            [("brc.kdl", recipe), ("k.config", ""), ("k.asc", ""), ("src/Cargo.lock", "1"), ("src/go.mod", "2")]
+        {
+            fs::write(folder.path().join(at), text).unwrap();
+        }
+        let project = Project::open(&folder.path().join("brc.kdl")).unwrap_or_else(|error| panic!("{error:?}"));
+        let variant = project.variant(None).unwrap();
+        let flats = project.flats(&variant, &[Architecture::X86_64]).unwrap_or_else(|error| panic!("{error:?}"));
+        let found = project.manifests(&flats).unwrap();
+        let names: Vec<&str> = found["src"].keys().map(RelPath::as_str).collect();
+        assert_eq!(names, ["Cargo.lock", "go.mod"]);
+    }
 
     #[test]
     fn one_content_is_fetched_once() {

@@ -38,6 +38,7 @@ use crate::{
     store::Store,
 };
 
+pub use checkout::{LocalSource, Stated};
 pub use failure::ComposeError;
 pub use folder::{manifests, source_tree};
 pub use kernel::{KernelOption, Wanted};
@@ -142,7 +143,9 @@ impl Session<'_> {
         for flat in &flats {
             images.push(project.pin(flat, &lock)?);
         }
-        project.use_checkouts(&mut images, &self.store)?;
+        for unused in project.use_checkouts(&mut images, &self.store)? {
+            (self.talk)(&format!("warning: `brc.local.kdl` has a source of `{unused}`, which is not composed here"));
+        }
         Ok(images)
     }
 

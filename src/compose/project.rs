@@ -9,7 +9,7 @@ use std::{
 
 use brc_contract::Architecture;
 
-use super::{ComposeError, checkout};
+use super::{ComposeError, LocalSource, checkout};
 use crate::{
     content::{Glob, RelPath},
     graph::{Flat, flatten},
@@ -36,7 +36,7 @@ pub struct Project {
     /// What is probably not meant so.
     pub warnings: Vec<Diagnostic>,
     /// The folders that take the place of components' sources.
-    pub checkouts: BTreeMap<Name, PathBuf>,
+    pub checkouts: BTreeMap<Name, LocalSource>,
     composed: SourcePath,
 }
 

@@ -318,10 +318,11 @@ impl Image {
         self.components.iter_mut().chain(self.sysroots.values_mut().flat_map(|sysroot| &mut sysroot.components))
     }
 
-    /// Whether a developer's own folder is in a component: it was built from one, or is linked with what was.
+    /// Whether a developer's own folder is in a component: it was built from one, or is linked, over however many
+    /// others, with what was.
     pub fn is_from_checkout(&self, component: &Component) -> bool {
-        let linked = self.sysroots.get(&component.name).into_iter().flat_map(|sysroot| &sysroot.components);
-        linked.chain([component]).any(|component| component.checkout.is_some())
+        let linked = || self.sysroots.get(&component.name).into_iter().flat_map(|sysroot| &sysroot.components);
+        component.checkout.is_some() || linked().any(|linked| self.is_from_checkout(linked))
     }
 
     /// The variant and architecture as people say them: `quickstart x86_64`.

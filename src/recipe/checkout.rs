@@ -1,7 +1,7 @@
 //! A developer's own checkouts: `component "runc" { source "../runc" }` in `brc.local.kdl`.
 
 use super::{
-    LocalPath, Name, Presence, Spanned, code,
+    LocalPath, Name, Presence, Spanned, Template, code,
     decode::{Cursor, Reader},
     names::{Kind, Space},
     parse::Node,
@@ -21,16 +21,22 @@ impl Checkout {
         let mut cursor = Cursor::new(reader, node);
         let component = cursor.text(reader, "the name of a component");
         let component = component.and_then(|name| reader.reference(&name, Space::Component));
-        let mut folder = None;
+        let mut folder: Option<Spanned<Template>> = None;
         for inner in cursor.block() {
             if inner.name != "source" {
                 reader.unknown_node(inner, "`component` in `brc.local.kdl`", &["source"]);
                 continue;
             }
             let mut inner = Cursor::new(reader, inner);
-            let path = inner.text(reader, "a folder").and_then(|path| reader.template(path));
-            folder = path.or(folder);
+            let path = inner.text(reader, "a folder");
             inner.finish(reader);
+            if let Some(path) = path {
+                reader.no_braces(&path, "`source` of `brc.local.kdl`");
+                if folder.is_some() {
+                    reader.error(code::REPEATED_NODE, path.span, "`source` stands here twice", "name one folder");
+                }
+                folder = folder.or(reader.template(path));
+            }
         }
         if node.children.as_ref().is_none_or(Vec::is_empty) {
             let message = "`component` does not say where its source is";

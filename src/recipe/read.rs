@@ -358,7 +358,7 @@ impl Decoded {
         for node in nodes {
             let name = node.name.as_ref();
             if reader.origin == Origin::Local && name == "component" {
-                decoded.checkouts.extend(Checkout::read(reader, node));
+                decoded.checkout(reader, node);
                 continue;
             }
             if reader.origin == Origin::Local && name != "override" {
@@ -390,6 +390,16 @@ impl Decoded {
             }
         }
         decoded
+    }
+
+    fn checkout(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) {
+        let Some(checkout) = Checkout::read(reader, node) else { return };
+        let name = &checkout.component;
+        if self.checkouts.iter().any(|other| other.component.value == name.value) {
+            let message = format!("the source of `{}` is stated twice", name.value);
+            reader.error(code::DUPLICATE_NAME, name.span, message, "name one folder");
+        }
+        self.checkouts.push(checkout);
     }
 
     /// `brc.kdl` was read before; anywhere else its words are misplaced. Without a project they have no effect.
