@@ -20,7 +20,7 @@ use crate::{
     compose::{Locked, Project},
     content::RelPath,
     graph::{Flat, FlatComponent, image_closure, origin},
-    plan::{Plan, Source, StepId},
+    plan::{HOST_FILES_OWNER, Plan, Source, Step, StepId},
     recipe::{Item, Spanned},
 };
 
@@ -316,13 +316,7 @@ pub fn why(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
     for flat in project.flats(&order.variant, &order.architectures)? {
         let chain = if what.starts_with('/') {
             let owner = owner_of(context, &project, &order, &flat, what)?;
-            owner.and_then(|owner| {
-                // Components are named with their set; a bare name is a package.
-                let chain = if owner.contains('/') { chain } else { package_chain };
-                let mut chain = chain(&project, &flat, &owner)?;
-                chain.push(what.to_owned());
-                Some(chain)
-            })
+            owner.map(|owner| path_chain(&project, &flat, &owner, what))
         } else {
             chain(&project, &flat, what)
         };
@@ -353,6 +347,32 @@ fn chain(project: &Project, flat: &Flat, what: &str) -> Option<Vec<String>> {
         return Some(component_chain(project, flat, component));
     }
     package_chain(project, flat, what)
+}
+
+/// From the variant to a path, over who brings it.
+fn path_chain(project: &Project, flat: &Flat, owner: &Owner, path: &str) -> Vec<String> {
+    let at = |span| origin(&project.sources, span);
+    let head = || vec![format!("{} ({})", flat.name.value, at(flat.name.span))];
+    let mut chain = match owner {
+        Owner::Named(name) => {
+            let mut components = flat.components.iter().map(|component| &component.name).chain([&flat.kernel.name]);
+            let is_component = components.any(|component| component.to_string() == *name);
+            let found = if is_component { chain(project, flat, name) } else { package_chain(project, flat, name) };
+            found.unwrap_or_else(|| [head(), vec![name.clone()]].concat())
+        }
+        Owner::Brc => [head(), vec!["brc itself: what every image has".to_owned()]].concat(),
+        Owner::Finish => {
+            let finish = |(item, span): &(Item, _)| match item {
+                Item::Finish(finish) => Some(format!("{} ({})", finish.name.value, at(*span))),
+                _ => None,
+            };
+            let steps: Vec<String> =
+                flat.components.iter().flat_map(|component| &component.items).filter_map(finish).collect();
+            [head(), vec![format!("finish steps: {}", steps.join(", "))]].concat()
+        }
+    };
+    chain.push(path.to_owned());
+    chain
 }
 
 /// From the variant to a package: over the one that a recipe names down to this one.
@@ -390,6 +410,16 @@ fn component_chain(project: &Project, flat: &Flat, component: &FlatComponent) ->
     chain
 }
 
+/// Who brings a path into an image.
+enum Owner {
+    /// A component, a kernel or a package.
+    Named(String),
+    /// What brc adds to every root.
+    Brc,
+    /// What runs over the merged root.
+    Finish,
+}
+
 /// Who brings a path into the image, by the root as it was last built.
 fn owner_of(
     context: &Context,
@@ -397,23 +427,28 @@ fn owner_of(
     order: &crate::compose::Order,
     flat: &Flat,
     what: &str,
-) -> Result<Option<String>, CliError> {
+) -> Result<Option<Owner>, CliError> {
     let path = RelPath::from_absolute(what).map_err(|error| CliError::Usage(error.to_string()))?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
-    let images = session.images(project, order, Locked::AsItIs)?;
+    let mut images = session.images(project, order, Locked::AsItIs)?;
+    images.retain(|image| image.architecture == flat.situation.architecture);
     let mut lowered = session.lower(project, &images)?;
-    let merged =
-        lowered.plan.steps.iter().position(|step| step.stage == "root" && step.component == flat.name.value.name);
-    let Some(merged) = merged else { return Ok(None) };
-    lowered.plan.goals =
-        vec![("owners".to_owned(), Source::Output { step: StepId(merged), output: "owners".to_owned() })];
+    let goal = |(stage, output): (&str, &str)| {
+        let is_it = |step: &Step| step.stage == stage && step.component == flat.name.value.name;
+        let step = StepId(lowered.plan.steps.iter().position(is_it)?);
+        Some((stage.to_owned(), Source::Output { step, output: output.to_owned() }))
+    };
+    lowered.plan.goals = [("root", "owners"), ("finish", "root")].into_iter().filter_map(goal).collect();
     let built = session.build(&lowered)?;
-    let Some(tree) = built.goals.get("owners") else { return Ok(None) };
+    let Some(tree) = built.goals.get("root") else { return Ok(None) };
     let (blob, _) = session.store.file_in(*tree, &RelPath::new("owners").unwrap_or_default())?;
     let text = String::from_utf8_lossy(&session.store.read(blob)?).into_owned();
-    let owner = text
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
-        .find(|(_, owned)| owned.trim_start_matches('/') == path.as_str());
-    Ok(owner.map(|(owner, _)| owner.to_owned()))
+    let mut owners = text.lines().filter_map(|line| line.split_once('\t'));
+    if let Some((owner, _)) = owners.find(|(_, owned)| owned.trim_start_matches('/') == path.as_str()) {
+        let is_component = flat.components.iter().any(|component| component.name.to_string() == owner);
+        let is_brc = owner == HOST_FILES_OWNER && !is_component;
+        return Ok(Some(if is_brc { Owner::Brc } else { Owner::Named(owner.to_owned()) }));
+    }
+    let Some(finished) = built.goals.get("finish") else { return Ok(None) };
+    Ok(session.store.tree(*finished)?.entry(&path).map(|_| Owner::Finish))
 }

@@ -20,5 +20,5 @@ pub use action::{
     UrlFile,
 };
 pub use key::{Fact, Facts, Key, facts, key};
-pub use lower::{LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};
+pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};
 pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};

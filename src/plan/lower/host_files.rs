@@ -10,6 +10,8 @@ use crate::{
     recipe::Enablement,
 };
 
+/// Who owns what brc itself states.
+pub const HOST_FILES_OWNER: &str = "brc";
 /// Makes the data partition on first boot, behind whatever the disk has (repart.d(5)).
 const DATA_DEFINITION: &str = "usr/lib/repart.d/50-brc-data.conf";
 /// Which units run: what recipes enable and nothing else (systemd.preset(5)).
@@ -52,7 +54,7 @@ impl Lowering<'_> {
         }
         let replaces = vec![path(well_known::OS_RELEASE), path("etc/machine-id")];
         let tree = self.tree(tree);
-        RootLayer { replaces, ..RootLayer::plain("brc", tree) }
+        RootLayer { replaces, ..RootLayer::plain(HOST_FILES_OWNER, tree) }
     }
 }
 

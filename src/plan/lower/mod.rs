@@ -18,6 +18,7 @@ mod upstream;
 use std::collections::BTreeMap;
 
 pub use fetched::fetched_goal;
+pub use host_files::HOST_FILES_OWNER;
 
 use super::{Action, Fetch, Plan, Source, Step, StepId};
 use crate::{
