@@ -97,15 +97,13 @@ impl Session<'_> {
             }
         }
         let resolved = self.resolved(lowered)?;
-        let state = |id| match seen.steps.get(&id) {
-            Some((_, state, took)) => Some((*state, *took)),
-            None => Some((StepState::Reused, Duration::ZERO)),
-        };
+        // What was ready when the build ended early never ran, and is no part of it.
+        let state = |id| seen.steps.get(&id).map(|(_, state, took)| (*state, *took));
         Ok(steps(lowered, &resolved, state))
     }
 
     /// What the steps of a plan would be recorded as if they were run now: what is known counts as reused, what could
-    /// run as failed, and what waits for something else is not there.
+    /// run as due, and what waits for something else is not there.
     ///
     /// # Errors
     /// A store that cannot be used.
@@ -113,7 +111,7 @@ impl Session<'_> {
         let resolved = self.resolved(lowered)?;
         let state = |id: StepId| {
             let is_known = resolved.get(id.0)?.as_ref().is_some_and(|(_, _, outcome)| !outcome.is_empty());
-            Some((if is_known { StepState::Reused } else { StepState::Failed }, Duration::ZERO))
+            Some((if is_known { StepState::Reused } else { StepState::Due }, Duration::ZERO))
         };
         Ok(BuildRecord {
             command: String::new(),

@@ -92,6 +92,8 @@ pub enum StepState {
     Reused,
     /// It has no outcome.
     Failed,
+    /// It would be performed now: of what is foreseen, never of a build that was.
+    Due,
 }
 
 /// One of the things that a key was made from.
@@ -204,8 +206,12 @@ impl BuildEnd {
 }
 
 impl StepState {
-    const ALL: [(StepState, &'static str); 3] =
-        [(StepState::Ran, "ran"), (StepState::Reused, "reused"), (StepState::Failed, "failed")];
+    const ALL: [(StepState, &'static str); 4] = [
+        (StepState::Ran, "ran"),
+        (StepState::Reused, "reused"),
+        (StepState::Failed, "failed"),
+        (StepState::Due, "due"),
+    ];
 
     /// The word for it.
     pub fn name(self) -> &'static str {

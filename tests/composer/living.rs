@@ -2,8 +2,11 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -222,6 +225,77 @@ fn a_failure_names_the_command_that_looks_inside() {
 }
 
 #[test]
+fn what_never_ran_was_never_built() {
+    let project = Project::new("never-ran");
+    // Two steps are ready, one processor: the one that comes second is not tried.
+    project.state("one\n", "exit 1");
+    let recipe = fs::read_to_string(&project.recipe).unwrap().replace("include ", "include \"both\" ");
+    let built = |name: &str, more: &str, step: &str| {
+        format!("component \"{name}\" {{ version \"1\"; build-with \"brc/finish-tools\"; {more} step \"{step}\"; }}\n")
+    };
+    let second = |step: &str| {
+        let recipe = built("second", "", step) + &built("both", "link-with \"note\" \"second\";", "true") + &recipe;
+        fs::write(&project.recipe, recipe).unwrap();
+    };
+    second("exit 1");
+    let failed = project.output("build", &["both", "--jobs=1"]);
+    assert_eq!(failed.status.code(), Some(1), "{}", String::from_utf8_lossy(&failed.stderr));
+    let due = project.run("why", &["--rebuilt", "both"]);
+    assert!(due.events.iter().all(|action| action["state"] == "due"), "{:?}", due.events);
+    let ran: Vec<String> = project.reasons().into_iter().map(|(step, _)| step).collect();
+    let untried = if ran.contains(&"quickstart/second build".to_owned()) { "note" } else { "second" };
+    assert!(!ran.contains(&format!("quickstart/{untried} build")), "{ran:?}");
+    let other = project.output("build", &[untried]);
+    assert_eq!(other.status.code(), Some(1), "{}", String::from_utf8_lossy(&other.stderr));
+    let (step, reason) = project.reasons().pop().unwrap();
+    assert_eq!((step, reason.as_str()), (format!("quickstart/{untried} build"), "never built before"));
+}
+
+#[test]
+fn interrupting_a_comparison_is_no_finding() {
+    let project = Project::new("interrupted");
+    project.state("one\n", &format!("{COPY}; sleep 2"));
+    project.run("build", &["note"]);
+    let mut repro = project.command("repro", &["note"]);
+    let mut repro = repro.process_group(0).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut talk = BufReader::new(repro.stderr.take().unwrap()).lines();
+    let line = talk.find(|line| line.as_ref().unwrap().starts_with("building `note` again"));
+    assert!(line.is_some());
+    std::thread::sleep(Duration::from_secs(1));
+    let group = rustix::process::Pid::from_child(&repro);
+    rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();
+    let rest: Vec<String> = talk.map(Result::unwrap).collect();
+    assert_eq!(repro.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(!rest.iter().any(|line| line.contains("other surroundings")), "{rest:?}");
+}
+
+#[test]
+fn a_path_of_the_image_leads_to_whoever_brought_it() {
+    // It compiles the kernel where the store does not have it.
+    quickstart();
+    let project = Project::new("path");
+    project.state("one\n", COPY);
+    for (path, expected) in [
+        ("/usr/lib/note", "quickstart/note ("),
+        ("/usr/sbin/runc", "brc/runc ("),
+        ("/usr/bin/udevadm", "package udev"),
+        ("/usr/lib/os-release", "brc itself"),
+        ("/etc/passwd", "finish steps: "),
+    ] {
+        let told = project.output("why", &[path]);
+        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].starts_with("quickstart/quickstart ("),
+            "{path}: {text}{}",
+            String::from_utf8_lossy(&told.stderr)
+        );
+        assert!(lines[lines.len() - 2].contains(expected) && lines[lines.len() - 1].ends_with(path), "{path}: {text}");
+    }
+    assert_eq!(project.output("why", &["/usr/lib/no-such"]).status.code(), Some(1));
+}
+
+#[test]
 fn a_component_is_the_same_in_other_surroundings_or_the_first_byte_is_named() {
     let project = Project::new("repro");
     project.state("one\n", COPY);
@@ -285,6 +359,19 @@ fn a_local_checkout_takes_the_place_of_a_source() {
     assert_eq!(built(&project.run("build", &["note"])).unwrap(), mine);
     assert!(lock() == before, "the lock was changed");
 
+    // What nothing composes is told: for this run alone it can only be a mistake.
+    let recipe = fs::read_to_string(&project.recipe).unwrap();
+    fs::write(&project.recipe, format!("component \"idle\" {{ version \"1\"; step \"true\"; }}\n{recipe}")).unwrap();
+    let idle = "component \"idle\" { source \"elsewhere\"; }\n";
+    fs::write(project.path("brc.local.kdl"), idle).unwrap();
+    let warned = project.output("build", &["note"]);
+    let talk = String::from_utf8_lossy(&warned.stderr).into_owned();
+    assert!(warned.status.success() && talk.contains("`quickstart/idle`, which is not composed here"), "{talk}");
+    let refused = project.output("build", &["note", "--source", "idle=elsewhere"]);
+    let talk = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{talk}");
+    assert!(talk.contains("`--source quickstart/idle=…` changes nothing"), "{talk}");
+
     for (option, code) in [("nothing=.", 2), ("note", 2), ("note=nowhere", 2), ("containerd=.", 2)] {
         let wrong = project.output("build", &["note", "--source", option]);
         assert_eq!(wrong.status.code(), Some(code), "{option}: {}", String::from_utf8_lossy(&wrong.stderr));
@@ -326,13 +413,22 @@ fn an_image_with_a_local_checkout_says_so_and_is_not_released() {
     fs::create_dir_all(project.path("elsewhere")).unwrap();
     fs::write(project.path("elsewhere/note.txt"), "mine\n").unwrap();
     fs::write(project.path("brc.local.kdl"), "component \"note\" { source \"elsewhere\"; }\n").unwrap();
+    // Linked with what is linked with the note: it is in there too.
+    let linked = |name: &str, with: &str| {
+        let step = "mkdir -p \"$out/usr/lib\"; cp /sysroot/usr/lib/* \"$out/usr/lib\"";
+        let tools = "build-with \"brc/finish-tools\"";
+        format!("component \"{name}\" {{ version \"1\"; {tools}; link-with \"{with}\"; step #\"{step}/{name}\"#; }}\n")
+    };
+    let recipe = fs::read_to_string(&project.recipe).unwrap().replace("include ", "include \"top\" ");
+    fs::write(&project.recipe, linked("top", "middle") + &linked("middle", "note") + &recipe).unwrap();
     let out = folder("development-out");
     let composed = project.run("compose", &["--arch=x86_64", "--out", out.to_str().unwrap()]);
     let composed = composed.of("composed").next().unwrap();
     let manifest: Value = serde_json::from_slice(&fs::read(text(composed, "manifest")).unwrap()).unwrap();
     let components = manifest["components"].as_array().unwrap();
     let marked: Vec<&Value> = components.iter().filter(|component| component["development"] == true).collect();
-    let [note] = marked[..] else { panic!("{marked:?}") };
+    let [note, top] = marked[..] else { panic!("{marked:?}") };
+    assert_eq!(text(top, "name"), "quickstart/top");
     assert_eq!((text(note, "name"), &text(note, "version")[..6]), ("quickstart/note", "1+dev."));
     let verify = |words: &[&str]| brc().arg("verify").args(words).arg(text(composed, "disk")).output().unwrap();
     assert!(verify(&[]).status.success());
