@@ -6,6 +6,7 @@ use std::{
     io::{self, Read},
     path::Path,
     process::{Command, ExitCode, Stdio},
+    sync::atomic::Ordering,
 };
 
 use serde_json::{Value, json};
@@ -16,8 +17,8 @@ use super::{
     context::{Context, OWN_PROGRAM},
 };
 use crate::{
-    build::{AfterFailure, Known},
-    compose::{Locked, Session},
+    build::{AfterFailure, BuildError, Known},
+    compose::{ComposeError, Locked, Session},
     content::{Difference, Differs, Digest, Entry, differences},
     plan::{Action, Lowered, Network},
     store::Store,
@@ -79,7 +80,9 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         let other = Store::open(&folder.join("store"))?;
         session.store.lend(&lent, &other)?;
         say(&format!("building `{}` again: {surroundings}", arguments.component));
-        build_again(context, arguments, surroundings, &folder)?;
+        if let Some(code) = build_again(context, arguments, surroundings, &folder)? {
+            return Ok(code);
+        }
         for known in &compared {
             if let Some(found) = compare(known, &session.store, &other)? {
                 return Ok(tell_difference(context, known, &found, surroundings));
@@ -124,13 +127,14 @@ fn divide(
     Ok((compared, lent))
 }
 
-/// Runs `brc build` as a process of its own, since locale, umask and folders belong to a process.
+/// Runs `brc build` as a process of its own, since locale, umask and folders belong to a process. Its exit code when
+/// it failed for a reason that says nothing about the component: interrupted, a full disk, a bug of ours.
 fn build_again(
     context: &Context,
     arguments: &arguments::Repro,
     surroundings: &Surroundings,
     folder: &Path,
-) -> Result<(), CliError> {
+) -> Result<Option<ExitCode>, CliError> {
     let machine = |error: io::Error| CliError::Machine(error.into());
     let file = arguments.target.file.canonicalize().map_err(machine)?;
     let temporary = folder.join("temporary");
@@ -156,13 +160,24 @@ fn build_again(
     command.env("TZ", surroundings.zone).env("TMPDIR", &temporary).env("HOME", folder).current_dir(&temporary);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(surroundings.umask));
-    let status = command.status();
+    let child = command.spawn();
     rustix::process::umask(before);
-    if status.map_err(machine)?.success() {
-        return Ok(());
+    let status = child.and_then(|mut child| child.wait()).map_err(machine)?;
+    if context.cancelled().load(Ordering::Relaxed) {
+        return Err(ComposeError::Build(BuildError::Cancelled).into());
     }
-    let message = format!("`{}` does not build in other surroundings ({surroundings})", arguments.component);
-    Err(CliError::Found(message))
+    match status.code() {
+        Some(0) => Ok(None),
+        Some(1) => {
+            let message = format!("`{}` does not build in other surroundings ({surroundings})", arguments.component);
+            Err(CliError::Found(message))
+        }
+        Some(code) => {
+            say(&format!("`{}` was not built again, for the reason above: nothing was compared", arguments.component));
+            Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))))
+        }
+        None => Err(CliError::Machine(format!("brc was ended by {status} while it built again").into())),
+    }
 }
 
 /// What differs first between an outcome here and that of the same action there.
