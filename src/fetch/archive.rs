@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     content::{Digest, Entry, Metadata, RelPath, Tree, TreeError},
+    plan::Fault,
     store::{Store, StoreError},
 };
 
@@ -302,6 +303,15 @@ pub enum UnpackError {
 }
 
 impl UnpackError {
+    /// Whose fault it is.
+    pub(super) const fn fault(&self) -> Fault {
+        match self {
+            UnpackError::Cancelled => Fault::Cancelled,
+            UnpackError::Store(_) => Fault::Machine,
+            _ => Fault::Outside,
+        }
+    }
+
     /// The reason that a bounded reader gave, or that it could not read.
     pub(super) fn from_reader(error: io::Error) -> Self {
         match error.downcast::<UnpackError>() {

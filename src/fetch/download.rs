@@ -8,11 +8,11 @@ use std::{
 };
 
 use super::{
-    Client, Location, LocationError, Network, client::Watch, partial::Partial, transfer::TransferError,
-    vendor::BY_DIGEST,
+    Client, Location, LocationError, Network, archive::UnpackError, client::Watch, partial::Partial,
+    transfer::TransferError, vendor::BY_DIGEST,
 };
 use crate::{
-    content::{RelPath, RelPathError, Sha256},
+    content::{Digest, RelPath, RelPathError, Sha256},
     plan::{Failure, Fault, Located},
 };
 
@@ -280,6 +280,24 @@ pub enum FetchError {
         /// How it differs.
         mismatch: Box<Mismatch>,
     },
+    /// A vendored folder has another tree.
+    #[error("`{path}` is not what the lock states: expected the tree {expected}, found {found}; vendor it again")]
+    OtherTree {
+        /// The file.
+        path: PathBuf,
+        /// What the lock states.
+        expected: Digest,
+        /// What it holds.
+        found: Digest,
+    },
+    /// What a vendored folder has is no tree.
+    #[error("`{path}` cannot be unpacked: vendor it again")]
+    NoTree {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<UnpackError>,
+    },
     /// The disk failed.
     #[error("the download `{path}` could not be {doing}")]
     Disk {
@@ -333,6 +351,7 @@ impl FetchError {
         match self {
             FetchError::NoMirror { .. } | FetchError::Offline { .. } | FetchError::Disk { .. } => Fault::Machine,
             FetchError::Transfer { source, .. } if source.is_local() => Fault::Machine,
+            FetchError::NoTree { source, .. } => source.fault(),
             FetchError::Cancelled => Fault::Cancelled,
             _ => Fault::Outside,
         }

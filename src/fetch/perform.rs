@@ -180,11 +180,7 @@ impl PerformError {
 impl From<PerformError> for Failure {
     fn from(error: PerformError) -> Self {
         let fault = match &error {
-            PerformError::Unpack { source, .. } => match **source {
-                UnpackError::Cancelled => Fault::Cancelled,
-                UnpackError::Store(_) => Fault::Machine,
-                _ => Fault::Outside,
-            },
+            PerformError::Unpack { source, .. } => source.fault(),
             PerformError::Store(_) => Fault::Machine,
             PerformError::Name { .. } | PerformError::Place { .. } | PerformError::Action => Fault::Build,
         };

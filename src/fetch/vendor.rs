@@ -17,7 +17,7 @@ use std::{
 
 use super::{
     Client,
-    archive::{Limits, Ownership, Unpacker},
+    archive::{Limits, Ownership, UnpackError, Unpacker},
     client::Watch,
     compression::Compression,
     download::{FetchError, Wanted},
@@ -55,13 +55,13 @@ impl Client {
         let limits = Limits::default();
         let unpacker = Unpacker { blobs: store, limits: &limits, ownership: Ownership::Kept, cancelled };
         let file = io::BufReader::new(fs::File::open(&path).map_err(disk)?);
-        let unpacked = unpacker.unpack(Compression::Plain, file).map_err(|error| disk(io::Error::other(error)))?;
+        let no_tree = |source| FetchError::NoTree { path: path.clone(), source: Box::new(source) };
+        let unpacked = unpacker.unpack(Compression::Plain, file).map_err(no_tree)?;
         let found = unpacked.digest();
         if found != tree {
-            let reason = format!("it should be the tree {tree}, and is {found}: vendor it again");
-            return Err(disk(io::Error::other(reason)));
+            return Err(FetchError::OtherTree { path, expected: tree, found });
         }
-        store.put_tree(&unpacked).map_err(|error| disk(io::Error::other(error)))?;
+        store.put_tree(&unpacked).map_err(|error| no_tree(UnpackError::Store(error)))?;
         Ok(true)
     }
 
@@ -110,4 +110,61 @@ pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], connections: usize, wor
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        content::{Entry, RelPath, Tree, write_archive},
+        fetch::{ClientConfig, Mirrors, Network, Patience, Proxies},
+        plan::Fault,
+    };
+
+    /// A tree of one file and its canonical archive.
+    fn tree_of(store: &Store, text: &str) -> (Digest, Vec<u8>) {
+        let mut tree = Tree::new();
+        let blob = store.put(text.as_bytes()).unwrap();
+        let entry = Entry::File { blob, size: text.len() as u64, executable: false };
+        tree.insert(RelPath::new("a").unwrap(), entry).unwrap();
+        let mut archive = Vec::new();
+        write_archive(&tree, 0, |blob| store.open_blob(blob).map_err(io::Error::other), &mut archive).unwrap();
+        (tree.digest(), archive)
+    }
+
+    #[test]
+    fn a_vendored_tree_is_held_to_its_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let client = Client::new(ClientConfig {
+            network: Network::Offline,
+            mirrors: Mirrors::new(),
+            vendored: vec![at("vendored")],
+            downloads: at("downloads"),
+            proxies: Proxies::default(),
+            patience: Patience::default(),
+        })
+        .unwrap();
+        let made = Store::open(&at("made")).unwrap();
+        let ((tree, archive), (other, forged)) = (tree_of(&made, "one"), tree_of(&made, "two"));
+        let store = Store::open(&at("store")).unwrap();
+        let take = || client.vendored_tree(tree, &store, &AtomicBool::new(false));
+        assert!(!take().unwrap(), "no folder has it");
+        fs::create_dir_all(at("vendored/tree")).unwrap();
+        let vendored = at("vendored/tree").join(format!("{tree}.tar"));
+        for (bytes, expected) in [
+            (&forged[..], format!("expected the tree {tree}, found {other}; vendor it again")),
+            (&archive[..700], "cannot be unpacked: vendor it again".to_owned()),
+            (b"no archive at all", "vendor it again".to_owned()),
+        ] {
+            fs::write(&vendored, bytes).unwrap();
+            let error = take().unwrap_err();
+            assert_eq!(error.fault(), Fault::Outside, "{error:?}");
+            assert!(error.to_string().contains(&expected), "{error}");
+            assert!(store.tree(tree).is_err() && store.tree(other).is_err(), "nothing of it is a tree of the store");
+        }
+        fs::write(&vendored, &archive).unwrap();
+        assert!(take().unwrap());
+        assert_eq!(store.tree(tree).unwrap().digest(), tree);
+    }
 }
