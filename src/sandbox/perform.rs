@@ -379,19 +379,56 @@ impl RunError {
     fn fault(&self) -> Fault {
         match self {
             RunError::Cancelled => Fault::Cancelled,
-            RunError::Store { source } | RunError::Output { source: OutputError::Store { source }, .. } => {
-                match source.lost_object() {
-                    Some(_) => Fault::Damaged,
-                    None if source.is_machine_fault() => Fault::Machine,
-                    None => Fault::Build,
-                }
+            RunError::Store { source }
+            | RunError::Output { source: OutputError::Store { source }, .. }
+            | RunError::Product { source: ProductError::Store { source } } => store_fault(source),
+            // The store's errors come to the archive through a reader.
+            RunError::Input { source: ArchiveError::Content { source, .. } } => {
+                let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<StoreError>());
+                inner.map_or(Fault::Machine, store_fault)
             }
-            RunError::Sandbox { .. } | RunError::Log { .. } | RunError::Scratch { .. } | RunError::Plumbing { .. } => {
-                Fault::Machine
-            }
-            RunError::Offline => Fault::Machine,
+            RunError::Input { source: ArchiveError::Write { .. } }
+            | RunError::Sandbox { .. }
+            | RunError::Log { .. }
+            | RunError::Scratch { .. }
+            | RunError::Plumbing { .. }
+            | RunError::Offline => Fault::Machine,
             RunError::Unexpected { .. } | RunError::Unfetched { .. } => Fault::Outside,
             _ => Fault::Build,
+        }
+    }
+}
+
+fn store_fault(error: &StoreError) -> Fault {
+    match error.lost_object() {
+        Some(_) => Fault::Damaged,
+        None if error.is_machine_fault() => Fault::Machine,
+        None => Fault::Build,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_fails_is_never_the_builds_fault_whoever_needed_it() {
+        let full = || StoreError::Full {
+            action: "write",
+            path: PathBuf::from("/x"),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        let lost = || StoreError::Missing { digest: Digest::of(b"x") };
+        let content = |error: StoreError| {
+            let source = ArchiveError::Content { path: RelPath::ROOT, source: io::Error::other(error) };
+            RunError::Input { source }
+        };
+        let output = |source| RunError::Output { name: "tree".to_owned(), source: OutputError::Store { source } };
+        let ways: [&dyn Fn(StoreError) -> RunError; 4] =
+            [&|source| source.into(), &output, &|source| ProductError::Store { source }.into(), &content];
+        for way in ways {
+            assert_eq!(way(full()).fault(), Fault::Machine, "{:?}", way(full()));
+            assert_eq!(way(lost()).fault(), Fault::Damaged, "{:?}", way(lost()));
         }
     }
 }
