@@ -24,6 +24,7 @@
 mod access;
 mod changed;
 mod environment;
+mod glibc;
 mod inputs;
 mod log;
 mod output;

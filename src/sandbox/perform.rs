@@ -195,7 +195,8 @@ impl Sandbox {
             };
             let tree = tree.map_err(|source| RunError::Output { name: name.clone(), source })?;
             if let (Some(product), Output::Folder(path)) = (&run.product, output) {
-                product::inspect(&self.store, product, &path.on(&upper), &tree, run.epoch)?;
+                let inputs: Vec<Digest> = run.inputs.iter().map(|input| input.tree).collect();
+                product::inspect(&self.store, product, &path.on(&upper), &tree, run.epoch, &inputs)?;
             }
             outcome.insert(name.clone(), self.store.put_tree(&tree)?);
         }
@@ -388,6 +389,7 @@ impl RunError {
                 inner.map_or(Fault::Machine, store_fault)
             }
             RunError::Input { source: ArchiveError::Write { .. } }
+            | RunError::Product { source: ProductError::Read { .. } }
             | RunError::Sandbox { .. }
             | RunError::Log { .. }
             | RunError::Scratch { .. }

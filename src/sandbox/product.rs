@@ -1,61 +1,122 @@
 //! What a component's build may not leave behind: where and when it was built, symbols that the image lacks.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
-
-use memchr::memmem;
-use object::{
-    elf::{FileHeader64, SHT_GNU_VERNEED},
-    endian::Endianness,
-    read::elf::{FileHeader, SectionHeader},
+use std::{
+    fs,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::Path,
 };
 
+use memchr::memmem;
+
+use super::glibc::newest_libc;
 use crate::{
-    content::{Entry, RelPath, Tree, civil_date},
+    content::{Digest, Entry, RelPath, Tree, civil_date},
     plan::Product,
     store::{Store, StoreError},
 };
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAY_SECONDS: u64 = 24 * 60 * 60;
-/// Larger files are data that no build path gets into by accident, and not worth the memory.
-const MAX_BYTES: u64 = 1 << 30;
+/// How much of a file is looked at together.
+const PIECE_BYTES: usize = 1 << 20;
+/// More than anything that is looked for, with what is shown of it.
+const OVERLAP_BYTES: usize = 128;
 
-/// Looks at every file of an output; `folder` is where the command left it, whose time shows the day of the run.
+/// Looks at every name, link and file of an output; `folder` is where the command left it, whose time shows the day
+/// of the run. A date that one of the `inputs` has was not made by the run.
 pub(super) fn inspect(
     store: &Store,
     product: &Product,
     folder: &Path,
     tree: &Tree,
     epoch: u64,
+    inputs: &[Digest],
 ) -> Result<(), ProductError> {
     // Without the folder nothing was left. A clock is not ours to read.
-    let day = fs::metadata(folder).ok().and_then(|found| u64::try_from(found.mtime()).ok());
-    let day = day.map(|seconds| seconds / DAY_SECONDS).filter(|day| *day != epoch / DAY_SECONDS);
-    let dates = day.map(dates).unwrap_or_default();
+    let last = fs::metadata(folder).ok().and_then(|found| u64::try_from(found.mtime()).ok());
+    // It may have begun before midnight.
+    let days = last.into_iter().flat_map(|seconds| [seconds.saturating_sub(DAY_SECONDS), seconds]);
+    let days = days.map(|seconds| seconds / DAY_SECONDS).filter(|day| *day != epoch / DAY_SECONDS);
+    let dates: Vec<String> = days.flat_map(dates).collect();
+    let built_at = product.built_at.to_string();
+    let mut wanted: Vec<&str> = dates.iter().map(String::as_str).chain([built_at.as_str()]).collect();
+    while let Some((path, found, shown)) = first_of(store, tree, &wanted)? {
+        if found == built_at {
+            return Err(ProductError::BuildPath { path, found: shown });
+        }
+        if !is_in(store, inputs, found)? {
+            return Err(ProductError::Date { path, found: found.to_owned() });
+        }
+        wanted.retain(|text| *text != found);
+    }
+    product.glibc.map_or(Ok(()), |libc| inspect_libc(store, tree, libc))
+}
+
+fn inspect_libc(store: &Store, tree: &Tree, libc: (u32, u32)) -> Result<(), ProductError> {
     for (path, entry) in tree.entries() {
-        if let Entry::File { blob, size, .. } = entry
-            && *size <= MAX_BYTES
-        {
-            inspect_file(product, path, &store.read(*blob)?, &dates)?;
+        let Entry::File { blob, .. } = entry else { continue };
+        if let Some(wanted) = newest_libc(store.open_blob(*blob)?).filter(|wanted| *wanted > libc) {
+            return Err(ProductError::Libc { path: path.clone(), wanted: text(wanted), libc: text(libc) });
         }
     }
     Ok(())
 }
 
-fn inspect_file(product: &Product, path: &RelPath, bytes: &[u8], dates: &[String]) -> Result<(), ProductError> {
-    if let (Some(libc), Some(wanted)) = (product.glibc, newest_libc(bytes))
-        && wanted > libc
-    {
-        return Err(ProductError::Libc { path: path.clone(), wanted: text(wanted), libc: text(libc) });
+/// Whether something in some trees has a text.
+fn is_in(store: &Store, trees: &[Digest], text: &str) -> Result<bool, ProductError> {
+    for tree in trees {
+        if first_of(store, &*store.tree(*tree)?, &[text])?.is_some() {
+            return Ok(true);
+        }
     }
-    if let Some(place) = memmem::find(bytes, product.built_at.to_string().as_bytes()) {
-        let found = printable(&bytes[place..]);
-        return Err(ProductError::BuildPath { path: path.clone(), found });
+    Ok(false)
+}
+
+/// The first path of a tree whose name, target or content has one of some texts, which one, and what stands there.
+fn first_of<'a>(
+    store: &Store,
+    tree: &Tree,
+    wanted: &[&'a str],
+) -> Result<Option<(RelPath, &'a str, String)>, ProductError> {
+    for (path, entry) in tree.entries() {
+        let content = match entry {
+            Entry::File { blob, .. } => {
+                let mut file = store.open_blob(*blob)?;
+                let read = |source| ProductError::Read { path: path.clone(), source };
+                find(&mut file, wanted, PIECE_BYTES).map_err(read)?
+            }
+            Entry::Symlink { target } => find_in(target.as_bytes(), target.len(), wanted),
+            Entry::Directory => None,
+        };
+        let name = path.to_string();
+        if let Some((found, shown)) = find_in(name.as_bytes(), name.len(), wanted).or(content) {
+            return Ok(Some((path.clone(), found, shown)));
+        }
     }
-    match dates.iter().find(|date| memmem::find(bytes, date.as_bytes()).is_some()) {
-        Some(date) => Err(ProductError::Date { path: path.clone(), found: date.clone() }),
-        None => Ok(()),
+    Ok(None)
+}
+
+/// The first of some texts in a stream, which is read in pieces, and what stands there.
+fn find<'a>(reader: &mut impl Read, wanted: &[&'a str], piece: usize) -> io::Result<Option<(&'a str, String)>> {
+    let mut bytes = Vec::with_capacity(piece + OVERLAP_BYTES);
+    loop {
+        let is_end = reader.by_ref().take(piece as u64).read_to_end(&mut bytes)? == 0;
+        // What begins near the end is looked at again with what follows.
+        let sure = if is_end { bytes.len() } else { bytes.len().saturating_sub(OVERLAP_BYTES) };
+        let found = find_in(&bytes, sure, wanted);
+        if found.is_some() || is_end {
+            return Ok(found);
+        }
+        bytes.drain(..sure);
     }
+}
+
+/// The text that begins first in some bytes, before `end`, and what stands there.
+fn find_in<'a>(bytes: &[u8], end: usize, wanted: &[&'a str]) -> Option<(&'a str, String)> {
+    let places = wanted.iter().filter_map(|text| Some((memmem::find(bytes, text.as_bytes())?, *text)));
+    let (at, text) = places.filter(|(at, _)| *at < end).min()?;
+    Some((text, printable(bytes.get(at..).unwrap_or_default())))
 }
 
 /// The ways in which programs write a day down: ISO 8601, and `__DATE__` of C (ISO C, 6.10.8.1).
@@ -63,31 +124,6 @@ fn dates(day: u64) -> Vec<String> {
     let (year, month, day) = civil_date(day);
     let name = MONTHS.get(month as usize - 1).copied().unwrap_or_default();
     vec![format!("{year:04}-{month:02}-{day:02}"), format!("{name} {day:2} {year}")]
-}
-
-/// The newest version of glibc's symbols that an ELF file needs (`GLIBC_2.38` is 2.38).
-fn newest_libc(bytes: &[u8]) -> Option<(u32, u32)> {
-    let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
-    let endian = header.endian().ok()?;
-    let sections = header.sections(endian, bytes).ok()?;
-    if !sections.iter().any(|section| section.sh_type(endian) == SHT_GNU_VERNEED) {
-        return None;
-    }
-    let (mut needs, link) = sections.gnu_verneed(endian, bytes).ok()??;
-    let names = sections.strings(endian, bytes, link).ok()?;
-    let mut newest = None;
-    while let Some((_, mut needed)) = needs.next().ok()? {
-        while let Some(version) = needed.next().ok()? {
-            let name = std::str::from_utf8(version.name(endian, names).ok()?).ok()?;
-            let number = name.strip_prefix("GLIBC_").and_then(|number| number.split_once('.'));
-            let number = number.and_then(|(major, rest)| {
-                let minor = rest.split('.').next()?;
-                Some((major.parse().ok()?, minor.parse().ok()?))
-            });
-            newest = newest.max(number);
-        }
-    }
-    newest
 }
 
 fn text((major, minor): (u32, u32)) -> String {
@@ -120,6 +156,9 @@ pub enum ProductError {
          the image's suite"
     )]
     Libc { path: RelPath, wanted: String, libc: String },
+    /// A file cannot be read.
+    #[error("`{path}` cannot be read again")]
+    Read { path: RelPath, source: io::Error },
     /// The output cannot be read.
     #[error("what was built cannot be read again")]
     Store {
@@ -132,29 +171,68 @@ pub enum ProductError {
 mod tests {
     use super::*;
 
-    fn inspect_one(bytes: &[u8], libc: Option<(u32, u32)>) -> Result<(), ProductError> {
+    fn tree_of(store: &Store, name: &str, entry: Result<&[u8], &str>) -> Tree {
+        let mut tree = Tree::new();
+        let entry = match entry {
+            Ok(bytes) => Entry::File { blob: store.put(bytes).unwrap(), size: bytes.len() as u64, executable: false },
+            Err(target) => Entry::Symlink { target: target.to_owned() },
+        };
+        tree.insert(RelPath::new(name).unwrap(), entry).unwrap();
+        tree
+    }
+
+    /// What is found in an output with one file (or link), built from an input with another.
+    fn inspect_one(
+        name: &str,
+        entry: Result<&[u8], &str>,
+        input: &str,
+        libc: Option<(u32, u32)>,
+    ) -> Result<(), ProductError> {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
-        let mut tree = Tree::new();
-        let blob = store.put(bytes).unwrap();
-        let entry = Entry::File { blob, size: bytes.len() as u64, executable: false };
-        tree.insert(RelPath::new("a").unwrap(), entry).unwrap();
+        let tree = tree_of(&store, name, entry);
+        let input = store.put_tree(&tree_of(&store, "input", Ok(input.as_bytes()))).unwrap();
         let product = Product { built_at: RelPath::new("brc-build").unwrap(), glibc: libc };
-        inspect(&store, &product, folder.path(), &tree, 0)
+        inspect(&store, &product, folder.path(), &tree, 0, &[input])
+    }
+
+    fn today() -> u64 {
+        let folder = tempfile::tempdir().unwrap();
+        fs::metadata(folder.path()).unwrap().mtime() as u64 / DAY_SECONDS
     }
 
     #[test]
     fn what_a_build_may_not_leave_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let today = fs::metadata(folder.path()).unwrap().mtime() as u64 / DAY_SECONDS;
-        let [iso, c] = <[String; 2]>::try_from(dates(today)).unwrap();
-        assert!(matches!(inspect_one(b"x /brc-build/a.c\0", None),
+        let said = |bytes: &str| inspect_one("a", Ok(bytes.as_bytes()), "", None);
+        assert!(matches!(said("x /brc-build/a.c\0"),
             Err(ProductError::BuildPath { found, .. }) if found == "/brc-build/a.c"));
-        for date in [iso, c] {
-            let found = inspect_one(format!("made {date}, 10:00").as_bytes(), None);
-            assert!(matches!(found, Err(ProductError::Date { found, .. }) if found == date));
+        for date in dates(today()).into_iter().chain(dates(today() - 1)) {
+            let text = format!("made {date}, 10:00");
+            assert!(matches!(said(&text), Err(ProductError::Date { found, .. }) if found == date));
+            // A source that was released today says so.
+            assert!(inspect_one("a", Ok(text.as_bytes()), &format!("1.0 ({date})"), None).is_ok());
         }
-        assert!(inspect_one(b"/build/a.c 1970-01-01 Jan  1 1970", None).is_ok());
+        assert!(said("/build/a.c 1970-01-01 Jan  1 1970").is_ok());
+    }
+
+    #[test]
+    fn names_and_links_are_looked_at_too() {
+        let [iso, _] = <[String; 2]>::try_from(dates(today())).unwrap();
+        let named = inspect_one(&format!("a-{iso}"), Ok(b""), "", None);
+        assert!(matches!(named, Err(ProductError::Date { found, .. }) if found == iso));
+        let linked = inspect_one("a", Err("/brc-build/x"), "", None);
+        assert!(matches!(linked, Err(ProductError::BuildPath { found, .. }) if found == "/brc-build/x"));
+        assert!(inspect_one("a", Err("/usr/lib/x"), "", None).is_ok());
+    }
+
+    #[test]
+    fn what_lies_across_two_pieces_is_found_whole() {
+        for at in 0..700 {
+            let text = format!("{}/brc-build/a.c {}", " ".repeat(at), " ".repeat(500));
+            let found = find(&mut text.as_bytes(), &["/brc-build"], 256).unwrap();
+            assert_eq!(found, Some(("/brc-build", "/brc-build/a.c".to_owned())), "at {at}");
+        }
+        assert_eq!(find(&mut &[b' '; 1000][..], &["/brc-build"], 256).unwrap(), None);
     }
 
     #[test]
@@ -162,12 +240,12 @@ mod tests {
         // This very program needs some version of glibc.
         #[expect(clippy::disallowed_methods, reason = "a test reads its own program")]
         let program = fs::read(std::env::current_exe().unwrap()).unwrap();
-        let needed = newest_libc(&program).unwrap();
+        let needed = newest_libc(io::Cursor::new(&program)).unwrap();
         assert!(needed > (2, 2) && needed < (3, 0), "{needed:?}");
-        // It also holds the path that it looks for.
-        assert!(!matches!(inspect_one(&program, Some(needed)), Err(ProductError::Libc { .. })));
-        assert!(matches!(inspect_one(&program, Some((2, 3))), Err(ProductError::Libc { .. })));
-        assert_eq!(newest_libc(b"\x7fELF"), None);
-        assert_eq!(newest_libc(b""), None);
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        let tree = tree_of(&store, "a", Ok(&program));
+        assert!(inspect_libc(&store, &tree, needed).is_ok());
+        assert!(matches!(inspect_libc(&store, &tree, (2, 3)), Err(ProductError::Libc { .. })));
     }
 }
