@@ -137,7 +137,7 @@ impl Repositories {
         commit(&sub);
         git(&main, &["init", "-q"]);
         git(&main, &["submodule", "--quiet", "add", sub.to_str().unwrap(), "deep/sub"]);
-        fs::write(main.join(".gitmodules"), "[submodule \"it's\"]\n\tpath = deep/sub\n\turl = ../sub\n").unwrap();
+        fs::write(main.join(".gitmodules"), "[submodule \"it's a sub\"]\n\tpath = deep/sub\n\turl = ../sub\n").unwrap();
         let commit = commit(&main);
         let server = Server::start();
         serve(&server, &main, "main");

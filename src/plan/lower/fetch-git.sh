@@ -12,7 +12,7 @@ fail() {
 fetch() (
     git init -q "$3"
     cd "$3"
-    git remote add origin "$1"
+    git remote add -- origin "$1"
     # Just the commit where the server gives it so, else all that branches and tags reach.
     if ! git fetch -q --depth 1 --no-tags origin "$2" 2>/tmp/complaint; then
         git fetch -q origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*' ||
@@ -26,8 +26,9 @@ fetch() (
 # submodules URL COMMIT: those of the repository in this folder
 submodules() {
     # Every level has a list of its own, which goes with its repository.
-    git config -f .gitmodules --get-regexp '^submodule\..*\.path$' >.git/submodules || return 0
-    while read -r key at; do
+    git config -f .gitmodules --name-only --get-regexp '^submodule\..*\.path$' >.git/submodules || return 0
+    while IFS= read -r key; do
+        at=$(git config -f .gitmodules --get "$key")
         name=${key#submodule.}
         name=${name%.path}
         case /$at/ in
@@ -52,7 +53,8 @@ resolve() {
         *) break ;;
         esac
     done
-    [ "$url" = "$2" ] && echo "$url" || echo "$base/$url"
+    [ "$url" = "$2" ] || url=$base/$url
+    printf '%s\n' "$url"
 }
 fetch "$url" "$commit" /source
 find /source -name .git -prune -exec rm -rf '{}' +
