@@ -1,4 +1,4 @@
-//! A folder of source as git sees it: everything in it but what `.gitignore` files name.
+//! A folder of source: everything in it but what its `.gitignore` files name.
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +16,10 @@ use crate::{
 /// What makes a folder the top of a checkout: `.gitignore` files above it have nothing to say.
 const TOPS: [&str; 2] = [".git", "brc.kdl"];
 
-/// The files below `folder`, tracked by git or not, put into the store.
+/// The files below `folder` put into the store.
 ///
 /// What the `.gitignore` files of the folder, of those in it and of those above it up to the top of its checkout name
-/// is left out, and so is `.git`. No other configuration of git counts, whoever is asked gets the same. Of modes only
+/// is left out, even where git tracks it, and so is `.git`. No other configuration of git counts, whoever is asked gets the same. Of modes only
 /// whether the owner may execute counts; links stay links; a folder without files is not there.
 ///
 /// # Errors
@@ -99,6 +99,10 @@ fn walk(folder: &Path) -> Result<Vec<Found>, ComposeError> {
             let source = error.into_io_error().unwrap_or_else(|| io::Error::other(shown));
             ComposeError::Read { path: folder.clone(), source }
         })?;
+        // A pattern that cannot be read ignores nothing, and what it was to leave out would be built from.
+        if let Some(error) = entry.error() {
+            return Err(odd(entry.path(), &format!("{error}")));
+        }
         let Ok(name) = entry.path().strip_prefix(&folder) else { continue };
         let path = entry.path().to_owned();
         let kind = match entry.file_type() {
@@ -174,6 +178,17 @@ mod tests {
         assert_eq!(tree.special_metadata().count(), 0);
         let link = tree.entry(&RelPath::new("link").unwrap());
         assert_eq!(link, Some(&Entry::Symlink { target: "src/main.rs".to_owned() }));
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_be_read_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        let source = folder.path().join("source");
+        write(&source, ".gitignore", "*.o\n[z-a]\n");
+        write(&source, "a.c", "");
+        let error = source_tree(&source, &store).unwrap_err();
+        assert!(matches!(error, ComposeError::Read { source, .. } if source.to_string().contains("[z-a]")));
     }
 
     #[test]

@@ -246,7 +246,7 @@ impl<'a> Asking<'a> {
 }
 
 fn missing_manifest(span: Span, file: &RelPath) -> Diagnostic {
-    let message = format!("this folder has no `{}`, or git ignores it", file.as_str());
+    let message = format!("this folder has no `{}`, or a `.gitignore` names it", file.as_str());
     let help = "it names what is fetched: make it with `cargo generate-lockfile` or `go mod tidy`, and commit it";
     Diagnostic::error("no-manifest", span, message).help(help)
 }
