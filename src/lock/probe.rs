@@ -2,6 +2,8 @@
 //!
 //! Behind a signature nothing random is ever read, so the readers are called here without one.
 
+use std::collections::BTreeSet;
+
 use brc_contract::Architecture;
 
 use super::{
@@ -10,6 +12,7 @@ use super::{
     index::{self, Catalogue, Origin},
     release,
     resolution::Resolved,
+    source,
     wanted::{Archive, Closure, Purpose, Suite, Want},
 };
 
@@ -71,6 +74,14 @@ pub fn packages(text: &str) -> Option<Lock> {
         lock.conflicts(closure, architecture);
     }
     Some(lock)
+}
+
+/// Reads an index of source packages, whatever they are called: true when it was taken.
+pub fn sources(text: &str) -> bool {
+    let named = |line: &str| line.strip_prefix("Package:").map(str::trim).map(str::to_owned);
+    let names: BTreeSet<String> = text.lines().filter_map(named).collect();
+    let names = names.iter().map(String::as_str).collect();
+    source::read(text, Origin { archive: "debian", suite: "trixie", mirror: "debian" }, &names).is_ok()
 }
 
 /// Looks into a package: true when it was taken.
