@@ -31,8 +31,6 @@ use crate::{
 const NOT_FOUND: u8 = 1;
 /// The exit code of what was stopped by Ctrl-C, as shells have it.
 const STOPPED: u8 = 130;
-/// Every architecture that a machine can have.
-const ARCHITECTURES: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
 /// The file that makes a folder a project.
 const PROJECT_FILE: &str = "brc.kdl";
 
@@ -220,7 +218,7 @@ fn with_machine(
 fn architecture_of(image: &Path) -> Result<Architecture, CliError> {
     let stated = inspect::architecture(image).map_err(|error| CliError::Machine(error.into()))?;
     let name = image.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let named = || ARCHITECTURES.into_iter().find(|found| name.ends_with(&format!("_{}.raw", found.name())));
+    let named = || Architecture::ALL.into_iter().find(|found| name.ends_with(&format!("_{}.raw", found.name())));
     stated.or_else(named).ok_or_else(|| {
         let image = image.display();
         CliError::Usage(format!(
@@ -233,7 +231,7 @@ fn architecture_of(image: &Path) -> Result<Architecture, CliError> {
 /// The variant that an image is of by its name, `<variant>_<version>_<arch>.raw`.
 fn variant_of(image: &Path) -> Option<String> {
     let name = image.file_name()?.to_str()?.strip_suffix(".raw")?;
-    let name = ARCHITECTURES.iter().find_map(|arch| name.strip_suffix(arch.name())?.strip_suffix('_'))?;
+    let name = Architecture::ALL.iter().find_map(|arch| name.strip_suffix(arch.name())?.strip_suffix('_'))?;
     name.rsplit_once('_').map(|(variant, _)| variant.to_owned()).filter(|variant| !variant.is_empty())
 }
 

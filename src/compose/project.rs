@@ -40,10 +40,6 @@ pub struct Project {
     composed: SourcePath,
 }
 
-/// The architecture of the machine that composes: that of this program.
-const EXECUTION: Architecture =
-    if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
-
 impl Project {
     /// The project that `folder` belongs to: the nearest folder with a `brc.kdl`, itself or above it.
     pub fn root_above(folder: &Path) -> Option<&Path> {
@@ -148,7 +144,7 @@ impl Project {
         let mut flats = Vec::new();
         let mut diagnostics = Vec::new();
         for architecture in architectures {
-            match flatten(&self.recipes, variant, *architecture, EXECUTION) {
+            match flatten(&self.recipes, variant, *architecture, Architecture::of_this_program()) {
                 Ok(flat) => flats.push(flat),
                 Err(found) => {
                     diagnostics.extend(found.into_iter().filter(|new| !diagnostics.contains(new)).collect::<Vec<_>>())

@@ -10,9 +10,6 @@ use super::{
 };
 use crate::recipe::{Diagnostic, Kernel, Name, Override, Recipes, Span, Spanned};
 
-/// Every architecture that an image can be made for.
-const TARGETS: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
-
 /// Finds components by name and follows what they need.
 pub(super) struct Finder<'a> {
     pub recipes: &'a Recipes,
@@ -103,10 +100,11 @@ impl<'a> Finder<'a> {
                 |member: &FlatComponent| (member.packages.clone(), member.without.clone(), member.satisfies.clone());
             members.iter().map(asked).collect()
         };
-        let same = TARGETS.into_iter().filter(|target| *target != self.situation.architecture).all(|target| {
-            let situation = Situation { architecture: target, ..self.situation.clone() };
-            asks(&Finder { situation: &situation, ..*self }.closure([name])) == asks(&members)
-        });
+        let same =
+            Architecture::ALL.into_iter().filter(|target| *target != self.situation.architecture).all(|target| {
+                let situation = Situation { architecture: target, ..self.situation.clone() };
+                asks(&Finder { situation: &situation, ..*self }.closure([name])) == asks(&members)
+            });
         let serves = if same { Serves::EveryTarget } else { Serves::Only(self.situation.architecture) };
         FlatToolset { members, architecture, serves }
     }

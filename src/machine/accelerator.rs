@@ -43,8 +43,8 @@ pub(super) enum Accelerator {
 impl Machine {
     /// The better accelerator that works here.
     pub(super) fn accelerator(&self, cancelled: &AtomicBool) -> Accelerator {
-        let own = if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
-        if self.architecture != own || File::options().read(true).write(true).open(DEVICE).is_err() {
+        let is_own = self.architecture == Architecture::of_this_program();
+        if !is_own || File::options().read(true).write(true).open(DEVICE).is_err() {
             return Accelerator::Tcg;
         }
         let known = fs::read_to_string(self.answer_path()).ok();

@@ -237,7 +237,7 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Condition> {
 /// Reports a value that nothing can ever have.
 fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool {
     let known: Vec<&str> = match key {
-        Key::Arch => [Architecture::X86_64, Architecture::Aarch64].map(Architecture::name).to_vec(),
+        Key::Arch => Architecture::ALL.map(Architecture::name).to_vec(),
         Key::Platform => PLATFORMS.to_vec(),
         Key::Feature => reader.names.features.keys().map(String::as_str).collect(),
         Key::Variant => reader.names.variants().collect(),
@@ -280,7 +280,7 @@ pub(super) fn can_hold(clauses: &[Clause]) -> bool {
     };
     let asks = |key: Key| conditions().any(|condition| condition.key == key);
     let pick = |key: Key, all: Vec<&'static str>| if asks(key) { all } else { vec![""] };
-    let arches = pick(Key::Arch, [Architecture::X86_64, Architecture::Aarch64].map(Architecture::name).to_vec());
+    let arches = pick(Key::Arch, Architecture::ALL.map(Architecture::name).to_vec());
     let platforms = pick(Key::Platform, PLATFORMS.to_vec());
     // The empty name stands for every variant that is not named.
     let variants: Vec<&str> = values(Key::Variant).into_iter().chain([""]).collect();

@@ -99,7 +99,7 @@ impl LocalPath {
     /// Every path that this can become for some architecture and platform; none when a version is in it.
     pub(super) fn possible(&self) -> BTreeSet<SourcePath> {
         let pick = |brace, all: &[&'static str]| if self.path.uses(brace) { all.to_vec() } else { vec![""] };
-        let arches = pick(Brace::Arch, &[Architecture::X86_64, Architecture::Aarch64].map(Architecture::name));
+        let arches = pick(Brace::Arch, &Architecture::ALL.map(Architecture::name));
         let platforms = pick(Brace::Platform, &PLATFORMS);
         let mut paths = BTreeSet::new();
         for arch in arches {

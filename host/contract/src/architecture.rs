@@ -10,6 +10,14 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// Every one of them.
+    pub const ALL: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
+
+    /// That of the machine that this program was compiled for.
+    pub const fn of_this_program() -> Self {
+        if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 }
+    }
+
     /// The name that the kernel and recipes use.
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,6 +60,6 @@ impl Architecture {
 
     /// The architecture with this name, as recipes write it.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Architecture::X86_64, Architecture::Aarch64].into_iter().find(|architecture| architecture.name() == name)
+        Self::ALL.into_iter().find(|architecture| architecture.name() == name)
     }
 }

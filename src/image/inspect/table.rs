@@ -166,7 +166,7 @@ fn partitions(entries: &[u8], sectors: u64) -> Result<Vec<Partition>, &'static s
 /// The architecture of a disk whose partitions are ESP, then hash tree and root for each slot.
 pub(super) fn architecture(partitions: &[Partition]) -> Option<Architecture> {
     let (esp, slots) = partitions.split_first()?;
-    let architecture = [Architecture::X86_64, Architecture::Aarch64]
+    let architecture = Architecture::ALL
         .into_iter()
         .find(|architecture| slots.first().is_some_and(|first| first.kind == partition::root_verity(*architecture)))?;
     let kinds = [partition::root_verity(architecture), partition::root(architecture)];
