@@ -9,16 +9,16 @@ use std::{
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
-    plan::{Action, Input, Network, Output, Performer as _, Request, Run},
+    plan::{Action, Input, Output, Performer as _, Request, Run},
     sandbox::Sandbox,
     store::Store,
 };
 
-use crate::support::project::{Ran, brc, copy_of_quickstart, folder, quickstart, text, user_store};
-
-fn path(text: &str) -> RelPath {
-    RelPath::new(text).unwrap()
-}
+use crate::support::{
+    self,
+    project::{Ran, brc, copy_of_quickstart, folder, quickstart, text, user_store},
+    run::path,
+};
 
 /// The trees of the shared image's steps, by stage, from the store's memo.
 fn outcome(store: &Store, ran: &Ran, stage: &str, output: &str) -> Digest {
@@ -47,18 +47,10 @@ fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
             Input { owner: "oracles".into(), tree: tools, at: RelPath::ROOT },
             Input { owner: "image".into(), tree: image, at: path("image") },
         ],
-        command: ["/usr/bin/sh", "-euc", script].map(str::to_owned).to_vec(),
         environment: BTreeMap::from([("PATH".into(), "/usr/sbin:/usr/bin".into()), ("LC_ALL".into(), "C".into())]),
         directory: path("out"),
-        stdin: None,
         outputs: BTreeMap::from([("out".into(), Output::Folder(path("out")))]),
-        network: Network::None,
-        uid: 0,
-        architecture: brc_contract::Architecture::X86_64,
-        epoch: 1,
-        processors: 2,
-        timeout_seconds: 600,
-        product: None,
+        ..support::run::run(&["/usr/bin/sh", "-euc", script])
     };
     let log = folder("oracle-logs").join("oracle.log");
     let request = Request {

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod package;
 pub mod project;
+pub mod run;
 pub mod server;
 
 /// An error with all its causes, as a person reads it.

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output as Printed},
+    process::Output as Printed,
     sync::{LazyLock, atomic::AtomicBool},
     time::Instant,
 };
@@ -12,17 +12,21 @@ use std::{
 use brc::{
     build::AfterFailure,
     compose::{Locked, Order, Project, Session},
-    content::{Digest, RelPath},
+    content::Digest,
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies},
     plan::{Action, Input, Output, Performer, Request, Run, Stdin},
     sandbox::Sandbox,
     store::Store,
 };
 use brc_contract::Architecture;
-use sha2::{Digest as _, Sha256};
+
+pub use super::{project::sha256, run::path};
+use super::{
+    project::{self, user_store},
+    run::run,
+};
 
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_brc");
-const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 /// A boot takes 15 seconds on an idle machine; this is for one that is busy with other tests.
 const BOOT_SECONDS: &str = "600";
 
@@ -39,38 +43,14 @@ pub struct Bench {
     pub trees: BTreeMap<&'static str, Digest>,
 }
 
-pub fn path(text: &str) -> RelPath {
-    RelPath::new(text).unwrap()
-}
-
 /// A folder for the files of one test, empty.
 pub fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(FOLDER).join("vm").join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).unwrap();
-    }
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-pub fn sha256(path: &Path) -> String {
-    let mut hash = Sha256::new();
-    std::io::copy(&mut fs::File::open(path).unwrap(), &mut hash).unwrap();
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Where brc keeps content when nothing else is said: what other runs have built is used again.
-fn store_path() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    variable("BRC_STORE")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("brc")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/brc")))
-        .expect("a store is needed: set BRC_STORE or HOME")
+    project::folder(&format!("vm/{name}"))
 }
 
 pub fn brc(arguments: &[&str]) -> Printed {
     let started = Instant::now();
-    let printed = Command::new(EXECUTABLE).arg("--store").arg(store_path()).args(arguments).output().unwrap();
+    let printed = project::brc().args(arguments).output().unwrap();
     println!("brc {}: {:.1} s", arguments.join(" "), started.elapsed().as_secs_f64());
     printed
 }
@@ -83,13 +63,13 @@ fn must(arguments: &[&str]) {
 impl Bench {
     fn new(architecture: Architecture) -> Self {
         let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/quickstart.kdl");
-        let out = Path::new(FOLDER).join("out");
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out");
         must(&["compose", recipe, "--arch", "x86_64,aarch64", "--relock", "--out", out.to_str().unwrap()]);
         // The tool sets that checks use; composing alone does not need them.
         for tools in ["oracles", "probes"] {
             must(&["build", recipe, tools, "--arch", architecture.name()]);
         }
-        let store = Store::open(&store_path()).unwrap();
+        let store = Store::open(&user_store()).unwrap();
         let trees = trees(&store, Path::new(recipe), architecture);
         Self { architecture, image: out.join(format!("quickstart_0.1.0_{}.raw", architecture.name())), store, trees }
     }
@@ -116,18 +96,10 @@ impl Bench {
         let input = |(tree, at): &(Digest, &str)| Input { owner: (*at).into(), tree: *tree, at: path(at) };
         let run = Run {
             inputs: inputs.iter().map(input).collect(),
-            command: command.iter().map(|word| (*word).to_owned()).collect(),
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/usr/sbin".to_owned())]),
-            directory: path("build"),
             stdin: stdin.map(Stdin::ArchiveOf),
             outputs: BTreeMap::from([("out".to_owned(), Output::Folder(path("out")))]),
-            network: brc::plan::Network::None,
-            uid: 0,
-            architecture: Architecture::X86_64,
-            epoch: 315_532_800,
-            processors: 2,
-            timeout_seconds: 600,
-            product: None,
+            ..run(command)
         };
         let log = self.store.log_path(Digest::of(format!("{} {command:?} {stdin:?}", std::process::id()).as_bytes()));
         let action = Action::Run(run);

@@ -14,6 +14,11 @@ mod oci;
 #[path = "../support/package.rs"]
 #[allow(dead_code, reason = "of the archives that tests make only one kind is needed here")]
 mod package;
+#[path = "../support/project.rs"]
+#[allow(dead_code, reason = "images are composed here by a bench of their own")]
+mod project;
+#[path = "../support/run.rs"]
+mod run;
 
 mod bench;
 #[cfg(feature = "suite-vm")]

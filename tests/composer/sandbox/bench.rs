@@ -1,7 +1,7 @@
 //! A store with a small root, and runs in it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -11,11 +11,13 @@ use std::{
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
-    plan::{Action, Failure, Input, Network, Outcome, Output, Performer, Progress, Request, Run},
+    plan::{Action, Failure, Input, Outcome, Output, Performer, Progress, Request, Run},
     sandbox::Sandbox,
     store::Store,
 };
-use brc_contract::Architecture;
+
+pub use crate::support::run::path;
+use crate::support::run::run;
 
 /// The program that becomes a sandbox.
 pub const EXECUTABLE: &str = env!("CARGO_BIN_EXE_brc");
@@ -35,10 +37,6 @@ pub struct Bench {
     pub lines: Mutex<Vec<String>>,
 }
 
-pub fn path(text: &str) -> RelPath {
-    RelPath::new(text).unwrap()
-}
-
 impl Bench {
     pub fn new() -> Self {
         Self::new_in(&std::env::temp_dir())
@@ -56,18 +54,8 @@ impl Bench {
     pub fn script(&self, script: &str) -> Run<Digest> {
         Run {
             inputs: vec![Input { owner: "root".into(), tree: self.root, at: RelPath::ROOT }],
-            command: vec!["/bin/sh".into(), "-euc".into(), script.into()],
-            environment: BTreeMap::new(),
-            directory: path("build"),
-            stdin: None,
-            outputs: BTreeMap::new(),
-            network: Network::None,
-            uid: 0,
-            architecture: Architecture::X86_64,
-            epoch: 315_532_800,
-            processors: 8,
             timeout_seconds: 60,
-            product: None,
+            ..run(&["/bin/sh", "-euc", script])
         }
     }
 
