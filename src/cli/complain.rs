@@ -15,6 +15,7 @@ use super::context::Context;
 use crate::{
     build::{BuildError, StepFailure},
     compose::ComposeError,
+    fetch::FetchError,
     plan::Fault,
     recipe::{Diagnostic, Severity, SourceSet, line_and_column, one_line},
     sandbox::RunError,
@@ -200,6 +201,9 @@ fn step_failed(context: &Context, failed: &StepFailure) {
         step.stage,
         chain_text(failed.failure.error.as_ref())
     ));
+    if let Some(way_out) = failed.failure.error.downcast_ref::<FetchError>().and_then(FetchError::way_out) {
+        say(&format!("next: {way_out}"));
+    }
     // A command that failed tells its last lines itself.
     let is_run = failed.failure.error.downcast_ref::<RunError>().is_some();
     let tail = tail(&failed.log);

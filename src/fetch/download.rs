@@ -341,6 +341,22 @@ impl FetchError {
         }
     }
 
+    /// What a person can do about it.
+    pub fn way_out(&self) -> Option<&'static str> {
+        match self {
+            FetchError::Gone { wanted: Place::Mirror(_), .. } => Some(
+                "`brc update` takes what there is now; or name a mirror that keeps old files, or a folder of `brc vendor`",
+            ),
+            FetchError::Gone { .. } => Some("correct `url` in the recipe, or name a second one that has the file"),
+            FetchError::Transfer { .. } => Some("look at the network and at proxies, or name another mirror or `url`"),
+            FetchError::Mismatch { .. } => Some(
+                "it is not the file that was locked: if that is meant, correct `sha256` in the recipe or run \
+                 `brc update`; if not, do not trust that server",
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether another place cannot help.
     fn is_final(&self) -> bool {
         matches!(self, FetchError::Disk { .. } | FetchError::Cancelled)

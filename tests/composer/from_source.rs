@@ -18,7 +18,7 @@ use crate::support::{
 /// The one module that a component of the project needs.
 const MODULE: &str = "example.org/word@v1.0.0";
 const MODULE_FILE: &str = "module example.org/word\n\ngo 1.24\n";
-const MODULE_SOURCE: &str = "package word\n\nfunc Word() string { return \"hello from\" }\n";
+pub const MODULE_SOURCE: &str = "package word\n\nfunc Word() string { return \"hello from\" }\n";
 
 /// A module proxy on loopback that has it, and nothing else.
 pub fn module_proxy(source: &str) -> Server {
@@ -55,7 +55,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The project, locked once for all tests here.
-fn project() -> &'static Path {
+pub fn project() -> &'static Path {
     static PROJECT: OnceLock<PathBuf> = OnceLock::new();
     PROJECT.get_or_init(|| {
         let recipe = copy_of_project("from-source-project");

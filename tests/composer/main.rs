@@ -20,6 +20,7 @@ mod kernel;
 mod living;
 mod locking;
 mod oracle;
+mod refusal;
 mod sandbox;
 mod surroundings;
 mod unpack;

@@ -17,6 +17,8 @@ use crate::{
 
 /// Lays the patches of a Debian source package over its archives.
 const DEBIAN_PATCHES: &str = include_str!("debian-patches.sh");
+/// Lays a component's own patches over its source; asks nothing of nobody.
+const APPLY_PATCHES: &str = include_str!("apply-patches.sh");
 
 impl Lowering<'_> {
     /// The tree of what a component's build left in `$out`.
@@ -116,7 +118,7 @@ impl Lowering<'_> {
 fn script(recipe: &BuildRecipe) -> String {
     let mut script = String::new();
     if !recipe.patches.is_empty() {
-        script.push_str("for patch in /patches/*; do patch -p1 <\"$patch\"; done\n");
+        script.push_str(APPLY_PATCHES);
     }
     recipe.steps.iter().for_each(|step| script.push_str(&shell_of(step)));
     for install in &recipe.installs {

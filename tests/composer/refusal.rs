@@ -1,0 +1,128 @@
+//! What cannot be built from source: each names the component, the file, what was expected and found, and what to do.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    from_source::{MODULE_SOURCE, copy_of_project, module_proxy, project},
+    support::project::brc,
+};
+
+/// What a command that must fail says.
+fn refused(command: &mut Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{talk}");
+    talk
+}
+
+fn says(talk: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(talk.contains(part), "{part:?} in\n{talk}");
+    }
+}
+
+#[test]
+fn a_go_module_that_go_sum_lacks_or_states_otherwise_is_not_locked() {
+    let recipe = copy_of_project("refused-modules-project");
+    // All but the modules is locked.
+    fs::copy(project().with_file_name("brc.lock"), recipe.with_file_name("brc.lock")).unwrap();
+    let sums = recipe.with_file_name("go").join("go.sum");
+    let good = fs::read_to_string(&sums).unwrap();
+    let second = good.lines().nth(1).unwrap();
+    let other = MODULE_SOURCE.replace("hello", "goodbye");
+    for (text, source, found) in [
+        ("", MODULE_SOURCE, "missing go.sum entry"),
+        (second, MODULE_SOURCE, "found: no line `example.org/word v1.0.0 h1:…` in `go.sum`."),
+        (&good, &other, "checksum mismatch"),
+    ] {
+        // Another comment, so that no earlier run of this test counts.
+        fs::write(&sums, format!("{text}\n")).unwrap();
+        let module = format!("// {}\n", std::process::id());
+        let file = sums.with_file_name("go.mod");
+        let before = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{module}{before}")).unwrap();
+        let proxy = module_proxy(source);
+        let talk = refused(brc().arg("lock").arg(&recipe).arg("--variant=all").env("GOPROXY", proxy.url("")), 4);
+        let expected = "expected: every module that `go.mod` needs, as its `go.sum` says";
+        says(&talk, &["`acme/greet-go`", expected, found, "next: where `go.sum` lacks something, `go mod tidy`"]);
+    }
+}
+
+/// Adds a component to the project, and has it in the variant `all`.
+fn add(recipe: &Path, name: &str, block: &str) {
+    let text = fs::read_to_string(recipe)
+        .unwrap()
+        .replace("include \"greet-meson\"", &format!("include \"{name}\" \"greet-meson\""));
+    let component = format!("component \"{name}\" {{\n    version \"1\"\n    build-with \"brc/c\"\n{block}}}\n");
+    fs::write(recipe, format!("{text}\n{component}")).unwrap();
+}
+
+#[test]
+fn what_a_build_must_not_do_is_told_with_a_way_out() {
+    let recipe = copy_of_project("refused-builds-project");
+    let source = "    upstream { folder \"autotools\" }\n";
+    let zeros = "0".repeat(64);
+    let hash =
+        format!("    upstream {{ url \"file://{}\" sha256=\"{zeros}\" }}\n    step \"true\"\n", recipe.display());
+    let gone = hash.replace("acme.kdl", "nothing.tar");
+    let dead = hash.replace(&format!("file://{}", recipe.display()), "http://127.0.0.1:9/dead.tar");
+    fs::write(
+        recipe.with_file_name("patches").join("bad.patch"),
+        "--- a/word.c\n+++ b/word.c\n@@ -1 +1 @@\n-no\n+yes\n",
+    )
+    .unwrap();
+    let cases: [(&str, String, i32, &[&str]); 6] = [
+        (
+            "patched",
+            format!("{source}    patch \"patches/bad.patch\"\n    step \"true\"\n"),
+            1,
+            &[
+                "failed at `build`",
+                "Hunk #1 FAILED",
+                "expected: `bad.patch` fits the source",
+                "next: bring the patch up",
+            ],
+        ),
+        (
+            "located",
+            format!("{source}    step #\"pwd >\"$out/x\"\"#\n"),
+            1,
+            &[
+                "failed at `build`: the output is refused: `/x` says where it was built: expected nothing of `/brc-build`, found ",
+                "compile with `-ffile-prefix-map`",
+            ],
+        ),
+        (
+            "dated",
+            format!("{source}    step #\"date +%F >\"$out/x\"\"#\n"),
+            1,
+            &[
+                "failed at `build`: the output is refused: `/x` says when it was built: expected no date but ",
+                "take the time from `$SOURCE_DATE_EPOCH`",
+            ],
+        ),
+        (
+            "hashed",
+            hash,
+            4,
+            &["failed at `fetch`: `acme.kdl`", &zeros, "found ", "next: it is not the file that was locked"],
+        ),
+        ("gone", gone, 4, &["failed at `fetch`: `nothing.tar`", "is gone", "next: correct `url`"]),
+        (
+            "dead",
+            dead,
+            4,
+            &["failed at `fetch`: `dead.tar`", "127.0.0.1:9", "Connection refused", "next: look at the network"],
+        ),
+    ];
+    for (name, block, ..) in &cases {
+        add(&recipe, name, block);
+    }
+    // All but their own is locked.
+    fs::copy(project().with_file_name("brc.lock"), recipe.with_file_name("brc.lock")).unwrap();
+    for (name, _, code, parts) in cases {
+        let talk = refused(brc().arg("build").arg(&recipe).args([name, "--variant=all", "--arch=x86_64"]), code);
+        says(&talk, &[&format!("`acme/{name}`")]);
+        says(&talk, parts);
+    }
+}
