@@ -60,7 +60,7 @@ pub fn project() -> &'static Path {
     PROJECT.get_or_init(|| {
         let recipe = copy_of_project("from-source-project");
         let proxy = module_proxy(MODULE_SOURCE);
-        Ran::well(command("lock", &recipe, "all").env("GOPROXY", proxy.url("")));
+        Ran::well(brc().arg("lock").arg(&recipe).env("GOPROXY", proxy.url("")));
         recipe
     })
 }

@@ -42,7 +42,7 @@ fn a_go_module_that_go_sum_lacks_or_states_otherwise_is_not_locked() {
         let before = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("{module}{before}")).unwrap();
         let proxy = module_proxy(source);
-        let talk = refused(brc().arg("lock").arg(&recipe).arg("--variant=all").env("GOPROXY", proxy.url("")), 4);
+        let talk = refused(brc().arg("lock").arg(&recipe).env("GOPROXY", proxy.url("")), 4);
         let expected = "expected: every module that `go.mod` needs, as its `go.sum` says";
         says(&talk, &["`acme/greet-go`", expected, found, "next: where `go.sum` lacks something, `go mod tidy`"]);
     }
@@ -50,9 +50,9 @@ fn a_go_module_that_go_sum_lacks_or_states_otherwise_is_not_locked() {
 
 /// Adds a component to the project, and has it in the variant `all`.
 fn add(recipe: &Path, name: &str, block: &str) {
-    let text = fs::read_to_string(recipe)
-        .unwrap()
-        .replace("include \"greet-meson\"", &format!("include \"{name}\" \"greet-meson\""));
+    let text = fs::read_to_string(recipe).unwrap();
+    let (before, included) = text.rsplit_once("include ").unwrap();
+    let text = format!("{before}include \"{name}\" {included}");
     let component = format!("component \"{name}\" {{\n    version \"1\"\n    build-with \"brc/c\"\n{block}}}\n");
     fs::write(recipe, format!("{text}\n{component}")).unwrap();
 }
