@@ -279,7 +279,7 @@ fn a_path_of_the_image_leads_to_whoever_brought_it() {
     project.run("compose", &["--out", out.to_str().unwrap()]);
     for (path, expected) in [
         ("/usr/lib/note", "quickstart/note ("),
-        ("/usr/sbin/runc", "brc/runc ("),
+        ("/usr/bin/runc", "brc/runc ("),
         ("/usr/bin/udevadm", "package udev"),
         ("/usr/lib/os-release", "brc itself"),
         ("/etc/passwd", "finish steps: "),
