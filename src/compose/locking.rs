@@ -9,7 +9,7 @@ use std::{
 
 use super::{ComposeError, Project, Session, manifests};
 use crate::{
-    fetch::{Expect, Place, Wanted as Download, Watch},
+    fetch::{Downloaded, Expect, Place, Wanted as Download, Watch},
     graph::{Flat, Image, Manifests, pin, wanted},
     lock::{Goal, Lock, Locking, NeededFile, Report, Wanted},
     plan::{Located, Progress},
@@ -167,20 +167,22 @@ impl Session<'_> {
     fn receive_all(&self, locking: &mut Locking, needed: &[NeededFile]) -> Result<(), ComposeError> {
         let ignore = |_: Progress| {};
         let watch = Watch { cancelled: self.cancelled, progress: &ignore };
+        let read = |mut downloaded: Downloaded| {
+            let mut bytes = Vec::new();
+            downloaded.file.read_to_end(&mut bytes).map(|_| bytes)
+        };
         // By-hash first; a mirror that has none of them is asked by name.
         let mut tried = 0;
         let mut open = by_content(needed);
         while !open.is_empty() {
             let downloads: Vec<Download> = open.iter().map(|(file, _)| download(file, tried)).collect();
             let mut again = Vec::new();
-            for ((file, twins), result) in open.iter().zip(self.client.download_all(&downloads, CONNECTIONS, watch)) {
+            let results = self.client.download_all(&downloads, CONNECTIONS, watch, read);
+            for ((file, twins), result) in open.iter().zip(results) {
                 match result {
-                    Ok(mut downloaded) => {
-                        let mut bytes = Vec::new();
-                        downloaded.file.read_to_end(&mut bytes).map_err(|source| ComposeError::Read {
-                            path: PathBuf::from(file.paths.first().map_or("", String::as_str)),
-                            source,
-                        })?;
+                    Ok(bytes) => {
+                        let path = || PathBuf::from(file.paths.first().map_or("", String::as_str));
+                        let bytes = bytes.map_err(|source| ComposeError::Read { path: path(), source })?;
                         for file in std::iter::once(file).chain(twins) {
                             locking.receive(file, &bytes).map_err(ComposeError::Lock)?;
                         }
@@ -196,8 +198,8 @@ impl Session<'_> {
     }
 }
 
-/// Each file with those that must have the same bytes: empty indices of several architectures are alike, and who
-/// fetches one content twice at once waits for itself.
+/// Each file with those that must have the same bytes, which are fetched once: empty indices of several architectures
+/// are alike.
 fn by_content(needed: &[NeededFile]) -> Vec<(&NeededFile, Vec<&NeededFile>)> {
     let mut groups: Vec<(&NeededFile, Vec<&NeededFile>)> = Vec::new();
     for file in needed {

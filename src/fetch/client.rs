@@ -123,16 +123,19 @@ impl Client {
         &self.config
     }
 
-    /// Downloads many files, `connections` at a time; the results are in the order of `wanted`.
+    /// Downloads many files, `connections` at a time, and gives each to `take` as soon as it is there; the results
+    /// are in the order of `wanted`.
     ///
-    /// One that fails does not stop the others, so that everything that is gone can be told at once.
-    pub fn download_all(
+    /// One that fails does not stop the others, so that everything that is gone can be told at once. No file is
+    /// held while another is waited for: two processes that want the same ones would wait for each other.
+    pub fn download_all<R: Send>(
         &self,
         wanted: &[Wanted],
         connections: usize,
         watch: Watch<'_>,
-    ) -> Vec<Result<Downloaded, FetchError>> {
-        in_parallel(wanted, connections, |wanted| self.download(wanted, watch))
+        take: impl Fn(Downloaded) -> R + Sync,
+    ) -> Vec<Result<R, FetchError>> {
+        in_parallel(wanted, connections, |wanted| self.download(wanted, watch).map(&take))
     }
 }
 

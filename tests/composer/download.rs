@@ -130,11 +130,28 @@ fn many_files_come_over_few_connections_and_in_order() {
         })
         .collect();
     let cancelled = AtomicBool::new(false);
-    let results = setting.client().download_all(&wanted, 4, Watch { cancelled: &cancelled, progress: &|_| () });
-    let fetched: Vec<Vec<u8>> = results.into_iter().map(|result| read(result.unwrap())).collect();
+    let results = setting.client().download_all(&wanted, 4, Watch { cancelled: &cancelled, progress: &|_| () }, read);
+    let fetched: Vec<Vec<u8>> = results.into_iter().map(Result::unwrap).collect();
     assert_eq!(fetched, files);
     let connections = setting.server.seen().iter().map(|seen| seen.connection).max().unwrap() + 1;
     assert!(connections <= 4, "{connections} connections");
+}
+
+#[test]
+fn one_content_wanted_twice_is_no_reason_to_wait_for_ever() {
+    let setting = Setting::new();
+    let bytes = content(10);
+    setting.server.put_bytes(PATH, &bytes);
+    let cancelled = AtomicBool::new(false);
+    // Whoever waits says so; here nobody else is there to be waited for.
+    let progress = |progress| {
+        if matches!(progress, Progress::Waiting(_)) {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    };
+    let watch = Watch { cancelled: &cancelled, progress: &progress };
+    let results = setting.client().download_all(&[wanted(&bytes), wanted(&bytes)], 1, watch, read);
+    assert_eq!(results.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [bytes.clone(), bytes]);
 }
 
 #[test]
@@ -316,7 +333,8 @@ fn what_is_gone_is_told_for_every_file() {
     };
     let cancelled = AtomicBool::new(false);
     let all = [gone("b"), wanted(&bytes), gone("c")];
-    let results = setting.client().download_all(&all, 2, Watch { cancelled: &cancelled, progress: &|_| () });
+    let watch = Watch { cancelled: &cancelled, progress: &|_| () };
+    let results = setting.client().download_all(&all, 2, watch, read);
     let told: Vec<String> = results.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
     assert_eq!(told.len(), 2);
     assert!(told[0].contains("`b` (debian: pool/b.deb) is gone"), "{}", told[0]);
