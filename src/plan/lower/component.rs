@@ -4,14 +4,15 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
-    kernel::{folders, kbuild_environment, shell},
+    command::{command, folders, shell},
+    kernel::kbuild_environment,
     output, path,
     target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, quoted, shell_of},
 };
 use crate::{
     content::{RelPath, Tree},
     graph::{BuildRecipe, BuildStep, Component, Image, SourceTree, Sysroot},
-    plan::{Action, Assemble, Input, Network, Product, RootLayer, Run, Source},
+    plan::{Action, Assemble, Input, Product, RootLayer, Run, Source},
     recipe::BuildSystem,
 };
 
@@ -55,20 +56,13 @@ impl Lowering<'_> {
             inputs.push(Input { owner: image.kernel.name.clone(), tree, at: path("kernel") });
             environment.extend(kbuild_environment(image));
         }
+        let words = shell(&format!("{debian_patches}{}", script(recipe)));
         let run = Run {
-            inputs,
-            command: shell(&format!("{debian_patches}{}", script(recipe))),
             environment,
             directory: path(BUILD_FOLDER),
-            stdin: None,
             outputs: folders(&[("out", "out")]),
-            network: Network::None,
-            uid: 0,
-            architecture: image.execution,
-            epoch: image.epoch,
-            processors: VISIBLE_PROCESSORS,
-            timeout_seconds: BUILD_SECONDS,
             product: Some(Product { built_at: path(BUILD_FOLDER), glibc: glibc_version(image) }),
+            ..command(image, inputs, words, BUILD_SECONDS)
         };
         let step = self.step(&component.name, "build", Action::Run(run));
         output(step, "out")

@@ -2,13 +2,13 @@
 
 use super::{
     BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
-    kernel::{folders, shell},
+    command::{command, folders, shell},
     output, path,
     target::{BUILD_FOLDER, build_environment, shell_of},
 };
 use crate::{
     graph::{BuildRecipe, BuildStep, Component, FetchedWhat, Image, SourceTree},
-    plan::{Action, Input, Network, Run, Source},
+    plan::{Action, Input, Run, Source},
     recipe::BuildSystem,
 };
 
@@ -34,7 +34,7 @@ impl Lowering<'_> {
         let upstream = recipe.upstream.as_ref()?;
         let what = &upstream.languages.as_ref()?.what;
         let FetchedWhat::Crates { lock } = what else { return None };
-        let command = script(&recipe.steps)?;
+        let script = script(&recipe.steps)?;
         let own = match (component.checkout, &upstream.source) {
             (Some(folder), _) => self.locals.checkouts.get(&folder),
             (None, SourceTree::Folder(folder)) => self.locals.sources.get(folder),
@@ -52,19 +52,10 @@ impl Lowering<'_> {
         // That of a checkout changes with every edit.
         environment.remove("version");
         let run = Run {
-            inputs,
-            command: shell(&command),
             environment,
             directory: path(BUILD_FOLDER).join(&lock.parent().unwrap_or_default()),
-            stdin: None,
             outputs: folders(&[("target", TARGET)]),
-            network: Network::None,
-            uid: 0,
-            architecture: image.execution,
-            epoch: image.epoch,
-            processors: VISIBLE_PROCESSORS,
-            timeout_seconds: BUILD_SECONDS,
-            product: None,
+            ..command(image, inputs, shell(&script), BUILD_SECONDS)
         };
         let step = self.step(&component.name, "dependencies", Action::Run(run));
         Some(Input { owner: "dependencies".to_owned(), tree: output(step, "target"), at: path(TARGET) })

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use brc_contract::{EntryName, command_line::VERIFIED_ROOT, partition, well_known};
 
 use super::{
-    LowerError, Lowering, VISIBLE_PROCESSORS, host_files,
-    kernel::{BuiltKernel, environment, folders},
+    LowerError, Lowering,
+    command::{command, folders},
+    host_files,
+    kernel::BuiltKernel,
     output, path,
     root::FinishedRoot,
 };
@@ -14,8 +16,8 @@ use crate::{
     content::RelPath,
     graph::{Compressed, Image, Role},
     plan::{
-        Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Network, Pack, Part, PartSource, Run, Slot,
-        Source, Stdin,
+        Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Pack, Part, PartSource, Run, Slot, Source,
+        Stdin,
         identity::{Seed, fat_volume_id, file_system_uuid},
         layout::hash_partition_size,
     },
@@ -122,20 +124,11 @@ impl Lowering<'_> {
             "--workers=2",
             "/out/root.erofs",
         ];
+        let inputs = vec![Input { owner: "file system tools".to_owned(), tree: tools, at: RelPath::ROOT }];
         let run = Run {
-            inputs: vec![Input { owner: "file system tools".to_owned(), tree: tools, at: RelPath::ROOT }],
-            command: words.map(str::to_owned).to_vec(),
-            environment: environment(image),
-            directory: path("build"),
             stdin: Some(Stdin::ArchiveOf(root.tree.clone())),
             outputs: folders(&[("erofs", "out")]),
-            network: Network::None,
-            uid: 0,
-            architecture: image.execution,
-            epoch: image.epoch,
-            processors: VISIBLE_PROCESSORS,
-            timeout_seconds: FILE_SYSTEM_SECONDS,
-            product: None,
+            ..command(image, inputs, words.map(str::to_owned).to_vec(), FILE_SYSTEM_SECONDS)
         };
         let step = self.step(&image.variant, "erofs", Action::Run(run));
         Some(output(step, "erofs"))

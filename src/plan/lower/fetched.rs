@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Lowering, VISIBLE_PROCESSORS,
-    kernel::{folders, shell},
+    Lowering,
+    command::{command, folders, shell},
     output, path,
 };
 use crate::{
@@ -127,20 +127,13 @@ impl Lowering<'_> {
         ];
         let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
         let environment = fixed.into_iter().chain(script.variables);
+        let words = shell(&format!("mkdir -p \"$HOME\"\n{}", script.text));
         let run = Run {
-            inputs,
-            command: shell(&format!("mkdir -p \"$HOME\"\n{}", script.text)),
             environment: environment.map(|(name, value)| (name.to_owned(), value)).collect(),
             directory: script.directory,
-            stdin: None,
             outputs: folders(&[(OUTPUT, script.output)]),
             network: Network::Fetching { expected: fetched.tree },
-            uid: 0,
-            architecture: image.execution,
-            epoch: image.epoch,
-            processors: VISIBLE_PROCESSORS,
-            timeout_seconds: FETCH_SECONDS,
-            product: None,
+            ..command(image, inputs, words, FETCH_SECONDS)
         };
         let step = self.step(&component.name, script.stage, Action::Run(run));
         let tree = output(step, OUTPUT);

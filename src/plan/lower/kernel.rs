@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Lowering, VISIBLE_PROCESSORS, output, path};
+use super::{
+    Lowering,
+    command::{command, environment, folders, shell},
+    output, path,
+};
 use crate::{
     content::{RelPath, Tree},
     graph::{Image, KernelSource},
-    plan::{Action, Extract, Input, Network, Output, Run, Source},
+    plan::{Action, Extract, Input, Run, Source},
 };
 
 /// Unpacks the source, lays the fragments over `tinyconfig`, and fails with every wanted option that is missing.
@@ -53,19 +57,9 @@ impl Lowering<'_> {
         environment.insert("source".to_owned(), format!("/source{pattern}"));
         environment.extend(kbuild_environment(image));
         let mut run = Run {
-            inputs,
-            command: shell(CONFIG),
             environment,
-            directory: path("build"),
-            stdin: None,
             outputs: folders(&[("config", "out")]),
-            network: Network::None,
-            uid: 0,
-            architecture: image.execution,
-            epoch: image.epoch,
-            processors: VISIBLE_PROCESSORS,
-            timeout_seconds: CONFIG_SECONDS,
-            product: None,
+            ..command(image, inputs, shell(CONFIG), CONFIG_SECONDS)
         };
         let mut config_run = run.clone();
         config_run.inputs.push(Input { owner: "fragments".to_owned(), tree: fragments, at: path("fragments") });
@@ -113,30 +107,4 @@ pub(super) fn kbuild_environment(image: &Image) -> BTreeMap<String, String> {
         ("KBUILD_BUILD_HOST".to_owned(), "brc".to_owned()),
         ("KBUILD_BUILD_VERSION".to_owned(), "1".to_owned()),
     ])
-}
-
-/// The environment of every command; nothing of the machine's is in it.
-pub(super) fn environment(image: &Image) -> BTreeMap<String, String> {
-    let variables = [
-        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("HOME", "/build"),
-        ("TMPDIR", "/tmp"),
-        ("LC_ALL", "C.UTF-8"),
-        ("TZ", "UTC"),
-        ("arch", image.architecture.name()),
-        ("out", "/out"),
-    ];
-    let mut environment: BTreeMap<String, String> =
-        variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    environment.insert("SOURCE_DATE_EPOCH".to_owned(), image.epoch.to_string());
-    environment
-}
-
-/// One shell for a whole script.
-pub(super) fn shell(script: &str) -> Vec<String> {
-    ["/usr/bin/sh", "-euc", script].map(str::to_owned).to_vec()
-}
-
-pub(super) fn folders(outputs: &[(&str, &'static str)]) -> BTreeMap<String, Output> {
-    outputs.iter().map(|(name, at)| ((*name).to_owned(), Output::Folder(path(at)))).collect()
 }

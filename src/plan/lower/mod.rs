@@ -4,6 +4,7 @@
 //! a run per built component, then root, finish, file system, verity, UKI, ESP, disk, manifest. Equal actions
 //! of several images are one step.
 
+mod command;
 mod component;
 mod crates;
 mod disk;

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Lowering, VISIBLE_PROCESSORS,
-    kernel::{BuiltKernel, environment, shell},
+    Lowering,
+    command::{command, environment, shell},
+    kernel::BuiltKernel,
     output, path,
 };
 use crate::{
     content::RelPath,
     graph::{Component, Image, Replaces, Role},
-    plan::{Action, Assemble, Input, Network, Output, RootLayer, Run, Source},
+    plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
 };
 
 /// The longest time that all finish steps together may take.
@@ -85,23 +86,14 @@ impl Lowering<'_> {
             image.finish.iter().map(|finish| format!("echo {}\n{}\n", finish.name, finish.script)).collect();
         let mut environment = environment(image);
         environment.insert("root".to_owned(), "/target".to_owned());
+        let inputs = vec![
+            Input { owner: "finish tools".to_owned(), tree: tools, at: RelPath::ROOT },
+            Input { owner: image.variant.clone(), tree: merged, at: path("target") },
+        ];
         let run = Run {
-            inputs: vec![
-                Input { owner: "finish tools".to_owned(), tree: tools, at: RelPath::ROOT },
-                Input { owner: image.variant.clone(), tree: merged, at: path("target") },
-            ],
-            command: shell(&script),
             environment,
-            directory: path("build"),
-            stdin: None,
             outputs: BTreeMap::from([("root".to_owned(), Output::Changed(path("target")))]),
-            network: Network::None,
-            uid: 0,
-            architecture: image.execution,
-            epoch: image.epoch,
-            processors: VISIBLE_PROCESSORS,
-            timeout_seconds: FINISH_SECONDS,
-            product: None,
+            ..command(image, inputs, shell(&script), FINISH_SECONDS)
         };
         let step = self.step(&image.variant, "finish", Action::Run(run));
         output(step, "root")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use super::kernel::environment;
+use super::command::environment;
 use crate::{
     graph::{BuildStep, Component, Image},
     recipe::BuildSystem,
