@@ -201,7 +201,10 @@ fn step_failed(context: &Context, failed: &StepFailure) {
         step.stage,
         chain_text(failed.failure.error.as_ref())
     ));
-    if let Some(way_out) = failed.failure.error.downcast_ref::<FetchError>().and_then(FetchError::way_out) {
+    let error = failed.failure.error.as_ref();
+    let of_fetch = || error.downcast_ref::<FetchError>().and_then(FetchError::way_out);
+    let of_run = || error.downcast_ref::<RunError>().and_then(RunError::way_out);
+    if let Some(way_out) = of_fetch().or_else(of_run) {
         say(&format!("next: {way_out}"));
     }
     // A command that failed tells its last lines itself.

@@ -34,6 +34,7 @@ mod product;
 mod scratch;
 mod shell;
 mod stdin;
+mod stray;
 
 pub mod linux;
 

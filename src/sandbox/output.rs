@@ -153,7 +153,7 @@ fn walk(at: &Path, path: &RelPath, found: &mut Vec<Found>) -> Result<(), OutputE
 }
 
 /// The paths in a folder, sorted.
-fn names(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn names(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut names = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     names.sort();
     Ok(names)

@@ -22,6 +22,7 @@ use super::{
     product::{self, ProductError},
     scratch::{Layering, Scratch, remove},
     stdin,
+    stray::strays,
 };
 use crate::{
     content::{ArchiveError, Digest, RelPath, Tree},
@@ -169,15 +170,19 @@ impl Sandbox {
             return Ok(());
         }
         let program = run.command.first().cloned().unwrap_or_default();
+        let network_tries = ended.network_tries;
         let (status, tail, log) = (ended.status, Tail(log.tail()), request.log.to_owned());
         Err(match run.network {
-            Network::None => RunError::Ended { program, status, tail, log },
+            Network::None => RunError::Ended { program, status, network_tries, tail, log },
             Network::Fetching { .. } => RunError::Unfetched { program, status, tail, log },
         })
     }
 
     fn capture(&self, run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch) -> Result<Outcome, RunError> {
         let upper = scratch.upper();
+        if run.product.is_some() {
+            check_strays(run, checkout, scratch)?;
+        }
         let mut merged: Option<Tree> = None;
         let mut outcome = BTreeMap::new();
         for (name, output) in &run.outputs {
@@ -212,6 +217,21 @@ impl Performer for Sandbox {
     fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
         let Action::Run(run) = request.action else { return Err(Failure::build(RunError::NotARun)) };
         self.run(run, request).map_err(|error| Failure { fault: error.fault(), error: Box::new(error) })
+    }
+}
+
+/// Refuses what a component's build wrote where nobody takes it: it would be lost without a word.
+fn check_strays(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch) -> Result<(), RunError> {
+    let outputs = run.outputs.values().map(|output| match output {
+        Output::Folder(path) | Output::Changed(path) => path.clone(),
+    });
+    let work: Vec<RelPath> = outputs.chain([run.directory.clone()]).collect();
+    let (upper, skeleton) = (scratch.upper(), scratch.skeleton());
+    let found = strays(&upper, &[checkout.path(), &skeleton], &work)
+        .map_err(|source| RunError::Scratch { path: upper.clone(), source })?;
+    match found.named.first() {
+        Some(_) => Err(ProductError::Stray { paths: found.named, count: found.count }.into()),
+        None => Ok(()),
     }
 }
 
@@ -283,6 +303,18 @@ impl std::fmt::Display for Ending {
     }
 }
 
+/// How often a network was tried that is not there, for people.
+struct Tries(u64);
+
+impl std::fmt::Display for Tries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            count => write!(f, " and tried the network, which a build does not have ({count} packets had no way out)"),
+        }
+    }
+}
+
 /// A run has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -305,8 +337,11 @@ pub enum RunError {
     #[error("`{path}` is wanted by both `{first}` and `{second}` ({more} more such paths)")]
     Conflict { path: RelPath, first: String, second: String, more: usize },
     /// The command failed.
-    #[error("`{program}` {}; its last lines:{tail}\nthe whole log: `{}`", Ending(*.status), .log.display())]
-    Ended { program: String, status: Status, tail: Tail, log: PathBuf },
+    #[error(
+        "`{program}` {}{}; its last lines:{tail}\nthe whole log: `{}`",
+        Ending(*.status), Tries(*.network_tries), .log.display()
+    )]
+    Ended { program: String, status: Status, network_tries: u64, tail: Tail, log: PathBuf },
     /// The command took too long.
     #[error("the command did not end within {seconds} seconds and was killed; its last lines:{tail}\nthe whole log: `{}`", .log.display())]
     TimedOut { seconds: u64, tail: Tail, log: PathBuf },
@@ -376,6 +411,17 @@ impl From<SpawnError> for RunError {
 }
 
 impl RunError {
+    /// What a person can do about it.
+    pub fn way_out(&self) -> Option<&'static str> {
+        match self {
+            RunError::Ended { network_tries: 1.., .. } => Some(
+                "have what it fetches locked: `url`, `git`, `debian-source`, `crates` or `go-module` in `upstream`, or \
+                 tell the step to do without",
+            ),
+            _ => None,
+        }
+    }
+
     /// Whose fault it is.
     fn fault(&self) -> Fault {
         match self {

@@ -156,6 +156,14 @@ pub enum ProductError {
          the image's suite"
     )]
     Libc { path: RelPath, wanted: String, libc: String },
+    /// Files where nobody takes them.
+    #[error(
+        "{count} files were written outside the outputs and would be lost, `{}` among them: expected all below \
+         `$out`, what is only needed while it builds in the source's folder or `$TMPDIR`; install with \
+         `DESTDIR=\"$out\"`, or with `$out` before the path",
+        paths.iter().map(ToString::to_string).collect::<Vec<_>>().join("`, `")
+    )]
+    Stray { paths: Vec<RelPath>, count: usize },
     /// A file cannot be read.
     #[error("`{path}` cannot be read again")]
     Read { path: RelPath, source: io::Error },

@@ -124,7 +124,8 @@ impl Scratch {
         self.layering
     }
 
-    fn skeleton(&self) -> PathBuf {
+    /// What is there besides the inputs.
+    pub(super) fn skeleton(&self) -> PathBuf {
         self.path.join("skeleton")
     }
 

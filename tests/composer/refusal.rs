@@ -71,7 +71,7 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
         "--- a/word.c\n+++ b/word.c\n@@ -1 +1 @@\n-no\n+yes\n",
     )
     .unwrap();
-    let cases: [(&str, String, i32, &[&str]); 6] = [
+    let cases: [(&str, String, i32, &[&str]); 9] = [
         (
             "patched",
             format!("{source}    patch \"patches/bad.patch\"\n    step \"true\"\n"),
@@ -99,6 +99,40 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
             &[
                 "failed at `build`: the output is refused: `/x` says when it was built: expected no date but ",
                 "take the time from `$SOURCE_DATE_EPOCH`",
+            ],
+        ),
+        (
+            "strayed",
+            format!(
+                "{source}    step \"mkdir -p /usr/local/bin; echo >/usr/local/bin/word; ln -s word /usr/local/bin/w; echo >/tmp/x\"\n"
+            ),
+            1,
+            &[
+                "failed at `build`: the output is refused: 2 files were written outside the outputs and would be lost, \
+                 `/usr/local/bin/w`, `/usr/local/bin/word` among them: expected all below `$out`",
+                "install with `DESTDIR=\"$out\"`",
+            ],
+        ),
+        (
+            "named",
+            format!(
+                "{source}    step \"python3 -c \\\"import urllib.request as r; r.urlopen('http://example.org/x')\\\"\"\n"
+            ),
+            1,
+            &[
+                "failed at `build`: `/usr/bin/sh` exited with 1 and tried the network",
+                "next: have what it fetches locked",
+            ],
+        ),
+        (
+            "addressed",
+            format!(
+                "{source}    step \"python3 -c \\\"import urllib.request as r; r.urlopen('http://192.0.2.1/x')\\\"\"\n"
+            ),
+            1,
+            &[
+                "failed at `build`: `/usr/bin/sh` exited with 1 and tried the network",
+                "next: have what it fetches locked",
             ],
         ),
         (

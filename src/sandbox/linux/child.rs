@@ -24,7 +24,9 @@ use rustix::{
 };
 
 use super::{
-    filter, machine, mount, rights,
+    filter, machine, mount,
+    network::Counters,
+    rights,
     spec::{Network, Spec, Terminal, View},
     supervisor::Supervisor,
     syscall,
@@ -143,8 +145,9 @@ fn init(spec: &Spec, ends: &Ends, supervisor_alive: &OwnedFd) -> Result<(), Trou
     // From here on nobody inside can look into this process.
     let failed = |error: io::Error| Trouble::new(Stage::Command, "start the command's process", error);
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| failed(error.into()))?;
+    let counters = (spec.network == Network::None).then(Counters::open);
     if spec.command.is_empty() {
-        Frame::Ended { status: 0 }.send(ends.control.as_fd());
+        Frame::Ended { status: 0, network_tries: 0 }.send(ends.control.as_fd());
         return Ok(());
     }
     match syscall::fork().map_err(failed)? {
@@ -157,7 +160,8 @@ fn init(spec: &Spec, ends: &Ends, supervisor_alive: &OwnedFd) -> Result<(), Trou
             rights::drop_all()
                 .map_err(|error| Trouble::new(Stage::Rights, "give up the rights of process 1", error))?;
             let status = reap_until(command).map_err(failed)?;
-            Frame::Ended { status }.send(ends.control.as_fd());
+            let network_tries = counters.map_or(0, |counters| counters.tries());
+            Frame::Ended { status, network_tries }.send(ends.control.as_fd());
             Ok(())
         }
     }

@@ -8,6 +8,7 @@ mod child;
 mod filter;
 mod machine;
 mod mount;
+mod network;
 mod rights;
 mod spawn;
 mod spec;

@@ -62,7 +62,8 @@ pub struct Child {
 #[derive(Debug, Default)]
 struct News {
     trouble: Option<wire::Trouble>,
-    status: Option<u32>,
+    /// As `wait` gives it, and how often a network was tried that is not there.
+    ended: Option<(u32, u64)>,
     owners: Vec<String>,
     owner_count: u64,
 }
@@ -76,6 +77,8 @@ pub struct Ended {
     pub owners: Vec<String>,
     /// How often that happened in all.
     pub owner_count: u64,
+    /// How often programs tried to reach a network where there is none.
+    pub network_tries: u64,
 }
 
 /// The status of a command.
@@ -184,7 +187,7 @@ impl Child {
         while let Some(frame) = Frame::take(&mut self.received).map_err(|error| lost(io::Error::other(error)))? {
             match frame {
                 Frame::Trouble(trouble) => self.news.trouble = Some(trouble),
-                Frame::Ended { status } => self.news.status = Some(status),
+                Frame::Ended { status, network_tries } => self.news.ended = Some((status, network_tries)),
                 Frame::Owner { text } if self.news.owners.len() < MAX_OWNERS => self.news.owners.push(text),
                 Frame::Owner { .. } => {}
                 Frame::OwnerCount { count } => self.news.owner_count = count,
@@ -199,12 +202,13 @@ impl Child {
             let source = io::Error::from_raw_os_error(trouble.errno);
             return Err(SpawnError::Make { stage: trouble.stage, attempt: trouble.attempt, source });
         }
-        let status = match news.status {
-            Some(status) if libc::WIFSIGNALED(status as i32) => Status::Signalled(libc::WTERMSIG(status as i32)),
-            Some(status) => Status::Exited(libc::WEXITSTATUS(status as i32)),
-            None => return Err(SpawnError::Lost { source: None }),
+        let Some((status, network_tries)) = news.ended else { return Err(SpawnError::Lost { source: None }) };
+        let status = if libc::WIFSIGNALED(status as i32) {
+            Status::Signalled(libc::WTERMSIG(status as i32))
+        } else {
+            Status::Exited(libc::WEXITSTATUS(status as i32))
         };
-        Ok(Ended { status, owners: news.owners, owner_count: news.owner_count })
+        Ok(Ended { status, owners: news.owners, owner_count: news.owner_count, network_tries })
     }
 }
 

@@ -101,8 +101,8 @@ impl<'a> Reader<'a> {
 pub(super) enum Frame {
     /// The sandbox could not be made; nothing ran.
     Trouble(Trouble),
-    /// The command ended with this status, as `wait` gives it.
-    Ended { status: u32 },
+    /// The command ended with this status, as `wait` gives it, and tried so often to reach a network that is not there.
+    Ended { status: u32, network_tries: u64 },
     /// A program gave a path to another user, which was pretended.
     Owner { text: String },
     /// How often that happened.
@@ -159,9 +159,10 @@ impl Frame {
                 body.text(cut(&trouble.attempt));
                 body.number(trouble.errno as u64);
             }
-            Frame::Ended { status } => {
+            Frame::Ended { status, network_tries } => {
                 body.number(1);
                 body.number(u64::from(*status));
+                body.number(*network_tries);
             }
             Frame::Owner { text } => {
                 body.number(2);
@@ -197,7 +198,7 @@ impl Frame {
                 let stage = usize::try_from(input.number()?).ok().and_then(|at| STAGES.get(at)).ok_or(Malformed)?;
                 Ok(Frame::Trouble(Trouble { stage: *stage, attempt: input.text()?, errno: input.number()? as i32 }))
             }
-            1 => Ok(Frame::Ended { status: input.small()? }),
+            1 => Ok(Frame::Ended { status: input.small()?, network_tries: input.number()? }),
             2 => Ok(Frame::Owner { text: input.text()? }),
             3 => Ok(Frame::OwnerCount { count: input.number()? }),
             _ => Err(Malformed),
@@ -267,8 +268,11 @@ mod tests {
     fn frames_are_read_back_one_by_one() {
         let (one, two) = UnixStream::pair().unwrap();
         let trouble = Trouble { stage: Stage::Overlay, attempt: "mount".into(), errno: 22 };
-        let frames =
-            [Frame::Trouble(trouble), Frame::Ended { status: 256 }, Frame::Owner { text: "x".repeat(MAX_FRAME_TEXT) }];
+        let frames = [
+            Frame::Trouble(trouble),
+            Frame::Ended { status: 256, network_tries: 1 },
+            Frame::Owner { text: "x".repeat(MAX_FRAME_TEXT) },
+        ];
         frames.iter().for_each(|frame| frame.send(one.as_fd()));
         drop(one);
         let mut bytes = Vec::new();
