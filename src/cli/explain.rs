@@ -169,9 +169,14 @@ pub fn steps_of(plan: &Plan, component: &str) -> Result<Vec<StepId>, CliError> {
     let needed: BTreeSet<StepId> = own.iter().flat_map(|id| plan.steps[id.0].action.needs()).collect();
     let last: Vec<StepId> = own.into_iter().filter(|id| !needed.contains(id)).collect();
     if last.is_empty() {
-        let known: BTreeSet<&str> = plan.steps.iter().map(|step| step.component.as_str()).collect();
-        let known: Vec<&str> = known.into_iter().collect();
-        let message = format!("no action belongs to `{component}`; components with actions: {}", known.join(", "));
+        // Not the hundreds of packages, which are only fetched.
+        let made = plan.steps.iter().filter(|step| step.stage != "fetch");
+        let made: BTreeSet<&str> = made.map(|step| step.component.as_str()).collect();
+        let made: Vec<&str> = made.into_iter().collect();
+        let message = format!(
+            "no action belongs to `{component}`: expected a package, or what is made here: {}",
+            made.join(", ")
+        );
         return Err(CliError::Usage(message));
     }
     Ok(last)

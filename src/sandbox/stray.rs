@@ -24,6 +24,15 @@ pub(super) struct Strays {
     pub count: usize,
 }
 
+impl Strays {
+    fn add(&mut self, path: RelPath) {
+        self.count += 1;
+        if self.named.len() < MAX_NAMED {
+            self.named.push(path);
+        }
+    }
+}
+
 /// Looks for files and links in `upper` that are in none of the folders `work`, and are not as `before` has them: a
 /// file that was only opened for writing is copied up by the overlay.
 pub(super) fn strays(upper: &Path, before: &[&Path], work: &[RelPath]) -> io::Result<Strays> {
@@ -33,7 +42,15 @@ pub(super) fn strays(upper: &Path, before: &[&Path], work: &[RelPath]) -> io::Re
 }
 
 fn look(upper: &Path, folder: &RelPath, before: &[&Path], work: &[RelPath], strays: &mut Strays) -> io::Result<()> {
-    for at in names(&folder.on(upper))? {
+    let found = match names(&folder.on(upper)) {
+        // Only the command can have made a folder so.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            strays.add(folder.clone());
+            return Ok(());
+        }
+        found => found?,
+    };
+    for at in found {
         let metadata = fs::symlink_metadata(&at)?;
         // A name that is no text is told as far as it is one.
         let name = at.file_name().unwrap_or_default().to_string_lossy();
@@ -45,10 +62,7 @@ fn look(upper: &Path, folder: &RelPath, before: &[&Path], work: &[RelPath], stra
         if metadata.is_dir() {
             look(upper, &path, before, work, strays)?;
         } else if (metadata.is_file() || metadata.is_symlink()) && !is_as_before(&at, &path, before)? {
-            strays.count += 1;
-            if strays.named.len() < MAX_NAMED {
-                strays.named.push(path);
-            }
+            strays.add(path);
         }
     }
     Ok(())
