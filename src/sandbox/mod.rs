@@ -2,8 +2,9 @@
 //!
 //! *Takes* a resolved [`Run`](crate::plan::Run). *Gives* its output trees, in the store. *Promises*: the command
 //! sees its inputs, what [`Sandbox::identity`](crate::plan::Performer::identity) stands for, and nothing of the
-//! host; no process of it outlives the run; outputs hold no owner, time or attribute of the host. *Does not know*
-//! why a command is run, nor keys.
+//! host; no process of it outlives the run; of a component's build nothing outside its outputs and its work is lost
+//! without a word; outputs hold no owner, time or attribute of the host. *Does not know* why a command is run, nor
+//! keys.
 //!
 //! What every command finds besides its inputs is part of the identity: a change of it is a new version.
 //!

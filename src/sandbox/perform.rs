@@ -227,8 +227,8 @@ fn check_strays(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch) -> Re
     });
     let work: Vec<RelPath> = outputs.chain([run.directory.clone()]).collect();
     let (upper, skeleton) = (scratch.upper(), scratch.skeleton());
-    let found = strays(&upper, &[checkout.path(), &skeleton], &work)
-        .map_err(|source| RunError::Scratch { path: upper.clone(), source })?;
+    let read = |source| ProductError::Read { path: RelPath::ROOT, source };
+    let found = strays(&upper, &[checkout.path(), &skeleton], &work).map_err(read)?;
     match found.named.first() {
         Some(_) => Err(ProductError::Stray { paths: found.named, count: found.count }.into()),
         None => Ok(()),

@@ -1,7 +1,7 @@
 //! What a component's build wrote where nobody takes it: outside its outputs and outside the folders for its work.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, Read},
     path::Path,
 };
@@ -41,8 +41,9 @@ pub(super) fn strays(upper: &Path, before: &[&Path], work: &[RelPath]) -> io::Re
     Ok(strays)
 }
 
-fn look(upper: &Path, folder: &RelPath, before: &[&Path], work: &[RelPath], strays: &mut Strays) -> io::Result<()> {
-    let found = match names(&folder.on(upper)) {
+/// Looks in the folder `at`, which is `folder` inside.
+fn look(at: &Path, folder: &RelPath, before: &[&Path], work: &[RelPath], strays: &mut Strays) -> io::Result<()> {
+    let found = match names(at) {
         // Only the command can have made a folder so.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             strays.add(folder.clone());
@@ -52,16 +53,18 @@ fn look(upper: &Path, folder: &RelPath, before: &[&Path], work: &[RelPath], stra
     };
     for at in found {
         let metadata = fs::symlink_metadata(&at)?;
-        // A name that is no text is told as far as it is one.
-        let name = at.file_name().unwrap_or_default().to_string_lossy();
-        let Ok(name) = RelPath::new(&name) else { continue };
+        // A name that is no text, or more than a path may be, is told by its folder; no input has it.
+        let Some(Ok(name)) = at.file_name().and_then(|name| name.to_str()).map(RelPath::new) else {
+            strays.add(folder.clone());
+            continue;
+        };
         let path = folder.join(&name);
         if work.contains(&path) || name.as_str() == CACHE {
             continue;
         }
         if metadata.is_dir() {
-            look(upper, &path, before, work, strays)?;
-        } else if (metadata.is_file() || metadata.is_symlink()) && !is_as_before(&at, &path, before)? {
+            look(&at, &path, before, work, strays)?;
+        } else if (metadata.is_file() || metadata.is_symlink()) && !is_as_before(&at, &metadata, &path, before)? {
             strays.add(path);
         }
     }
@@ -69,8 +72,7 @@ fn look(upper: &Path, folder: &RelPath, before: &[&Path], work: &[RelPath], stra
 }
 
 /// Whether one of the layers has the same at a path.
-fn is_as_before(at: &Path, path: &RelPath, before: &[&Path]) -> io::Result<bool> {
-    let found = fs::symlink_metadata(at)?;
+fn is_as_before(at: &Path, found: &Metadata, path: &RelPath, before: &[&Path]) -> io::Result<bool> {
     for layer in before {
         let old = path.on(layer);
         match fs::symlink_metadata(&old) {
@@ -100,7 +102,10 @@ fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{
+        ffi::OsStr,
+        os::unix::{ffi::OsStrExt, fs::symlink},
+    };
 
     use super::*;
 
@@ -130,8 +135,10 @@ mod tests {
         put(&before, "usr/bin/as", "a");
         symlink("ld", upper.join("usr/bin/as")).unwrap();
         (0..4).for_each(|number| put(&upper, &format!("usr/local/lib/{number}.so"), ""));
+        // No text: its folder is named.
+        fs::create_dir(upper.join(OsStr::from_bytes(b"usr/x\xff"))).unwrap();
         let named: Vec<String> = found().named.iter().map(ToString::to_string).collect();
         assert_eq!(named, ["/usr/bin/as", "/usr/bin/cc", "/usr/bin/ld", "/usr/local/lib/0.so", "/usr/local/lib/1.so"]);
-        assert_eq!(found().count, 7);
+        assert_eq!(found().count, 8);
     }
 }
