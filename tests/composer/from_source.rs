@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{
     package::{TarEntry, zip},
-    project::{Ran, brc, folder, quickstart, repository, text, user_store},
+    project::{Ran, brc, folder, linked_store, quickstart, repository, text, user_store},
     server::Server,
 };
 
@@ -110,6 +110,30 @@ fn every_build_system_builds_for_either_target_what_is_position_independent_and_
             assert_eq!(said.as_deref(), runs_here.then_some(says), "{name} {architecture}");
         }
     }
+}
+
+#[test]
+fn an_edit_of_a_go_component_compiles_no_module_anew() {
+    let source = folder("from-source-edited");
+    copy(&repository().join("tests/data/from-source/go"), &source);
+    let store = linked_store("from-source-edited-store");
+    let build = |imports: &str, says: &str| {
+        let code = format!("package main\n\nimport {imports}\n\nfunc init() {{ print({says:?}) }}\n");
+        fs::write(source.join("before.go"), code).unwrap();
+        let mut build = command("build", project(), "all");
+        build.args(["greet-go", "--arch=x86_64", "--source"]).arg(format!("greet-go={}", source.display()));
+        let ran = Ran::well(build.arg("--store").arg(&store));
+        let built = Path::new(text(ran.of("built").next().unwrap(), "path")).join("usr/bin/greet-go");
+        let has = fs::read(built).unwrap().windows(says.len()).any(|found| found == says.as_bytes());
+        assert!(has, "{says}");
+        ran.performed()
+    };
+    build("_ \"os\"", "the first words");
+    let edited = build("_ \"os\"", "words after an edit");
+    assert_eq!(edited, ["acme/greet-go imports", "acme/greet-go build"]);
+    // What more it takes in is compiled, too.
+    let more = build("(\n\t_ \"os\"\n\t_ \"time/tzdata\"\n)", "words with all time zones");
+    assert_eq!(more, ["acme/greet-go imports", "acme/greet-go dependencies", "acme/greet-go build"]);
 }
 
 #[test]

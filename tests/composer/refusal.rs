@@ -71,7 +71,7 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
         "--- a/word.c\n+++ b/word.c\n@@ -1 +1 @@\n-no\n+yes\n",
     )
     .unwrap();
-    let cases: [(&str, String, i32, &[&str]); 9] = [
+    let cases: [(&str, String, i32, &[&str]); 10] = [
         (
             "patched",
             format!("{source}    patch \"patches/bad.patch\"\n    step \"true\"\n"),
@@ -133,6 +133,16 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
             &[
                 "failed at `build`: `/usr/bin/sh` exited with 1 and tried the network",
                 "next: have what it fetches locked",
+            ],
+        ),
+        (
+            "installed",
+            format!("{source}    step \"true\"\n    install \"bin/word\" to=\"/usr/bin/word\"\n"),
+            1,
+            &[
+                "failed at `build`",
+                "expected: a file `bin/word` for `install` when the steps are done; found: nothing there.",
+                "next: correct the path, which counts from `/brc-build`",
             ],
         ),
         (

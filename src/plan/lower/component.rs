@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{
     BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
     command::{command, folders, shell},
+    go_modules::WITH_CACHE,
     kernel::kbuild_environment,
     output, path,
     target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, quoted, shell_of},
@@ -20,6 +21,8 @@ use crate::{
 const DEBIAN_PATCHES: &str = include_str!("debian-patches.sh");
 /// Lays a component's own patches over its source; asks nothing of nobody.
 const APPLY_PATCHES: &str = include_str!("apply-patches.sh");
+/// Copies what was built to where the image has it.
+const INSTALL_FILE: &str = include_str!("install-file.sh");
 
 impl Lowering<'_> {
     /// The tree of what a component's build left in `$out`.
@@ -41,28 +44,29 @@ impl Lowering<'_> {
             inputs.extend(self.upstream_inputs(image, component, upstream, toolsets));
         }
         if let Some(folder) = component.checkout {
-            inputs.retain(|input| input.at != path(BUILD_FOLDER));
-            let tree = Source::Tree(folder);
-            inputs.push(Input { owner: "checkout".to_owned(), tree, at: path(BUILD_FOLDER) });
+            inputs = with_source(&inputs, Source::Tree(folder));
         }
+        let patches = Input { owner: "patches".to_owned(), tree: self.patches(&recipe.patches), at: path("patches") };
+        let mut script = patching(component, recipe);
         inputs.extend(self.compiled_crates(image, component, recipe, &inputs));
-        let is_debian = recipe.upstream.as_ref().is_some_and(|found| matches!(found.source, SourceTree::Debian(_)));
-        let debian_patches = if is_debian && component.checkout.is_none() { DEBIAN_PATCHES } else { "" };
-        let patches = self.patches(&recipe.patches);
-        inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
+        if let Some(cache) = self.compiled_modules(image, component, recipe, &inputs, (&script, &patches), toolsets) {
+            inputs.push(cache);
+            script.push_str(WITH_CACHE);
+        }
+        inputs.push(patches);
+        script.push_str(&steps(recipe));
         let mut environment = build_environment(image, component, VISIBLE_PROCESSORS);
         if recipe.steps.iter().any(|step| matches!(step, BuildStep::System { system: BuildSystem::Kbuild, .. })) {
             let tree = self.kernel(image, toolsets).devel;
             inputs.push(Input { owner: image.kernel.name.clone(), tree, at: path("kernel") });
             environment.extend(kbuild_environment(image));
         }
-        let words = shell(&format!("{debian_patches}{}", script(recipe)));
         let run = Run {
             environment,
             directory: path(BUILD_FOLDER),
             outputs: folders(&[("out", "out")]),
             product: Some(Product { built_at: path(BUILD_FOLDER), glibc: glibc_version(image) }),
-            ..command(image, inputs, words, BUILD_SECONDS)
+            ..command(image, inputs, shell(&script), BUILD_SECONDS)
         };
         let step = self.step(&component.name, "build", Action::Run(run));
         output(step, "out")
@@ -108,22 +112,32 @@ impl Lowering<'_> {
     }
 }
 
-/// Patches, steps, installs, as one script.
-fn script(recipe: &BuildRecipe) -> String {
+/// The same inputs with another source; it is the last one, so that nothing else tells where it came from.
+pub(super) fn with_source(inputs: &[Input<Source>], tree: Source) -> Vec<Input<Source>> {
+    let source = Input { owner: "source".to_owned(), tree, at: path(BUILD_FOLDER) };
+    inputs.iter().filter(|input| input.at != source.at).cloned().chain([source.clone()]).collect()
+}
+
+/// What makes the source what the steps find.
+fn patching(component: &Component, recipe: &BuildRecipe) -> String {
+    let is_debian = recipe.upstream.as_ref().is_some_and(|found| matches!(found.source, SourceTree::Debian(_)));
+    let debian = if is_debian && component.checkout.is_none() { DEBIAN_PATCHES } else { "" };
+    let own = if recipe.patches.is_empty() { "" } else { APPLY_PATCHES };
+    format!("{debian}{own}")
+}
+
+/// Steps and installs, as one script.
+fn steps(recipe: &BuildRecipe) -> String {
     let mut script = String::new();
-    if !recipe.patches.is_empty() {
-        script.push_str(APPLY_PATCHES);
-    }
     recipe.steps.iter().for_each(|step| script.push_str(&shell_of(step)));
+    if !recipe.installs.is_empty() {
+        script.push_str(INSTALL_FILE);
+    }
     for install in &recipe.installs {
-        let from = quoted(&install.from);
-        let mode = match install.mode {
-            Some(mode) => format!("{mode:o}"),
-            None => format!("\"$(if [ -x {from} ]; then echo 755; else echo 644; fi)\""),
-        };
-        // Writing to a String cannot fail.
+        let mode = install.mode.map_or(String::new(), |mode| format!(" {mode:o}"));
         let to = quoted(&format!("/out/{}", install.to.as_str()));
-        let _ = writeln!(script, "install -D -m {mode} -- {from} {to}");
+        // Writing to a String cannot fail.
+        let _ = writeln!(script, "install_file {} {to}{mode}", quoted(&install.from));
     }
     script
 }
@@ -152,9 +166,9 @@ mod tests {
                 replaces: Replaces::Nothing,
             }],
         };
-        let script = script(&recipe);
+        let script = steps(&recipe);
         assert!(script.starts_with("make\n(\nset -- '-o' 'a b'\n# go build"), "{script}");
-        let install = "install -D -m 755 -- 'it'\\''s $x' '/out/usr/bin/x'\n";
+        let install = "install_file 'it'\\''s $x' '/out/usr/bin/x' 755\n";
         assert!(script.ends_with(install), "{script}");
     }
 }

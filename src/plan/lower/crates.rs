@@ -3,6 +3,7 @@
 use super::{
     BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
     command::{command, folders, shell},
+    component::with_source,
     output, path,
     target::{BUILD_FOLDER, build_environment, shell_of},
 };
@@ -41,13 +42,10 @@ impl Lowering<'_> {
             (None, _) => None,
         };
         // Of files that people edit only what says how crates are compiled takes part; other source is locked.
-        let manifests = own.map(|tree| self.manifests(tree, what));
-        let mut inputs = inputs.to_vec();
-        for input in inputs.iter_mut().filter(|input| input.at == path(BUILD_FOLDER)) {
-            if let Some(manifests) = &manifests {
-                input.tree = manifests.clone();
-            }
-        }
+        let inputs = match own.map(|tree| self.manifests(tree, what)) {
+            Some(manifests) => with_source(inputs, manifests),
+            None => inputs.to_vec(),
+        };
         let mut environment = build_environment(image, component, VISIBLE_PROCESSORS);
         // That of a checkout changes with every edit.
         environment.remove("version");

@@ -9,6 +9,7 @@ mod component;
 mod crates;
 mod disk;
 mod fetched;
+mod go_modules;
 mod host_files;
 mod kernel;
 mod root;

@@ -12,6 +12,8 @@ use crate::{
 
 /// Where a component is built; a name that nothing else has, so that it can be looked for in what was built.
 pub(super) const BUILD_FOLDER: &str = "brc-build";
+/// Where go keeps what it compiled; in the source's folder, where `./...` passes over names with a dot.
+pub(super) const GO_CACHE: &str = "brc-build/.brc-go-cache";
 /// Where what it is linked with lies.
 pub(super) const SYSROOT: &str = "sysroot";
 
@@ -62,7 +64,7 @@ pub(super) fn build_environment(image: &Image, component: &Component, jobs: u32)
         (words("GOARCH"), words(target.debian())),
         (words("GOTOOLCHAIN"), words("local")),
         (words("GOPATH"), words("/tmp/go")),
-        (words("GOCACHE"), words("/tmp/go-build")),
+        (words("GOCACHE"), format!("/{GO_CACHE}")),
         (words("GOFLAGS"), words("-trimpath -buildvcs=false -mod=readonly -buildmode=pie")),
         (words("CGO_ENABLED"), words("1")),
         (words("GOPROXY"), words("file:///vendor/go")),
