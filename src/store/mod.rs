@@ -55,6 +55,7 @@ use std::{
     collections::BTreeMap,
     fmt, fs,
     io::{self, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
@@ -173,13 +174,13 @@ impl fmt::Debug for Store {
 
 /// Refuses to make a store in a folder that is used for something else.
 fn check_names(dir: &Path) -> Result<(), StoreError> {
-    if dir.join("VERSION").exists() {
-        return Ok(());
-    }
+    // Listed once: another process may be making this store, and what is looked at twice may have changed.
+    let found = shard::list(dir.to_owned())?;
+    let is_store = found.iter().any(|path| path.ends_with("VERSION"));
     let ours = |path: &Path| FOLDERS.into_iter().chain(["lock"]).any(|name| path.ends_with(name));
-    match shard::list(dir.to_owned())?.into_iter().find(|path| !ours(path)) {
-        Some(other) => Err(StoreError::NoStore { path: dir.to_owned(), other }),
-        None => Ok(()),
+    match found.into_iter().find(|path| !ours(path)) {
+        Some(other) if !is_store => Err(StoreError::NoStore { path: dir.to_owned(), other }),
+        _ => Ok(()),
     }
 }
 
@@ -190,11 +191,14 @@ fn check_version(dir: &Path) -> Result<(), StoreError> {
         Ok(found) if found == VERSION => Ok(()),
         Ok(found) => Err(StoreError::Version { path, found: found.trim_end().to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let new = dir.join("temporary").join(format!("version-{}", std::process::id()));
-            let mut file = fs::File::create(&new).map_err(failed)?;
+            // Several processes may do this at once, each with a file of its own; the last one's stays.
+            let mut new = tempfile::Builder::new()
+                .permissions(fs::Permissions::from_mode(0o666))
+                .tempfile_in(dir.join("temporary"))
+                .map_err(failed)?;
             // A power cut must not leave a version that cannot be read: then nothing could be.
-            file.write_all(VERSION.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-            fs::rename(&new, &path).map_err(failed)
+            new.write_all(VERSION.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
+            new.persist(&path).map(drop).map_err(|error| failed(error.error))
         }
         Err(source) => Err(StoreError::io("read", &path, source)),
     }
@@ -311,6 +315,18 @@ mod tests {
         fs::remove_file(dir.path().join("VERSION")).unwrap();
         let refused = Store::open(dir.path()).unwrap_err();
         assert!(refused.to_string().contains("notes"), "{refused}");
+    }
+
+    #[test]
+    fn a_store_may_be_made_by_several_at_once() {
+        for _ in 0..100 {
+            let dir = tempfile::tempdir().unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| Store::open(dir.path()).unwrap());
+                }
+            });
+        }
     }
 
     #[test]
