@@ -19,8 +19,9 @@ const TOPS: [&str; 2] = [".git", "brc.kdl"];
 /// The files below `folder` put into the store.
 ///
 /// What the `.gitignore` files of the folder, of those in it and of those above it up to the top of its checkout name
-/// is left out, even where git tracks it, and so is `.git`. No other configuration of git counts, whoever is asked gets the same. Of modes only
-/// whether the owner may execute counts; links stay links; a folder without files is not there.
+/// is left out, even where git tracks it, and so is `.git`; a folder that is left out itself is the top of its own. No
+/// other configuration of git counts, whoever is asked gets the same. Of modes only whether the owner may execute
+/// counts; links stay links; a folder without files is not there.
 ///
 /// # Errors
 /// The first file that cannot be read, a name that is not UTF-8, something that is neither file nor link.
@@ -78,22 +79,16 @@ enum Kind {
     Link,
 }
 
+/// What is in a folder and not left out. A folder that is left out itself, as one below `target` is, was asked for
+/// all the same: what is above it has nothing to say of it.
 fn walk(folder: &Path) -> Result<Vec<Found>, ComposeError> {
     let folder = folder.canonicalize().map_err(|source| ComposeError::Read { path: folder.to_owned(), source })?;
     let is_top = |above: &&Path| TOPS.iter().any(|name| above.join(name).exists());
     let top = folder.ancestors().find(is_top).unwrap_or(&folder);
-    let below = folder.clone();
-    let entries = ignore::WalkBuilder::new(top)
-        .standard_filters(false)
-        .git_ignore(true)
-        .require_git(false)
-        .filter_entry(move |entry| {
-            let is_on_the_way = entry.path().starts_with(&below) || below.starts_with(entry.path());
-            is_on_the_way && entry.file_name() != ".git"
-        })
-        .build();
+    let is_folder = |entry: Result<ignore::DirEntry, _>| entry.is_ok_and(|entry| entry.path() == folder);
+    let top = if walk_below(top, &folder).any(is_folder) { top } else { &folder };
     let mut found = Vec::new();
-    for entry in entries {
+    for entry in walk_below(top, &folder) {
         let entry = entry.map_err(|error| {
             let shown = error.to_string();
             let source = error.into_io_error().unwrap_or_else(|| io::Error::other(shown));
@@ -116,6 +111,20 @@ fn walk(folder: &Path) -> Result<Vec<Found>, ComposeError> {
         found.push(Found { path, at, kind });
     }
     Ok(found)
+}
+
+/// The way from `top` to a folder below it and all that is in that, but for what `.gitignore` files name.
+fn walk_below(top: &Path, folder: &Path) -> ignore::Walk {
+    let folder = folder.to_owned();
+    ignore::WalkBuilder::new(top)
+        .standard_filters(false)
+        .git_ignore(true)
+        .require_git(false)
+        .filter_entry(move |entry| {
+            let is_on_the_way = entry.path().starts_with(&folder) || folder.starts_with(entry.path());
+            is_on_the_way && entry.file_name() != ".git"
+        })
+        .build()
 }
 
 fn odd(path: &Path, reason: &str) -> ComposeError {
@@ -178,6 +187,27 @@ mod tests {
         assert_eq!(tree.special_metadata().count(), 0);
         let link = tree.entry(&RelPath::new("link").unwrap());
         assert_eq!(link, Some(&Entry::Symlink { target: "src/main.rs".to_owned() }));
+    }
+
+    #[test]
+    fn a_folder_that_is_left_out_itself_is_the_top_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        for (path, text) in [
+            (".gitignore", "/target\n*.c\n"),
+            ("brc.kdl", "project \"x\""),
+            ("target/sources/one/.gitignore", "*.o"),
+            ("target/sources/one/main.c", ""),
+            ("target/sources/one/main.o", ""),
+        ] {
+            write(folder.path(), path, text);
+        }
+        for (named, expected) in [
+            ("target/sources/one", [".gitignore", "main.c"]),
+            ("target", ["sources/one/.gitignore", "sources/one/main.c"]),
+        ] {
+            assert_eq!(names(&folder.path().join(named), &store), expected, "{named}");
+        }
     }
 
     #[test]
