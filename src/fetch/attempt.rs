@@ -10,7 +10,7 @@ use super::{
     client::Watch,
     download::{FetchError, Mismatch, Wanted},
     partial::Partial,
-    transfer::{Head, Order, Piece, TransferError, begin},
+    transfer::{Caches, Head, Order, Piece, TransferError, begin},
 };
 use crate::plan::Progress;
 
@@ -87,7 +87,8 @@ impl Client {
         }
         let offset = partial.size();
         let validator = if offset > 0 { partial.validator(place) } else { None };
-        let pieces = begin(&self.web, Order { location: place.clone(), offset, validator });
+        let caches = if expect.sha256.is_some() { Caches::Answer } else { Caches::Ask };
+        let pieces = begin(&self.web, Order { location: place.clone(), offset, validator, caches });
         let mut total = None;
         loop {
             match next(&pieces, watch)? {

@@ -43,6 +43,17 @@ pub(super) struct Order {
     pub offset: u64,
     /// What the server called the version of those bytes: an entity tag or a date.
     pub validator: Option<String>,
+    /// What a cache on the way may answer.
+    pub caches: Caches,
+}
+
+/// What caches on the way may answer (RFC 9111, section 5.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caches {
+    /// What they have: a digest says whether it is the right thing.
+    Answer,
+    /// Only what the server says is its newest. Two caches that are not of one age would let a list go back.
+    Ask,
 }
 
 /// What a transfer brings, in this order: one `Head`, many `Bytes`, one `End`.
@@ -114,6 +125,9 @@ fn ask(web: &Web, url: &str, order: &Order) -> Result<Response<Body>, TransferEr
     for _ in 0..=MAX_REDIRECTS {
         let agent = if url.starts_with("https:") { &web.https } else { &web.http };
         let mut request = agent.get(&url);
+        if order.caches == Caches::Ask {
+            request = request.header("Cache-Control", "max-age=0");
+        }
         if order.offset > 0 {
             request = request.header("Range", format!("bytes={}-", order.offset));
             if let Some(validator) = &order.validator {

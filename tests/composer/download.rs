@@ -244,6 +244,19 @@ fn what_passes_is_tried_again() {
 }
 
 #[test]
+fn what_no_digest_names_comes_past_caches_that_may_be_old() {
+    let setting = Setting::new();
+    let bytes = content(10);
+    setting.server.put_bytes(PATH, &bytes);
+    let named = wanted(&bytes);
+    let expect = Expect { sha256: None, size: None, limit: 10 };
+    setting.download(&Wanted { expect, ..named.clone() }).unwrap();
+    setting.download(&named).unwrap();
+    let asked: Vec<_> = setting.server.seen().into_iter().map(|seen| seen.cache_control).collect();
+    assert_eq!(asked, [Some("max-age=0".to_owned()), None]);
+}
+
+#[test]
 fn a_server_that_asks_for_time_gets_it() {
     let setting = Setting::new();
     let bytes = content(10);

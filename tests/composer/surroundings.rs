@@ -169,8 +169,8 @@ fn an_override_of_one_package_version_changes_that_and_what_holds_it() {
     let with = |version: &str| format!("{notes}override \"notes\" {{ brc-note version={version:?} }}\n{original}");
     fs::write(&recipe, with("3")).unwrap();
     let refused = Ran::new(brc().args(["compose", "--arch=x86_64"]).arg("--store").arg(&store).arg(&recipe));
-    assert_eq!(refused.output.status.code(), Some(2));
     let message = format!("{:?}", refused.events);
+    assert_eq!(refused.output.status.code(), Some(2), "{message}");
     let expected =
         "`brc-note` is wanted in version 3, but of `brc-note` there is only 1 in `notes`, 2 in `notes-updates`";
     assert!(message.contains(expected), "{message}");

@@ -58,6 +58,8 @@ pub struct Seen {
     pub range: Option<String>,
     /// The header `If-Range`.
     pub if_range: Option<String>,
+    /// The header `Cache-Control`.
+    pub cache_control: Option<String>,
     /// Which connection it came on, counted from 0.
     pub connection: usize,
 }
@@ -146,7 +148,13 @@ fn serve(state: &State, mut stream: TcpStream, connection: usize) -> io::Result<
     let mut reader = BufReader::new(stream.try_clone()?);
     while let Some((method, path, headers)) = read_request(&mut reader)? {
         let header = |name: &str| headers.get(name).cloned();
-        let seen = Seen { path: path.clone(), range: header("range"), if_range: header("if-range"), connection };
+        let seen = Seen {
+            path: path.clone(),
+            range: header("range"),
+            if_range: header("if-range"),
+            cache_control: header("cache-control"),
+            connection,
+        };
         state.seen.lock().expect("no panic").push(seen.clone());
         if method == "CONNECT" {
             return tunnel(stream, &path);
