@@ -73,7 +73,7 @@ impl Counts {
     fn follow(&mut self, event: &Event) {
         match event {
             Event::Planned { wanted, known } => (self.wanted, self.done) = (*wanted, *known),
-            Event::Finished { .. } | Event::Failed(_) => self.done += 1,
+            Event::Reused(_) | Event::Finished { .. } | Event::Failed(_) => self.done += 1,
             _ => {}
         }
     }
@@ -94,6 +94,8 @@ impl Terminal {
         match event {
             Event::Planned { wanted, known } => {
                 self.total.set_length((*wanted - *known) as u64);
+                // What was known is not counted.
+                self.total.set_position(0);
             }
             Event::Started { step, last } => {
                 let bar = self.bars.insert_before(&self.total, ProgressBar::new_spinner());
@@ -106,8 +108,11 @@ impl Terminal {
                 self.running.insert(step.id, bar);
             }
             Event::Progressed { step, progress } => {
-                if let Some(bar) = self.running.get(step) {
-                    bar.set_message(progress_text(progress));
+                match (self.running.get(step), progress) {
+                    (Some(bar), _) => bar.set_message(progress_text(progress)),
+                    // What another process performs has no bar here. The bars stay quiet when the terminal is gone.
+                    (None, Progress::Waiting(_)) => drop(self.bars.println(progress_text(progress))),
+                    (None, _) => {}
                 }
             }
             Event::Finished { step, .. } => self.end(step),
@@ -116,7 +121,8 @@ impl Terminal {
                 // The bar stays quiet when the terminal is gone.
                 let _ = self.bars.println(format!("✗ {} failed", name(step)));
             }
-            Event::Reused(_) | Event::Ended { .. } => {}
+            Event::Reused(_) => self.count(),
+            Event::Ended { .. } => {}
         }
     }
 
@@ -124,6 +130,11 @@ impl Terminal {
         if let Some(bar) = self.running.remove(&step.id) {
             bar.finish_and_clear();
         }
+        self.count();
+    }
+
+    /// Shows how many steps have their outcome.
+    fn count(&mut self) {
         self.total.inc(1);
         if self.running.is_empty() && self.counts.done == self.counts.wanted {
             self.total.finish_and_clear();

@@ -29,6 +29,7 @@
 
 mod check;
 mod checkout;
+mod claim;
 mod duration;
 mod flush;
 mod garbage;
@@ -61,6 +62,7 @@ use std::{
 };
 
 pub use checkout::Checkout;
+pub use claim::Claim;
 pub use garbage::{GcMode, GcPolicy, GcReport};
 pub use history::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState};
 pub use lock::WhenBusy;
