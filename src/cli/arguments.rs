@@ -37,6 +37,9 @@ pub struct Global {
     /// Build the component NAME from this folder instead of its source; may be given several times
     #[arg(long, global = true, value_name = "NAME=DIR")]
     pub source: Vec<String>,
+    /// Sign kernel modules with the private key in this file (RSA, PEM); may be given several times
+    #[arg(long, global = true, value_name = "FILE", env = "BRC_SIGNING_KEY")]
+    pub signing_key: Vec<PathBuf>,
 }
 
 /// Which variant of which project.

@@ -93,6 +93,7 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::NotIncluded { .. }
             | ComposeError::BadLock { .. }
             | ComposeError::Unlocked { .. }
+            | ComposeError::Signer(_)
             | ComposeError::Lower(_) => 2,
             ComposeError::Read { .. } => 2,
             ComposeError::Write { .. } => 3,

@@ -24,6 +24,7 @@ use crate::{
     build::{AfterFailure, Event},
     compose::{Order, Project, Session},
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies, apt_sources},
+    image::SigningKey,
     sandbox::{NetworkAccess, Sandbox},
     store::Store,
 };
@@ -45,6 +46,7 @@ pub struct Context {
     /// The folder of the project that a target named.
     project: OnceLock<PathBuf>,
     sources: Vec<String>,
+    signing_keys: Vec<PathBuf>,
     cancelled: Arc<AtomicBool>,
     watcher: Watcher,
     /// The recipe of the command line, with what picks the variant, for hints that can be copied.
@@ -64,6 +66,7 @@ impl Context {
             mirrors: global.mirror,
             project: OnceLock::new(),
             sources: global.source,
+            signing_keys: global.signing_key,
             cancelled: Arc::new(AtomicBool::new(false)),
             watcher: Watcher::new(style),
             recipe: OnceLock::new(),
@@ -123,12 +126,13 @@ impl Context {
     /// Everything that composing needs, with `store` open.
     ///
     /// # Errors
-    /// A mirror or proxy that makes no sense, or a program that cannot find itself.
+    /// A mirror or proxy that makes no sense, a signing key that cannot be used, or a program that cannot find itself.
     pub fn session(&self, store: Store, after_failure: AfterFailure) -> Result<Session<'_>, CliError> {
         let client = self.client(&store)?;
         self.stop_on_signals()?;
         Ok(Session {
             sandbox: self.sandbox(store.clone()),
+            signing_keys: self.signing_keys.iter().map(|file| signing_key(file)).collect::<Result<_, _>>()?,
             store,
             client,
             jobs: self.jobs,
@@ -247,6 +251,14 @@ impl Context {
     pub fn cancelled(&self) -> &Arc<AtomicBool> {
         &self.cancelled
     }
+}
+
+fn signing_key(file: &Path) -> Result<SigningKey, CliError> {
+    let refused = |why: &dyn std::fmt::Display| {
+        CliError::Usage(format!("`{}` cannot be used as a signing key: {why}", file.display()))
+    };
+    let bytes = fs::read(file).map_err(|error| refused(&error))?;
+    SigningKey::from_pem(&bytes).map_err(|error| refused(&error))
 }
 
 /// The mirrors that a file names: `debian = "URL"`; none when it is not there.

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use crate::{
     build::BuildError,
     fetch::FetchError,
+    image::AssembleError,
     lock::{LockError, ParseLockError},
     plan::LowerError,
     recipe::{Diagnostic, SourceSet},
@@ -52,6 +53,9 @@ pub enum ComposeError {
     /// The variant is not for this architecture.
     #[error("variant `{variant}` is not for `{wanted}`: expected {}", known.join(" or "))]
     NoArchitecture { wanted: String, variant: String, known: Vec<String> },
+    /// What must be signed cannot be.
+    #[error("what must be signed cannot be")]
+    Signer(#[source] AssembleError),
     /// The lock on the disk is none.
     #[error("`{path}` is not a lock that this brc reads", path = path.display())]
     BadLock { path: PathBuf, source: ParseLockError },

@@ -24,7 +24,8 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
     let mut folders: BTreeSet<String> = BTreeSet::new();
     let mut sources: BTreeSet<String> = BTreeSet::new();
     for image in images {
-        files.extend(image.kernel.fragments.iter().chain(&image.kernel.patches).cloned());
+        let kernel = &image.kernel;
+        files.extend(kernel.fragments.iter().chain(&kernel.patches).chain(&kernel.module_certificate).cloned());
         for component in image.every_component() {
             named(&component.files, &mut files, &mut folders);
             files.extend(component.recipe.iter().flat_map(|recipe| recipe.patches.clone()));

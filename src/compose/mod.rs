@@ -14,6 +14,7 @@ mod locking;
 mod output;
 mod project;
 mod reason;
+mod signing;
 mod trees;
 
 use std::{
@@ -30,7 +31,7 @@ use crate::{
     content::RelPath,
     fetch::{Client, FetchError, Fetcher},
     graph::{Flat, Image},
-    image::Assembler,
+    image::{Assembler, SigningKey},
     lock::{Goal, Gone, Lock},
     plan::{Lowered, lower},
     recipe::Name,
@@ -55,6 +56,8 @@ pub struct Session<'a> {
     pub client: Client,
     /// Performs commands.
     pub sandbox: Sandbox,
+    /// What signs.
+    pub signing_keys: Vec<SigningKey>,
     /// How many processors are used.
     pub jobs: usize,
     /// What happens to other actions after a failure.
@@ -112,6 +115,7 @@ impl Session<'_> {
         let mut lowered = self.lower(project, &images)?;
         let wanted = ["disk", "manifest", "erofs", "artifact"];
         lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
+        self.check_signers(&images, &lowered)?;
         let built = self.build_recorded(project, order, "compose", &lowered)?;
         self.check_budgets(&images, &built)?;
         // Everything is written before anything gets its name, the manifests first.
@@ -210,10 +214,14 @@ impl Session<'_> {
 
     fn perform<T>(&self, act: impl FnOnce(Performers<'_>) -> Result<T, BuildError>) -> Result<T, ComposeError> {
         let fetch = Fetcher::new(self.client.clone(), self.store.clone());
-        let assemble = Assembler::new(self.store.clone());
+        let assemble = self.assembler();
         let pack = Packer::new(self.store.clone());
         act(Performers { fetch: &fetch, run: &self.sandbox, assemble: &assemble, pack: &pack })
             .map_err(ComposeError::Build)
+    }
+
+    fn assembler(&self) -> Assembler {
+        Assembler::new(self.store.clone()).with_keys(self.signing_keys.clone())
     }
 
     fn check_budgets(&self, images: &[Image], built: &Built) -> Result<(), ComposeError> {

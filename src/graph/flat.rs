@@ -151,6 +151,8 @@ pub struct FlatKernel {
     pub build_with: Vec<Spanned<Name>>,
     /// Patches, in order.
     pub patches: Vec<LocalPath>,
+    /// The certificate of the key that its modules are signed with.
+    pub module_certificate: Option<LocalPath>,
     /// Its version, where the recipe says one.
     pub version: Option<Spanned<String>>,
 }

@@ -307,7 +307,7 @@ fn flat_kernel(
         crate::recipe::Change::Kernel(items) => Some(items),
         _ => None,
     });
-    let mut source = None;
+    let (mut source, mut module_certificate) = (None, None);
     let mut rest = Vec::new();
     let (mut fragments, mut build_with, mut patches, mut version) = (Vec::new(), Vec::new(), Vec::new(), None);
     for guarded in std::iter::once(&kernel.items).chain(changed).flat_map(|items| situation.decide(items)) {
@@ -324,11 +324,13 @@ fn flat_kernel(
             KernelItem::Config(paths) => fragments.extend(paths),
             KernelItem::BuildWith(names) => build_with.extend(names),
             KernelItem::Patch(paths) => patches.extend(paths),
+            KernelItem::ModuleCertificate(path) => module_certificate = Some(path),
             KernelItem::Common(item) => rest.push((item, guarded.span)),
         }
     }
     let (name, span) = (kernel.name.value.clone(), kernel.span);
-    Some((FlatKernel { name, span, source: source?, fragments, build_with, patches, version }, rest))
+    let source = source?;
+    Some((FlatKernel { name, span, source, fragments, build_with, patches, module_certificate, version }, rest))
 }
 
 /// Whether `remove` names the argument `word`: all of it, or what stands before its `=`.

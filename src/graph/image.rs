@@ -234,6 +234,8 @@ pub struct Kernel {
     pub fragments: Vec<String>,
     /// Patches in order, by the path of the local file.
     pub patches: Vec<String>,
+    /// The certificate of the key that the image's modules are signed with, by the path of the local file.
+    pub module_certificate: Option<String>,
     /// The tool sets that build it.
     pub tools: Vec<String>,
 }

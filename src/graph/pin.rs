@@ -200,6 +200,7 @@ impl Pinning<'_> {
             source,
             fragments: kernel.fragments.iter().filter_map(fill).collect(),
             patches: kernel.patches.iter().filter_map(fill).collect(),
+            module_certificate: kernel.module_certificate.as_ref().and_then(fill),
             tools: kernel.build_with.iter().map(|name| name.value.to_string()).collect(),
         })
     }

@@ -9,11 +9,14 @@ mod esp;
 mod extent;
 pub mod fat;
 pub mod inspect;
+mod module;
 pub mod pe;
 mod perform;
 mod root;
+mod signature;
 mod uki;
 pub mod verity;
 
 pub use extent::copy as copy_sparse;
 pub use perform::{AssembleError, Assembler};
+pub use signature::{Certificate, CertificateError, SigningKey, SigningKeyError};

@@ -16,7 +16,9 @@ use super::{
     disk::{self, DiskError},
     esp,
     fat::{self, FatError, FatFile},
+    module::{self, ModuleError},
     root::{self, RootError},
+    signature::{Certificate, CertificateError, SignError, SigningKey},
     uki::{self, UkiError, VerifiedRoot},
     verity::{self, RootHash, Superblock},
 };
@@ -33,12 +35,32 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Assembler {
     store: Store,
+    keys: Vec<SigningKey>,
 }
 
 impl Assembler {
     /// An assembler that reads from and writes to `store`.
     pub fn new(store: Store) -> Self {
-        Assembler { store }
+        Assembler { store, keys: Vec::new() }
+    }
+
+    /// The same, which can sign with `keys`.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<SigningKey>) -> Self {
+        Assembler { keys, ..self }
+    }
+
+    /// Reads the certificate that something is to be signed for and finds its key.
+    ///
+    /// # Errors
+    /// A file that is not there or no certificate; a certificate whose key was not given.
+    pub fn signer(&self, certificate: &FileOf<Digest>) -> Result<(Certificate, &SigningKey), AssembleError> {
+        let (blob, _) = self.store.file_in(certificate.tree, &certificate.path)?;
+        let certificate = Certificate::from_pem(&self.store.read(blob)?)?;
+        match self.keys.iter().find(|key| key.is_of(&certificate)) {
+            Some(key) => Ok((certificate, key)),
+            None => Err(AssembleError::NoSigningKey { subject: certificate.subject, given: self.keys.len() }),
+        }
     }
 }
 
@@ -51,9 +73,10 @@ impl Performer for Assembler {
         let Action::Assemble(assemble) = request.action else {
             return Err(Failure::build(AssembleError::Foreign));
         };
-        let work = Work { store: &self.store, request, done: AtomicU64::new(0) };
+        let work = Work { assembler: self, store: &self.store, request, done: AtomicU64::new(0) };
         let (output, tree) = match assemble {
             Assemble::Root { layers } => return work.root(layers).map_err(AssembleError::into_failure),
+            Assemble::SignedModules { tree, certificate } => ("modules", work.signed_modules(*tree, certificate)),
             Assemble::Verity { data, salt, uuid } => ("verity", work.verity(data, salt, uuid)),
             Assemble::Uki { .. } => ("uki", work.uki(assemble)),
             Assemble::Esp { files, size, volume_id, epoch } => ("esp", work.esp(files, *size, *volume_id, *epoch)),
@@ -66,6 +89,7 @@ impl Performer for Assembler {
 
 /// One action that is being performed.
 struct Work<'a> {
+    assembler: &'a Assembler,
     store: &'a Store,
     request: &'a Request<'a>,
     done: AtomicU64,
@@ -90,6 +114,22 @@ impl Work<'_> {
             ("root".to_owned(), self.store.put_tree(&root.tree)?),
             ("owners".to_owned(), self.store.put_tree(&list)?),
         ]))
+    }
+
+    /// Without modules nothing is signed, and no key is asked for.
+    fn signed_modules(&self, tree: Digest, certificate: &FileOf<Digest>) -> Result<Digest, AssembleError> {
+        let mut signed = self.store.tree(tree).map(Arc::unwrap_or_clone)?;
+        for (path, entry) in module::modules(&signed)? {
+            let Entry::File { blob, executable, .. } = entry else { continue };
+            let (certificate, key) = self.assembler.signer(certificate)?;
+            let bytes = module::signed(self.store.read(blob)?, &certificate, key)?;
+            let entry = Entry::File { blob: self.store.put(&bytes)?, size: bytes.len() as u64, executable };
+            let metadata = signed.metadata(&path).unwrap_or_else(|| entry.plain_metadata());
+            signed.remove(&path);
+            // It was there, so it can be there.
+            signed.insert_with(path, entry, metadata).unwrap_or_default();
+        }
+        Ok(self.store.put_tree(&signed)?)
     }
 
     fn verity(&self, data: &FileOf<Digest>, salt: &[u8; 32], uuid: &[u8; 16]) -> Result<Digest, AssembleError> {
@@ -255,6 +295,30 @@ pub enum AssembleError {
         #[from]
         source: RootError,
     },
+    /// The modules.
+    #[error("the kernel modules cannot be signed")]
+    Modules {
+        #[from]
+        source: ModuleError,
+    },
+    /// The signature of a module.
+    #[error("a kernel module cannot be signed")]
+    Sign {
+        #[from]
+        source: SignError,
+    },
+    /// What something is to be signed for.
+    #[error("the kernel's `module-certificate` cannot be used")]
+    Certificate {
+        #[from]
+        source: CertificateError,
+    },
+    /// A key is missing.
+    #[error(
+        "kernel modules are signed for `{subject}`, and {}: give the file of its private key with `--signing-key FILE`",
+        if *given == 0 { "no key was given" } else { "no key that was given is of that certificate" }
+    )]
+    NoSigningKey { subject: String, given: usize },
     /// The unified kernel image.
     #[error("the unified kernel image cannot be made")]
     Uki {

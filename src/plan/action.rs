@@ -209,6 +209,14 @@ pub enum Assemble<T> {
         /// The layers, in order.
         layers: Vec<RootLayer<T>>,
     },
+    /// A tree with a signature at the end of each kernel module in it. Output: `modules`.
+    SignedModules {
+        /// The tree.
+        tree: T,
+        /// The certificate, X.509 as PEM. The key that it belongs to stays outside: a signature is the same bytes
+        /// whoever makes it (RSASSA-PKCS1-v1_5, RFC 8017).
+        certificate: FileOf<T>,
+    },
     /// The dm-verity hash tree of a file. Output: `verity` (files `hash`, `root-hash`, `data-blocks`).
     Verity {
         /// The data; a multiple of 4096 bytes.
@@ -269,6 +277,12 @@ pub enum Assemble<T> {
         /// The architecture, for the partitions' types.
         architecture: Architecture,
     },
+}
+
+/// Whether something at `path` of a root is a kernel module, packed or not: what `modprobe` finds (kmod 34).
+pub fn is_module(path: &RelPath) -> bool {
+    let below = ["usr/lib/modules/", "lib/modules/"].iter().any(|folder| path.as_str().starts_with(folder));
+    below && [".ko", ".ko.gz", ".ko.xz", ".ko.zst"].iter().any(|end| path.name().ends_with(end))
 }
 
 /// One layer of a root tree.
@@ -394,6 +408,7 @@ impl<T> Action<T> {
             Action::Fetch(Fetch::DebianSource(_) | Fetch::Url(_)) => fixed(&["data"]),
             Action::Run(run) => run.outputs.keys().cloned().collect(),
             Action::Assemble(Assemble::Root { .. }) => fixed(&["owners", "root"]),
+            Action::Assemble(Assemble::SignedModules { .. }) => fixed(&["modules"]),
             Action::Assemble(Assemble::Verity { .. }) => fixed(&["verity"]),
             Action::Assemble(Assemble::Uki { .. }) => fixed(&["uki"]),
             Action::Assemble(Assemble::Esp { .. }) => fixed(&["esp"]),

@@ -164,6 +164,11 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
                 }
             }
         }
+        Assemble::SignedModules { tree, certificate } => {
+            fields.text("action", "assemble signed modules");
+            fields.digest("modules", *tree);
+            fields.file("certificate", certificate);
+        }
         Assemble::Verity { data, salt, uuid } => {
             fields.text("action", "assemble verity");
             fields.file("data", data);

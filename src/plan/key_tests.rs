@@ -237,12 +237,15 @@ fn a_fetch_is_keyed_by_what_it_gets_and_never_by_where() {
 }
 
 #[test]
-fn every_field_of_a_root_or_verity_is_in_its_key() {
+fn every_field_of_a_root_its_modules_or_verity_is_in_its_key() {
     let RootLayer { owner: _, tree: _, drop: _, replaces: _, users: _ } = layer();
     let root = |change: fn(&mut RootLayer<Digest>)| {
         let mut layer = layer();
         change(&mut layer);
         Action::Assemble(Assemble::Root { layers: vec![layer] })
+    };
+    let signed = |modules: &str, certificate: FileOf<Digest>| {
+        Action::Assemble(Assemble::SignedModules { tree: tree(modules), certificate })
     };
     let verity = |data: &str, salt, uuid| Action::Assemble(Assemble::Verity { data: file(data), salt, uuid });
     all_differ(vec![
@@ -255,6 +258,10 @@ fn every_field_of_a_root_or_verity_is_in_its_key() {
         ("users", root(|layer| layer.users.clear())),
         ("uid", root(|layer| layer.users.values_mut().for_each(|(uid, _)| *uid = 1))),
         ("gid", root(|layer| layer.users.values_mut().for_each(|(_, gid)| *gid = 1))),
+        ("modules", signed("modules", file("certificate"))),
+        ("modules tree", signed("b", file("certificate"))),
+        ("certificate tree", signed("modules", FileOf { tree: tree("b"), ..file("certificate") })),
+        ("certificate file", signed("modules", FileOf { path: path("b"), ..file("certificate") })),
         ("verity", verity("erofs", [1; 32], [1; 16])),
         ("verity data", verity("b", [1; 32], [1; 16])),
         ("salt", verity("erofs", [2; 32], [1; 16])),

@@ -87,6 +87,9 @@ impl<T> Assemble<T> {
                 let layers = layers.iter().map(|layer| layer.resolve(replace));
                 Assemble::Root { layers: layers.collect::<Result<_, E>>()? }
             }
+            Assemble::SignedModules { tree, certificate } => {
+                Assemble::SignedModules { tree: replace(tree)?, certificate: certificate.resolve(replace)? }
+            }
             Assemble::Verity { data, salt, uuid } => {
                 Assemble::Verity { data: data.resolve(replace)?, salt: *salt, uuid: *uuid }
             }

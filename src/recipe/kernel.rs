@@ -1,7 +1,7 @@
 //! Kernels that are built from source.
 
 use super::{
-    Guarded, Item, LocalPath, Name, Span, Spanned, Switch, Upstream, code,
+    Guarded, Item, LocalPath, Name, Presence, Span, Spanned, Switch, Upstream, code,
     condition::read_block,
     decode::{Cursor, Reader},
     names::Space,
@@ -43,6 +43,9 @@ pub enum KernelItem {
     Patch(Vec<LocalPath>),
     /// `modules #false`: no modules, neither built nor installed; they are when it is not said.
     Modules(Spanned<Modules>),
+    /// `module-certificate "keys/modules.pem"`: the X.509 certificate, as PEM, of the key that every module of the
+    /// image is signed with; the kernel takes no others. The key itself is given to brc with `--signing-key`.
+    ModuleCertificate(LocalPath),
     /// What components, kernels and variants alike have.
     Common(Item),
 }
@@ -128,6 +131,10 @@ impl KernelItem {
             "config" => Some(KernelItem::Config(reader.locals(&mut cursor))),
             "build-with" => Some(KernelItem::BuildWith(reader.parts(&mut cursor))),
             "patch" => Some(KernelItem::Patch(reader.locals(&mut cursor))),
+            "module-certificate" => {
+                let text = cursor.text(reader, "a file");
+                text.and_then(|text| reader.local(text, Presence::File)).map(KernelItem::ModuleCertificate)
+            }
             _ => {
                 let switch = cursor.switch(reader, "what `modules` says");
                 let modules = |switch| if switch == Switch::On { Modules::Installed } else { Modules::LeftOut };

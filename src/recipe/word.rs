@@ -38,8 +38,8 @@ pub(super) const COMPONENT: [&str; 19] = [
 pub(super) const PACKAGES: [&str; 4] = ["package", "without", "drop", "maintainer-scripts"];
 
 /// What only kernels have.
-pub(super) const KERNEL: [&str; 8] =
-    ["debian", "upstream", "version", "license", "config", "build-with", "patch", "modules"];
+pub(super) const KERNEL: [&str; 9] =
+    ["debian", "upstream", "version", "license", "config", "build-with", "patch", "modules", "module-certificate"];
 
 /// What only variants have.
 pub(super) const VARIANT: [&str; 14] = [
@@ -63,8 +63,18 @@ pub(super) const VARIANT: [&str; 14] = [
 pub(super) const GUARDS: [&str; 2] = ["when", "otherwise"];
 
 /// Nodes of which a block has one: a second one would silently win.
-pub(super) const SINGLE: [&str; 9] =
-    ["version", "license", "upstream", "debian", "platform", "layout", "budget", "modules", "satisfies"];
+pub(super) const SINGLE: [&str; 10] = [
+    "version",
+    "license",
+    "upstream",
+    "debian",
+    "platform",
+    "layout",
+    "budget",
+    "modules",
+    "module-certificate",
+    "satisfies",
+];
 
 /// Every property there is. One that is not here was probably meant as an argument.
 pub(super) const PROPERTIES: [&str; 33] = [

@@ -86,6 +86,41 @@ fn an_option_that_kconfig_drops_is_named_on_each_architecture() {
 }
 
 #[test]
+fn a_certificate_for_modules_is_trusted_by_a_kernel_that_takes_modules_and_refused_by_another() {
+    let certificate = "override \"brc/linux-6.12\" { module-certificate \"modules.pem\" }";
+    let recipe = project("kernel-signed", &format!("feature \"signed-modules\" on=#true\n{certificate}"));
+    let pem = repository().join("tests/data/signing/modules.pem");
+    fs::copy(&pem, recipe.with_file_name("modules.pem")).unwrap();
+    let mut command = brc();
+    command.args(["kernel", "config", "--variant", "qemu", "--arch", &ARCHITECTURES.join(",")]);
+    let ran = Ran::well(command.arg(&recipe));
+    assert_eq!(ran.of("kernel-config").count(), ARCHITECTURES.len());
+    for kernel in ran.of("kernel-config") {
+        let options = kernel["options"].as_array().unwrap();
+        let find = |name: &str| options.iter().find(|option| option["option"] == name).unwrap_or(&Value::Null);
+        for (name, value) in [
+            ("MODULES", "y"),
+            ("MODULE_SIG_FORCE", "y"),
+            ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "y"),
+            ("SYSTEM_TRUSTED_KEYS", "\"/certificates/modules.pem\""),
+        ] {
+            assert_eq!(find(name)["value"], value, "{name}");
+        }
+        let place = find("MODULE_SIG_FORCE")["wanted"][0]["at"].as_str().unwrap();
+        assert_eq!(place, "module-certificate.config:3");
+    }
+
+    let recipe = project("kernel-signed-without-modules", certificate);
+    fs::copy(&pem, recipe.with_file_name("modules.pem")).unwrap();
+    for arch in ARCHITECTURES {
+        let (code, talk) = told(&recipe, arch);
+        assert_eq!(code, Some(1), "{arch}\n{talk}");
+        let message = "CONFIG_MODULE_SIG=y is wanted by module-certificate.config:2 and is n: it depends on MODULES";
+        assert!(talk.contains(message), "{arch}: expected `{message}` in\n{talk}");
+    }
+}
+
+#[test]
 fn a_line_that_kconfig_would_pass_over_is_a_mistake() {
     let recipe = project("kernel-unread", "override \"brc/linux-6.12\" { config \"own.config\" }");
     let fragment = recipe.with_file_name("own.config");

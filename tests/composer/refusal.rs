@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use crate::{
     from_source::{MODULE_SOURCE, copy_of_project, module_proxy, project},
-    support::project::brc,
+    support::project::{brc, folder, repository, signed_module},
 };
 
 /// What a command that must fail says.
@@ -169,4 +169,31 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
         says(&talk, &[&format!("`acme/{name}`")]);
         says(&talk, parts);
     }
+}
+
+#[test]
+fn modules_that_cannot_be_signed_are_refused_before_anything_is_built() {
+    let project = folder("refused-signing");
+    let recipe = signed_module(&project);
+    let data = repository().join("tests/data/signing");
+    let command = || {
+        let mut compose = brc();
+        compose.args(["compose", "--offline", "--arch=x86_64", "--store"]).arg(project.join("store")).arg(&recipe);
+        compose
+    };
+    let compose = |key: &str| {
+        let talk = refused(command().arg("--signing-key").arg(data.join(key)), 2);
+        assert!(!talk.contains("started"), "{talk}");
+        talk
+    };
+    let signed_for = "kernel modules are signed for `CN=modules of brc's tests`, and ";
+    let next = "give the file of its private key with `--signing-key FILE`";
+    says(&compose("other.key"), &["error: ", signed_for, "no key that was given is of that certificate", next]);
+    says(&compose("elliptic.key"), &["elliptic.key` cannot be used as a signing key: it is no RSA key"]);
+    says(&compose("no.key"), &["no.key` cannot be used as a signing key: No such file"]);
+    // Without a key what is signed already would do; here nothing can even be fetched.
+    says(&refused(&mut command(), 3), &["warning: ", signed_for, "no key was given", next, "started"]);
+    fs::copy(data.join("elliptic.pem"), project.join("modules.pem")).unwrap();
+    let certificate = "the kernel's `module-certificate` cannot be used: it is of a key that is not RSA";
+    says(&compose("modules.key"), &[certificate]);
 }

@@ -114,6 +114,31 @@ pub fn copy_of_quickstart(folder: &Path) -> PathBuf {
     folder.join("quickstart.kdl")
 }
 
+/// Copies `examples/kernel-module` to `folder`, with a signed module that nothing loads; the recipe's path.
+pub fn signed_module(folder: &Path) -> PathBuf {
+    let example = repository().join("examples/kernel-module");
+    let read = |name: &str| fs::read_to_string(example.join(name)).unwrap();
+    let changed = |text: String, from: &str, to: &str| {
+        assert!(text.contains(from), "{from} in {text}");
+        text.replace(from, to)
+    };
+    let import = format!("path {:?}", repository().to_str().unwrap());
+    fs::write(folder.join("brc.kdl"), changed(read("brc.kdl"), "path \"../..\"", &import)).unwrap();
+    let recipe = changed(
+        read("kernel-module.kdl"),
+        "feature \"kernel-modules\" on=#true",
+        "feature \"signed-modules\" on=#true\n    override \"brc/linux-6.12\" { module-certificate \"modules.pem\" }",
+    );
+    let recipe = changed(recipe, "    kernel-module \"hello\"", "    //");
+    fs::write(folder.join("kernel-module.kdl"), recipe).unwrap();
+    fs::create_dir(folder.join("hello")).unwrap();
+    for name in ["brc.lock", "hello/Kbuild", "hello/hello.c"] {
+        fs::copy(example.join(name), folder.join(name)).unwrap();
+    }
+    fs::copy(repository().join("tests/data/signing/modules.pem"), folder.join("modules.pem")).unwrap();
+    folder.join("kernel-module.kdl")
+}
+
 /// A second store that shares the first one's objects by hard links, so that nothing is compiled again.
 pub fn second_store(name: &str) -> PathBuf {
     quickstart();

@@ -130,6 +130,7 @@ fn trees(store: &Store, recipe: &Path, architecture: Architecture) -> BTreeMap<&
         store: store.clone(),
         client: client.unwrap(),
         sandbox: Sandbox::new(store.clone(), EXECUTABLE.into()),
+        signing_keys: Vec::new(),
         jobs: 2,
         after_failure: AfterFailure::Stop,
         now: 0,

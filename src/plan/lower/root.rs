@@ -11,7 +11,7 @@ use super::{
 use crate::{
     content::RelPath,
     graph::{Component, Image, Replaces, Role},
-    plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
+    plan::{Action, Assemble, Input, Output, RootLayer, Run, Source, is_module},
 };
 
 /// The longest time that all finish steps together may take.
@@ -42,7 +42,8 @@ impl Lowering<'_> {
                 }
             }
         }
-        layers.push(RootLayer::plain(&image.kernel.name, kernel.modules.clone()));
+        let modules = self.signed_modules(image, &image.kernel.name, kernel.modules.clone());
+        layers.push(RootLayer::plain(&image.kernel.name, modules));
         for component in &image.components {
             self.component_layers(image, component, toolsets, &mut layers);
         }
@@ -60,6 +61,7 @@ impl Lowering<'_> {
     ) {
         if let Some(recipe) = &component.recipe {
             let tree = self.built(image, component, recipe, toolsets);
+            let tree = self.signed_modules(image, &component.name, tree);
             let taken = recipe.installs.iter().filter(|install| install.replaces == Replaces::OtherOwner);
             let replaces = taken.map(|install| install.to.clone()).collect();
             let users =
@@ -69,7 +71,9 @@ impl Lowering<'_> {
         }
         if !component.files.is_empty() {
             let tree = self.placed(&component.files);
+            let has_modules = tree.entries().any(|(path, _)| is_module(path));
             let tree = self.tree(tree);
+            let tree = if has_modules { self.signed_modules(image, &component.name, tree) } else { tree };
             let taken = component.files.iter().filter(|file| file.replaces == Replaces::OtherOwner);
             let replaces = taken.map(|file| &file.path).chain(&component.replaceable).cloned().collect();
             layers.push(RootLayer { replaces, ..RootLayer::plain(&component.name, tree) });
