@@ -2,10 +2,11 @@
 //!
 //! *Takes* a `Plan`, performers and a store. *Gives* the goals' trees, and `Event`s while it goes on.
 //! *Promises*: an action whose resolved inputs were seen before is not run again; equal actions of one plan run
-//! once; a failed or cancelled build leaves a store that the next run can use; all actions together keep to one
+//! once, whichever of several processes performs them; a failed or cancelled build leaves a store that the next run can use; all actions together keep to one
 //! budget of processors. *Does not know* what actions mean, nor who watches.
 
 mod event;
+mod failure;
 mod job_server;
 mod look;
 mod schedule;
@@ -14,6 +15,7 @@ mod tests;
 mod worker;
 
 pub use event::{Event, StepReport};
+pub use failure::{BuildError, StepFailure};
 pub use job_server::{JobServer, JobServerError};
 pub use look::{Known, look};
-pub use schedule::{AfterFailure, BuildError, Built, Options, Performers, StepFailure, build};
+pub use schedule::{AfterFailure, Built, Options, Performers, build};

@@ -2,9 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error,
-    io,
-    path::PathBuf,
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,17 +9,19 @@ use std::{
     time::Duration,
 };
 
-use super::{Event, JobServer, JobServerError, StepReport, worker};
+use super::{BuildError, Event, JobServer, StepFailure, StepReport, failure::lost_object, worker};
 use crate::{
     content::Digest,
-    plan::{Action, Failure, Fault, Key, Network, Outcome, Performer, Plan, Source, Step, StepId, key},
-    store::{Store, StoreError},
+    plan::{Action, Failure, Fault, Key, Network, Outcome, Performer, Plan, Progress, Source, Step, StepId, key},
+    store::Store,
 };
 
 /// How many downloads go on at once, whatever the number of processors.
 const DOWNLOADS: usize = 8;
 /// How long a thread waits at most before it looks whether it is to stop.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// After how many looks at a step that another process performs that is told: about a second.
+const QUIET_LOOKS: u32 = 10;
 /// How long a step is thought to take that never ran here.
 const UNKNOWN_STEP: Duration = Duration::from_secs(1);
 
@@ -73,17 +72,6 @@ pub enum AfterFailure {
     KeepGoing,
 }
 
-/// One step that has no outcome.
-#[derive(Debug)]
-pub struct StepFailure {
-    /// The step.
-    pub step: StepReport,
-    /// Why.
-    pub failure: Failure,
-    /// Where everything that it printed is; the file may not exist.
-    pub log: PathBuf,
-}
-
 /// What the workers share.
 pub(super) struct Schedule<'a> {
     pub plan: &'a Plan,
@@ -111,6 +99,10 @@ struct State {
     ready: BTreeMap<Lane, BTreeSet<(Duration, StepId)>>,
     /// Keys being performed, for which step, and the equal steps that wait for it.
     running: BTreeMap<Key, (StepId, Vec<StepId>)>,
+    /// Steps that another process performs, and how often that was seen.
+    elsewhere: BTreeMap<StepId, u32>,
+    /// Those of them that are looked at again when there is nothing else to do.
+    postponed: BTreeSet<StepId>,
     /// Steps that were run again because what they gave was damaged; each only once.
     mended: BTreeSet<StepId>,
     /// Steps that met damage which was being mended for another; each is tried once more.
@@ -320,6 +312,10 @@ impl<'a> Schedule<'a> {
                     return None;
                 }
                 state = self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+                for id in std::mem::take(&mut state.postponed) {
+                    let lane = Lane::of(&self.plan.steps[id.0].action);
+                    state.ready.entry(lane).or_default().insert((self.weights[id.0], id));
+                }
                 continue;
             };
             drop(state);
@@ -333,6 +329,20 @@ impl<'a> Schedule<'a> {
             drop(state);
             self.offer_all(twins);
             state = self.lock();
+        }
+    }
+
+    /// Puts a step off that another process performs, and says so after a while. Whatever else is ready goes first.
+    pub fn postpone(&self, ready: &Ready) {
+        let mut state = self.lock();
+        state.postponed.insert(ready.id);
+        let looks = state.elsewhere.entry(ready.id).or_default();
+        *looks += 1;
+        let is_told = *looks == QUIET_LOOKS;
+        drop(state);
+        if is_told {
+            let what = format!("another process that does `{}`", self.name(ready.id));
+            (self.events)(Event::Progressed { step: ready.id, progress: Progress::Waiting(what) });
         }
     }
 
@@ -464,6 +474,7 @@ impl<'a> Schedule<'a> {
     /// Stops everything for a reason that is no step's.
     pub fn broke(&self, error: BuildError) {
         self.lock().broken = Some(error);
+        self.stop.store(true, Ordering::Relaxed);
         self.changed.notify_all();
     }
 
@@ -518,42 +529,4 @@ impl State {
 
 fn name_of(step: &Step) -> String {
     format!("{} {}", step.component, step.stage)
-}
-
-/// The object that an error says is missing or damaged.
-fn lost_object(error: &(dyn Error + 'static)) -> Option<Digest> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        // An I/O error that wraps another one is not among its own sources.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let inner = inner.map(|inner| -> &(dyn Error + 'static) { inner });
-        let found = [Some(error), inner].into_iter().flatten().find_map(<dyn Error>::downcast_ref::<StoreError>);
-        if let Some(object) = found.and_then(StoreError::lost_object) {
-            return Some(object);
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// A build that did not reach its goals.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Some steps failed.
-    #[error("{} of the steps failed and {skipped} more were not tried", failures.len())]
-    Steps {
-        /// Each of them.
-        failures: Vec<StepFailure>,
-        /// How many steps needed one of them.
-        skipped: usize,
-    },
-    /// The user stopped it.
-    #[error("the build was stopped")]
-    Cancelled,
-    /// The store cannot be used.
-    #[error("the store cannot be used")]
-    Store(#[source] StoreError),
-    /// The budget of processors cannot be kept.
-    #[error("the budget of processors cannot be kept")]
-    JobServer(#[source] JobServerError),
 }

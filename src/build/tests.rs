@@ -14,7 +14,7 @@ use crate::{
     content::{Digest, Entry, RelPath, Tree},
     plan::{
         Action, DebianPackage, Failure, Fault, Fetch, Input, Located, Network, Outcome, Output, Performer, Plan,
-        Request, Run, Source, Step, StepId,
+        Progress, Request, Run, Source, Step, StepId, key,
     },
     store::{Store, StoreError},
 };
@@ -114,9 +114,68 @@ fn plan(steps: Vec<Step>, goals: &[usize]) -> Plan {
 }
 
 fn run(plan: &Plan, fake: &Fake<'_>, jobs: usize, cancelled: &AtomicBool) -> Result<Built, BuildError> {
+    run_told(plan, fake, jobs, cancelled, &|_| {})
+}
+
+fn run_told(
+    plan: &Plan,
+    fake: &Fake<'_>,
+    jobs: usize,
+    cancelled: &AtomicBool,
+    events: &(dyn Fn(Event) + Sync),
+) -> Result<Built, BuildError> {
     let options = Options { jobs, after_failure: AfterFailure::Stop };
     let performers = Performers { fetch: fake, run: fake, assemble: fake, pack: fake };
-    build(plan, performers, fake.store, &options, &|_| {}, cancelled)
+    build(plan, performers, fake.store, &options, events, cancelled)
+}
+
+/// What the process with the claim does in the end.
+enum Ending {
+    Performed,
+    GaveUp,
+}
+
+#[test]
+fn what_another_process_performs_is_waited_for_while_other_steps_run() {
+    for (ending, is_cancelled, ran) in
+        [(Ending::Performed, false, 1), (Ending::GaveUp, false, 2), (Ending::GaveUp, true, 1)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let plan = plan(vec![command("a", None, Network::None), command("b", None, Network::None)], &[0, 1]);
+        let action = plan.steps[1].action.resolve(|_| Err(())).expect("it takes nothing");
+        let key = key("fake 1", &action).digest();
+        let claim = store.claim(key).unwrap().unwrap();
+        let (fake, cancelled) = (Fake::new(&store, 1), AtomicBool::new(false));
+        let (did_other, waits) = (Barrier::new(2), Barrier::new(2));
+        let watch = |event: Event| match event {
+            Event::Finished { step, .. } if step.component == "a" => drop(did_other.wait()),
+            Event::Progressed { step: StepId(1), progress: Progress::Waiting(what) } => {
+                assert_eq!(what, "another process that does `b run`");
+                waits.wait();
+            }
+            _ => {}
+        };
+        let built = std::thread::scope(|scope| {
+            let build = scope.spawn(|| run_told(&plan, &fake, 1, &cancelled, &watch));
+            // With one worker, which ran the other step although it had to wait for this one.
+            did_other.wait();
+            waits.wait();
+            if is_cancelled {
+                cancelled.store(true, Ordering::SeqCst);
+                return build.join().unwrap();
+            }
+            if let Ending::Performed = ending {
+                let outcome = Outcome::from([("out".to_owned(), store.put_tree(&Tree::new()).unwrap())]);
+                store.remember(key, &outcome).unwrap();
+            }
+            drop(claim);
+            build.join().unwrap()
+        });
+        assert_eq!(matches!(built, Err(BuildError::Cancelled)), is_cancelled, "{built:?}");
+        assert_eq!(built.is_ok(), !is_cancelled, "{built:?}");
+        assert_eq!(fake.ran.load(Ordering::SeqCst), ran);
+    }
 }
 
 #[test]

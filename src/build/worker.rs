@@ -1,26 +1,37 @@
 //! What one worker thread does: takes a ready step, has it performed, remembers the outcome.
 
-use std::{sync::atomic::Ordering, thread, time::Duration};
+use std::{sync::atomic::Ordering, thread};
 
 use super::{
-    Event,
-    schedule::{AfterFailure, AfterStep, BuildError, Lane, Ready, Schedule},
+    BuildError, Event,
+    schedule::{AfterFailure, AfterStep, Lane, Ready, Schedule},
 };
 use crate::{
     plan::{Action, Failure, Outcome, Progress, Request},
-    store::Claim,
+    store::{Claim, StoreError},
 };
-
-/// How often it is looked whether another process is done with an action.
-const PAUSE: Duration = Duration::from_millis(100);
-/// After how many looks that is told.
-const QUIET_LOOKS: u32 = 10;
 
 /// Performs ready steps of one lane until nothing is left.
 pub(super) fn work(schedule: &Schedule<'_>, lane: Lane) {
     let _guard = PanicGuard(schedule);
     while let Some(ready) = schedule.next(lane) {
-        match perform(schedule, lane, &ready) {
+        let turn = match turn(schedule, &ready) {
+            Ok(turn) => turn,
+            Err(error) => return schedule.broke(BuildError::Store(error)),
+        };
+        let claim = match turn {
+            Turn::Ours(claim) => claim,
+            Turn::Done(outcome) => {
+                (schedule.events)(Event::Reused(ready.report.clone()));
+                schedule.finished(&ready, outcome);
+                continue;
+            }
+            Turn::Theirs => {
+                schedule.postpone(&ready);
+                continue;
+            }
+        };
+        match perform(schedule, lane, &ready, claim) {
             Ok(Some(outcome)) => schedule.finished(&ready, outcome),
             Ok(None) => return,
             Err(failure) => {
@@ -44,60 +55,35 @@ impl Drop for PanicGuard<'_> {
     }
 }
 
-/// Who performs an action.
+/// Whose turn it is to perform an action.
 enum Turn {
-    /// This process; no other does as long as it has the claim.
+    /// This process's; no other performs it as long as it has the claim.
     Ours(Option<Claim>),
-    /// Nobody: another process has, meanwhile.
+    /// Nobody's: another process has performed it meanwhile.
     Done(Outcome),
-    /// Nobody: the build is over.
-    Over,
+    /// Another process's, which performs it now.
+    Theirs,
 }
 
-/// Waits until no other process performs what a step wants performed. That takes a worker but no processor; and since
-/// whoever waits performs nothing, processes never wait for each other in a circle.
-fn turn(schedule: &Schedule<'_>, ready: &Ready) -> Result<Turn, BuildError> {
+/// Looks whether another process performs what a step wants performed.
+fn turn(schedule: &Schedule<'_>, ready: &Ready) -> Result<Turn, StoreError> {
     // What is downloaded has claims of its own, by file.
     if !ready.action.is_remembered() || matches!(ready.action, Action::Fetch(_)) {
         return Ok(Turn::Ours(None));
     }
     let key = ready.report.key.digest();
-    for look in 0_u32.. {
-        if let Some(claim) = schedule.store.claim(key).map_err(BuildError::Store)? {
-            // Between the first look at what is remembered and the claim somebody may have been quick.
-            let known = schedule.store.recall(key).map_err(BuildError::Store)?;
-            return Ok(known.map_or(Turn::Ours(Some(claim)), Turn::Done));
-        }
-        if look == QUIET_LOOKS {
-            let what = format!("another process that does `{}`", schedule.name(ready.id));
-            (schedule.events)(Event::Progressed { step: ready.id, progress: Progress::Waiting(what) });
-        }
-        if schedule.stop.load(Ordering::Relaxed) {
-            break;
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a lock of another process wakes nobody who is to be stopped, too"
-        )]
-        thread::sleep(PAUSE);
-    }
-    Ok(Turn::Over)
+    let Some(claim) = schedule.store.claim(key)? else { return Ok(Turn::Theirs) };
+    // Between the first look at what is remembered and the claim somebody may have been quick.
+    Ok(schedule.store.recall(key)?.map_or(Turn::Ours(Some(claim)), Turn::Done))
 }
 
 /// Has one step performed; `None` when the build was cancelled or broke before it started.
-fn perform(schedule: &Schedule<'_>, lane: Lane, ready: &Ready) -> Result<Option<Outcome>, Failure> {
-    let claim = match turn(schedule, ready) {
-        Ok(Turn::Ours(claim)) => claim,
-        Ok(Turn::Done(outcome)) => {
-            (schedule.events)(Event::Reused(ready.report.clone()));
-            return Ok(Some(outcome));
-        }
-        Ok(Turn::Over) => return Ok(None),
-        Err(error) => {
-            schedule.broke(error);
-            return Ok(None);
-        }
-    };
+fn perform(
+    schedule: &Schedule<'_>,
+    lane: Lane,
+    ready: &Ready,
+    claim: Option<Claim>,
+) -> Result<Option<Outcome>, Failure> {
     let token = match lane {
         Lane::Download => None,
         Lane::Processor => match schedule.job_server.take(&schedule.stop) {

@@ -6,7 +6,6 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     content::{Sha256, Sha256Hasher},
     plan::Progress,
+    store::is_still,
 };
 
 /// How often a file that another process is fetching is looked at.
@@ -151,14 +151,6 @@ impl Partial {
 
     fn disk(&self, doing: &'static str, source: io::Error) -> FetchError {
         FetchError::Disk { doing, path: self.path.clone().unwrap_or_default(), source }
-    }
-}
-
-/// Whether `path` still names `file`: whoever held the lock may have removed it at the end.
-fn is_still(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
     }
 }
 

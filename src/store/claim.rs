@@ -48,9 +48,12 @@ impl Store {
     }
 }
 
-fn is_still(file: &File, path: &Path) -> bool {
-    let same = |(one, other): (fs::Metadata, fs::Metadata)| (one.dev(), one.ino()) == (other.dev(), other.ino());
-    file.metadata().ok().zip(fs::metadata(path).ok()).is_some_and(same)
+/// Whether a file that was opened is the one at `path`, which another process may have removed or made anew since.
+pub fn is_still(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ use std::{
 };
 
 pub use checkout::Checkout;
-pub use claim::Claim;
+pub use claim::{Claim, is_still};
 pub use garbage::{GcMode, GcPolicy, GcReport};
 pub use history::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState};
 pub use lock::WhenBusy;

@@ -44,7 +44,10 @@ impl Lowering<'_> {
         let languages = recipe.upstream.as_ref()?.languages.as_ref()?;
         let FetchedWhat::GoModules { .. } = languages.what else { return None };
         let script = script(&recipe.steps)?;
-        let mut reading = self.tool_inputs(&component.name, slice::from_ref(&languages.tool), toolsets);
+        // The component's own tools, as patches may want them, and those that its modules were fetched with.
+        let with: Vec<String> = recipe.tools.iter().filter(|tool| **tool != languages.tool).cloned().collect();
+        let mut reading =
+            self.tool_inputs(&component.name, &[&with[..], slice::from_ref(&languages.tool)].concat(), toolsets);
         reading.extend(inputs.iter().filter(|input| input.at == path(BUILD_FOLDER)).chain([patches]).cloned());
         let mut read = Run {
             directory: path(BUILD_FOLDER),
@@ -81,8 +84,13 @@ fn script(steps: &[BuildStep]) -> Option<String> {
 fn compiles(step: &BuildStep) -> bool {
     match step {
         BuildStep::System { system, .. } => *system == BuildSystem::Go,
-        BuildStep::Shell(text) => COMPILING.iter().any(|words| text.contains(words)),
+        BuildStep::Shell(text) => COMPILING.iter().any(|words| calls(text, words)),
     }
+}
+
+/// Whether a script has these words, and not as the end of others: `cargo build` calls no go.
+fn calls(script: &str, words: &str) -> bool {
+    script.match_indices(words).any(|(at, _)| !script[..at].ends_with(|before: char| before.is_alphanumeric()))
 }
 
 fn is_of_go_or_shell(step: &BuildStep) -> bool {
@@ -114,7 +122,7 @@ mod tests {
         ] {
             assert_eq!(done.contains(words), is_done, "{words}: {done}");
         }
-        for steps in [vec![], vec![shell("make")], vec![system(BuildSystem::Cargo)]] {
+        for steps in [vec![], vec![shell("make"), shell("cargo build")], vec![system(BuildSystem::Cargo)]] {
             assert_eq!(script(&steps), None, "{steps:?}");
         }
     }

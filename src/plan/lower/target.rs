@@ -12,8 +12,8 @@ use crate::{
 
 /// Where a component is built; a name that nothing else has, so that it can be looked for in what was built.
 pub(super) const BUILD_FOLDER: &str = "brc-build";
-/// Where go keeps what it compiled; in the source's folder, where `./...` passes over names with a dot.
-pub(super) const GO_CACHE: &str = "brc-build/.brc-go-cache";
+/// Where go keeps what it compiled: below `HOME`, and not in the source, whose files may be embedded or copied.
+pub(super) const GO_CACHE: &str = "build/go-cache";
 /// Where what it is linked with lies.
 pub(super) const SYSROOT: &str = "sysroot";
 
