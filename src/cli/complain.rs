@@ -93,7 +93,8 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::NotIncluded { .. }
             | ComposeError::BadLock { .. }
             | ComposeError::Unlocked { .. }
-            | ComposeError::Signer(_)
+            | ComposeError::SigningKey { .. }
+            | ComposeError::Certificate { .. }
             | ComposeError::Lower(_) => 2,
             ComposeError::Read { .. } => 2,
             ComposeError::Write { .. } => 3,

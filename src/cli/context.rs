@@ -24,7 +24,6 @@ use crate::{
     build::{AfterFailure, Event},
     compose::{Order, Project, Session},
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies, apt_sources},
-    image::SigningKey,
     sandbox::{NetworkAccess, Sandbox},
     store::Store,
 };
@@ -83,6 +82,11 @@ impl Context {
         &self.sources
     }
 
+    /// The files of private keys that sign.
+    pub fn signing_keys(&self) -> &[PathBuf] {
+        &self.signing_keys
+    }
+
     /// How many processors are used.
     pub fn jobs(&self) -> usize {
         self.jobs
@@ -126,13 +130,13 @@ impl Context {
     /// Everything that composing needs, with `store` open.
     ///
     /// # Errors
-    /// A mirror or proxy that makes no sense, a signing key that cannot be used, or a program that cannot find itself.
+    /// A mirror or proxy that makes no sense, or a program that cannot find itself.
     pub fn session(&self, store: Store, after_failure: AfterFailure) -> Result<Session<'_>, CliError> {
         let client = self.client(&store)?;
         self.stop_on_signals()?;
         Ok(Session {
             sandbox: self.sandbox(store.clone()),
-            signing_keys: self.signing_keys.iter().map(|file| signing_key(file)).collect::<Result<_, _>>()?,
+            signing_keys: self.signing_keys.clone(),
             store,
             client,
             jobs: self.jobs,
@@ -251,14 +255,6 @@ impl Context {
     pub fn cancelled(&self) -> &Arc<AtomicBool> {
         &self.cancelled
     }
-}
-
-fn signing_key(file: &Path) -> Result<SigningKey, CliError> {
-    let refused = |why: &dyn std::fmt::Display| {
-        CliError::Usage(format!("`{}` cannot be used as a signing key: {why}", file.display()))
-    };
-    let bytes = fs::read(file).map_err(|error| refused(&error))?;
-    SigningKey::from_pem(&bytes).map_err(|error| refused(&error))
 }
 
 /// The mirrors that a file names: `debian = "URL"`; none when it is not there.

@@ -154,6 +154,11 @@ fn build_again(
         let folder = Path::new(folder).canonicalize().map_err(machine)?;
         command.arg("--source").arg(format!("{name}={}", folder.display()));
     }
+    // As paths from anywhere; the child reads no variable for them.
+    for key in context.signing_keys() {
+        command.arg("--signing-key").arg(key.canonicalize().map_err(machine)?);
+    }
+    command.env_remove("BRC_SIGNING_KEY");
     for variable in ["LC_ALL", "LANG", "LANGUAGE"] {
         command.env(variable, surroundings.locale);
     }

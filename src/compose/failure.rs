@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use crate::{
     build::BuildError,
     fetch::FetchError,
-    image::AssembleError,
+    image::{CertificateError, SigningKeyError},
     lock::{LockError, ParseLockError},
     plan::LowerError,
     recipe::{Diagnostic, SourceSet},
@@ -53,9 +53,12 @@ pub enum ComposeError {
     /// The variant is not for this architecture.
     #[error("variant `{variant}` is not for `{wanted}`: expected {}", known.join(" or "))]
     NoArchitecture { wanted: String, variant: String, known: Vec<String> },
-    /// What must be signed cannot be.
-    #[error("what must be signed cannot be")]
-    Signer(#[source] AssembleError),
+    /// A file is no key that signs.
+    #[error("`{path}` cannot be used as a signing key", path = path.display())]
+    SigningKey { path: PathBuf, source: SigningKeyError },
+    /// A file is no certificate of such a key.
+    #[error("`{path}` cannot be used as a `module-certificate`", path = path.display())]
+    Certificate { path: PathBuf, source: CertificateError },
     /// The lock on the disk is none.
     #[error("`{path}` is not a lock that this brc reads", path = path.display())]
     BadLock { path: PathBuf, source: ParseLockError },

@@ -125,7 +125,7 @@ impl Session<'_> {
     }
 
     fn resolved(&self, lowered: &Lowered) -> Result<Vec<Resolved>, ComposeError> {
-        self.perform(|performers| {
+        self.perform(Vec::new(), |performers| {
             let facts = |action: &Action<Digest>| crate::plan::facts(performers.identity(action), action);
             let known = build::look(&lowered.plan, &performers, &self.store)?;
             Ok(known

@@ -6,7 +6,7 @@ use super::{ComposeError, Project, Session};
 use crate::{
     content::RelPath,
     graph::Image,
-    plan::{MODULE_CERTIFICATE_FRAGMENT, MODULE_CERTIFICATE_FRAGMENT_NAME, Source, StepId},
+    plan::{Source, StepId},
     recipe::read_fragment,
 };
 
@@ -57,16 +57,9 @@ impl Session<'_> {
                 options.insert(line.option, KernelOption { value: line.value, wanted: Vec::new() });
             }
         }
-        let mut fragments = Vec::new();
         for fragment in &image.kernel.fragments {
             let path = project.on_disk(fragment);
             let text = fs::read_to_string(&path).map_err(|source| ComposeError::Read { path, source })?;
-            fragments.push((fragment.as_str(), text));
-        }
-        if image.kernel.module_certificate.is_some() {
-            fragments.push((MODULE_CERTIFICATE_FRAGMENT_NAME, MODULE_CERTIFICATE_FRAGMENT.to_owned()));
-        }
-        for (fragment, text) in fragments {
             for line in read_fragment(&text) {
                 // An option that the final configuration does not speak of is not set.
                 let not_set = || KernelOption { value: "n".to_owned(), wanted: Vec::new() };

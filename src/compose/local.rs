@@ -11,6 +11,7 @@ use super::{ComposeError, Project, source_tree};
 use crate::{
     content::{Entry, RelPath, Tree},
     graph::{Image, Placed, SourceTree, What},
+    image::Certificate,
     plan::{LocalFile, Locals},
     store::Store,
 };
@@ -25,6 +26,8 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
     let mut sources: BTreeSet<String> = BTreeSet::new();
     for image in images {
         let kernel = &image.kernel;
+        // Before it is kept: somebody may have named the key.
+        kernel.module_certificate.iter().try_for_each(|path| check_certificate(&project.on_disk(path)))?;
         files.extend(kernel.fragments.iter().chain(&kernel.patches).chain(&kernel.module_certificate).cloned());
         for component in image.every_component() {
             named(&component.files, &mut files, &mut folders);
@@ -53,6 +56,12 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
         locals.sources.insert(path, tree);
     }
     Ok(locals)
+}
+
+fn check_certificate(path: &Path) -> Result<(), ComposeError> {
+    let bytes = fs::read(path).map_err(|source| ComposeError::Read { path: path.to_owned(), source })?;
+    let checked = Certificate::from_pem(&bytes).map(drop);
+    checked.map_err(|source| ComposeError::Certificate { path: path.to_owned(), source })
 }
 
 fn named(placed: &[Placed], files: &mut BTreeSet<String>, folders: &mut BTreeSet<String>) {

@@ -56,8 +56,8 @@ pub struct Session<'a> {
     pub client: Client,
     /// Performs commands.
     pub sandbox: Sandbox,
-    /// What signs.
-    pub signing_keys: Vec<SigningKey>,
+    /// The files of private keys, which are read when something is to be signed.
+    pub signing_keys: Vec<PathBuf>,
     /// How many processors are used.
     pub jobs: usize,
     /// What happens to other actions after a failure.
@@ -115,7 +115,6 @@ impl Session<'_> {
         let mut lowered = self.lower(project, &images)?;
         let wanted = ["disk", "manifest", "erofs", "artifact"];
         lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
-        self.check_signers(&images, &lowered)?;
         let built = self.build_recorded(project, order, "compose", &lowered)?;
         self.check_budgets(&images, &built)?;
         // Everything is written before anything gets its name, the manifests first.
@@ -199,7 +198,8 @@ impl Session<'_> {
     fn build_told(&self, lowered: &Lowered, events: &(dyn Fn(Event) + Sync)) -> Result<Built, ComposeError> {
         self.recall_trees(&lowered.plan)?;
         let options = Options { jobs: self.jobs, after_failure: self.after_failure };
-        self.perform(|performers| {
+        let keys = self.keys_for(lowered)?;
+        self.perform(keys, |performers| {
             build::build(&lowered.plan, performers, &self.store, &options, events, self.cancelled)
         })
     }
@@ -209,19 +209,19 @@ impl Session<'_> {
     /// # Errors
     /// A store that cannot be used.
     pub fn look(&self, lowered: &Lowered) -> Result<Vec<Known>, ComposeError> {
-        self.perform(|performers| build::look(&lowered.plan, &performers, &self.store))
+        self.perform(Vec::new(), |performers| build::look(&lowered.plan, &performers, &self.store))
     }
 
-    fn perform<T>(&self, act: impl FnOnce(Performers<'_>) -> Result<T, BuildError>) -> Result<T, ComposeError> {
+    fn perform<T>(
+        &self,
+        keys: Vec<SigningKey>,
+        act: impl FnOnce(Performers<'_>) -> Result<T, BuildError>,
+    ) -> Result<T, ComposeError> {
         let fetch = Fetcher::new(self.client.clone(), self.store.clone());
-        let assemble = self.assembler();
+        let assemble = Assembler::new(self.store.clone()).with_keys(keys);
         let pack = Packer::new(self.store.clone());
         act(Performers { fetch: &fetch, run: &self.sandbox, assemble: &assemble, pack: &pack })
             .map_err(ComposeError::Build)
-    }
-
-    fn assembler(&self) -> Assembler {
-        Assembler::new(self.store.clone()).with_keys(self.signing_keys.clone())
     }
 
     fn check_budgets(&self, images: &[Image], built: &Built) -> Result<(), ComposeError> {

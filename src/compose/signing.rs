@@ -1,55 +1,59 @@
-//! Whether what is to be signed can be, asked before anything is built: a kernel takes minutes to be compiled.
+//! The keys that a plan is signed with: read when something is left to sign, missed before anything is built.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{ComposeError, Session};
 use crate::{
     build::Known,
-    graph::{BuildStep, Image},
-    image::AssembleError,
-    plan::{Action, Assemble, FileOf, Lowered, Source, sign_stage},
-    recipe::BuildSystem,
+    image::{Assembler, SigningKey},
+    plan::{Action, Assemble, FileOf, Lowered, Source},
 };
 
 impl Session<'_> {
-    /// Looks for the keys of what brings modules and is not signed yet: kernels, and components with `kbuild`.
+    /// The keys for what the goals of a plan want signed and what is not signed yet.
     ///
-    /// Without any key that is a warning: what is to be built may turn out to be what was signed before.
+    /// One that is missing is a warning: a kernel takes minutes to be compiled, but its modules may turn out to be what
+    /// was signed before.
     ///
     /// # Errors
-    /// A certificate that is none, or whose key is not among those that were given.
-    pub(super) fn check_signers(&self, images: &[Image], lowered: &Lowered) -> Result<(), ComposeError> {
-        let is_signed = |image: &&Image| image.kernel.module_certificate.is_some();
-        let stages: Vec<String> = images.iter().filter(is_signed).flat_map(bringing_modules).map(sign_stage).collect();
-        if stages.is_empty() {
-            return Ok(());
+    /// A file that cannot be read or holds no key that signs.
+    pub(super) fn keys_for(&self, lowered: &Lowered) -> Result<Vec<SigningKey>, ComposeError> {
+        let certificates = self.unsigned_for(lowered)?;
+        if certificates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = self.signing_keys.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+        let assembler = Assembler::new(self.store.clone()).with_keys(keys.clone());
+        let missing: BTreeSet<String> =
+            certificates.iter().filter_map(|one| Some(assembler.signer(one).err()?.to_string())).collect();
+        for what in missing {
+            (self.talk)(&format!("warning: {what}; else this stops where there are modules to sign"));
+        }
+        Ok(keys)
+    }
+
+    /// The certificates of the steps that sign and have not done so.
+    fn unsigned_for(&self, lowered: &Lowered) -> Result<Vec<FileOf<crate::content::Digest>>, ComposeError> {
+        let steps = &lowered.plan.steps;
+        let signs = |action: &Action<Source>| matches!(action, Action::Assemble(Assemble::SignedModules { .. }));
+        if !steps.iter().any(|step| signs(&step.action)) {
+            return Ok(Vec::new());
         }
         let known = self.look(lowered)?;
-        let mut warnings = BTreeSet::new();
-        for (step, known) in lowered.plan.steps.iter().zip(known) {
-            let Action::Assemble(Assemble::SignedModules { certificate, .. }) = &step.action else { continue };
-            if matches!(known, Known::Done(..)) || !stages.contains(&step.stage) {
-                continue;
-            }
-            if let Source::Tree(tree) = certificate.tree {
-                let certificate = FileOf { tree, path: certificate.path.clone() };
-                match self.assembler().signer(&certificate) {
-                    Ok(_) => {}
-                    Err(error @ AssembleError::NoSigningKey { given: 0, .. }) => {
-                        warnings.insert(format!("warning: {error}; else this stops where there are modules to sign"));
-                    }
-                    Err(error) => return Err(ComposeError::Signer(error)),
-                }
-            }
-        }
-        warnings.iter().for_each(|warning| (self.talk)(warning));
-        Ok(())
+        let wanted = lowered.plan.wanted();
+        let open = wanted.iter().filter(|id| !matches!(known.get(id.0), Some(Known::Done(..))));
+        let certificates = open.filter_map(|id| match &steps.get(id.0)?.action {
+            Action::Assemble(Assemble::SignedModules { certificate, .. }) => match certificate.tree {
+                Source::Tree(tree) => Some(FileOf { tree, path: certificate.path.clone() }),
+                Source::Output { .. } => None,
+            },
+            _ => None,
+        });
+        Ok(certificates.collect())
     }
 }
 
-fn bringing_modules(image: &Image) -> impl Iterator<Item = &str> {
-    let is_kbuild = |step: &BuildStep| matches!(step, BuildStep::System { system: BuildSystem::Kbuild, .. });
-    let built = image.components.iter().filter_map(|component| Some((component, component.recipe.as_ref()?)));
-    let built = built.filter(move |(_, recipe)| recipe.steps.iter().any(is_kbuild)).map(|(component, _)| component);
-    built.map(|component| component.name.as_str()).chain([image.kernel.name.as_str()])
+fn read(path: &Path) -> Result<SigningKey, ComposeError> {
+    let bytes = fs::read(path).map_err(|source| ComposeError::Read { path: path.to_owned(), source })?;
+    SigningKey::from_pem(&bytes).map_err(|source| ComposeError::SigningKey { path: path.to_owned(), source })
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Read as _},
     path::PathBuf,
     sync::{
         Arc,
@@ -76,7 +76,9 @@ impl Performer for Assembler {
         let work = Work { assembler: self, store: &self.store, request, done: AtomicU64::new(0) };
         let (output, tree) = match assemble {
             Assemble::Root { layers } => return work.root(layers).map_err(AssembleError::into_failure),
-            Assemble::SignedModules { tree, certificate } => ("modules", work.signed_modules(*tree, certificate)),
+            Assemble::Modules { tree } => ("modules", work.modules(*tree)),
+            Assemble::SignedModules { modules, certificate } => ("modules", work.signed_modules(*modules, certificate)),
+            Assemble::Replaced { tree, with } => ("root", work.replaced(*tree, *with)),
             Assemble::Verity { data, salt, uuid } => ("verity", work.verity(data, salt, uuid)),
             Assemble::Uki { .. } => ("uki", work.uki(assemble)),
             Assemble::Esp { files, size, volume_id, epoch } => ("esp", work.esp(files, *size, *volume_id, *epoch)),
@@ -116,20 +118,41 @@ impl Work<'_> {
         ]))
     }
 
+    fn modules(&self, tree: Digest) -> Result<Digest, AssembleError> {
+        let modules = module::modules(&*self.store.tree(tree)?, |blob| {
+            let mut begins = Vec::new();
+            let read = self.store.open_blob(blob)?.take(4).read_to_end(&mut begins);
+            read.map_err(|source| AssembleError::Io { what: "module", source })?;
+            Ok::<_, AssembleError>(begins.try_into().unwrap_or_default())
+        })?;
+        Ok(self.store.put_tree(&modules)?)
+    }
+
     /// Without modules nothing is signed, and no key is asked for.
-    fn signed_modules(&self, tree: Digest, certificate: &FileOf<Digest>) -> Result<Digest, AssembleError> {
-        let mut signed = self.store.tree(tree).map(Arc::unwrap_or_clone)?;
-        for (path, entry) in module::modules(&signed)? {
-            let Entry::File { blob, executable, .. } = entry else { continue };
-            let (certificate, key) = self.assembler.signer(certificate)?;
-            let bytes = module::signed(self.store.read(blob)?, &certificate, key)?;
-            let entry = Entry::File { blob: self.store.put(&bytes)?, size: bytes.len() as u64, executable };
-            let metadata = signed.metadata(&path).unwrap_or_else(|| entry.plain_metadata());
-            signed.remove(&path);
-            // It was there, so it can be there.
-            signed.insert_with(path, entry, metadata).unwrap_or_default();
+    fn signed_modules(&self, modules: Digest, certificate: &FileOf<Digest>) -> Result<Digest, AssembleError> {
+        let modules = self.store.tree(modules)?;
+        let (mut signed, mut signer) = (Tree::new(), None);
+        for (path, entry) in modules.entries() {
+            let Entry::File { blob, executable, .. } = *entry else { continue };
+            let (certificate, key) = match &mut signer {
+                Some(signer) => signer,
+                none => none.insert(self.assembler.signer(certificate)?),
+            };
+            let bytes = module::signed(self.store.read(blob)?, certificate, key)?;
+            let size = bytes.len() as u64;
+            let entry = Entry::File { blob: self.store.put(&bytes)?, size, executable };
+            // Nothing stands in its way where nothing stood in the way of the module.
+            signed.insert(path.clone(), entry).unwrap_or_default();
+            if !self.tell(size, modules.file_bytes()) {
+                return Err(AssembleError::Io { what: "module", source: io::ErrorKind::Interrupted.into() });
+            }
         }
         Ok(self.store.put_tree(&signed)?)
+    }
+
+    fn replaced(&self, tree: Digest, with: Digest) -> Result<Digest, AssembleError> {
+        let tree = self.store.tree(tree).map(Arc::unwrap_or_clone)?;
+        Ok(self.store.put_tree(&module::replaced(tree, &*self.store.tree(with)?))?)
     }
 
     fn verity(&self, data: &FileOf<Digest>, salt: &[u8; 32], uuid: &[u8; 16]) -> Result<Digest, AssembleError> {

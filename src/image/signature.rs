@@ -11,6 +11,7 @@ use rsa::{
     Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey,
     pkcs1::DecodeRsaPrivateKey as _,
     pkcs8::{DecodePrivateKey as _, DecodePublicKey as _},
+    traits::PublicKeyParts,
 };
 use sha2::{Digest as _, Sha256};
 use x509_cert::{
@@ -30,6 +31,9 @@ use x509_cert::{
 
 /// The largest file that is looked at for a certificate or a key, in bytes.
 const MAX_PEM: usize = 64 << 10;
+
+/// The smallest and the largest key that signs, in bits. The crate refuses larger ones.
+const KEY_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// A private key that signs; it shows itself to nobody.
 #[derive(Clone)]
@@ -51,7 +55,7 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// Reads an RSA key: PKCS #8 or PKCS #1, as PEM, not encrypted.
+    /// Reads an RSA key of 2048 to 4096 bits: PKCS #8 or PKCS #1, as PEM, not encrypted.
     ///
     /// # Errors
     /// Anything else.
@@ -61,7 +65,7 @@ impl SigningKey {
             return Err(SigningKeyError::Encrypted);
         }
         let key = RsaPrivateKey::from_pkcs8_pem(text).ok().or_else(|| RsaPrivateKey::from_pkcs1_pem(text).ok());
-        key.map(SigningKey).ok_or(SigningKeyError::NotRsa)
+        key.filter(signs).map(SigningKey).ok_or(SigningKeyError::Other)
     }
 
     /// Whether it is the key of `certificate`.
@@ -73,7 +77,7 @@ impl SigningKey {
     /// that the kernel's `scripts/sign-file` makes.
     ///
     /// # Errors
-    /// A key that is too small to sign with.
+    /// A key whose numbers do not fit together.
     pub fn sign(&self, certificate: &Certificate, content: &[u8]) -> Result<Vec<u8>, SignError> {
         let scheme = Pkcs1v15Sign::new::<Sha256>();
         let signature = self.0.sign(scheme, &Sha256::digest(content)).map_err(SignError::Key)?;
@@ -108,22 +112,29 @@ fn algorithm(oid: ObjectIdentifier, parameters: Option<Any>) -> AlgorithmIdentif
 }
 
 impl Certificate {
-    /// Reads an X.509 certificate of an RSA key, as PEM.
+    /// Reads an X.509 certificate of an RSA key of 2048 to 4096 bits, as PEM with nothing else.
     ///
     /// # Errors
     /// Anything else.
     pub fn from_pem(bytes: &[u8]) -> Result<Self, CertificateError> {
         let text = pem_text(bytes).ok_or(CertificateError::NoPem)?;
+        if text.contains("PRIVATE KEY-----") {
+            return Err(CertificateError::HoldsKey);
+        }
         let (label, der) = der::pem::decode_vec(text.as_bytes()).map_err(|_| CertificateError::NoPem)?;
         if label != "CERTIFICATE" {
             return Err(CertificateError::Other { label: label.to_owned() });
         }
         let certificate = x509_cert::Certificate::from_der(&der).map_err(CertificateError::Content)?.tbs_certificate;
         let key = certificate.subject_public_key_info.to_der().map_err(CertificateError::Content)?;
-        let key = RsaPublicKey::from_public_key_der(&key).map_err(|_| CertificateError::NotRsa)?;
+        let key = RsaPublicKey::from_public_key_der(&key).ok().filter(signs).ok_or(CertificateError::OtherKey)?;
         let signer = IssuerAndSerialNumber { issuer: certificate.issuer, serial_number: certificate.serial_number };
         Ok(Certificate { subject: certificate.subject.to_string(), signer, key })
     }
+}
+
+fn signs(key: &impl PublicKeyParts) -> bool {
+    KEY_BITS.contains(&key.n().bits())
 }
 
 /// The text of a file that may be PEM.
@@ -142,8 +153,10 @@ pub enum SigningKeyError {
     #[error("it is encrypted: expected a key without a pass phrase; `openssl pkey -in FILE -out PLAIN` writes one")]
     Encrypted,
     /// Another kind of key, or none.
-    #[error("it is no RSA key: `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096` makes one")]
-    NotRsa,
+    #[error(
+        "it is no RSA key of 2048 to 4096 bits: `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096` makes one"
+    )]
+    Other,
 }
 
 /// A file is no certificate that modules are signed for.
@@ -152,6 +165,9 @@ pub enum CertificateError {
     /// No PEM.
     #[error("it is no PEM: expected `-----BEGIN CERTIFICATE-----` in at most 64 KiB")]
     NoPem,
+    /// The key, alone or with its certificate.
+    #[error("it holds a private key, which belongs to nobody's recipes: expected the certificate alone")]
+    HoldsKey,
     /// PEM of something else.
     #[error("it is a PEM of `{label}`: expected `CERTIFICATE`")]
     Other { label: String },
@@ -159,15 +175,15 @@ pub enum CertificateError {
     #[error("it is no X.509 certificate")]
     Content(#[source] der::Error),
     /// A certificate of another kind of key.
-    #[error("it is of a key that is not RSA: expected a certificate of an RSA key")]
-    NotRsa,
+    #[error("its key is not RSA of 2048 to 4096 bits: a signature must be the same bytes whenever it is made")]
+    OtherKey,
 }
 
 /// Something cannot be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The key refuses.
-    #[error("the key cannot sign: expected an RSA key of 2048 bits or more")]
+    #[error("the key cannot sign")]
     Key(#[source] rsa::Error),
     /// What was signed cannot be written down.
     #[error("the signature cannot be encoded")]
@@ -192,6 +208,8 @@ mod tests {
         assert!(key.is_of(&certificate));
         assert_eq!(key.sign(&certificate, b"what is signed\n").unwrap(), expected);
         assert_eq!(format!("{key:?}"), "SigningKey");
+        let traditional = SigningKey::from_pem(include_bytes!("../../tests/data/signing/modules.pkcs1.key")).unwrap();
+        assert!(traditional.is_of(&certificate), "the same key as PKCS #1");
     }
 
     #[test]
@@ -199,20 +217,25 @@ mod tests {
         let key = |bytes: &[u8]| SigningKey::from_pem(bytes).unwrap_err().to_string();
         let certificate = |bytes: &[u8]| Certificate::from_pem(bytes).unwrap_err().to_string();
         let elliptic = include_bytes!("../../tests/data/signing/elliptic.key");
+        let small = include_bytes!("../../tests/data/signing/small.key");
         let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n";
         let cut = &CERTIFICATE[..CERTIFICATE.len() / 2];
-        let wrong = [CERTIFICATE, &[b'-'; MAX_PEM]].concat();
+        let long = [CERTIFICATE, &[b'-'; MAX_PEM]].concat();
         for (said, expected) in [
             (key(b""), "it is no PEM"),
             (key(CERTIFICATE), "it is no RSA key"),
             (key(elliptic), "it is no RSA key"),
+            (key(small), "it is no RSA key of 2048"),
             (key(encrypted), "it is encrypted"),
             (certificate(b"\xff"), "it is no PEM"),
-            (certificate(KEY), "it is a PEM of `PRIVATE KEY`"),
+            (certificate(KEY), "it holds a private key"),
+            (certificate(&[KEY, CERTIFICATE].concat()), "it holds a private key"),
+            (certificate(&[CERTIFICATE, CERTIFICATE].concat()), "it is no PEM"),
             (certificate(cut), "it is no PEM"),
-            (certificate(&wrong), "it is no PEM"),
+            (certificate(&long), "it is no PEM"),
             (certificate(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "it is no X.509"),
-            (certificate(include_bytes!("../../tests/data/signing/elliptic.pem")), "it is of a key that is not RSA"),
+            (certificate(b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"), "it is a PEM of `X509 CRL`"),
+            (certificate(include_bytes!("../../tests/data/signing/elliptic.pem")), "its key is not RSA"),
         ] {
             assert!(said.starts_with(expected), "{said}");
         }

@@ -209,13 +209,25 @@ pub enum Assemble<T> {
         /// The layers, in order.
         layers: Vec<RootLayer<T>>,
     },
-    /// A tree with a signature at the end of each kernel module in it. Output: `modules`.
-    SignedModules {
+    /// The kernel modules of a tree, wherever they are, and nothing else. Output: `modules`.
+    Modules {
         /// The tree.
         tree: T,
+    },
+    /// Kernel modules with a signature at the end of each. Output: `modules`.
+    SignedModules {
+        /// What `Modules` gave.
+        modules: T,
         /// The certificate, X.509 as PEM. The key that it belongs to stays outside: a signature is the same bytes
         /// whoever makes it (RSASSA-PKCS1-v1_5, RFC 8017).
         certificate: FileOf<T>,
+    },
+    /// A tree with other content in some of its files. Output: `root`.
+    Replaced {
+        /// The tree.
+        tree: T,
+        /// The files, at the paths of those that they replace.
+        with: T,
     },
     /// The dm-verity hash tree of a file. Output: `verity` (files `hash`, `root-hash`, `data-blocks`).
     Verity {
@@ -277,12 +289,6 @@ pub enum Assemble<T> {
         /// The architecture, for the partitions' types.
         architecture: Architecture,
     },
-}
-
-/// Whether something at `path` of a root is a kernel module, packed or not: what `modprobe` finds (kmod 34).
-pub fn is_module(path: &RelPath) -> bool {
-    let below = ["usr/lib/modules/", "lib/modules/"].iter().any(|folder| path.as_str().starts_with(folder));
-    below && [".ko", ".ko.gz", ".ko.xz", ".ko.zst"].iter().any(|end| path.name().ends_with(end))
 }
 
 /// One layer of a root tree.
@@ -408,7 +414,8 @@ impl<T> Action<T> {
             Action::Fetch(Fetch::DebianSource(_) | Fetch::Url(_)) => fixed(&["data"]),
             Action::Run(run) => run.outputs.keys().cloned().collect(),
             Action::Assemble(Assemble::Root { .. }) => fixed(&["owners", "root"]),
-            Action::Assemble(Assemble::SignedModules { .. }) => fixed(&["modules"]),
+            Action::Assemble(Assemble::Modules { .. } | Assemble::SignedModules { .. }) => fixed(&["modules"]),
+            Action::Assemble(Assemble::Replaced { .. }) => fixed(&["root"]),
             Action::Assemble(Assemble::Verity { .. }) => fixed(&["verity"]),
             Action::Assemble(Assemble::Uki { .. }) => fixed(&["uki"]),
             Action::Assemble(Assemble::Esp { .. }) => fixed(&["esp"]),

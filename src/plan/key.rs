@@ -164,10 +164,19 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
                 }
             }
         }
-        Assemble::SignedModules { tree, certificate } => {
+        Assemble::Modules { tree } => {
+            fields.text("action", "assemble modules");
+            fields.digest("tree", *tree);
+        }
+        Assemble::SignedModules { modules, certificate } => {
             fields.text("action", "assemble signed modules");
-            fields.digest("modules", *tree);
+            fields.digest("modules", *modules);
             fields.file("certificate", certificate);
+        }
+        Assemble::Replaced { tree, with } => {
+            fields.text("action", "assemble replaced");
+            fields.digest("tree", *tree);
+            fields.digest("with", *with);
         }
         Assemble::Verity { data, salt, uuid } => {
             fields.text("action", "assemble verity");

@@ -245,8 +245,10 @@ fn every_field_of_a_root_its_modules_or_verity_is_in_its_key() {
         Action::Assemble(Assemble::Root { layers: vec![layer] })
     };
     let signed = |modules: &str, certificate: FileOf<Digest>| {
-        Action::Assemble(Assemble::SignedModules { tree: tree(modules), certificate })
+        Action::Assemble(Assemble::SignedModules { modules: tree(modules), certificate })
     };
+    let modules = |of: &str| Action::Assemble(Assemble::Modules { tree: tree(of) });
+    let replaced = |of: &str, with: &str| Action::Assemble(Assemble::Replaced { tree: tree(of), with: tree(with) });
     let verity = |data: &str, salt, uuid| Action::Assemble(Assemble::Verity { data: file(data), salt, uuid });
     all_differ(vec![
         ("layer", root(|_| {})),
@@ -258,8 +260,13 @@ fn every_field_of_a_root_its_modules_or_verity_is_in_its_key() {
         ("users", root(|layer| layer.users.clear())),
         ("uid", root(|layer| layer.users.values_mut().for_each(|(uid, _)| *uid = 1))),
         ("gid", root(|layer| layer.users.values_mut().for_each(|(_, gid)| *gid = 1))),
-        ("modules", signed("modules", file("certificate"))),
-        ("modules tree", signed("b", file("certificate"))),
+        ("modules", modules("root")),
+        ("modules tree", modules("b")),
+        ("replaced", replaced("root", "modules")),
+        ("replaced tree", replaced("b", "modules")),
+        ("replaced with", replaced("root", "b")),
+        ("signed", signed("modules", file("certificate"))),
+        ("signed modules", signed("b", file("certificate"))),
         ("certificate tree", signed("modules", FileOf { tree: tree("b"), ..file("certificate") })),
         ("certificate file", signed("modules", FileOf { path: path("b"), ..file("certificate") })),
         ("verity", verity("erofs", [1; 32], [1; 16])),

@@ -17,11 +17,8 @@ mod step;
 pub use action::{
     Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
     Manifest, Network, Outcome, Output, Pack, Part, PartSource, Product, RootLayer, Run, Slot, SourceArchive, Stdin,
-    UrlFile, is_module,
+    UrlFile,
 };
 pub use key::{Fact, Facts, Key, facts, key};
-pub use lower::{
-    HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, MODULE_CERTIFICATE_FRAGMENT,
-    MODULE_CERTIFICATE_FRAGMENT_NAME, fetched_goal, lower, sign_stage,
-};
+pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};
 pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};

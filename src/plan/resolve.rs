@@ -87,9 +87,11 @@ impl<T> Assemble<T> {
                 let layers = layers.iter().map(|layer| layer.resolve(replace));
                 Assemble::Root { layers: layers.collect::<Result<_, E>>()? }
             }
-            Assemble::SignedModules { tree, certificate } => {
-                Assemble::SignedModules { tree: replace(tree)?, certificate: certificate.resolve(replace)? }
+            Assemble::Modules { tree } => Assemble::Modules { tree: replace(tree)? },
+            Assemble::SignedModules { modules, certificate } => {
+                Assemble::SignedModules { modules: replace(modules)?, certificate: certificate.resolve(replace)? }
             }
+            Assemble::Replaced { tree, with } => Assemble::Replaced { tree: replace(tree)?, with: replace(with)? },
             Assemble::Verity { data, salt, uuid } => {
                 Assemble::Verity { data: data.resolve(replace)?, salt: *salt, uuid: *uuid }
             }

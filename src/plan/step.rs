@@ -33,7 +33,7 @@ pub enum Source {
 pub struct Step {
     /// The component it belongs to: `runc`, `quickstart`.
     pub component: String,
-    /// What is done: `fetch`, `config`, `compile`, `sign COMPONENT`, `root`, `erofs`, `verity`, `uki`, `esp`, `disk`.
+    /// What is done: `fetch`, `config`, `compile`, `root`, `sign`, `erofs`, `verity`, `uki`, `esp`, `disk`.
     pub stage: String,
     /// What is done to it. Every `Source::Output` names an earlier step.
     pub action: Action<Source>,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::plan::Run;
+use crate::{content::RelPath, plan::Run};
 
 /// Where the job server of GNU make lies inside.
 pub(super) const JOB_SERVER: &str = "run/brc/jobs";
@@ -29,6 +29,12 @@ pub(super) fn variables<T>(run: &Run<T>, job_server: Option<&Path>) -> BTreeMap<
         default("MAKEFLAGS", format!(" -j{} --jobserver-auth=fifo:/{JOB_SERVER}", run.processors));
     }
     variables
+}
+
+/// The folder that a run's `HOME` names, for what programs keep beside their work; not one in memory.
+pub(super) fn home<T>(run: &Run<T>) -> Option<RelPath> {
+    let home = run.environment.get("HOME").and_then(|home| RelPath::from_absolute(home).ok());
+    home.filter(|home| !home.is_root() && !home.as_str().starts_with("tmp"))
 }
 
 /// The files that are there where no input brings them, by path.

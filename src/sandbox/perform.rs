@@ -225,8 +225,7 @@ fn check_strays(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch) -> Re
     let outputs = run.outputs.values().map(|output| match output {
         Output::Folder(path) | Output::Changed(path) => path.clone(),
     });
-    let home = run.environment.get("HOME").and_then(|home| RelPath::from_absolute(home).ok());
-    let work: Vec<RelPath> = outputs.chain([run.directory.clone()]).chain(home).collect();
+    let work: Vec<RelPath> = outputs.chain([run.directory.clone()]).chain(environment::home(run)).collect();
     let (upper, skeleton) = (scratch.upper(), scratch.skeleton());
     let read = |source| ProductError::Read { path: RelPath::ROOT, source };
     let found = strays(&upper, &[checkout.path(), &skeleton], &work).map_err(read)?;

@@ -76,7 +76,8 @@ impl Scratch {
             Output::Folder(path) => Some(path),
             Output::Changed(_) => None,
         });
-        for path in folders.chain([&run.directory]) {
+        let home = environment::home(run);
+        for path in folders.chain([&run.directory]).chain(&home) {
             self.make_folder(path, "skeleton")?;
         }
         if self.layering == Layering::Copy {

@@ -2,9 +2,11 @@
 
 use std::{fs, path::Path, process::Command};
 
+use serde_json::Value;
+
 use crate::{
     from_source::{MODULE_SOURCE, copy_of_project, module_proxy, project},
-    support::project::{brc, folder, repository, signed_module},
+    support::project::{Ran, brc, folder, repository, signed_module},
 };
 
 /// What a command that must fail says.
@@ -172,28 +174,67 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
 }
 
 #[test]
-fn modules_that_cannot_be_signed_are_refused_before_anything_is_built() {
+fn what_modules_cannot_be_signed_with_is_told_before_anything_is_built() {
     let project = folder("refused-signing");
     let recipe = signed_module(&project);
     let data = repository().join("tests/data/signing");
+    // Nothing is in this store, and nothing can be fetched.
     let command = || {
         let mut compose = brc();
         compose.args(["compose", "--offline", "--arch=x86_64", "--store"]).arg(project.join("store")).arg(&recipe);
         compose
     };
-    let compose = |key: &str| {
-        let talk = refused(command().arg("--signing-key").arg(data.join(key)), 2);
-        assert!(!talk.contains("started"), "{talk}");
-        talk
-    };
-    let signed_for = "kernel modules are signed for `CN=modules of brc's tests`, and ";
+    let with_key = |key: &str, code| refused(command().arg("--signing-key").arg(data.join(key)), code);
+    let signed_for = "warning: kernel modules are signed for `CN=modules of brc's tests`, and ";
     let next = "give the file of its private key with `--signing-key FILE`";
-    says(&compose("other.key"), &["error: ", signed_for, "no key that was given is of that certificate", next]);
-    says(&compose("elliptic.key"), &["elliptic.key` cannot be used as a signing key: it is no RSA key"]);
-    says(&compose("no.key"), &["no.key` cannot be used as a signing key: No such file"]);
-    // Without a key what is signed already would do; here nothing can even be fetched.
-    says(&refused(&mut command(), 3), &["warning: ", signed_for, "no key was given", next, "started"]);
-    fs::copy(data.join("elliptic.pem"), project.join("modules.pem")).unwrap();
-    let certificate = "the kernel's `module-certificate` cannot be used: it is of a key that is not RSA";
-    says(&compose("modules.key"), &[certificate]);
+    // What is signed already needs no key, so a missing one is a warning.
+    says(&refused(&mut command(), 3), &[signed_for, "no key was given", next, "started"]);
+    says(&with_key("other.key", 3), &[signed_for, "no key that was given is of that certificate", next, "started"]);
+    assert!(!with_key("modules.key", 3).contains("warning"));
+    let unusable =
+        [("elliptic.key", "cannot be used as a signing key: it is no RSA key"), ("no.key", "cannot be read")];
+    for (key, message) in unusable {
+        let talk = with_key(key, 2);
+        says(&talk, &[key, message]);
+        assert!(!talk.contains("started"), "{talk}");
+    }
+    // A key for a certificate is not even kept.
+    for (file, message) in [("modules.key", "it holds a private key"), ("elliptic.pem", "its key is not RSA")] {
+        fs::copy(data.join(file), project.join("modules.pem")).unwrap();
+        let talk = with_key("modules.key", 2);
+        says(&talk, &["modules.pem` cannot be used as a `module-certificate`: ", message]);
+        assert!(!talk.contains("started"), "{talk}");
+    }
+    let kept = files_below(&project.join("store"));
+    assert!(kept.iter().any(|bytes| bytes.starts_with(b"-----BEGIN CERTIFICATE-----")));
+    assert!(!kept.iter().any(|bytes| bytes.starts_with(b"-----BEGIN PRIVATE KEY-----")));
+}
+
+fn files_below(folder: &Path) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(fs::read(&path).unwrap()) }
+    }
+    found
+}
+
+#[test]
+fn nothing_becomes_a_signed_root_but_by_the_signer() {
+    let project = folder("signed-plan");
+    let recipe = signed_module(&project);
+    let plan = Ran::well(brc().args(["plan", "--arch=x86_64", "--store"]).arg(project.join("store")).arg(&recipe));
+    let step = |stage: &str| {
+        let of_image = |step: &&Value| step["stage"] == stage && step["component"] == "kernel-module";
+        let found: Vec<&Value> = plan.events.iter().filter(of_image).collect();
+        assert_eq!(found.len(), 1, "{stage}");
+        (found[0]["step"].as_u64().unwrap(), found[0]["needs"].as_array().unwrap().clone())
+    };
+    let ((finish, _), (modules, of_modules)) = (step("finish"), step("modules"));
+    let ((sign, of_sign), (root, of_root)) = (step("sign"), step("signed-root"));
+    assert_eq!(of_modules, [finish]);
+    assert_eq!(of_sign, [modules]);
+    assert_eq!(of_root, [finish, sign]);
+    let (_, of_file_system) = step("erofs");
+    assert!(of_file_system.contains(&root.into()) && !of_file_system.contains(&finish.into()), "{of_file_system:?}");
 }

@@ -1,7 +1,10 @@
 # Makes the kernel's configuration and fails with every wanted option that did not make it.
-# In: $source (a glob that fits one packed archive), /fragments (Kconfig fragments, sorted), $ARCH. Out: $out/config.
+# In: $source (a glob that fits one packed archive), /fragments (Kconfig fragments, sorted), $ARCH; /certificates where
+# the kernel has one for modules. Out: $out/config.
 # What was asked, the last word of all fragments: `NAME VALUE FRAGMENT:LINE`; an option that is not there counts as not
 # set. Kconfig passes over a line that it does not understand; here it is a mistake.
+# Where no fragment says anything, nothing was asked.
+: >/tmp/unsorted
 awk '
     function say(name, value) { last[name] = name "\t" value "\t" place }
     { place = FILENAME; sub(/.*\/[0-9]*-/, "", place); place = place ":" FNR }
@@ -101,6 +104,18 @@ END
     export KERNELVERSION="$(tail -n 1 /tmp/version)" KCONFIG_CONFIG=/tmp/o/.config CONFIG_SHELL=sh
     export CC_VERSION_TEXT="$($CC --version | head -n 1)" PAHOLE=pahole BINDGEN=bindgen
     /tmp/explain </tmp/missing 2>/dev/null
+    exit 1
+fi
+# Whose modules are taken is stated twice, in the recipe and in a fragment: the one without the other is a mistake.
+trusted=$(sed -n 's|^CONFIG_SYSTEM_TRUSTED_KEYS="\(.*\)"$|\1|p' /tmp/o/.config)
+if [ -n "$trusted" ] && [ ! -e "$trusted" ]; then
+    echo "error: CONFIG_SYSTEM_TRUSTED_KEYS names \`$trusted\`, and nothing is there."
+    echo "next: state \`module-certificate \"FILE\"\` in the kernel, or in an \`override\` of it; that is /certificates/modules.pem here."
+    exit 1
+fi
+if [ -e /certificates ] && [ "$trusted" != /certificates/modules.pem ]; then
+    echo "error: the kernel has a \`module-certificate\`, and does not trust it: CONFIG_SYSTEM_TRUSTED_KEYS is \"$trusted\"."
+    echo "next: turn on the feature \`signed-modules\`, or have a fragment say what kernel-configs/signed-modules.config says."
     exit 1
 fi
 cp /tmp/o/.config "$out/config"

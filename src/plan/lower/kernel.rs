@@ -10,18 +10,14 @@ use super::{
 use crate::{
     content::{RelPath, Tree},
     graph::{Image, KernelSource},
-    plan::{Action, Assemble, Extract, FileOf, Input, Run, Source},
+    plan::{Action, Extract, FileOf, Input, Run, Source},
 };
 
 /// Unpacks the source, lays the fragments over `tinyconfig`, and fails with every wanted option that is missing.
 const CONFIG: &str = include_str!("kernel-config.sh");
 /// Compiles the kernel and its modules.
 const COMPILE: &str = include_str!("kernel-compile.sh");
-/// What a certificate for modules wants of the configuration.
-pub const MODULE_CERTIFICATE_FRAGMENT: &str = include_str!("module-certificate.config");
-/// What that fragment is called; it comes after all others.
-pub const MODULE_CERTIFICATE_FRAGMENT_NAME: &str = "module-certificate.config";
-/// The folder in the sandbox, and the name, that the fragment gives the certificate.
+/// Where fragments find the certificate: `CONFIG_SYSTEM_TRUSTED_KEYS="/certificates/modules.pem"`.
 const CERTIFICATES: &str = "certificates";
 const MODULE_CERTIFICATE: &str = "modules.pem";
 /// The configuration takes seconds; the compile may take long on a small machine.
@@ -55,12 +51,6 @@ impl Lowering<'_> {
                 self.place(&mut fragments, &at, entry, None);
             }
         }
-        let certificate = self.module_certificate(image);
-        let last = format!("{:02}-{MODULE_CERTIFICATE_FRAGMENT_NAME}", kernel.fragments.len());
-        if let (Some(_), Ok(at)) = (&certificate, RelPath::new(&last)) {
-            let entry = self.text_entry(MODULE_CERTIFICATE_FRAGMENT);
-            self.place(&mut fragments, &at, entry, None);
-        }
         let fragments = self.tree(fragments);
         let patches = self.patches(&kernel.patches);
         let mut inputs = self.tool_inputs(&kernel.name, &kernel.tools, toolsets);
@@ -76,11 +66,13 @@ impl Lowering<'_> {
         };
         let mut config_run = run.clone();
         config_run.inputs.push(Input { owner: "fragments".to_owned(), tree: fragments, at: path("fragments") });
+        let certificate = self.module_certificate(image).map(|certificate| certificate.tree);
+        let certificate =
+            certificate.map(|tree| Input { owner: "certificate".to_owned(), tree, at: path(CERTIFICATES) });
+        config_run.inputs.extend(certificate.clone());
         let config = self.step(&kernel.name, "config", Action::Run(config_run));
         run.inputs.push(Input { owner: "config".to_owned(), tree: output(config, "config"), at: path("config") });
-        if let Some(FileOf { tree, .. }) = certificate {
-            run.inputs.push(Input { owner: "certificate".to_owned(), tree, at: path(CERTIFICATES) });
-        }
+        run.inputs.extend(certificate);
         run.command = shell(COMPILE);
         run.outputs = folders(&[("boot", "out/boot"), ("modules", "out/modules"), ("devel", "out/devel")]);
         run.timeout_seconds = COMPILE_SECONDS;
@@ -90,19 +82,11 @@ impl Lowering<'_> {
     }
 
     /// The certificate of the key that the image's modules are signed with.
-    fn module_certificate(&mut self, image: &Image) -> Option<FileOf<Source>> {
+    pub(super) fn module_certificate(&mut self, image: &Image) -> Option<FileOf<Source>> {
         let entry = self.local(image.kernel.module_certificate.as_ref()?)?;
         let mut tree = Tree::new();
         self.place(&mut tree, &path(MODULE_CERTIFICATE), entry, None);
         Some(FileOf { tree: self.tree(tree), path: path(MODULE_CERTIFICATE) })
-    }
-
-    /// A component's tree with its modules signed, where the kernel takes no others. The step is the image's: what a
-    /// component is built to is the same with and without.
-    pub(super) fn signed_modules(&mut self, image: &Image, component: &str, tree: Source) -> Source {
-        let Some(certificate) = self.module_certificate(image) else { return tree };
-        let sign = Action::Assemble(Assemble::SignedModules { tree, certificate });
-        output(self.step(&image.variant, &sign_stage(component), sign), "modules")
     }
 
     /// The tool sets that a component is built with, each laid at the root.
@@ -125,11 +109,6 @@ impl Lowering<'_> {
         }
         inputs
     }
-}
-
-/// The stage that signs the modules of a component.
-pub fn sign_stage(component: &str) -> String {
-    format!("sign {component}")
 }
 
 /// What the kernel's own Makefiles are told: the target, and what else they would take of the time, the user and the

@@ -21,7 +21,6 @@ use std::collections::BTreeMap;
 
 pub use fetched::fetched_goal;
 pub use host_files::HOST_FILES_OWNER;
-pub use kernel::{MODULE_CERTIFICATE_FRAGMENT, MODULE_CERTIFICATE_FRAGMENT_NAME, sign_stage};
 
 use super::{Action, Fetch, Plan, Source, Step, StepId};
 use crate::{

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     content::RelPath,
     graph::{Component, Image, Replaces, Role},
-    plan::{Action, Assemble, Input, Output, RootLayer, Run, Source, is_module},
+    plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
 };
 
 /// The longest time that all finish steps together may take.
@@ -42,14 +42,24 @@ impl Lowering<'_> {
                 }
             }
         }
-        let modules = self.signed_modules(image, &image.kernel.name, kernel.modules.clone());
-        layers.push(RootLayer::plain(&image.kernel.name, modules));
+        layers.push(RootLayer::plain(&image.kernel.name, kernel.modules.clone()));
         for component in &image.components {
             self.component_layers(image, component, toolsets, &mut layers);
         }
         layers.push(self.host_files(image));
         let merged = self.step(&image.variant, "root", Action::Assemble(Assemble::Root { layers }));
-        FinishedRoot { tree: self.finish(image, toolsets, output(merged, "root")), owners: output(merged, "owners") }
+        let finished = self.finish(image, toolsets, output(merged, "root"));
+        FinishedRoot { tree: self.signed(image, finished), owners: output(merged, "owners") }
+    }
+
+    /// The root with all its modules signed, where the kernel has a certificate for them. They are signed apart from
+    /// the rest, so that a change of something else needs no key.
+    fn signed(&mut self, image: &Image, tree: Source) -> Source {
+        let Some(certificate) = self.module_certificate(image) else { return tree };
+        let mut assemble = |stage, action| self.step(&image.variant, stage, Action::Assemble(action));
+        let modules = output(assemble("modules", Assemble::Modules { tree: tree.clone() }), "modules");
+        let signed = output(assemble("sign", Assemble::SignedModules { modules, certificate }), "modules");
+        output(assemble("signed-root", Assemble::Replaced { tree, with: signed }), "root")
     }
 
     fn component_layers(
@@ -61,7 +71,6 @@ impl Lowering<'_> {
     ) {
         if let Some(recipe) = &component.recipe {
             let tree = self.built(image, component, recipe, toolsets);
-            let tree = self.signed_modules(image, &component.name, tree);
             let taken = recipe.installs.iter().filter(|install| install.replaces == Replaces::OtherOwner);
             let replaces = taken.map(|install| install.to.clone()).collect();
             let users =
@@ -71,9 +80,7 @@ impl Lowering<'_> {
         }
         if !component.files.is_empty() {
             let tree = self.placed(&component.files);
-            let has_modules = tree.entries().any(|(path, _)| is_module(path));
             let tree = self.tree(tree);
-            let tree = if has_modules { self.signed_modules(image, &component.name, tree) } else { tree };
             let taken = component.files.iter().filter(|file| file.replaces == Replaces::OtherOwner);
             let replaces = taken.map(|file| &file.path).chain(&component.replaceable).cloned().collect();
             layers.push(RootLayer { replaces, ..RootLayer::plain(&component.name, tree) });

@@ -35,7 +35,6 @@ pub(super) fn build_environment(image: &Image, component: &Component, jobs: u32)
     let words = |text: &str| text.to_owned();
     let mut environment = environment(image);
     environment.extend([
-        (words("HOME"), format!("/{BUILD_FOLDER}")),
         (words("version"), component.version.clone()),
         (words("jobs"), jobs.to_string()),
         (words("triplet"), words(triplet)),
