@@ -2,8 +2,9 @@
 //!
 //! *Takes* a `Plan`, performers and a store. *Gives* the goals' trees, and `Event`s while it goes on.
 //! *Promises*: an action whose resolved inputs were seen before is not run again; equal actions of one plan run
-//! once, whichever of several processes performs them; a failed or cancelled build leaves a store that the next run can use; all actions together keep to one
-//! budget of processors. *Does not know* what actions mean, nor who watches.
+//! once, and so do those of several processes with one store; a failed or cancelled build leaves a store that the next
+//! run can use; all actions together keep to one budget of processors. *Does not know* what actions mean, nor who
+//! watches.
 
 mod event;
 mod failure;

@@ -351,7 +351,9 @@ impl<'a> Schedule<'a> {
         let mut state = self.lock();
         while !state.is_over() && !self.stop.load(Ordering::Relaxed) {
             let is_download = |id: &StepId| Lane::of(&self.plan.steps[id.0].action) == Lane::Download;
-            let is_drained = state.draining && !state.running.values().any(|(id, _)| is_download(id));
+            // What another process downloads does not end here.
+            let is_ours = |id: &StepId| is_download(id) && !state.postponed.contains(id);
+            let is_drained = state.draining && !state.running.values().any(|(id, _)| is_ours(id));
             if is_drained || cancelled.load(Ordering::Relaxed) {
                 self.stop.store(true, Ordering::Relaxed);
             }

@@ -179,6 +179,18 @@ fn what_another_process_performs_is_waited_for_while_other_steps_run() {
 }
 
 #[test]
+fn a_failed_build_does_not_wait_for_another_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let fetching = Network::Fetching { expected: Some(Digest::of(b"tree")) };
+    let plan = plan(vec![package("gone"), command("fetch", None, fetching)], &[0, 1]);
+    let action = plan.steps[1].action.resolve(|_| Err(())).expect("it takes nothing");
+    let _claim = store.claim(key("fake 1", &action).digest()).unwrap().unwrap();
+    let failed = run(&plan, &Fake::new(&store, 1), 1, &AtomicBool::new(false));
+    assert!(matches!(failed, Err(BuildError::Steps { .. })), "{failed:?}");
+}
+
+#[test]
 fn damage_that_two_steps_meet_is_mended_once() {
     // One after the other, the second ready while the first has it mended; and both at the same time.
     for jobs in [1, 2] {

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use super::{ComposeError, Session};
 use crate::{
     build::Known,
+    content::Digest,
     image::{Assembler, SigningKey},
     plan::{Action, Assemble, FileOf, Lowered, Source},
 };
@@ -33,7 +34,7 @@ impl Session<'_> {
     }
 
     /// The certificates of the steps that sign and have not done so.
-    fn unsigned_for(&self, lowered: &Lowered) -> Result<Vec<FileOf<crate::content::Digest>>, ComposeError> {
+    fn unsigned_for(&self, lowered: &Lowered) -> Result<Vec<FileOf<Digest>>, ComposeError> {
         let steps = &lowered.plan.steps;
         let signs = |action: &Action<Source>| matches!(action, Action::Assemble(Assemble::SignedModules { .. }));
         if !steps.iter().any(|step| signs(&step.action)) {
