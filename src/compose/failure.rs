@@ -1,12 +1,12 @@
 //! Why an image could not be composed.
 
-use std::{io, path::PathBuf};
+use std::{collections::BTreeSet, io, path::PathBuf};
 
 use crate::{
     build::BuildError,
     fetch::FetchError,
     image::{CertificateError, SigningKeyError},
-    lock::{LockError, ParseLockError},
+    lock::{Gone, Lock, LockError, ParseLockError},
     plan::LowerError,
     recipe::{Diagnostic, SourceSet},
     store::StoreError,
@@ -85,4 +85,21 @@ pub enum ComposeError {
         "{origin}: the root of `{variant}` has {bytes} bytes, its budget is {budget}: drop files, or raise the budget"
     )]
     OverBudget { variant: String, bytes: u64, budget: u64, origin: String },
+}
+
+/// What of a lock no mirror has any more, from the failures of a build.
+pub fn gone(lock: &Lock, error: &ComposeError) -> Gone {
+    let ComposeError::Build(BuildError::Steps { failures, .. }) = error else { return Gone::default() };
+    let errors = failures.iter().filter_map(|failed| failed.failure.error.downcast_ref::<FetchError>());
+    let files: BTreeSet<(&str, &str)> =
+        errors.filter_map(FetchError::gone).map(|file| (file.mirror.as_str(), file.path.as_str())).collect();
+    let packages = lock.packages.iter().filter(|(_, package)| files.contains(&(&package.mirror, &package.path)));
+    let sources = lock
+        .sources
+        .iter()
+        .filter(|(_, source)| source.files.keys().any(|path| files.contains(&(source.mirror.as_str(), path.as_str()))));
+    Gone {
+        packages: packages.map(|(id, _)| id.clone()).collect(),
+        sources: sources.map(|(id, _)| id.clone()).collect(),
+    }
 }

@@ -4,6 +4,7 @@
 //! or written while a recipe is wrong; no output file is there after a failure. *Does not know* how anything is
 //! shown, nor the environment and the clock: `cli` tells.
 
+mod budget;
 mod checkout;
 mod failure;
 mod folder;
@@ -18,7 +19,6 @@ mod signing;
 mod trees;
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
@@ -29,10 +29,10 @@ use crate::{
     artifact::Packer,
     build::{self, AfterFailure, BuildError, Built, Event, Known, Options, Performers},
     content::RelPath,
-    fetch::{Client, FetchError, Fetcher},
+    fetch::{Client, Fetcher},
     graph::{Flat, Image},
     image::{Assembler, SigningKey},
-    lock::{Goal, Gone, Lock},
+    lock::{Goal, Lock},
     plan::{Lowered, lower},
     recipe::Name,
     sandbox::Sandbox,
@@ -40,7 +40,7 @@ use crate::{
 };
 
 pub use checkout::{LocalSource, Stated};
-pub use failure::ComposeError;
+pub use failure::{ComposeError, gone};
 pub use folder::{manifests, source_tree};
 pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
@@ -224,25 +224,6 @@ impl Session<'_> {
             .map_err(ComposeError::Build)
     }
 
-    fn check_budgets(&self, images: &[Image], built: &Built) -> Result<(), ComposeError> {
-        for image in images {
-            let bytes = self.root_bytes(image, built)?;
-            if let Some((budget, origin)) = &image.layout.budget
-                && bytes > *budget
-            {
-                let (variant, budget, origin) = (image.title(), *budget, origin.clone());
-                return Err(ComposeError::OverBudget { variant, bytes, budget, origin });
-            }
-        }
-        Ok(())
-    }
-
-    fn root_bytes(&self, image: &Image, built: &Built) -> Result<u64, ComposeError> {
-        let tree = built.goals.get(&format!("{} erofs", image.title())).copied();
-        let path = RelPath::new("root.erofs").unwrap_or_default();
-        tree.map_or(Ok(0), |tree| self.store.file_in(tree, &path).map(|(_, size)| size)).map_err(ComposeError::Store)
-    }
-
     fn write(
         &self,
         image: &Image,
@@ -264,22 +245,5 @@ impl Session<'_> {
             }
         }
         Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })
-    }
-}
-
-/// What of a lock no mirror has any more, from the failures of a build.
-pub fn gone(lock: &Lock, error: &ComposeError) -> Gone {
-    let ComposeError::Build(BuildError::Steps { failures, .. }) = error else { return Gone::default() };
-    let errors = failures.iter().filter_map(|failed| failed.failure.error.downcast_ref::<FetchError>());
-    let files: BTreeSet<(&str, &str)> =
-        errors.filter_map(FetchError::gone).map(|file| (file.mirror.as_str(), file.path.as_str())).collect();
-    let packages = lock.packages.iter().filter(|(_, package)| files.contains(&(&package.mirror, &package.path)));
-    let sources = lock
-        .sources
-        .iter()
-        .filter(|(_, source)| source.files.keys().any(|path| files.contains(&(source.mirror.as_str(), path.as_str()))));
-    Gone {
-        packages: packages.map(|(id, _)| id.clone()).collect(),
-        sources: sources.map(|(id, _)| id.clone()).collect(),
     }
 }
