@@ -117,22 +117,29 @@ fn an_edit_of_a_go_component_compiles_no_module_anew() {
     let source = folder("from-source-edited");
     copy(&repository().join("tests/data/from-source/go"), &source);
     let store = linked_store("from-source-edited-store");
+    // It takes in all of its folder, hidden folders too.
+    fs::create_dir(source.join(".hidden")).unwrap();
+    fs::write(source.join(".hidden/words"), "words in a hidden folder").unwrap();
     let build = |imports: &str, says: &str| {
-        let code = format!("package main\n\nimport {imports}\n\nfunc init() {{ print({says:?}) }}\n");
+        let embed = "//go:embed *\nvar source embed.FS\n";
+        let code = format!("package main\n\nimport {imports}\n\n{embed}\nfunc init() {{ print({says:?}, &source) }}\n");
         fs::write(source.join("before.go"), code).unwrap();
         let mut build = command("build", project(), "all");
         build.args(["greet-go", "--arch=x86_64", "--source"]).arg(format!("greet-go={}", source.display()));
         let ran = Ran::well(build.arg("--store").arg(&store));
         let built = Path::new(text(ran.of("built").next().unwrap(), "path")).join("usr/bin/greet-go");
-        let has = fs::read(built).unwrap().windows(says.len()).any(|found| found == says.as_bytes());
-        assert!(has, "{says}");
+        let built = fs::read(built).unwrap();
+        let has = |words: &str| built.windows(words.len()).any(|found| found == words.as_bytes());
+        assert!(has(says) && has("words in a hidden folder"), "{says}");
+        // What go keeps has the time of the build in it; it is no part of the source.
+        assert!(!has("trim.txt"), "go's cache is embedded");
         ran.performed()
     };
-    build("_ \"os\"", "the first words");
-    let edited = build("_ \"os\"", "words after an edit");
+    build("\"embed\"", "the first words");
+    let edited = build("\"embed\"", "words after an edit");
     assert_eq!(edited, ["acme/greet-go imports", "acme/greet-go build"]);
     // What more it takes in is compiled, too.
-    let more = build("(\n\t_ \"os\"\n\t_ \"time/tzdata\"\n)", "words with all time zones");
+    let more = build("(\n\t\"embed\"\n\t_ \"time/tzdata\"\n)", "words with all time zones");
     assert_eq!(more, ["acme/greet-go imports", "acme/greet-go dependencies", "acme/greet-go build"]);
 }
 
