@@ -213,7 +213,10 @@ fn step_failed(context: &Context, failed: &StepFailure) {
     let is_run = failed.failure.error.downcast_ref::<RunError>().is_some();
     let tail = tail(&failed.log);
     if is_run {
-        say(&format!("look around where it failed: brc shell {} {} --failed", context.recipe(), step.component));
+        // What fails while it is being locked is no action of an image yet, so no shell would find it.
+        if let Some(recipe) = context.recipe() {
+            say(&format!("look around where it failed: brc shell {recipe} {} --failed", step.component));
+        }
     } else if !tail.is_empty() {
         say(&format!("its last lines:\n{tail}\nall of it: {}", failed.log.display()));
     }

@@ -72,9 +72,10 @@ impl Context {
         }
     }
 
-    /// The words of the command line that name the image, for commands that are told to people.
-    pub fn recipe(&self) -> &str {
-        self.recipe.get().map_or("FILE", String::as_str)
+    /// The words of the command line that name the image, for commands that are told to people; none where a whole
+    /// project is meant, as it is while locking.
+    pub fn recipe(&self) -> Option<&str> {
+        self.recipe.get().map(String::as_str)
     }
 
     /// The folders that take the place of sources, as the command line names them.

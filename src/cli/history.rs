@@ -36,7 +36,7 @@ pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<Exi
     let builds = store.builds(&project.root, &order.variant.to_string(), ALL)?;
     let Some(build) = builds.get(arguments.earlier) else {
         let message = format!("{} builds of `{}` are remembered", builds.len(), order.variant);
-        return Err(CliError::Found(format!("{message}: run `brc compose {}`", context.recipe())));
+        return Err(CliError::Found(format!("{message}: run `brc compose {}`", context.recipe().unwrap_or("FILE"))));
     };
     let builds = builds.get(arguments.earlier..).unwrap_or_default();
     let ran = |(_, step): &(usize, &StepRecord)| step.state != StepState::Reused;
@@ -77,7 +77,7 @@ pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<Exi
     let steps: Vec<String> = path.iter().map(|step| format!("{} {}", title(step), seconds(step.took))).collect();
     say(&format!("critical path {}: {}", seconds(on_path), steps.join(" -> ")));
     say(&format!("processors worked {} in all", seconds(build.processors)));
-    let (recipe, name) = (context.recipe(), &first.component);
+    let (recipe, name) = (context.recipe().unwrap_or("FILE"), &first.component);
     say(&format!("again: brc build {recipe} {name}; inside: brc shell {recipe} {name}"));
     Ok(ExitCode::SUCCESS)
 }
@@ -92,7 +92,7 @@ fn action_json(context: &Context, store: &Store, step: &StepRecord, reason: &Rea
         "component": step.component, "stage": step.stage, "key": step.key.to_string(), "state": step.state.name(),
         "reason": reason.to_string(), "changes": changes_json(reason), "where": "this machine",
         "seconds": step.took.as_secs_f64(), "log": log.exists().then_some(log),
-        "reproduce": format!("brc build {} {}", context.recipe(), step.component),
+        "reproduce": format!("brc build {} {}", context.recipe().unwrap_or("FILE"), step.component),
     })
 }
 

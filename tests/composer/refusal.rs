@@ -47,6 +47,7 @@ fn a_go_module_that_go_sum_lacks_or_states_otherwise_is_not_locked() {
         let talk = refused(brc().arg("lock").arg(&recipe).env("GOPROXY", proxy.url("")), 4);
         let expected = "expected: every module that `go.mod` needs, as its `go.sum` says";
         says(&talk, &["`acme/greet-go`", expected, found, "next: where `go.sum` lacks something, `go mod tidy`"]);
+        assert!(!talk.contains("brc shell"), "what is not locked yet is no action of an image: {talk}");
     }
 }
 
