@@ -6,6 +6,7 @@ mod architecture;
 mod boot_entry;
 pub mod command_line;
 mod guid;
+pub mod initramfs;
 pub mod os_release;
 pub mod partition;
 mod slot;
