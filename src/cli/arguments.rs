@@ -51,7 +51,7 @@ pub struct Target {
     /// The variant, when the file has several
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
-    /// The architectures, separated by commas [default: those of the variant]
+    /// The architectures, separated by commas, or `all` [default: this machine's where the variant has it]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub arch: Vec<String>,
 }

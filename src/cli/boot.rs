@@ -197,7 +197,7 @@ fn with_machine(
     let all = project.recipes.variants.values().filter(|variant| variant.version.is_some());
     let candidates = own.into_iter().chain(all.map(|variant| variant.name.value.clone()));
     for variant in candidates {
-        let stated = project.architectures(&variant, &[])?;
+        let stated = project.stated_architectures(&variant);
         let Some(architecture) = stated.iter().find(|stated| **stated == architecture) else { continue };
         let architectures = vec![*architecture];
         let order = Order { variant, architectures, image_version: None };

@@ -139,14 +139,18 @@ impl Sides<'_> {
             context.order(&target)
         };
         let mut sides = [order(0)?, order(1)?];
-        let [(_, left), (_, right)] = &mut sides;
-        // Nothing was said of architectures: those of one variant are compared with each other, else the first ones.
-        let same_variant = self.files[0] == self.files[1] && left.variant == right.variant;
-        if self.arch.is_empty() && same_variant {
-            right.architectures.reverse();
-        }
+        let [(_, left), (project, right)] = &mut sides;
         left.architectures.truncate(1);
         right.architectures.truncate(1);
+        // Nothing was said of architectures: those of one variant are compared with each other.
+        let same_variant = self.files[0] == self.files[1] && left.variant == right.variant;
+        if self.arch.is_empty() && same_variant {
+            let mut others = project.stated_architectures(&right.variant);
+            others.retain(|other| !left.architectures.contains(other));
+            if let Some(other) = others.first() {
+                right.architectures = vec![*other];
+            }
+        }
         if same_variant && left.architectures == right.architectures {
             return Err(CliError::Usage(alike(&left.variant)));
         }

@@ -75,7 +75,11 @@ pub fn change_text(change: &Change) -> String {
 
 /// Fills a folder from which `--offline` composes.
 pub fn vendor(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
+    let (project, mut order) = context.order(&arguments.target)?;
+    if arguments.target.arch.is_empty() {
+        // Another machine may compose from the folder.
+        order.architectures = project.stated_architectures(&order.variant);
+    }
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, crate::compose::Locked::Completed)?;
     let lock = project.lock()?;

@@ -51,7 +51,7 @@ pub enum ComposeError {
     )]
     NotIncluded { component: String },
     /// The variant is not for this architecture.
-    #[error("variant `{variant}` is not for `{wanted}`: expected {}", known.join(" or "))]
+    #[error("variant `{variant}` is not for `{wanted}`: expected {} or `all`", known.join(", "))]
     NoArchitecture { wanted: String, variant: String, known: Vec<String> },
     /// A file is no key that signs.
     #[error("`{path}` cannot be used as a signing key", path = path.display())]

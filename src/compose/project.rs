@@ -18,6 +18,8 @@ use crate::{
 
 /// The file that makes a folder a project.
 const PROJECT_FILE: &str = "brc.kdl";
+/// The word that means all architectures of a variant.
+const ALL_ARCHITECTURES: &str = "all";
 /// The most bytes that are read of a recipe; one more than recipes may have, so that too long ones are noticed.
 const MAX_RECIPE_BYTES: u64 = (1 << 20) + 1;
 /// The most files that are looked at for one pattern.
@@ -109,11 +111,8 @@ impl Project {
         }
     }
 
-    /// The architectures that are meant: the named ones, or those that the variant or a parent says.
-    ///
-    /// # Errors
-    /// A name that is none, or that the variant is not for.
-    pub fn architectures(&self, variant: &Name, named: &[String]) -> Result<Vec<Architecture>, ComposeError> {
+    /// The architectures that a variant is for: those that it or the nearest parent states.
+    pub fn stated_architectures(&self, variant: &Name) -> Vec<Architecture> {
         let mut stated = Vec::new();
         let mut next = vec![variant.clone()];
         while let (true, Some(name)) = (stated.is_empty(), next.pop()) {
@@ -122,18 +121,36 @@ impl Project {
                 next.extend(variant.extends.iter().map(|parent| parent.value.clone()));
             }
         }
-        if named.is_empty() {
-            return Ok(if stated.is_empty() { vec![Architecture::X86_64] } else { stated });
+        if stated.is_empty() { vec![Architecture::X86_64] } else { stated }
+    }
+
+    /// The architectures that are meant: the named ones, each once; `all` for all of the variant's. Nothing named
+    /// means this machine's where the variant has it, else all of the variant's.
+    ///
+    /// # Errors
+    /// A name that is none, or that the variant is not for.
+    pub fn architectures(&self, variant: &Name, named: &[String]) -> Result<Vec<Architecture>, ComposeError> {
+        let stated = self.stated_architectures(variant);
+        let own = Architecture::of_this_program();
+        match named {
+            [] if stated.contains(&own) => return Ok(vec![own]),
+            [] => return Ok(stated),
+            [all] if all == ALL_ARCHITECTURES => return Ok(stated),
+            _ => {}
         }
-        let pick = |name: &String| {
-            let found = Architecture::from_name(name).filter(|found| stated.is_empty() || stated.contains(found));
-            found.ok_or_else(|| ComposeError::NoArchitecture {
+        let mut picked = Vec::new();
+        for name in named {
+            let found = Architecture::from_name(name).filter(|found| stated.contains(found));
+            let architecture = found.ok_or_else(|| ComposeError::NoArchitecture {
                 wanted: name.clone(),
                 variant: variant.to_string(),
                 known: stated.iter().map(|architecture| architecture.name().to_owned()).collect(),
-            })
-        };
-        named.iter().map(pick).collect()
+            })?;
+            if !picked.contains(&architecture) {
+                picked.push(architecture);
+            }
+        }
+        Ok(picked)
     }
 
     /// The variant for each architecture, with nothing conditional left.
@@ -169,7 +186,7 @@ impl Project {
         let mut flats = Vec::new();
         let mut diagnostics = Vec::new();
         for variant in self.variants() {
-            match self.flats(&variant, &self.architectures(&variant, &[])?) {
+            match self.flats(&variant, &self.stated_architectures(&variant)) {
                 Ok(found) => flats.extend(found),
                 // A base that has no kernel is only there to be extended; that shows when it is composed.
                 Err(ComposeError::Recipes { diagnostics: found, .. }) => {
@@ -253,4 +270,40 @@ fn matches(root: &Path, wanted: &FileGlob) -> Vec<SourcePath> {
     }
     found.sort();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_composes_for_this_machine_unless_something_else_is_said() {
+        let own = Architecture::of_this_program();
+        let other = Architecture::ALL.into_iter().find(|other| *other != own).unwrap();
+        let (own_name, other_name) = (own.name(), other.name());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("brc.kdl");
+        let variants = format!(
+            "project \"p\"\nvariant \"both\" {{ version \"1\"; arch \"{other_name}\" \"{own_name}\"; }}\n\
+             variant \"heir\" {{ version \"1\"; extends \"both\"; }}\n\
+             variant \"foreign\" {{ version \"1\"; arch \"{other_name}\"; }}\n"
+        );
+        fs::write(&file, variants).unwrap();
+        let project = Project::open(&file).unwrap_or_else(|error| panic!("{error:?}"));
+        for (variant, named, expected) in [
+            ("both", vec![], Some(vec![own])),
+            ("heir", vec![], Some(vec![own])),
+            ("foreign", vec![], Some(vec![other])),
+            ("both", vec!["all"], Some(vec![other, own])),
+            ("foreign", vec!["all"], Some(vec![other])),
+            ("both", vec![other_name], Some(vec![other])),
+            ("both", vec![own_name, other_name, own_name], Some(vec![own, other])),
+            ("foreign", vec![own_name], None),
+            ("both", vec!["riscv64"], None),
+        ] {
+            let words: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+            let found = project.architectures(&Name::new("p", variant), &words).ok();
+            assert_eq!(found, expected, "{variant} {named:?}");
+        }
+    }
 }
