@@ -16,6 +16,7 @@ use crate::{
     build::{BuildError, StepFailure},
     compose::ComposeError,
     fetch::FetchError,
+    lock::LockError,
     plan::Fault,
     recipe::{Diagnostic, Severity, SourceSet, line_and_column, one_line},
     sandbox::RunError,
@@ -99,9 +100,9 @@ fn exit_code(error: &CliError) -> u8 {
             ComposeError::Read { .. } => 2,
             ComposeError::Write { .. } => 3,
             ComposeError::Lock(error) => match error {
-                crate::lock::LockError::Unmet(_) => 2,
-                crate::lock::LockError::OutOfTurn { .. } => 70,
-                _ => 4,
+                LockError::Unmet(_) => 2,
+                LockError::Archive(_) => 4,
+                LockError::OutOfTurn { .. } => 70,
             },
             ComposeError::Fetch(error) => fault_code(error.fault()),
             ComposeError::Store(error) => {

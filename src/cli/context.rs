@@ -23,6 +23,7 @@ use super::{
 use crate::{
     build::{AfterFailure, Event},
     compose::{Order, Project, Session},
+    content::Url,
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies, apt_sources},
     sandbox::{NetworkAccess, Sandbox},
     store::Store,
@@ -211,6 +212,7 @@ impl Context {
         };
         for mirror in &self.mirrors {
             let (name, url) = mirror.split_once('=').ok_or_else(|| {
+                let mirror = Url::new(mirror);
                 CliError::Usage(format!("`--mirror {mirror}` names no URL: expected `--mirror debian=URL`"))
             })?;
             offer(name, &[url])?;
@@ -266,7 +268,12 @@ fn configured_mirrors(file: &Path) -> Result<Vec<(String, String)>, CliError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(CliError::Usage(format!("`{shown}` cannot be read: {error}"))),
     };
-    let table: toml::Table = text.parse().map_err(|error| CliError::Usage(format!("`{shown}` is no TOML: {error}")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        // The error itself quotes the line, with whatever password is in it.
+        let line =
+            error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+        CliError::Usage(format!("`{shown}` is no TOML: line {line}: {}", error.message()))
+    })?;
     let read = |(name, url): (String, toml::Value)| match url {
         toml::Value::String(url) => Ok((name, url)),
         _ => Err(CliError::Usage(format!("`{name}` in `{shown}` is no URL: expected `{name} = \"URL\"`"))),

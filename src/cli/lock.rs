@@ -106,7 +106,7 @@ fn files(lock: &Lock) -> impl Iterator<Item = Wanted> {
         expect: Expect { sha256: Some(package.sha256), size: Some(package.size), limit: package.size },
     });
     let urls = lock.urls.iter().map(|(url, sha256)| Wanted {
-        name: url.clone(),
+        name: url.to_string(),
         place: Place::Urls(vec![url.clone()]),
         expect: Expect { sha256: Some(*sha256), size: None, limit: u64::MAX },
     });

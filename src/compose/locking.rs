@@ -149,6 +149,7 @@ impl Session<'_> {
         goal: Goal,
     ) -> Result<(Lock, Report), ComposeError> {
         let wanted = project.wanted(flats)?;
+        let seen = old.urls.clone();
         let mut locking = Locking::new(wanted.clone(), old, goal, self.now);
         loop {
             let needed = locking.needed();
@@ -159,7 +160,8 @@ impl Session<'_> {
             self.receive_all(&mut locking, &needed)?;
             locking.advance().map_err(ComposeError::Lock)?;
         }
-        let (mut lock, report) = locking.finish().map_err(ComposeError::Lock)?;
+        let (mut lock, mut report) = locking.finish().map_err(ComposeError::Lock)?;
+        report.warnings.extend(self.confirm_urls(&wanted, &seen)?);
         self.fetch_trees(project, flats, &wanted, &mut lock)?;
         Ok((lock, report))
     }

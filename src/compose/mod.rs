@@ -17,6 +17,7 @@ mod project;
 mod reason;
 mod signing;
 mod trees;
+mod urls;
 
 use std::{
     path::{Path, PathBuf},
@@ -170,7 +171,8 @@ impl Session<'_> {
         };
         let is_new = |flat: &&Flat| !all.iter().any(|one| is_one(one, flat));
         all.extend(flats.iter().filter(is_new).cloned().collect::<Vec<_>>());
-        let (lock, _) = self.make_lock(project, &all, lock, Goal::Complete)?;
+        let (lock, report) = self.make_lock(project, &all, lock, Goal::Complete)?;
+        report.warnings.iter().for_each(|warning| (self.talk)(&format!("warning: {warning}")));
         project.write_lock(&lock)?;
         Ok(lock)
     }

@@ -1,11 +1,12 @@
-//! What a stored thing *is*: digests, relative paths, trees and their canonical archive.
+//! What a stored thing *is*: digests, relative paths, trees and their canonical archive; and what it comes in.
 //!
-//! *Takes* bytes and names. *Gives* `Digest`, `RelPath`, `Tree`. *Promises*: equal content has equal
+//! *Takes* bytes and names. *Gives* `Digest`, `RelPath`, `Url`, `Tree`, decompressed streams. *Promises*: equal content has equal
 //! digests on every machine; a `RelPath` cannot leave the folder it is joined to. *Does not know*
 //! where anything is kept (`store`) or what it is for (`plan`).
 
 pub mod ar;
 mod archive;
+mod compression;
 mod date;
 mod difference;
 mod digest;
@@ -14,8 +15,10 @@ mod glob;
 mod merge;
 mod path;
 mod tree;
+mod url;
 
 pub use archive::{ArchiveError, write_archive};
+pub use compression::Compression;
 pub use date::{DAY_SECONDS, MONTHS, civil_date, date_text, days_since_1970, parse_date, parse_rfc5322};
 pub use difference::{Difference, Differs, differences};
 pub use digest::{Digest, ParseDigestError, Sha256, Sha256Hasher};
@@ -24,3 +27,4 @@ pub use glob::{Glob, GlobError};
 pub use merge::{Conflict, Layer, merge};
 pub use path::{RelPath, RelPathError};
 pub use tree::{Entry, Metadata, Tree, TreeError};
+pub use url::Url;

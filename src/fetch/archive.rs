@@ -12,18 +12,18 @@ use std::{
 
 use tar::EntryType;
 
-use super::{
-    compression::{Bounded, Compression},
-    pax::Extension,
-};
+use super::{bounded::Bounded, pax::Extension};
 use crate::{
-    content::{Digest, Entry, Metadata, RelPath, Tree, TreeError},
+    content::{Compression, Digest, Entry, Metadata, RelPath, Tree, TreeError},
     plan::Fault,
     store::{Store, StoreError},
 };
 
 /// Files up to this size are taken into memory and stored at once.
 const SMALL_FILE_BYTES: u64 = 1 << 20;
+
+/// The bytes of a header of tar.
+const BLOCK_BYTES: u64 = 512;
 
 /// What an archive may not exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +91,12 @@ impl Unpacker<'_> {
     pub fn unpack(&self, compression: Compression, reader: impl io::BufRead) -> Result<Tree, UnpackError> {
         let decoder = compression.decoder(reader).map_err(UnpackError::from_reader)?;
         let mut reader = Bounded::new(decoder, self.limits, self.cancelled);
+        let mut start = Vec::new();
+        reader.by_ref().take(BLOCK_BYTES).read_to_end(&mut start).map_err(UnpackError::from_reader)?;
+        if !is_tar(&start) {
+            return Err(UnpackError::NoTar { compression, found: kind_of(&start) });
+        }
+        let mut reader = start.as_slice().chain(reader);
         let tree = self.unpack_tar(&mut reader)?;
         io::copy(&mut reader, &mut io::sink()).map_err(UnpackError::from_reader)?;
         Ok(tree)
@@ -123,7 +129,7 @@ impl Unpacker<'_> {
     }
 
     /// Adds one entry to the tree, its bytes to the store.
-    fn add(&self, tree: &mut Tree, head: Head, reader: &mut dyn Read) -> Result<(), UnpackError> {
+    pub(super) fn add(&self, tree: &mut Tree, head: Head, reader: &mut dyn Read) -> Result<(), UnpackError> {
         let path = head.path.clone();
         let refused = |reason: String| UnpackError::Entry { path: path.clone(), reason };
         let has_no_data = |kind: &str| match head.size {
@@ -185,15 +191,44 @@ impl Unpacker<'_> {
     }
 }
 
-/// One entry, all headers taken together.
-struct Head {
-    path: RelPath,
-    kind: Kind,
-    size: u64,
-    metadata: Metadata,
+/// Whether a stream that begins so is a tar archive: its first header has the right sum, or it ends at once.
+fn is_tar(start: &[u8]) -> bool {
+    let Ok(block) = <&[u8; BLOCK_BYTES as usize]>::try_from(start) else { return start.is_empty() };
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+    // The field of the sum counts as eight blanks.
+    let expected = sum(&block[..148]) + 8 * u32::from(b' ') + sum(&block[156..]);
+    let stated = tar::Header::from_byte_slice(block).cksum();
+    block.iter().all(|byte| *byte == 0) || stated.is_ok_and(|stated| stated == expected)
 }
 
-enum Kind {
+/// What a file that begins so is, in words.
+fn kind_of(start: &[u8]) -> &'static str {
+    let kinds: [(&[u8], &str); 11] = [
+        (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+        (b"Rar!\x1a\x07", "a RAR archive"),
+        (b"LZIP", "data of lzip"),
+        (b"\x04\x22\x4d\x18", "data of lz4"),
+        (b"\x1f\x9d", "data of compress"),
+        (b"!<arch>\n", "an `ar` archive or Debian package"),
+        (b"\xed\xab\xee\xdb", "an RPM package"),
+        (b"070701", "a cpio archive"),
+        (b"\x7fELF", "a program or library"),
+        (b"#!", "a script"),
+        (b"<", "a page of HTML or XML"),
+    ];
+    kinds.iter().find(|(magic, _)| start.starts_with(magic)).map_or("one file", |(_, kind)| kind)
+}
+
+/// One entry, all headers taken together.
+pub(super) struct Head {
+    pub path: RelPath,
+    pub kind: Kind,
+    pub size: u64,
+    pub metadata: Metadata,
+}
+
+/// What an entry is.
+pub(super) enum Kind {
     File,
     Directory,
     Symlink { target: String },
@@ -250,14 +285,14 @@ impl Head {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<String, UnpackError> {
+pub(super) fn text(bytes: &[u8]) -> Result<String, UnpackError> {
     let text = std::str::from_utf8(bytes);
     text.map(str::to_owned)
         .map_err(|_| UnpackError::Format(format!("the name `{}` is not UTF-8 text", bytes.escape_ascii())))
 }
 
 /// Reads a path that must lie below the root: not absolute, no `..`.
-fn read_path(name: &str) -> Result<RelPath, UnpackError> {
+pub(super) fn read_path(name: &str) -> Result<RelPath, UnpackError> {
     let shown = || name.escape_debug().to_string();
     let path = name.trim_end_matches('/');
     if name.starts_with('/') {
@@ -287,6 +322,14 @@ pub enum UnpackError {
         what: &'static str,
         /// How much is accepted.
         limit: u64,
+    },
+    /// There is something else in it.
+    #[error("expected a tar archive, found {found}{}", if *compression == Compression::Plain { "" } else { ", compressed" })]
+    NoTar {
+        /// How it is compressed.
+        compression: Compression,
+        /// What is in it, in words.
+        found: &'static str,
     },
     /// It ends too early.
     #[error("it ends too early")]

@@ -5,12 +5,9 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{
-    archive::{Blobs, Limits, Ownership, UnpackError, Unpacker},
-    compression::Compression,
-};
+use super::archive::{Blobs, Limits, Ownership, UnpackError, Unpacker};
 use crate::content::{
-    RelPath, Tree,
+    Compression, RelPath, Tree,
     ar::{ArError, Member, read_magic, read_member, skip_padding},
 };
 
@@ -32,8 +29,8 @@ pub struct Deb {
 
 /// Unpacks a Debian package of format 2, its files going to `blobs`. Owners, modes and attributes are kept.
 ///
-/// Members are `debian-binary`, `control.tar`, `data.tar` in this order, compressed with gz, xz, zst or not at
-/// all; others are passed over where their name starts with `_`, as deb(5) demands.
+/// Members are `debian-binary`, `control.tar`, `data.tar` in this order, in any compression that is read; others are
+/// passed over where their name starts with `_`, as deb(5) demands.
 ///
 /// # Errors
 /// Whatever is not such a package, or beyond the limits; [`UnpackError::Cancelled`] soon after `cancelled` is set.
@@ -85,7 +82,7 @@ fn unpack_member(reader: &mut impl BufRead, name: &str, unpacker: &Unpacker<'_>)
         })?;
         let compression = Compression::of_suffix(suffix).ok_or_else(|| {
             let name = member.name.escape_debug();
-            UnpackError::Format(format!("it has `{name}`, expected `.gz`, `.xz`, `.zst` or no compression"))
+            UnpackError::Format(format!("it has `{name}`, a compression that is not read"))
         })?;
         let tree = unpacker.unpack(compression, &mut body)?;
         finish(&mut body, &member)?;

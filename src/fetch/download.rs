@@ -8,11 +8,15 @@ use std::{
 };
 
 use super::{
-    Client, Location, LocationError, Network, archive::UnpackError, client::Watch, partial::Partial,
-    transfer::TransferError, vendor::BY_DIGEST,
+    Client, Location, LocationError, Network,
+    archive::UnpackError,
+    client::Watch,
+    partial::Partial,
+    transfer::TransferError,
+    vendor::{BY_DIGEST, in_parallel},
 };
 use crate::{
-    content::{Digest, RelPath, RelPathError, Sha256},
+    content::{Digest, RelPath, RelPathError, Sha256, Url},
     plan::{Failure, Fault, Located},
 };
 
@@ -33,7 +37,7 @@ pub enum Place {
     /// Below each base of a mirror.
     Mirror(Located),
     /// At one of these URLs, in order.
-    Urls(Vec<String>),
+    Urls(Vec<Url>),
 }
 
 /// What a file must be.
@@ -83,16 +87,39 @@ impl Client {
     /// What went wrong at the first place that failed otherwise than by not having the file; [`FetchError::Gone`]
     /// when no place has it.
     pub fn download(&self, wanted: &Wanted, watch: Watch<'_>) -> Result<Downloaded, FetchError> {
-        let places = self.places(wanted)?;
+        let mut places = self.vendored_places(wanted);
+        places.extend(self.places(wanted, !places.is_empty())?);
         let mut partial = Partial::open(&self.config.downloads, wanted, &watch)?;
+        let sha256 = self.download_from_any(&places, wanted, &mut partial, &watch)?;
+        let size = partial.size();
+        let (file, path) = partial.finish()?;
+        Ok(Downloaded { file, size, sha256, path })
+    }
+
+    /// Fetches each file from its own places, `connections` at a time, whatever is here or in vendored folders already;
+    /// the results are in the order of `wanted`. What came stays where the next download of it looks first.
+    ///
+    /// This is how a URL is held to a digest: that something with the digest is here does not say that it is there.
+    pub fn confirm_all(&self, wanted: &[Wanted], connections: usize, watch: Watch<'_>) -> Vec<Result<(), FetchError>> {
+        in_parallel(wanted, connections, |wanted| {
+            let places = self.places(wanted, false)?;
+            let mut partial = Partial::open(&self.config.downloads, wanted, &watch)?;
+            partial.start_again()?;
+            self.download_from_any(&places, wanted, &mut partial, &watch).map(drop)
+        })
+    }
+
+    fn download_from_any(
+        &self,
+        places: &[Location],
+        wanted: &Wanted,
+        partial: &mut Partial,
+        watch: &Watch<'_>,
+    ) -> Result<Sha256, FetchError> {
         let mut failed: Option<FetchError> = None;
-        for place in &places {
-            match self.download_from(place, wanted, &mut partial, &watch) {
-                Ok(sha256) => {
-                    let size = partial.size();
-                    let (file, path) = partial.finish()?;
-                    return Ok(Downloaded { file, size, sha256, path });
-                }
+        for place in places {
+            match self.download_from(place, wanted, partial, watch) {
+                Ok(sha256) => return Ok(sha256),
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
                     failed = match failed {
@@ -104,41 +131,38 @@ impl Client {
         }
         match failed {
             Some(error) if !error.is_gone() => Err(error),
-            _ => Err(self.gone(wanted, &places)),
+            _ => Err(self.gone(wanted, places)),
         }
     }
 
-    /// The places to look at, in order.
-    fn places(&self, wanted: &Wanted) -> Result<Vec<Location>, FetchError> {
-        let mut places = Vec::new();
-        for folder in &self.config.vendored {
-            let by_digest = wanted.expect.sha256.map(|sha256| folder.join(BY_DIGEST).join(sha256.to_string()));
-            places.extend(by_digest.filter(|path| path.is_file()).map(Location::Local));
-        }
+    /// The vendored files that may be it.
+    fn vendored_places(&self, wanted: &Wanted) -> Vec<Location> {
+        let Some(sha256) = wanted.expect.sha256 else { return Vec::new() };
+        let paths = self.config.vendored.iter().map(|folder| folder.join(BY_DIGEST).join(sha256.to_string()));
+        paths.filter(|path| path.is_file()).map(Location::Local).collect()
+    }
+
+    /// The places that its mirror or URLs are, in order; none for a mirror that nobody named, where it `is_vendored`.
+    fn places(&self, wanted: &Wanted, is_vendored: bool) -> Result<Vec<Location>, FetchError> {
         match &wanted.place {
             Place::Mirror(located) => {
                 let path = RelPath::new(&located.path)
                     .map_err(|source| FetchError::Path { name: wanted.name.clone(), source })?;
                 let bases = self.config.mirrors.bases(&located.mirror);
-                if bases.is_empty() && places.is_empty() {
+                if bases.is_empty() && !is_vendored {
                     return Err(FetchError::NoMirror {
                         name: wanted.name.clone(),
                         mirror: located.mirror.clone(),
                         variable: located.mirror.to_ascii_uppercase().replace('-', "_"),
                     });
                 }
-                places.extend(bases.iter().map(|base| base.below(&path)));
+                Ok(bases.iter().map(|base| base.below(&path)).collect())
             }
             Place::Urls(urls) => {
-                for url in urls {
-                    places.push(
-                        Location::parse(url)
-                            .map_err(|source| FetchError::Place { name: wanted.name.clone(), source })?,
-                    );
-                }
+                let wrong = |source| FetchError::Place { name: wanted.name.clone(), source };
+                urls.iter().map(|url| Location::parse(url.as_str()).map_err(wrong)).collect()
             }
         }
-        Ok(places)
     }
 
     /// Downloads from one place and checks what came; what was begun elsewhere is gone on with, and thrown away
@@ -317,7 +341,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Mirror(located) => write!(f, "{}: {}", located.mirror, located.path),
-            Place::Urls(urls) => f.write_str(urls.first().map_or("", String::as_str)),
+            Place::Urls(urls) => urls.first().map_or(Ok(()), |url| write!(f, "{url}")),
         }
     }
 }
@@ -331,6 +355,11 @@ impl FetchError {
     /// Whether every place said that it does not have the file.
     pub fn is_gone(&self) -> bool {
         matches!(self, FetchError::Gone { .. } | FetchError::Transfer { source: TransferError::Gone, .. })
+    }
+
+    /// Whether one place failed, and what another place has can still be trusted.
+    pub fn is_of_one_place(&self) -> bool {
+        matches!(self, FetchError::Gone { .. } | FetchError::Transfer { .. } | FetchError::Offline { .. })
     }
 
     /// The file of a mirror that every place said it does not have.

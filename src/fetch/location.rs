@@ -5,13 +5,13 @@ use std::{
     path::PathBuf,
 };
 
-use crate::content::RelPath;
+use crate::content::{RelPath, Url};
 
 /// A place that bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// An `http:` or `https:` URL.
-    Server(String),
+    Server(Url),
     /// A file or folder of this machine.
     Local(PathBuf),
 }
@@ -22,7 +22,7 @@ impl Location {
     /// # Errors
     /// Anything else: another scheme, a URL without host, a `file:` URL of another host, a relative path.
     pub fn parse(text: &str) -> Result<Self, LocationError> {
-        let wrong = |reason| Err(LocationError { text: text.escape_debug().to_string(), reason });
+        let wrong = |reason| Err(LocationError { text: Url::new(text), reason });
         if text.chars().any(|letter| letter.is_control() || letter == ' ') {
             return wrong("it has a space or control character");
         }
@@ -38,7 +38,7 @@ impl Location {
                 match host.rsplit('@').next() {
                     None | Some("") => wrong("it names no host"),
                     Some(_) if rest.contains('#') => wrong("it has a fragment (`#…`)"),
-                    Some(_) => Ok(Location::Server(format!("{scheme}://{rest}"))),
+                    Some(_) => Ok(Location::Server(Url::new(format!("{scheme}://{rest}")))),
                 }
             }
             ("file", Some(rest)) => {
@@ -59,7 +59,8 @@ impl Location {
     pub fn below(&self, path: &RelPath) -> Location {
         match self {
             Location::Server(url) => {
-                Location::Server(format!("{}/{}", url.trim_end_matches('/'), percent_encode(path.as_str())))
+                let base = url.as_str().trim_end_matches('/');
+                Location::Server(Url::new(format!("{base}/{}", percent_encode(path.as_str()))))
             }
             Location::Local(folder) => Location::Local(path.on(folder)),
         }
@@ -69,9 +70,9 @@ impl Location {
     ///
     /// # Errors
     /// A target that is no `http:` or `https:` URL, or one that leaves TLS.
-    pub(super) fn redirect(url: &str, target: &str) -> Result<String, LocationError> {
-        let wrong = |reason| Err(LocationError { text: target.escape_debug().to_string(), reason });
-        let Some((scheme, rest)) = url.split_once("://") else {
+    pub(super) fn redirect(url: &Url, target: &str) -> Result<Url, LocationError> {
+        let wrong = |reason| Err(LocationError { text: Url::new(target), reason });
+        let Some((scheme, rest)) = url.as_str().split_once("://") else {
             return wrong("the redirect starts at no URL");
         };
         let host = rest.split(['/', '?']).next().unwrap_or(rest);
@@ -89,7 +90,7 @@ impl Location {
         };
         match Location::parse(&absolute)? {
             Location::Local(_) => wrong("a server may not redirect to a file"),
-            Location::Server(url) if scheme == "https" && !url.starts_with("https:") => {
+            Location::Server(url) if scheme == "https" && !url.as_str().starts_with("https:") => {
                 wrong("it leads from https to http")
             }
             Location::Server(url) => Ok(url),
@@ -102,11 +103,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Local(path) => write!(f, "{}", path.display()),
-            Location::Server(url) => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-                let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-                write!(f, "{scheme}://{}{path}", host.rsplit('@').next().unwrap_or(host))
-            }
+            Location::Server(url) => write!(f, "{url}"),
         }
     }
 }
@@ -145,7 +142,7 @@ fn percent_decode(text: &str) -> Option<String> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a place to fetch from: {reason}")]
 pub struct LocationError {
-    text: String,
+    text: Url,
     reason: &'static str,
 }
 
@@ -155,7 +152,7 @@ mod tests {
 
     #[test]
     fn servers_and_folders_are_told_apart() {
-        let server = |text: &str| Location::Server(text.to_owned());
+        let server = |text: &str| Location::Server(Url::new(text));
         let local = |text: &str| Location::Local(PathBuf::from(text));
         for (text, expected) in [
             ("HTTP://example.org/debian", server("http://example.org/debian")),
@@ -183,22 +180,26 @@ mod tests {
     fn a_password_is_not_shown() {
         let place = Location::parse("https://user:secret@example.org/x@y").unwrap();
         assert_eq!(place.to_string(), "https://example.org/x@y");
+        for wrong in ["https://user:secret@/x", "ftp://user:secret@example.org", "user:secret@example.org/debian"] {
+            let text = Location::parse(wrong).unwrap_err().to_string();
+            assert!(!text.contains("secret"), "{text}");
+        }
     }
 
     #[test]
     fn redirects_stay_on_the_web_and_never_leave_tls() {
-        let base = "https://example.org/a/b?x=/y";
+        let base = Url::new("https://example.org/a/b?x=/y");
         for (target, expected) in [
             ("https://other.example/c", "https://other.example/c"),
             ("//other.example/c", "https://other.example/c"),
             ("/c#d", "https://example.org/c"),
             ("c", "https://example.org/a/c"),
         ] {
-            assert_eq!(Location::redirect(base, target).unwrap(), expected, "{target}");
+            assert_eq!(Location::redirect(&base, target).unwrap().as_str(), expected, "{target}");
         }
         for bad in ["http://example.org/c", "file:///etc/passwd", "ftp://example.org/c"] {
-            assert!(Location::redirect(base, bad).is_err(), "{bad}");
+            assert!(Location::redirect(&base, bad).is_err(), "{bad}");
         }
-        assert!(Location::redirect("http://a.example/x", "https://b.example/").is_ok());
+        assert!(Location::redirect(&Url::new("http://a.example/x"), "https://b.example/").is_ok());
     }
 }

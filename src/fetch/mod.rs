@@ -9,8 +9,8 @@
 
 mod archive;
 mod attempt;
+mod bounded;
 mod client;
-mod compression;
 mod deb;
 mod debian_source;
 mod download;
@@ -22,6 +22,7 @@ mod perform;
 mod source;
 mod transfer;
 mod vendor;
+mod zip;
 
 pub use archive::{Blobs, Limits, UnpackError};
 pub use client::{Client, ClientConfig, ClientError, Network, Patience, Proxies, Watch};
@@ -29,6 +30,6 @@ pub use deb::{Deb, unpack_deb};
 pub use download::{Downloaded, Expect, FetchError, Mismatch, Place, Wanted};
 pub use location::{Location, LocationError};
 pub use mirror::{MirrorError, Mirrors};
-pub use perform::{Fetcher, PerformError};
+pub use perform::{Fetcher, MAX_URL_BYTES, PerformError};
 pub use source::{AptSource, apt_sources};
 pub use transfer::TransferError;

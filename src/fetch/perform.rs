@@ -9,18 +9,18 @@ use super::{
     Client,
     archive::{Limits, Ownership, UnpackError, Unpacker},
     client::Watch,
-    compression::Compression,
     deb::unpack_deb,
     download::{Downloaded, Expect, Place, Wanted},
+    zip::is_zip,
 };
 use crate::{
-    content::{Entry, RelPath, RelPathError, Tree, TreeError},
+    content::{Compression, Entry, RelPath, RelPathError, Tree, TreeError},
     plan::{Action, DebianPackage, Extract, Failure, Fault, Fetch, Outcome, Performer, Request, UrlFile},
     store::{Store, StoreError},
 };
 
 /// A file by URL whose size nobody knows may be this large.
-const MAX_URL_BYTES: u64 = 8 << 30;
+pub const MAX_URL_BYTES: u64 = 8 << 30;
 
 /// Performs `Action::Fetch` with a client and a store.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ impl Fetcher {
         let mut downloaded = self.client.download(&Wanted::from(file), watch(request))?;
         let tree = match file.extract {
             Extract::Keep => self.keep(&file.name, &mut downloaded)?,
-            Extract::Archive => self.unpack(&file.name, &downloaded.file, request)?,
+            Extract::Archive => self.unpack(&file.name, &downloaded.file, request).map_err(keepable)?,
         };
         let tree = self.store.put_tree(&tree).map_err(PerformError::Store)?;
         Ok(Outcome::from([("data".to_owned(), tree)]))
@@ -78,13 +78,27 @@ impl Fetcher {
     }
 }
 
-/// Unpacks an archive whose compression its first bytes show, without its single top folder if it has one.
+/// Names the way out that a file by URL has.
+fn keepable(error: PerformError) -> PerformError {
+    match error {
+        PerformError::Unpack { name, source } if matches!(*source, UnpackError::NoTar { .. }) => {
+            PerformError::NoArchive { name, source }
+        }
+        other => other,
+    }
+}
+
+/// Unpacks an archive whose kind its first bytes show, without its single top folder if it has one.
 fn unpack_archive(file: &File, unpacker: &Unpacker<'_>) -> Result<Tree, UnpackError> {
     let mut reader = BufReader::with_capacity(256 * 1024, file);
-    let compression = Compression::of_magic(reader.fill_buf().map_err(UnpackError::from_reader)?);
-    let tree = unpacker.unpack(compression, reader)?;
+    let start = reader.fill_buf().map_err(UnpackError::from_reader)?;
+    let tree = if is_zip(start) {
+        unpacker.unpack_zip(file)?
+    } else {
+        unpacker.unpack(Compression::of_magic(start), reader)?
+    };
     if tree.is_empty() {
-        return Err(UnpackError::Format("it is no tar archive, or an empty one".to_owned()));
+        return Err(UnpackError::Format("it is no archive, or an empty one".to_owned()));
     }
     match single_folder(&tree).and_then(|top| tree.subtree(&top)) {
         Some(below) => Ok(below),
@@ -151,6 +165,17 @@ pub enum PerformError {
         /// Why not.
         source: Box<UnpackError>,
     },
+    /// It is no archive.
+    #[error(
+        "`{name}` has the right digest, and is no archive that is unpacked: tar, plain or compressed with bzip2, gzip, \
+         lzma, xz or zstd, or zip; `unpack=#false` at its `url` keeps it as the one file that it is"
+    )]
+    NoArchive {
+        /// What was fetched.
+        name: String,
+        /// What it is.
+        source: Box<UnpackError>,
+    },
     /// The store does not take it.
     #[error("what was fetched cannot be stored")]
     Store(#[source] StoreError),
@@ -180,7 +205,7 @@ impl PerformError {
 impl From<PerformError> for Failure {
     fn from(error: PerformError) -> Self {
         let fault = match &error {
-            PerformError::Unpack { source, .. } => source.fault(),
+            PerformError::Unpack { source, .. } | PerformError::NoArchive { source, .. } => source.fault(),
             PerformError::Store(_) => Fault::Machine,
             PerformError::Name { .. } | PerformError::Place { .. } | PerformError::Action => Fault::Build,
         };

@@ -15,6 +15,7 @@ use std::{
 use ureq::{Agent, Body, http::Response};
 
 use super::{Location, LocationError};
+use crate::content::Url;
 
 /// The bytes of one piece; as much as ureq reads at once.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -111,7 +112,7 @@ fn bring_file(path: &Path, offset: u64, sender: &SyncSender<Piece>) -> Result<()
     bring(head, &mut file, sender).map_err(TransferError::File)
 }
 
-fn bring_url(web: &Web, url: &str, order: &Order, sender: &SyncSender<Piece>) -> Result<(), TransferError> {
+fn bring_url(web: &Web, url: &Url, order: &Order, sender: &SyncSender<Piece>) -> Result<(), TransferError> {
     let response = ask(web, url, order)?;
     let head = read_head(&response, order.offset)?;
     // ureq's own limit is for bodies that are held in memory; the taker of the pieces has one of its own.
@@ -120,11 +121,11 @@ fn bring_url(web: &Web, url: &str, order: &Order, sender: &SyncSender<Piece>) ->
 }
 
 /// Follows redirects to an answer that brings bytes.
-fn ask(web: &Web, url: &str, order: &Order) -> Result<Response<Body>, TransferError> {
-    let mut url = url.to_owned();
+fn ask(web: &Web, url: &Url, order: &Order) -> Result<Response<Body>, TransferError> {
+    let mut url = url.clone();
     for _ in 0..=MAX_REDIRECTS {
-        let agent = if url.starts_with("https:") { &web.https } else { &web.http };
-        let mut request = agent.get(&url);
+        let agent = if url.as_str().starts_with("https:") { &web.https } else { &web.http };
+        let mut request = agent.get(url.as_str());
         if order.caches == Caches::Ask {
             request = request.header("Cache-Control", "max-age=0");
         }

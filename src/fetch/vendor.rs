@@ -19,10 +19,12 @@ use super::{
     Client,
     archive::{Limits, Ownership, UnpackError, Unpacker},
     client::Watch,
-    compression::Compression,
     download::{FetchError, Wanted},
 };
-use crate::{content::Digest, store::Store};
+use crate::{
+    content::{Compression, Digest},
+    store::Store,
+};
 
 /// The folder below a vendored folder that holds files by their digest.
 pub(super) const BY_DIGEST: &str = "sha256";

@@ -9,7 +9,7 @@ use super::{
     wanted::{braces, origin},
 };
 use crate::{
-    content::{Digest, RelPath},
+    content::{Digest, RelPath, Url},
     lock::{TreeKind, WantedTree},
     recipe::{Diagnostic, LanguageSet, Name, Recipes, SourceSet, Span, Spanned, UpstreamSource},
 };
@@ -40,7 +40,7 @@ pub enum FetchedWhat {
     /// The tree of a commit with its submodules.
     Git {
         /// The repository.
-        url: String,
+        url: Url,
         /// The commit.
         commit: String,
     },
@@ -173,7 +173,7 @@ impl<'a> Asking<'a> {
             (TreeKind::Git, Some(UpstreamSource::Git(url)), _) => {
                 let commit = upstream.and_then(|upstream| upstream.commit.as_ref());
                 let commit = commit.map(|commit| commit.value.clone()).unwrap_or_default();
-                FetchedWhat::Git { url: self.fill(&url.value), commit }
+                FetchedWhat::Git { url: Url::new(self.fill(&url.value)), commit }
             }
             (TreeKind::GoModule, Some(UpstreamSource::GoModule { path, version }), _) => {
                 FetchedWhat::GoModule { path: path.value.clone(), version: self.fill(&version.value) }

@@ -7,7 +7,7 @@ use super::{
     wanted::braces,
 };
 use crate::{
-    content::{RelPath, Sha256},
+    content::{RelPath, Sha256, Url},
     lock::{LockedSource, SourceId},
     recipe::{self, DebianUpstream, Diagnostic, Unpack, UpstreamSource},
 };
@@ -38,7 +38,7 @@ pub enum SourceTree {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlUpstream {
     /// Where to look, in order; at least one.
-    pub urls: Vec<String>,
+    pub urls: Vec<Url>,
     /// What it must be.
     pub sha256: Sha256,
     /// How it is laid out.
@@ -146,9 +146,10 @@ impl Pinning<'_> {
 }
 
 /// The URLs of an upstream with their braces filled.
-pub(super) fn urls(flat: &Flat, upstream: &recipe::Upstream, version: Option<&str>) -> Vec<String> {
+pub(super) fn urls(flat: &Flat, upstream: &recipe::Upstream, version: Option<&str>) -> Vec<Url> {
     let Some(UpstreamSource::Urls(urls)) = &upstream.source else { return Vec::new() };
-    urls.iter().filter_map(|url| url.value.fill(|brace| braces(flat, version, brace))).collect()
+    let filled = urls.iter().filter_map(|url| url.value.fill(|brace| braces(flat, version, brace)));
+    filled.map(Url::new).collect()
 }
 
 fn debian_source(name: &str, locked: &LockedSource) -> DebianSource {

@@ -10,6 +10,7 @@ use super::{
     upstream::{source_id, stated_version, urls},
 };
 use crate::{
+    content::Url,
     lock::{
         self, Closure, ClosureId, Pruned, Purpose, SameVersion, SourceId, Want, Wanted, WantedSource, WantedTree,
         WantedUrl, WantedUser,
@@ -83,12 +84,16 @@ pub fn wanted(
 
 fn archive(archive: &crate::recipe::Archive, keyrings: Option<&Vec<Vec<u8>>>) -> lock::Archive {
     let name = &archive.name.value.name;
+    let mut areas: Vec<String> = archive.areas.iter().map(|area| area.value.clone()).collect();
+    if areas.is_empty() {
+        areas.push("main".to_owned());
+    }
     let suites = archive.suites.iter().map(|suite| lock::Suite {
         name: suite.name.value.clone(),
         mirror: suite.mirror.as_ref().map_or_else(|| name.clone(), |mirror| mirror.value.clone()),
         only_when_named: suite.reach == Reach::OnlyWhenNamed,
         accept_expired: suite.expiry == Expiry::Accepted,
-        components: vec!["main".to_owned()],
+        areas: areas.clone(),
     });
     lock::Archive { name: name.clone(), suites: suites.collect(), keyrings: keyrings.cloned().unwrap_or_default() }
 }
@@ -100,7 +105,7 @@ struct Collector<'a> {
     same_versions: Vec<SameVersion>,
     closures: BTreeMap<(String, Architecture), Closure>,
     debian_sources: BTreeMap<SourceId, WantedSource>,
-    urls: BTreeMap<String, WantedUrl>,
+    urls: BTreeMap<Url, WantedUrl>,
     users: BTreeMap<String, WantedUser>,
 }
 

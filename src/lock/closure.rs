@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     document::LockedClosure,
-    index::{Catalogue, Entry},
-    relation::{Bound, Operator, Relation, compare, groups},
+    index::{Catalogue, Entry, Odd},
+    relation::{Bound, Operator, Relation, compare, groups, own},
     report::Problem,
     wanted::{Archive, Closure, Purpose, Want},
 };
@@ -32,6 +32,8 @@ pub(super) struct Solved<'a> {
     pub(super) members: BTreeMap<&'a str, (&'a Entry<'a>, Option<&'a str>)>,
     /// Names in `without` that nothing depended on.
     pub(super) idle: Vec<String>,
+    /// What is listed of its packages' names and cannot be chosen.
+    pub(super) odd: Vec<&'a Odd<'a>>,
 }
 
 /// Solves a closure, or gives every reason why it cannot be.
@@ -49,8 +51,10 @@ pub(super) fn solve<'a>(
                 if walk.problems.is_empty() {
                     let idle = walk.idle();
                     let members = walk.members.into_iter();
-                    let members = members.map(|(name, member)| (name, (member.entry, member.parent))).collect();
-                    return Ok(Solved { members, idle });
+                    let members = members.map(|(name, member)| (name, (member.entry, member.parent)));
+                    let members: BTreeMap<_, _> = members.collect();
+                    let odd = members.keys().flat_map(|name| catalogue.odd(name)).copied().collect();
+                    return Ok(Solved { members, idle, odd });
                 }
                 walk.problems.sort();
                 walk.problems.dedup();
@@ -82,7 +86,8 @@ fn stated(closure: &Closure) -> Bounds<'_> {
     let mut bounds = Bounds::new();
     for want in &closure.packages {
         let Some(version) = &want.version else { continue };
-        let relation = Relation { name: &want.name, bound: Some(Bound { operator: Operator::Equal, version }) };
+        let relation =
+            Relation { name: &want.name, foreign: None, bound: Some(Bound { operator: Operator::Equal, version }) };
         bounds.entry(&want.name).or_default().push((Asker::Recipe(&want.origin), relation));
     }
     bounds
@@ -209,7 +214,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                 let message = format!("`{name}` is both wanted and satisfied by a component");
                 self.problems.push(problem(message));
             } else if !self.members.contains_key(name) {
-                let relation = Relation { name, bound: None };
+                let relation = Relation { name, foreign: None, bound: None };
                 match self.pick(&relation, index, Depth::Wanted) {
                     Some(entry) => self.take(entry, None, index),
                     None => {
@@ -225,8 +230,7 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     fn take(&mut self, entry: &'a Entry<'a>, parent: Option<&'a str>, want: usize) {
         self.members.insert(entry.name, Member { entry, parent, want });
-        // What cannot be read provides nothing, as in the catalogue.
-        for relation in groups(&entry.provides, self.closure.architecture).unwrap_or_default().into_iter().flatten() {
+        for relation in own(&entry.provides, self.closure.architecture) {
             self.provided.entry(relation.name).or_default().push(relation.bound.map(|bound| bound.version));
         }
         if self.closure.purpose != Purpose::Source {
@@ -262,7 +266,8 @@ impl<'a, 'b> Walk<'a, 'b> {
     /// Whether a relation names a package that exists, so that there is nothing to choose.
     fn is_real(&self, relation: &Relation<'a>, by: &str) -> bool {
         let Some(want) = self.members.get(by).map(|member| member.want) else { return false };
-        self.members.contains_key(relation.name) || self.pick(relation, want, Depth::Dependency).is_some()
+        relation.foreign.is_none()
+            && (self.members.contains_key(relation.name) || self.pick(relation, want, Depth::Dependency).is_some())
     }
 
     /// Meets one dependency: by what is in, by ending it, or by bringing something in.
@@ -294,6 +299,9 @@ impl<'a, 'b> Walk<'a, 'b> {
     }
 
     fn judge(&self, relation: &Relation<'a>, want: usize) -> Alternative<'a> {
+        if relation.foreign.is_some() {
+            return Alternative::Missing;
+        }
         if let Some(version) = self.satisfied.get(relation.name) {
             return if relation.admits(version) { Alternative::Met } else { Alternative::Missing };
         }
@@ -404,6 +412,12 @@ impl<'a, 'b> Walk<'a, 'b> {
     /// Why a relation cannot be met, as the end of a sentence.
     fn why_missing(&self, relation: &Relation<'_>) -> String {
         let name = relation.name;
+        if let Some(foreign) = relation.foreign {
+            let own = self.closure.architecture.debian();
+            return format!(
+                "a package for {foreign} cannot be among those for {own}; where it is not needed, `without \"{name}\"`"
+            );
+        }
         if let Some(version) = self.satisfied.get(name) {
             return format!("the component that satisfies `{name}` has version {version}");
         }
@@ -417,6 +431,9 @@ impl<'a, 'b> Walk<'a, 'b> {
             return format!("no version of `{name}` is right for all: {}", sides.join(", "));
         }
         let found: BTreeSet<String> = self.catalogue.named(name).map(version_and_place).collect();
+        if let (true, [odd, ..]) = (found.is_empty(), self.catalogue.odd(name)) {
+            return format!("{odd}; report it to the archive");
+        }
         if found.is_empty() {
             let word = self.closure.architecture.debian();
             return format!("no archive has `{name}` for {word}, and nothing that may be chosen provides it");

@@ -12,7 +12,7 @@ use super::{
     license,
     user::{is_user_name, read_id},
 };
-use crate::content::ar;
+use crate::content::{Compression, ar};
 
 /// The most members of a package's `ar` archive; there are three.
 const MAX_MEMBERS: usize = 16;
@@ -24,10 +24,6 @@ const MAX_DATA_BYTES: u64 = 16 << 30;
 const MAX_FILES: usize = 1_000_000;
 /// The most bytes of one file that is looked into.
 const MAX_FILE_BYTES: u64 = 4 << 20;
-/// The most memory that decompressing may take.
-const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
-/// The largest window of zstd data, as a power of two.
-const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
 const SCRIPTS: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];
 const PASSWD_MASTER: &str = "usr/share/base-passwd/passwd.master";
@@ -80,32 +76,14 @@ fn member<'a>(bytes: &'a [u8], stem: &str) -> Result<Box<dyn Read + 'a>, Control
             return Err(wrong(format!("a `{}` that is longer than the package", member.name)));
         };
         if let Some(suffix) = member.name.strip_prefix(stem) {
-            return decoder(content.to_vec(), suffix)
-                .ok_or_else(|| wrong(format!("a `{}`, a compression not known here", member.name)));
+            let unknown = || wrong(format!("a `{}`, a compression that is not read", member.name));
+            let compression = Compression::of_suffix(suffix).ok_or_else(unknown)?;
+            return compression.decoder(content).map_err(|error| wrong(format!("no decoder ({error})")));
         }
         rest = after;
         ar::skip_padding(&mut rest, &member).map_err(broken)?;
     }
     Err(wrong(format!("no `{stem}`")))
-}
-
-fn decoder(packed: Vec<u8>, suffix: &str) -> Option<Box<dyn Read>> {
-    let packed = std::io::Cursor::new(packed);
-    Some(match suffix {
-        "" => Box::new(packed),
-        ".gz" => Box::new(flate2::read::MultiGzDecoder::new(packed)),
-        ".xz" => {
-            let flags = liblzma::stream::CONCATENATED;
-            let stream = liblzma::stream::Stream::new_stream_decoder(MAX_XZ_MEMORY_BYTES, flags).ok()?;
-            Box::new(liblzma::read::XzDecoder::new_stream(packed, stream))
-        }
-        ".zst" => {
-            let mut decoder = zstd::Decoder::new(packed).ok()?;
-            decoder.window_log_max(MAX_ZSTD_WINDOW_LOG).ok()?;
-            Box::new(decoder)
-        }
-        _ => return None,
-    })
 }
 
 /// The plain files of a tar stream that `wanted` picks by path, as text. Bytes that are not UTF-8 are replaced: what

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
-use crate::content::{Digest, RelPath, Sha256};
+use crate::content::{Digest, RelPath, Sha256, Url};
 
 use super::wanted::Purpose;
 
@@ -22,7 +22,7 @@ pub struct Lock {
     /// Debian source packages, by what was asked for.
     pub sources: BTreeMap<SourceId, LockedSource>,
     /// Files by URL.
-    pub urls: BTreeMap<String, Sha256>,
+    pub urls: BTreeMap<Url, Sha256>,
     /// Trees that a locked program fetched.
     pub trees: BTreeMap<TreeId, Digest>,
     /// Users by name.

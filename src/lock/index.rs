@@ -5,19 +5,17 @@ use std::{borrow::Cow, collections::BTreeMap, io::Read};
 use brc_contract::Architecture;
 use deb822_fast::borrowed::{BorrowedParagraph, iter_paragraphs_borrowed};
 
-use crate::content::{RelPath, Sha256};
+use crate::content::{Compression, RelPath, Sha256};
 
 use super::{
     document::{BuiltFor, Lock, PackageId, Relations},
-    relation::{groups, is_name, version_of},
+    relation::{is_name, own, version_of},
 };
 
 /// The most bytes of a compressed index; Debian's largest has 10 MB.
-pub(super) const MAX_INDEX_BYTES: u64 = 64 << 20;
+const MAX_INDEX_BYTES: u64 = 64 << 20;
 /// The most bytes of an index.
 const MAX_INDEX_TEXT_BYTES: u64 = 512 << 20;
-/// The most memory that decompressing may take; `xz -9` needs 65 MiB.
-const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
 /// The most packages of an index.
 const MAX_PACKAGES: usize = 1_000_000;
 
@@ -42,6 +40,23 @@ pub(super) struct Entry<'a> {
     pub(super) locked: bool,
 }
 
+/// A package that is listed in a way that nothing can be made of; it is refused where it is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Odd<'a> {
+    pub(super) name: &'a str,
+    pub(super) built_for: BuiltFor,
+    pub(super) suite: &'a str,
+    /// What is wrong, as the end of a sentence about it.
+    pub(super) reason: &'static str,
+}
+
+/// What an index lists.
+#[derive(Debug, Default)]
+pub(super) struct Listed<'a> {
+    pub(super) entries: Vec<Entry<'a>>,
+    pub(super) odd: Vec<Odd<'a>>,
+}
+
 /// Where an index comes from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
@@ -58,40 +73,66 @@ pub(super) struct IndexError {
 }
 
 /// Decompresses an index to at most `limit` bytes of text (as its `InRelease` states), and never more than 512 MiB.
-pub(super) fn decompress(bytes: &[u8], limit: u64) -> Result<String, IndexError> {
+pub(super) fn decompress(bytes: &[u8], compression: Compression, limit: u64) -> Result<String, IndexError> {
     let limit = limit.min(MAX_INDEX_TEXT_BYTES);
-    let wrong = |reason: &str| IndexError { reason: reason.to_owned() };
-    let stream = liblzma::stream::Stream::new_stream_decoder(MAX_XZ_MEMORY_BYTES, liblzma::stream::CONCATENATED)
-        .map_err(|_| wrong("no decoder"))?;
-    let decoder = liblzma::read::XzDecoder::new_stream(bytes, stream);
+    let unreadable = |error| IndexError {
+        reason: format!("data that cannot be decompressed as `{}` ({error})", compression.suffix()),
+    };
     let mut text = Vec::new();
-    let read = decoder.take(limit + 1).read_to_end(&mut text);
-    read.map_err(|error| IndexError { reason: format!("xz data that cannot be decompressed ({error})") })?;
+    let decoder = compression.decoder(bytes).map_err(unreadable)?;
+    decoder.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;
     if text.len() as u64 > limit {
         return Err(IndexError { reason: format!("more than {limit} bytes of text") });
     }
-    String::from_utf8(text).map_err(|_| wrong("bytes that are not UTF-8"))
+    String::from_utf8(text).map_err(|_| IndexError { reason: "bytes that are not UTF-8".to_owned() })
+}
+
+/// The most bytes that an index may have as it is fetched.
+pub(super) const fn most_bytes(compression: Compression) -> u64 {
+    match compression {
+        Compression::Plain => MAX_INDEX_TEXT_BYTES,
+        _ => MAX_INDEX_BYTES,
+    }
+}
+
+/// A path that an archive states, from the mirror's folder on: `./pool/a` and `/pool/a` are `pool/a`.
+pub(super) fn below_mirror(path: &str) -> &str {
+    let mut path = path;
+    while let Some(rest) = path.strip_prefix("./").or_else(|| path.strip_prefix('/')) {
+        path = rest;
+    }
+    if path == "." { "" } else { path }
 }
 
 /// Reads the packages of an index that are for one of the two kinds that brc knows; others are passed over.
-pub(super) fn read<'a>(text: &'a str, origin: Origin<'a>) -> Result<Vec<Entry<'a>>, IndexError> {
-    let mut entries = Vec::new();
+pub(super) fn read<'a>(text: &'a str, origin: Origin<'a>) -> Result<Listed<'a>, IndexError> {
+    let mut listed = Listed::default();
     for paragraph in iter_paragraphs_borrowed(text) {
         let paragraph =
             paragraph.map_err(|error| IndexError { reason: format!("text that is no list of fields ({error})") })?;
-        if entries.len() == MAX_PACKAGES {
+        if listed.entries.len() + listed.odd.len() == MAX_PACKAGES {
             return Err(IndexError { reason: format!("more than {MAX_PACKAGES} packages") });
         }
-        entries.extend(entry(&paragraph, origin)?);
+        let word = paragraph.get_single("Architecture").map_or("", str::trim);
+        let Some(built_for) = BuiltFor::from_debian(word) else { continue };
+        let name = paragraph.get_single("Package").map_or("", str::trim);
+        match entry(&paragraph, name, built_for, origin) {
+            Ok(entry) => listed.entries.push(entry),
+            Err(reason) => listed.odd.push(Odd { name, built_for, suite: origin.suite, reason }),
+        }
     }
-    Ok(entries)
+    Ok(listed)
 }
 
-fn entry<'a>(paragraph: &BorrowedParagraph<'a>, origin: Origin<'a>) -> Result<Option<Entry<'a>>, IndexError> {
-    let name = paragraph.get_single("Package").unwrap_or("");
-    let wrong = |what: &str| IndexError { reason: format!("a package `{}` that {what}", name.escape_debug()) };
+/// Reads one package; what makes it one that cannot be chosen, when that is so.
+fn entry<'a>(
+    paragraph: &BorrowedParagraph<'a>,
+    name: &'a str,
+    built_for: BuiltFor,
+    origin: Origin<'a>,
+) -> Result<Entry<'a>, &'static str> {
     if !is_name(name) {
-        return Err(wrong("has no such name"));
+        return Err("has no name that a package may have");
     }
     let single = |field: &str| paragraph.get_single(field).map(str::trim);
     let folded = |field: &str| match paragraph.get_field(field) {
@@ -101,19 +142,19 @@ fn entry<'a>(paragraph: &BorrowedParagraph<'a>, origin: Origin<'a>) -> Result<Op
             None => Cow::Owned(field.lines().join(" ")),
         },
     };
-    let Some(built_for) = BuiltFor::from_debian(single("Architecture").unwrap_or("")) else { return Ok(None) };
-    let path = single("Filename").ok_or_else(|| wrong("has no `Filename`"))?;
+    let path = below_mirror(single("Filename").ok_or("has no `Filename`")?);
     if path.contains(|letter: char| letter.is_ascii_control() || letter == '"' || letter == '\\')
+        || RelPath::new(path).is_ok_and(|path| path.is_root())
         || RelPath::new(path).is_err()
     {
-        return Err(wrong("has a `Filename` that leaves the archive"));
+        return Err("has a `Filename` that is no path in the archive");
     }
     let version = single("Version").unwrap_or("");
     let version_letter = |letter: char| letter.is_ascii_alphanumeric() || ".+~:-_".contains(letter);
     if version.is_empty() || version.len() > 256 || !version.chars().all(version_letter) {
-        return Err(wrong("has no version"));
+        return Err("has no `Version` that can be one");
     }
-    Ok(Some(Entry {
+    Ok(Entry {
         name,
         version,
         built_for,
@@ -121,8 +162,8 @@ fn entry<'a>(paragraph: &BorrowedParagraph<'a>, origin: Origin<'a>) -> Result<Op
         suite: origin.suite,
         mirror: origin.mirror,
         path,
-        size: single("Size").and_then(|size| size.parse().ok()).ok_or_else(|| wrong("has no `Size`"))?,
-        sha256: single("SHA256").and_then(|text| Sha256::parse(text).ok()).ok_or_else(|| wrong("has no `SHA256`"))?,
+        size: single("Size").and_then(|size| size.parse().ok()).ok_or("has no `Size`")?,
+        sha256: single("SHA256").and_then(|text| Sha256::parse(text).ok()).ok_or("has no `SHA256`")?,
         priority: match single("Priority").unwrap_or("") {
             "required" => 0,
             "important" => 1,
@@ -133,7 +174,7 @@ fn entry<'a>(paragraph: &BorrowedParagraph<'a>, origin: Origin<'a>) -> Result<Op
         provides: folded("Provides"),
         conflicts: [folded("Conflicts"), folded("Breaks")],
         locked: false,
-    }))
+    })
 }
 
 /// The packages of a lock, as entries that should stay.
@@ -185,26 +226,27 @@ impl Entry<'_> {
 }
 
 /// All packages that could be chosen for one architecture.
+#[derive(Default)]
 pub(super) struct Catalogue<'a> {
     entries: Vec<&'a Entry<'a>>,
     named: BTreeMap<&'a str, Vec<usize>>,
     providing: BTreeMap<&'a str, Vec<(usize, Option<&'a str>)>>,
+    odd: BTreeMap<&'a str, Vec<&'a Odd<'a>>>,
 }
 
 impl<'a> Catalogue<'a> {
     /// Sorts entries by what they are called and what they provide. Of equal packages the first counts.
-    pub(super) fn new(entries: impl Iterator<Item = &'a Entry<'a>>, architecture: Architecture) -> Self {
-        let mut catalogue = Self { entries: Vec::new(), named: BTreeMap::new(), providing: BTreeMap::new() };
-        for entry in entries {
-            let fits = entry.built_for == BuiltFor::All || entry.built_for == BuiltFor::Only(architecture);
-            if !fits {
-                continue;
-            }
+    pub(super) fn new(listed: &'a Listed<'a>, architecture: Architecture) -> Self {
+        let fits = |built_for| built_for == BuiltFor::All || built_for == BuiltFor::Only(architecture);
+        let mut catalogue = Self::default();
+        for odd in listed.odd.iter().filter(|odd| fits(odd.built_for)) {
+            catalogue.odd.entry(odd.name).or_default().push(odd);
+        }
+        for entry in listed.entries.iter().filter(|entry| fits(entry.built_for)) {
             let index = catalogue.entries.len();
             catalogue.entries.push(entry);
             catalogue.named.entry(entry.name).or_default().push(index);
-            // What cannot be read provides nothing: a package is no worse for a field that nobody needs.
-            for relation in groups(&entry.provides, architecture).unwrap_or_default().into_iter().flatten() {
+            for relation in own(&entry.provides, architecture) {
                 let version = relation.bound.map(|bound| bound.version);
                 catalogue.providing.entry(relation.name).or_default().push((index, version));
             }
@@ -224,9 +266,20 @@ impl<'a> Catalogue<'a> {
         self.entries.get(index).copied().filter(|entry| version_of(entry.version).is_some())
     }
 
+    /// The packages of this name that cannot be chosen.
+    pub(super) fn odd(&self, name: &str) -> &[&'a Odd<'a>] {
+        self.odd.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The packages that provide this name, with the version of it that they provide.
     pub(super) fn providing(&self, name: &str) -> impl Iterator<Item = (&'a Entry<'a>, Option<&'a str>)> + '_ {
         let indices = self.providing.get(name).map(Vec::as_slice).unwrap_or_default();
         indices.iter().filter_map(|(index, version)| Some((self.entry(*index)?, *version)))
+    }
+}
+
+impl std::fmt::Display for Odd<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` lists a package `{}` that {}", self.suite, self.name.escape_debug(), self.reason)
     }
 }

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::content::{Digest, Sha256, date_text};
+use crate::content::{Compression, DAY_SECONDS, Digest, Sha256, date_text};
 
 use super::{
     control,
@@ -26,6 +26,10 @@ use super::{
     user,
     wanted::{Archive, Closure, Purpose, Suite, Wanted, WantedSource},
 };
+
+/// After so many days without a new list an archive looks frozen: Debian's stable suites get one every two months or
+/// so, and those before them every few.
+const MAX_QUIET_DAYS: u64 = 180;
 
 /// What is to be done to an old lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +100,7 @@ enum Stage {
 #[derive(Debug, Clone)]
 enum Meaning {
     Release { archive: usize, suite: usize },
-    Index { archive: usize, suite: usize, kind: IndexKind, path: String, text_limit: u64 },
+    Index { archive: usize, suite: usize, kind: IndexKind, file: IndexFile },
     Package(PackageId),
 }
 
@@ -138,17 +142,19 @@ impl Locking {
                 let (of, which) = self.suite(archive, suite)?;
                 let release = release::read(of, which, bytes, self.now)?;
                 self.check_forward(of, which, &release)?;
+                self.warnings.extend(self.looks_frozen(of, which, &release));
                 self.releases.insert((archive, suite), release);
             }
-            Meaning::Index { archive, suite, kind, path, text_limit } => {
+            Meaning::Index { archive, suite, kind, file } => {
                 let (of, which) = self.suite(archive, suite)?;
                 let index = Index {
                     archive: of.name.clone(),
                     suite: which.name.clone(),
                     mirror: which.mirror.clone(),
                     kind,
-                    path,
-                    text_limit,
+                    path: file.path,
+                    text_limit: file.text_limit,
+                    compression: file.compression,
                     bytes: bytes.to_vec(),
                 };
                 self.indices.push(index);
@@ -286,15 +292,14 @@ impl Locking {
                 source.id.archive == of.name && of.family(&source.id.suite).any(|one| one.name == which.name)
             };
             let has_sources = sources.iter().any(is_family);
-            for component in &which.components {
+            for area in &which.areas {
                 let words = architectures.iter().copied().chain(all);
-                let packages =
-                    words.map(|word| (IndexKind::Packages, format!("{component}/binary-{word}"), "Packages"));
-                let sources = has_sources.then(|| (IndexKind::Sources, format!("{component}/source"), "Sources"));
+                let packages = words.map(|word| (IndexKind::Packages, format!("{area}/binary-{word}"), "Packages"));
+                let sources = has_sources.then(|| (IndexKind::Sources, format!("{area}/source"), "Sources"));
                 for (kind, folder, name) in packages.chain(sources) {
-                    let (file, path, text_limit) = index_file(of, which, release, &folder, name)?;
-                    let meaning = Meaning::Index { archive: *archive, suite: *suite, kind, path, text_limit };
-                    needed.insert(file, meaning);
+                    let (needed_file, file) = index_file(of, which, release, &folder, name)?;
+                    let meaning = Meaning::Index { archive: *archive, suite: *suite, kind, file };
+                    needed.insert(needed_file, meaning);
                 }
             }
         }
@@ -348,6 +353,26 @@ impl Locking {
                 .to_owned(),
         };
         Err(LockError::Archive(Box::new(refusal)))
+    }
+
+    /// Whether a list that does not say how long it is valid is so old that somebody may be holding it back. What is
+    /// locked already is compared by [`Self::check_forward`]; without that, age is all there is.
+    fn looks_frozen(&self, of: &Archive, which: &Suite, release: &Release) -> Option<Problem> {
+        let is_known = self.old.suites.contains_key(&(of.name.clone(), which.name.clone()));
+        let days = self.now.saturating_sub(release.date) / DAY_SECONDS;
+        let is_judged = !is_known || matches!(self.goal, Goal::Update(_));
+        if release.expires || which.accept_expired || !is_judged || days <= MAX_QUIET_DAYS {
+            return None;
+        }
+        let message = format!(
+            "the list of `{} {}` is {days} days old (`Date: {}`) and states no `Valid-Until`, so nothing tells whether \
+             there is a newer one: compare with another mirror; for an archive that is frozen on purpose write \
+             `accept-expired=#true` at the suite",
+            of.name,
+            which.name,
+            date_text(release.date)
+        );
+        Some(Problem { origin: String::new(), message })
     }
 
     /// Chooses all versions.
@@ -405,24 +430,37 @@ impl Locking {
     }
 }
 
-/// An index of a suite as a file to fetch, its path below the suite's folder, and the most bytes of its text.
+/// How an index is to be read.
+#[derive(Debug, Clone)]
+struct IndexFile {
+    /// Its path below the suite's folder.
+    path: String,
+    /// The most bytes of its text.
+    text_limit: u64,
+    compression: Compression,
+}
+
+/// The index `name` in `folder` of a suite, as a file to fetch: of those that are listed the smallest.
 fn index_file(
     of: &Archive,
     which: &Suite,
     release: &Release,
     folder: &str,
     name: &str,
-) -> Result<(NeededFile, String, u64), LockError> {
+) -> Result<(NeededFile, IndexFile), LockError> {
     let plain = format!("{folder}/{name}");
-    let path = format!("{plain}.xz");
-    let Some(listed) = release.files.get(&path) else {
-        let found = "no such line".to_owned();
-        let next = "correct the suite's components or the variant's architectures";
+    let found = Compression::ALL.into_iter().find_map(|compression| {
+        let path = format!("{plain}{}", compression.suffix());
+        Some((*release.files.get(&path)?, IndexFile { path, text_limit: u64::MAX, compression }))
+    });
+    let Some((listed, mut index)) = found else {
         let place = format!("{} {}", of.name, which.name);
-        return Err(refuse(&place, "InRelease", &format!("a digest of `{path}`"), found, next));
+        let expected = format!("a digest of `{plain}`, as xz, zst, lzma, bz2, gz or plain");
+        let next = "state the archive's `area`, or drop that architecture from the variant";
+        return Err(refuse(&place, "InRelease", &expected, folders_with(release, name), next));
     };
     let root = format!("dists/{}", which.name);
-    let mut paths = vec![format!("{root}/{path}")];
+    let mut paths = vec![format!("{root}/{}", index.path)];
     if release.by_hash {
         paths.insert(0, format!("{root}/{folder}/by-hash/SHA256/{}", listed.sha256));
     }
@@ -431,10 +469,23 @@ fn index_file(
         paths,
         sha256: Some(listed.sha256),
         size: Some(listed.size),
-        limit: listed.size.min(index::MAX_INDEX_BYTES),
+        limit: listed.size.min(index::most_bytes(index.compression)),
     };
-    let text_limit = release.files.get(&plain).map_or(u64::MAX, |plain| plain.size);
-    Ok((file, path, text_limit))
+    index.text_limit = release.files.get(&plain).map_or(u64::MAX, |plain| plain.size);
+    Ok((file, index))
+}
+
+/// Where a suite has indices of this name, for people.
+fn folders_with(release: &Release, name: &str) -> String {
+    let folder = |path: &String| {
+        let (folder, file) = path.rsplit_once('/')?;
+        Compression::of_suffix(file.strip_prefix(name)?).map(|_| format!("`{folder}`"))
+    };
+    let folders: BTreeSet<String> = release.files.keys().filter_map(folder).collect();
+    match folders.is_empty() {
+        true => "none of that name".to_owned(),
+        false => format!("it in {}", folders.into_iter().collect::<Vec<_>>().join(", ")),
+    }
 }
 
 impl NeededFile {

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use brc_contract::Architecture;
 
+use crate::content::Compression;
+
 use super::{
     closure, control,
     document::Lock,
@@ -22,7 +24,7 @@ fn archive() -> Archive {
         mirror: "debian".to_owned(),
         only_when_named: false,
         accept_expired: false,
-        components: vec!["main".to_owned()],
+        areas: vec!["main".to_owned()],
     };
     Archive { name: "debian".to_owned(), suites: vec![suite], keyrings: Vec::new() }
 }
@@ -41,14 +43,15 @@ pub fn release_text(text: &str, now: u64) -> bool {
 
 /// Reads a compressed index of at most 16 MiB of text: true when it was taken.
 pub fn compressed_packages(bytes: &[u8]) -> bool {
-    index::decompress(bytes, 16 << 20).is_ok_and(|text| packages(&text).is_some())
+    let compression = Compression::of_magic(bytes);
+    index::decompress(bytes, compression, 16 << 20).is_ok_and(|text| packages(&text).is_some())
 }
 
 /// Reads an index, solves a closure of its first packages, and gives the lock of it; `None` when any of that fails.
 pub fn packages(text: &str) -> Option<Lock> {
-    let entries = index::read(text, Origin { archive: "debian", suite: "trixie", mirror: "debian" }).ok()?;
+    let listed = index::read(text, Origin { archive: "debian", suite: "trixie", mirror: "debian" }).ok()?;
     let architecture = Architecture::X86_64;
-    let catalogue = Catalogue::new(entries.iter(), architecture);
+    let catalogue = Catalogue::new(&listed, architecture);
     let want = |name: &str| Want {
         name: name.to_owned(),
         archive: "debian".to_owned(),
@@ -61,7 +64,7 @@ pub fn packages(text: &str) -> Option<Lock> {
         name: "probe".to_owned(),
         architecture,
         purpose: Purpose::Tool,
-        packages: entries.iter().take(3).map(|entry| want(entry.name)).collect(),
+        packages: listed.entries.iter().take(3).map(|entry| want(entry.name)).collect(),
         without: Vec::new(),
         satisfied: Vec::new(),
     };

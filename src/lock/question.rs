@@ -6,7 +6,7 @@ use brc_contract::Architecture;
 
 use super::{
     document::{Lock, LockedClosure, PackageId, SourceId, Standing},
-    relation::groups,
+    relation::own,
     report::Problem,
     wanted::{Closure, Purpose, Wanted},
 };
@@ -138,16 +138,14 @@ impl Lock {
         let mut provided: BTreeMap<&str, Vec<(&str, Option<&str>)>> = BTreeMap::new();
         for (id, package) in self.packages_of(closure) {
             provided.entry(&id.name).or_default().push((&id.name, Some(&id.version)));
-            let relations = groups(&package.relations.provides, architecture).unwrap_or_default();
-            for relation in relations.into_iter().flatten() {
+            for relation in own(&package.relations.provides, architecture) {
                 let version = relation.bound.map(|bound| bound.version);
                 provided.entry(relation.name).or_default().push((&id.name, version));
             }
         }
         let mut conflicts = BTreeSet::new();
         for (id, package) in self.packages_of(closure) {
-            let relations = groups(&package.relations.conflicts, architecture).unwrap_or_default();
-            for relation in relations.into_iter().flatten() {
+            for relation in own(&package.relations.conflicts, architecture) {
                 let others = provided.get(relation.name).map(Vec::as_slice).unwrap_or_default();
                 for (with, version) in others.iter().filter(|(with, _)| *with != id.name) {
                     // A bound speaks of packages that state a version, never of an unversioned name they provide.

@@ -14,6 +14,8 @@ const MAX_VERSION_BYTES: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Relation<'a> {
     pub(super) name: &'a str,
+    /// The architecture that it names, where that is another than the closure's: no package here is of it.
+    pub(super) foreign: Option<&'a str>,
     pub(super) bound: Option<Bound<'a>>,
 }
 
@@ -41,7 +43,8 @@ pub(super) struct RelationError {
     part: String,
 }
 
-/// Reads a field as groups of alternatives; alternatives that are not for `architecture` are left out.
+/// Reads a field as groups of alternatives. What does not count on `architecture` (`a [arm64]`) is left out; what names
+/// a foreign one (`a:i386`) counts and cannot be met.
 pub(super) fn groups(field: &str, architecture: Architecture) -> Result<Vec<Vec<Relation<'_>>>, RelationError> {
     if field.len() > MAX_FIELD_BYTES {
         return Err(RelationError { part: format!("{}…", field.chars().take(40).collect::<String>()) });
@@ -56,17 +59,27 @@ pub(super) fn groups(field: &str, architecture: Architecture) -> Result<Vec<Vec<
         .collect()
 }
 
-/// Reads `name[:arch] [(op version)] [[arch…]]`; `None` when it is not for `architecture`.
+/// Reads a field that is no dependency (`Provides`, `Conflicts`): what it says of packages of `architecture`.
+///
+/// A field that cannot be read says nothing: a package is no worse for one that nobody needs.
+pub(super) fn own(field: &str, architecture: Architecture) -> impl Iterator<Item = Relation<'_>> {
+    let relations = groups(field, architecture).unwrap_or_default().into_iter().flatten();
+    relations.filter(|relation| relation.foreign.is_none())
+}
+
+/// Reads `name[:arch] [(op version)] [[arch…]]`; `None` when it does not count on `architecture`.
 fn relation(part: &str, architecture: Architecture) -> Result<Option<Relation<'_>>, RelationError> {
     let wrong = || RelationError { part: part.chars().take(80).collect() };
     let end = part.find([' ', '(', '[', '<', '\t']).unwrap_or(part.len());
     let (head, mut rest) = part.split_at(end);
     let (name, qualifier) = head.split_once(':').unwrap_or((head, "any"));
-    if !is_name(name) {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !is_name(name) || qualifier.is_empty() || !qualifier.bytes().all(letter) {
         return Err(wrong());
     }
-    let mut applies = matches!(qualifier, "any" | "native" | "all") || qualifier == architecture.debian();
-    let mut bound = None;
+    let is_own = matches!(qualifier, "any" | "native" | "all") || qualifier == architecture.debian();
+    let foreign = (!is_own).then_some(qualifier);
+    let (mut applies, mut bound) = (true, None);
     rest = rest.trim_start();
     if let Some(inner) = rest.strip_prefix('(') {
         let (inner, after) = inner.split_once(')').ok_or_else(wrong)?;
@@ -75,14 +88,14 @@ fn relation(part: &str, architecture: Architecture) -> Result<Option<Relation<'_
     }
     if let Some(inner) = rest.strip_prefix('[') {
         let (inner, after) = inner.split_once(']').ok_or_else(wrong)?;
-        applies &= is_for(inner, architecture);
+        applies = is_for(inner, architecture);
         rest = after.trim_start();
     }
     // Build profiles (`<!nocheck>`) belong to source packages.
     if !rest.is_empty() {
         return Err(wrong());
     }
-    Ok(applies.then_some(Relation { name, bound }))
+    Ok(applies.then_some(Relation { name, foreign, bound }))
 }
 
 fn read_bound(text: &str) -> Option<Bound<'_>> {
@@ -170,9 +183,13 @@ impl fmt::Display for Operator {
 
 impl fmt::Display for Relation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        if let Some(architecture) = self.foreign {
+            write!(f, ":{architecture}")?;
+        }
         match self.bound {
-            Some(bound) => write!(f, "{} ({} {})", self.name, bound.operator, bound.version),
-            None => f.write_str(self.name),
+            Some(bound) => write!(f, " ({} {})", bound.operator, bound.version),
+            None => Ok(()),
         }
     }
 }
@@ -195,8 +212,9 @@ mod tests {
             ("a", "a"),
             ("a(>=1)", "a (>= 1)"),
             ("a (>= 1:2.3-4~deb13u1+b1) | b, c:any (<< 2),  ", "a (>= 1:2.3-4~deb13u1+b1) | b, c (<< 2)"),
-            ("a:native, b:amd64, c:arm64 | d", "a, b, d"),
-            ("c:arm64, a", "a"),
+            ("a:native, b:amd64, c:any, d:all", "a, b, c, d"),
+            ("c:arm64 | d, e:i386 (>= 1)", "c:arm64 | d, e:i386 (>= 1)"),
+            ("c:arm64 [arm64], a", "a"),
             ("a [amd64 i386], b [!amd64], c [linux-any], d [arm64], e [any-amd64]", "a, c, e"),
             ("a (< 2), b (> 2)", "a (<= 2), b (>= 2)"),
         ] {
@@ -207,9 +225,20 @@ mod tests {
 
     #[test]
     fn what_is_no_field_is_refused() {
-        for field in
-            ["A", "a b", "a (1)", "a (>= )", "a (>= 1", "a (~ 1)", "a <!nocheck>", "../a", "a | ", "a (>= x y)"]
-        {
+        for field in [
+            "A",
+            "a b",
+            "a (1)",
+            "a (>= )",
+            "a (>= 1",
+            "a (~ 1)",
+            "a <!nocheck>",
+            "../a",
+            "a | ",
+            "a (>= x y)",
+            "a:",
+            "a:I",
+        ] {
             assert!(groups(field, Architecture::X86_64).is_err(), "{field}");
         }
     }

@@ -8,6 +8,7 @@ use crate::content::{Sha256, date_text, parse_rfc5322};
 
 use super::{
     cleartext,
+    index::below_mirror,
     keyring::{CLOCK_SKEW_SECONDS, Keyring},
     refusal::ArchiveError,
     wanted::{Archive, Suite},
@@ -21,6 +22,8 @@ pub(super) const MAX_IN_RELEASE_BYTES: u64 = 8 << 20;
 pub(super) struct Release {
     /// Its `Date`, seconds since 1970.
     pub(super) date: u64,
+    /// Whether it says how long it is valid.
+    pub(super) expires: bool,
     /// The SHA-256 of the whole file.
     pub(super) sha256: Sha256,
     /// Whether indices can be fetched by their digest, which no half-updated mirror can get wrong.
@@ -59,6 +62,7 @@ pub(super) fn read_text(
         fields.check_name(suite)?;
         Ok(Release {
             date: fields.check_dates(suite, now)?,
+            expires: fields.get("Valid-Until").is_some(),
             sha256: Sha256::of(bytes),
             by_hash: fields.get("Acquire-By-Hash") == Some("yes"),
             separate_all: fields.get("No-Support-for-Architecture-all") != Some("Packages")
@@ -187,7 +191,10 @@ impl Fields {
             };
             let sha256 = Sha256::parse(sha256).map_err(|_| wrong())?;
             let size = size.parse().map_err(|_| wrong())?;
-            if files.insert(path.to_owned(), ReleaseFile { sha256, size }).is_some_and(|old| old.sha256 != sha256) {
+            if files
+                .insert(below_mirror(path).to_owned(), ReleaseFile { sha256, size })
+                .is_some_and(|old| old.sha256 != sha256)
+            {
                 return Err(wrong());
             }
         }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::content::Compression;
+
 use super::{
     closure::{self, Solved},
     document::{ClosureId, Lock, LockedClosure, LockedSource, LockedWant, Package, PackageId, SourceId},
-    index::{self, Catalogue, Entry, IndexError, Origin},
+    index::{self, Catalogue, Entry, IndexError, Listed, Origin},
     locking::{Goal, LockError, refuse},
     report::Problem,
     source,
@@ -22,7 +24,9 @@ pub(super) struct Index {
     pub(super) path: String,
     /// The most bytes of its text.
     pub(super) text_limit: u64,
-    /// Its bytes, compressed.
+    /// How it is compressed.
+    pub(super) compression: Compression,
+    /// Its bytes as they were fetched.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -57,15 +61,19 @@ pub(super) fn resolve(
     let mut indices: Vec<&Index> = indices.iter().collect();
     indices.sort_by_key(|index| (&index.archive, &index.suite, &index.path));
     let texts = texts(&indices)?;
-    let mut entries: Vec<Entry<'_>> =
-        index::locked(old).filter(|(id, _)| !goal.moves(id)).map(|(_, entry)| entry).collect();
+    let stays = index::locked(old).filter(|(id, _)| !goal.moves(id)).map(|(_, entry)| entry);
+    let mut listed = Listed { entries: stays.collect(), odd: Vec::new() };
     let mut source_entries = Vec::new();
     let source_names: BTreeSet<&str> = stale_sources.iter().map(|source| source.id.name.as_str()).collect();
     for (index, text) in indices.iter().zip(&texts) {
         let origin = Origin { archive: &index.archive, suite: &index.suite, mirror: &index.mirror };
         let refused = |error: IndexError| refuse_index(index, error.reason);
         match index.kind {
-            IndexKind::Packages => entries.extend(index::read(text, origin).map_err(refused)?),
+            IndexKind::Packages => {
+                let found = index::read(text, origin).map_err(refused)?;
+                listed.entries.extend(found.entries);
+                listed.odd.extend(found.odd);
+            }
             IndexKind::Sources => {
                 source_entries.extend(source::read(text, origin, &source_names).map_err(refused)?);
             }
@@ -94,7 +102,7 @@ pub(super) fn resolve(
         }
         let architecture = closure.architecture;
         let catalogue =
-            catalogues.entry(architecture.debian()).or_insert_with(|| Catalogue::new(entries.iter(), architecture));
+            catalogues.entry(architecture.debian()).or_insert_with(|| Catalogue::new(&listed, architecture));
         match closure::solve(closure, &wanted.archives, catalogue, before) {
             Ok(solved) => resolved.enter(id, closure, &solved, old),
             Err(found) => problems.extend(found),
@@ -110,7 +118,8 @@ pub(super) fn resolve(
 
 fn texts(indices: &[&Index]) -> Result<Vec<String>, LockError> {
     let text = |index: &&Index| {
-        index::decompress(&index.bytes, index.text_limit).map_err(|error| refuse_index(index, error.reason))
+        index::decompress(&index.bytes, index.compression, index.text_limit)
+            .map_err(|error| refuse_index(index, error.reason))
     };
     indices.iter().map(text).collect()
 }
@@ -160,6 +169,10 @@ impl Resolved {
         self.warnings.extend(solved.idle.iter().map(|name| {
             let message =
                 format!("`without \"{name}\"` changes nothing in `{}`: nothing in it needs that", closure.name);
+            Problem { origin: String::new(), message }
+        }));
+        self.warnings.extend(solved.odd.iter().map(|odd| {
+            let message = format!("{odd}, so it was passed over; report it to the archive");
             Problem { origin: String::new(), message }
         }));
         let mut members = BTreeMap::new();

@@ -8,7 +8,7 @@ use crate::content::{RelPath, Sha256};
 
 use super::{
     document::{LockedSource, LockedSourceFile, SourceId},
-    index::{IndexError, Origin},
+    index::{IndexError, Origin, below_mirror},
     relation::{compare, version_of},
     report::Problem,
     wanted::{Archive, WantedSource},
@@ -55,7 +55,7 @@ fn entry<'a>(
     let wrong = |what: &str| IndexError { reason: format!("a source package `{}` that {what}", name.escape_debug()) };
     let single = |field: &str| paragraph.get_single(field).map(str::trim).filter(|text| !text.is_empty());
     let version = single("Version").ok_or_else(|| wrong("has no `Version`"))?;
-    let folder = single("Directory").ok_or_else(|| wrong("has no `Directory`"))?;
+    let folder = below_mirror(single("Directory").ok_or_else(|| wrong("has no `Directory`"))?);
     let list = paragraph.get_field("Checksums-Sha256").ok_or_else(|| wrong("has no `Checksums-Sha256`"))?;
     let mut files = Vec::new();
     for line in list.lines().iter().filter(|line| !line.trim().is_empty()) {
@@ -68,7 +68,7 @@ fn entry<'a>(
         };
         let file = file.ok_or_else(|| wrong("has a list of files that cannot be read"))?;
         let plain = |letter: char| letter.is_ascii_alphanumeric() || ".+~:-_".contains(letter);
-        if !file.0.chars().all(plain) || RelPath::new(&format!("{folder}/{}", file.0)).is_err() {
+        if !file.0.chars().all(plain) || RelPath::new(&path_in(folder, file.0)).is_err() {
             return Err(wrong("has a file that leaves the archive"));
         }
         if files.len() == MAX_FILES {
@@ -77,6 +77,10 @@ fn entry<'a>(
         files.push(file);
     }
     Ok(SourceEntry { name, version, origin, format: single("Format").unwrap_or("1.0"), folder, files })
+}
+
+fn path_in(folder: &str, file: &str) -> String {
+    if folder.is_empty() { file.to_owned() } else { format!("{}/{file}", folder.trim_end_matches('/')) }
 }
 
 /// Takes the highest version of the suites in question that is the wanted one, if one is wanted.
@@ -137,13 +141,12 @@ fn locked(entry: &SourceEntry<'_>) -> Result<LockedSource, String> {
         }
         if file.contains(".tar.") && !file.ends_with(".asc") && place_of(file).is_none() {
             return Err(format!(
-                "the source package `{}` {} has `{file}`: expected an archive compressed with gz, xz or zst",
+                "the source package `{}` {} has `{file}`: expected an archive compressed with gz, bz2, lzma, xz or zst",
                 entry.name, entry.version
             ));
         }
         if let Some(at) = place_of(file) {
-            let path = format!("{}/{file}", entry.folder);
-            files.insert(path, LockedSourceFile { size: *size, sha256: *sha256, at });
+            files.insert(path_in(entry.folder, file), LockedSourceFile { size: *size, sha256: *sha256, at });
         }
     }
     if !["1.0", "3.0 (quilt)", "3.0 (native)"].contains(&entry.format) || files.is_empty() {
@@ -163,7 +166,8 @@ fn locked(entry: &SourceEntry<'_>) -> Result<LockedSource, String> {
 /// Where the content of a file of a source package belongs, by the file's name; `None` for what is no archive.
 pub(super) fn place_of(path: &str) -> Option<RelPath> {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let (stem, _) = name.rsplit_once(".tar.").filter(|(_, suffix)| ["gz", "xz", "zst"].contains(suffix))?;
+    let (stem, _) =
+        name.rsplit_once(".tar.").filter(|(_, suffix)| ["gz", "bz2", "lzma", "xz", "zst"].contains(suffix))?;
     // `NAME_VERSION.orig`, `NAME_VERSION.orig-PART`, `NAME_VERSION.debian`, or a native `NAME_VERSION`.
     if stem.ends_with(".debian") {
         return RelPath::new("debian").ok();
@@ -185,6 +189,9 @@ mod tests {
             ("a_1.orig-tests.tar.xz", Some("tests")),
             ("a_1-1.debian.tar.xz", Some("debian")),
             ("a_1.tar.zst", Some("")),
+            ("a_1.orig.tar.bz2", Some("")),
+            ("a_1-1.debian.tar.lzma", Some("debian")),
+            ("a_1.tar.Z", None),
             ("a_1-1.dsc", None),
             ("a_1.orig.tar.gz.asc", None),
             ("a_1-1.diff.gz", None),

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use crate::content::{Digest, Sha256, date_text, parse_date};
+use crate::content::{Digest, Sha256, Url, date_text, parse_date};
 
 use super::{
     document::{
@@ -75,7 +75,7 @@ impl Lock {
         }
         writer.gap();
         for (url, sha256) in &self.urls {
-            writer.node("url").word(url).property("sha256", &sha256.to_string()).end();
+            writer.node("url").word(url.as_str()).property("sha256", &sha256.to_string()).end();
         }
         writer.gap();
         for (id, tree) in &self.trees {
@@ -125,7 +125,7 @@ impl Lock {
                     node.only(lock.sources.insert(id, source))?;
                 }
                 "url" => {
-                    let (url, sha256) = (node.word()?, node.digest_property("sha256")?);
+                    let (url, sha256) = (Url::new(node.word()?), node.digest_property("sha256")?);
                     node.only(lock.urls.insert(url, sha256))?;
                 }
                 "tree" => {

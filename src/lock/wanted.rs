@@ -3,7 +3,7 @@
 use brc_contract::Architecture;
 
 use super::document::{ClosureId, Lock, SourceId, TreeId, TreeKind};
-use crate::content::{Digest, Sha256};
+use crate::content::{Digest, Sha256, Url};
 
 /// Everything that a project wants pinned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct Suite {
     pub only_when_named: bool,
     /// Whether a `Valid-Until` that has passed is accepted (a frozen mirror, a vendored folder).
     pub accept_expired: bool,
-    /// The components that are read: `main`.
-    pub components: Vec<String>,
+    /// The archive areas that are read: `main`.
+    pub areas: Vec<String>,
 }
 
 /// What a closure is for.
@@ -126,7 +126,7 @@ pub struct WantedSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedUrl {
     /// The URL that the recipe states.
-    pub url: String,
+    pub url: Url,
     /// The SHA-256 that the recipe states.
     pub sha256: Sha256,
     /// Where the recipe says so: `FILE:LINE`.

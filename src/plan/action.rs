@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use crate::content::{Digest, Glob, RelPath, Sha256};
+use crate::content::{Digest, Glob, RelPath, Sha256, Url};
 
 /// What an action gave: its trees by output name.
 pub type Outcome = BTreeMap<String, Digest>;
@@ -97,7 +97,7 @@ pub struct UrlFile {
     /// The name it gets when it is not extracted.
     pub name: String,
     /// Where to look, in order: `https:`, `http:` or `file:`. Not part of the key.
-    pub urls: Vec<String>,
+    pub urls: Vec<Url>,
     /// How it is laid out.
     pub extract: Extract,
 }

@@ -9,7 +9,7 @@ use super::{
     Located, Manifest, Network, Output, Pack, Part, PartSource, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
     facts, key,
 };
-use crate::content::{Digest, Glob, RelPath, Sha256};
+use crate::content::{Digest, Glob, RelPath, Sha256, Url};
 
 fn path(text: &str) -> RelPath {
     RelPath::new(text).unwrap()
@@ -195,7 +195,7 @@ fn a_fetch_is_keyed_by_what_it_gets_and_never_by_where() {
     let url = || UrlFile {
         sha256: Sha256::of(b"runc"),
         name: "runc.tar".into(),
-        urls: vec!["https://example.org/runc.tar".into()],
+        urls: vec![Url::new("https://example.org/runc.tar")],
         extract: Extract::Archive,
     };
     let DebianPackage { name: _, sha256: _, size: _, located: _ } = package();

@@ -21,6 +21,9 @@ pub struct Archive {
     pub name: Spanned<Name>,
     /// `suite "trixie" "trixie-updates" …`: its suites, at least one.
     pub suites: Vec<Suite>,
+    /// `area "main" "non-free-firmware" …`: the archive areas that packages come from, which apt calls components;
+    /// `main` when it is not said.
+    pub areas: Vec<Spanned<String>>,
     /// `keyring "keyrings/debian.asc" …`: files beside the recipe with the keys that sign it, at least one.
     pub keyrings: Vec<LocalPath>,
     /// The whole node.
@@ -115,16 +118,23 @@ impl Archive {
         let mut cursor = Cursor::new(reader, node);
         let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
         let (mut suites, mut keyrings): (Vec<Suite>, Vec<LocalPath>) = (Vec::new(), Vec::new());
+        let mut areas = Vec::new();
         for inner in cursor.block() {
             match inner.name.as_ref() {
                 "suite" => suites.extend(Suite::read_all(reader, inner)),
+                "area" => {
+                    let mut inner = Cursor::new(reader, inner);
+                    let texts = inner.texts(reader, "the name of an area");
+                    areas.extend(texts.into_iter().filter_map(|text| suite_name(reader, text, "an area")));
+                    inner.finish(reader);
+                }
                 "keyring" => {
                     let mut inner = Cursor::new(reader, inner);
                     let texts = inner.texts(reader, "a file of keys");
                     keyrings.extend(texts.into_iter().filter_map(|text| reader.local(text, Presence::File)));
                     inner.finish(reader);
                 }
-                _ => reader.unknown_node(inner, "`archive`", &["suite", "keyring"]),
+                _ => reader.unknown_node(inner, "`archive`", &["suite", "area", "keyring"]),
             }
         }
         for wanted in ["suite", "keyring"] {
@@ -133,16 +143,22 @@ impl Archive {
                 reader.error(code::MISSING_NODE, node.name_span, message, format!("write `{wanted} \"…\"`"));
             }
         }
-        let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
-        for suite in &suites {
-            if let Some(earlier) = seen.insert(&suite.name, suite.name.span) {
-                let message = format!("suite `{}` stands here twice", suite.name.value);
-                let problem = Diagnostic::error(code::REPEATED_NODE, suite.name.span, message);
-                reader.problems.push(problem.also(earlier, "first here"));
-            }
-        }
+        once(reader, "suite", suites.iter().map(|suite| &suite.name));
+        once(reader, "area", areas.iter());
         cursor.finish(reader);
-        Some(Archive { name: name?, suites, keyrings, span: node.span })
+        Some(Archive { name: name?, suites, areas, keyrings, span: node.span })
+    }
+}
+
+/// Tells of each name that stands more than once.
+fn once<'a>(reader: &mut Reader<'_>, what: &str, names: impl Iterator<Item = &'a Spanned<String>>) {
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for name in names {
+        if let Some(earlier) = seen.insert(name, name.span) {
+            let message = format!("{what} `{}` stands here twice", name.value);
+            let problem = Diagnostic::error(code::REPEATED_NODE, name.span, message);
+            reader.problems.push(problem.also(earlier, "first here"));
+        }
     }
 }
 

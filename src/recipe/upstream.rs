@@ -8,12 +8,15 @@ use super::{
     parse::Node,
     word,
 };
-use crate::content::{RelPath, Sha256};
+use crate::content::{RelPath, Sha256, Url};
 
 /// The nodes that are a source. `go-module` is one too, where none of these stands beside it.
 const SOURCES: [&str; 4] = ["url", "git", "debian-source", "folder"];
 /// Everything that the block has.
 const NODES: [&str; 6] = ["url", "git", "debian-source", "folder", "go-module", "crates"];
+/// Ends of names of files that are surely no archives which are unpacked.
+const OTHER_ARCHIVES: [&str; 12] =
+    [".7z", ".rar", ".lz", ".lz4", ".lzo", ".Z", ".cpio", ".deb", ".rpm", ".iso", ".exe", ".AppImage"];
 /// The hexadecimal digits of a commit.
 const COMMIT_DIGITS: usize = 40;
 
@@ -25,7 +28,8 @@ pub struct Upstream {
     pub source: Option<UpstreamSource>,
     /// `sha256="…"`: what the file of a `url` must hash to, 64 hexadecimal digits; required.
     pub sha256: Option<Spanned<Sha256>>,
-    /// `unpack=#false`: the file of a `url` stays the one file that it is; it is unpacked when it is not said.
+    /// `unpack=#false`: the file of a `url` stays the one file that it is; when it is not said, it is unpacked: a tar
+    /// archive, plain or compressed with bzip2, gzip, lzma, xz or zstd, or a zip archive.
     pub unpack: Option<Spanned<Unpack>>,
     /// `commit="…"`: the commit of a `git` repository, 40 hexadecimal digits; required.
     pub commit: Option<Spanned<String>>,
@@ -165,7 +169,11 @@ impl Upstream {
         }
         let unpack = cursor.switch_property(reader, "unpack");
         let keep = |switch| if switch == Switch::On { Unpack::Archive } else { Unpack::Keep };
-        self.unpack = unpack.map(|switch| switch.map(keep)).or(self.unpack.take());
+        let unpack = unpack.map(|switch| switch.map(keep));
+        if unpack.as_ref().is_none_or(|unpack| unpack.value == Unpack::Archive) {
+            urls.iter().for_each(|url| check_archive(reader, url));
+        }
+        self.unpack = unpack.or(self.unpack.take());
         Some(UpstreamSource::Urls(urls))
     }
 
@@ -221,6 +229,18 @@ impl DebianUpstream {
         let suite = cursor.required_property(reader, "suite");
         let suite = suite.and_then(|text| suite_name(reader, text, "a suite"));
         Some(DebianUpstream { package: package?, archive: archive?, suite: suite? })
+    }
+}
+
+/// Tells of a file that is no archive which brc unpacks, where its name says so.
+fn check_archive(reader: &mut Reader<'_>, url: &Spanned<Template>) {
+    let text = url.value.to_string();
+    let name = text.split(['?', '#']).next().unwrap_or_default();
+    if let Some(ending) = OTHER_ARCHIVES.iter().find(|ending| name.ends_with(*ending)) {
+        let message = format!("a `{ending}` file is not unpacked");
+        let help = "name a tar archive (plain, `.gz`, `.bz2`, `.lzma`, `.xz`, `.zst`) or a `.zip`; `unpack=#false` keeps \
+                    it as the one file that it is";
+        reader.error(code::BAD_URL, url.span, message, help);
     }
 }
 
@@ -300,7 +320,7 @@ impl Reader<'_> {
     ) -> Option<Spanned<Template>> {
         let fits = text.chars().all(|c| c.is_ascii_graphic());
         if !fits || !schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)) {
-            self.error(code::BAD_URL, text.span, format!("`{}` {is_not}", text.value), help);
+            self.error(code::BAD_URL, text.span, format!("`{}` {is_not}", Url::new(text.value.as_str())), help);
             return None;
         }
         self.template(text)

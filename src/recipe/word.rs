@@ -148,7 +148,7 @@ pub(super) fn belongs(word: &str) -> Option<String> {
         (&VARIANT[..], "a `variant`"),
         (&COMMON[..], "a `component`, `kernel` or `variant`"),
         (&["without", "maintainer-scripts"][..], "a `packages` group"),
-        (&["suite", "keyring"][..], "an `archive`"),
+        (&["suite", "area", "keyring"][..], "an `archive`"),
         (&["url", "git", "debian-source", "folder", "go-module", "crates"][..], "an `upstream`"),
         (&["drop-in"][..], "a `unit`"),
         (&["group"][..], "a `user`"),

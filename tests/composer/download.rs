@@ -12,7 +12,7 @@ use std::{
 };
 
 use brc::{
-    content::Sha256,
+    content::{Sha256, Url},
     fetch::{
         Client, ClientConfig, Downloaded, Expect, FetchError, Mirrors, Network, Patience, Place, Proxies, Wanted, Watch,
     },
@@ -429,7 +429,7 @@ fn what_was_vendored_is_enough_without_network_and_mirror() {
     let (package, file) = (content(1000), content(2000));
     setting.server.put_bytes(PATH, &package);
     setting.server.put_bytes("/file", &file);
-    let place = Place::Urls(vec![setting.server.url("/file")]);
+    let place = Place::Urls(vec![Url::new(setting.server.url("/file"))]);
     let all = [wanted(&package), Wanted { place, ..wanted(&file) }];
     let cancelled = AtomicBool::new(false);
     let watch = Watch { cancelled: &cancelled, progress: &|_| () };
@@ -466,9 +466,10 @@ fn folders_and_file_urls_are_mirrors_too() {
     assert_eq!(setting.download(&wanted(&bytes)).unwrap(), bytes);
     assert!(folder.join("pool/a.deb").is_file());
 
-    let place = Place::Urls(vec![format!("file://{shown}/nothing"), format!("file://{shown}/pool/a.deb")]);
+    let place =
+        Place::Urls(vec![Url::new(format!("file://{shown}/nothing")), Url::new(format!("file://{shown}/pool/a.deb"))]);
     assert_eq!(setting.download(&Wanted { place, ..wanted(&bytes) }).unwrap(), bytes);
-    let place = Place::Urls(vec![format!("file://{shown}/pool")]);
+    let place = Place::Urls(vec![Url::new(format!("file://{shown}/pool"))]);
     let error = setting.download(&Wanted { place, ..wanted(&bytes) }).unwrap_err();
     assert!(told(&error).contains("not a regular file"), "{}", told(&error));
 }
@@ -499,7 +500,7 @@ fn a_server_that_is_not_there_is_told_with_its_name() {
     let mut setting = Setting::new();
     setting.config.patience.retries = 1;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let place = Place::Urls(vec![format!("http://{port}/a")]);
+    let place = Place::Urls(vec![Url::new(format!("http://{port}/a"))]);
     let error = setting.download(&Wanted { place, ..wanted(b"a") }).unwrap_err();
     assert_eq!(error.fault(), Fault::Outside);
     assert!(error.to_string().contains(&format!("http://{port}/a (tries: 2)")), "{error}");

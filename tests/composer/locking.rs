@@ -9,6 +9,8 @@ use crate::support::{
     archive::{ArchiveKey, KeySpec, PackageSpec, SourceSpec, SuiteSpec},
     package::TarEntry,
     project::{Ran, brc, copy_of_quickstart, folder, quickstart},
+    server::Server,
+    sha256_hex,
 };
 
 /// A copy of quickstart beside an archive `notes`, whose mirror is a folder.
@@ -132,4 +134,133 @@ component "note" {
     let changed: Vec<String> = lock().lines().filter(|line| !before.contains(*line)).map(str::to_owned).collect();
     assert!(changed.iter().all(|line| line.contains("brc-note_1") || line.contains("notes")), "{changed:#?}");
     assert!(changed.iter().any(|line| line.contains("brc-note_1-2.debian.tar.xz")), "{changed:#?}");
+}
+
+/// A copy of quickstart with a component whose source is by URL, and a store that has nothing.
+struct ByUrl {
+    recipe: PathBuf,
+    variant: String,
+    server: Server,
+}
+
+impl ByUrl {
+    fn new(name: &str) -> ByUrl {
+        let recipe = copy_of_quickstart(&folder(name));
+        let variant = fs::read_to_string(&recipe).unwrap().replace("include ", "include \"thing\" ");
+        ByUrl { recipe, variant, server: Server::start() }
+    }
+
+    /// States version and URLs, the digest being that of these bytes.
+    fn state(&self, version: &str, urls: &[&str], content: &[u8]) {
+        let urls: Vec<String> = urls.iter().map(|url| format!("{:?}", self.url(url))).collect();
+        let component = format!(
+            "component \"thing\" {{\nversion {version:?}\nupstream {{ url {} sha256=\"{}\" unpack=#false; }}\n\
+             build-with \"brc/finish-tools\"\nstep \"true\"\n}}\n",
+            urls.join(" "),
+            sha256_hex(content)
+        );
+        fs::write(&self.recipe, component + &self.variant).unwrap();
+    }
+
+    fn url(&self, path: &str) -> String {
+        if path.contains("://") { path.to_owned() } else { self.server.url(path) }
+    }
+
+    /// The exit code of `brc VERB`, and everything that it says.
+    fn run(&self, verb: &str, words: &[&str]) -> (Option<i32>, String) {
+        let mut command = brc();
+        command.arg(verb).arg("--store").arg(self.recipe.with_file_name("store")).arg(&self.recipe).args(words);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    fn lock(&self) -> (Option<i32>, String) {
+        self.run("lock", &[])
+    }
+
+    fn locked(&self) -> String {
+        fs::read_to_string(self.recipe.with_file_name("brc.lock")).unwrap()
+    }
+}
+
+#[test]
+fn a_url_that_no_lock_has_seen_is_held_to_its_digest_once() {
+    let project = ByUrl::new("by-url-project");
+    let original = project.locked();
+    project.server.put_bytes("/x-1.0.tar.gz", b"one");
+    project.state("1.0", &["/x-{version}.tar.gz"], b"one");
+    let (code, talk) = project.lock();
+    assert_eq!(code, Some(0), "{talk}");
+    assert_eq!(project.server.seen().len(), 1);
+    assert_eq!(project.lock().0, Some(0));
+    assert_eq!(project.server.seen().len(), 1, "what is locked is not asked again");
+    // The store has seen it, whatever becomes of the lock.
+    fs::write(project.recipe.with_file_name("brc.lock"), &original).unwrap();
+    let (code, talk) = project.run("lock", &["--offline"]);
+    assert_eq!((code, project.server.seen().len()), (Some(0), 1), "{talk}");
+
+    // A new version with the digest of the old one: its file is not there, or is another, or is the same after all.
+    project.state("2.0", &["/x-{version}.tar.gz"], b"one");
+    let before = project.locked();
+    let [old, new] = ["/x-1.0.tar.gz", "/x-2.0.tar.gz"].map(|path| project.server.url(path));
+    let place = format!("quickstart.kdl:{}: ", line_of(&project.recipe, "upstream"));
+    let stated = format!("the SHA-256 that is stated for it is that of `{old}`");
+    for (verb, words) in [("lock", &[][..]), ("build", &["thing", "--arch=x86_64"])] {
+        let (code, talk) = project.run(verb, words);
+        assert_eq!(code, Some(2), "{talk}");
+        for part in [&place, &format!("`{new}` is not there"), &stated] {
+            assert!(talk.contains(part), "{part:?} in {talk}");
+        }
+    }
+    project.server.put_bytes("/x-2.0.tar.gz", b"two");
+    let (code, talk) = project.lock();
+    let found = format!("`{new}` has the SHA-256 {}", sha256_hex(b"two"));
+    assert!(code == Some(2) && talk.contains(&found) && talk.contains(&stated), "{code:?} {talk}");
+    assert_eq!(project.locked(), before);
+    project.server.put_bytes("/x-2.0.tar.gz", b"one");
+    assert_eq!(project.lock().0, Some(0));
+    assert!(project.locked().contains(&new) && !project.locked().contains(&old));
+
+    // What was fetched while locking is not fetched again to build with it.
+    project.server.put_bytes("/x-3.0.tar.gz", b"three");
+    project.state("3.0", &["/x-{version}.tar.gz"], b"three");
+    assert_eq!(project.lock().0, Some(0));
+    let wrong = project.server.url("/x-4.0.tar.gz");
+    project.server.put_bytes("/x-4.0.tar.gz", b"not four");
+    project.state("4.0", &["/x-{version}.tar.gz"], b"four");
+    let (code, talk) = project.lock();
+    let found = format!("expected SHA-256 {}, found {}", sha256_hex(b"four"), sha256_hex(b"not four"));
+    assert!(code == Some(4) && talk.contains(&wrong) && talk.contains(&found), "{code:?} {talk}");
+}
+
+#[test]
+fn one_of_several_urls_is_enough_and_no_password_of_any_is_shown() {
+    let project = ByUrl::new("several-urls-project");
+    project.server.put_bytes("/x", b"one");
+    let secret = project.server.url("/none").replace("http://", "http://user:s3cret@");
+    project.state("1", &[&secret, "/x"], b"one");
+    let (code, talk) = project.lock();
+    assert_eq!(code, Some(0), "{talk}");
+    let [none, there] = ["/none", "/x"].map(|path| project.server.url(path));
+    assert!(talk.contains(&format!("warning: quickstart.kdl:3: `{none}`")), "{talk}");
+    assert!(talk.contains(&format!("`{there}` has what is stated")), "{talk}");
+    assert!(!talk.contains("s3cret"), "{talk}");
+    // With nothing to fall back on, and where it is no URL at all.
+    for url in [secret.as_str(), "http://user:s3cret@/x"] {
+        project.state("1", &[url], b"two");
+        for (verb, words) in [("lock", &[][..]), ("check", &[]), ("check", &["--locked"])] {
+            let (code, talk) = project.run(verb, words);
+            assert!(!talk.contains("s3cret"), "{verb} {words:?}: {talk}");
+            assert!(code != Some(0) || verb == "check", "{talk}");
+        }
+    }
+    for mirror in ["--mirror=debian=http://user:s3cret@/x", "--mirror=http://user:s3cret@example.org/debian"] {
+        let (code, talk) = project.run("lock", &[mirror]);
+        assert!(code == Some(2) && talk.contains("mirror") && !talk.contains("s3cret"), "{code:?} {talk}");
+    }
+    fs::write(project.recipe.with_file_name("mirrors.toml"), "notes = \"/srv\"\ndebian = \"http://user:s3cret@x\n")
+        .unwrap();
+    let (code, talk) = project.lock();
+    assert!(code == Some(2) && talk.contains("line 2") && !talk.contains("s3cret"), "{code:?} {talk}");
 }

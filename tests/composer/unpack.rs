@@ -1,9 +1,9 @@
 //! Packages and archives that become trees.
 
-use std::{fs, path::Path, sync::atomic::AtomicBool, time::Duration};
+use std::{fs, path::Path, process::Command, sync::atomic::AtomicBool, time::Duration};
 
 use brc::{
-    content::{Entry, Metadata, RelPath, Sha256, Tree},
+    content::{Entry, Metadata, RelPath, Sha256, Tree, Url},
     fetch::{Client, ClientConfig, Fetcher, Mirrors, Network, Patience, Proxies},
     plan::{
         Action, DebianPackage, DebianSource, Extract, Failure, Fetch, Located, Outcome, Performer, Request,
@@ -13,7 +13,7 @@ use brc::{
 };
 use tempfile::TempDir;
 
-use crate::support::package::{TarEntry, ar, control, deb, deb_of, gzip, tar, xz, zstd};
+use crate::support::package::{TarEntry, ar, control, deb, deb_of, gzip, packed, tar, xz, zip, zstd};
 
 /// A fetcher with a store, whose only mirror is a folder.
 pub struct Setting {
@@ -71,7 +71,7 @@ impl Setting {
         let outcome = self.perform(Fetch::Url(UrlFile {
             sha256: Sha256::of(bytes),
             name: "a.tar".into(),
-            urls: vec![path.to_str().unwrap().to_owned()],
+            urls: vec![Url::new(path.to_str().unwrap())],
             extract,
         }))?;
         Ok(Tree::clone(&self.store.tree(outcome["data"]).unwrap()))
@@ -195,8 +195,8 @@ fn an_archive_by_url_loses_its_top_folder_and_its_owners() {
         TarEntry::link("runc-1.2/link", b'2', "src/main.c"),
     ];
     let archive = tar(&entries);
-    let mut trees = [archive.clone(), gzip(&archive), xz(&archive), zstd(&archive)]
-        .map(|bytes| setting.fetch_url(&bytes, Extract::Archive).unwrap());
+    let mut trees = ["", ".bz2", ".gz", ".lzma", ".xz", ".zst"]
+        .map(|suffix| setting.fetch_url(&packed(&archive, suffix), Extract::Archive).unwrap());
     let tree = trees[0].clone();
     assert_eq!(tree.metadata(&path("configure")), Some(Metadata::with_mode(0o755)));
     assert_eq!(tree.metadata(&path("src/main.c")), Some(Metadata::with_mode(0o644)));
@@ -215,6 +215,83 @@ fn an_archive_without_a_single_top_folder_stays_as_it_is() {
     ] {
         let tree = setting.fetch_url(&tar(&entries), Extract::Archive).unwrap();
         assert!(tree.entry(&path("a")).is_some(), "{tree:?}");
+    }
+}
+
+#[test]
+fn a_zip_archive_is_one_too() {
+    let setting = Setting::new();
+    let files = [TarEntry::file("a-1/configure", b"#!/bin/sh\n"), TarEntry::file("a-1/src/main.c", b"int")];
+    let archive = zip(&files);
+    let tree = setting.fetch_url(&archive, Extract::Archive).unwrap();
+    assert_eq!(setting.text(&tree, "src/main.c"), "int");
+    assert_eq!(tree.metadata(&path("configure")), Some(Metadata::with_mode(0o644)));
+    // As another program writes it: deflated, with modes, folders and a link.
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("a-1/src")).unwrap();
+    fs::write(at("a-1/src/main.c"), "int ".repeat(1000)).unwrap();
+    fs::write(at("a-1/configure"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(at("a-1/configure"), std::os::unix::fs::PermissionsExt::from_mode(0o775)).unwrap();
+    std::os::unix::fs::symlink("src/main.c", at("a-1/link")).unwrap();
+    let python = "import os, zipfile\n\
+        archive = zipfile.ZipFile('a.zip', 'w', zipfile.ZIP_DEFLATED)\n\
+        for name in ['a-1', 'a-1/src', 'a-1/src/main.c', 'a-1/configure']: archive.write(name)\n\
+        link = zipfile.ZipInfo('a-1/link')\n\
+        link.create_system, link.external_attr = 3, 0o120777 << 16\n\
+        archive.writestr(link, 'src/main.c')\n\
+        archive.close()\n";
+    let made = Command::new("python3").args(["-c", python]).current_dir(folder.path()).status();
+    assert!(made.expect("python3 is installed").success());
+    let tree = setting.fetch_url(&fs::read(at("a.zip")).unwrap(), Extract::Archive).unwrap();
+    assert_eq!(setting.text(&tree, "src/main.c").len(), 4000);
+    assert_eq!(tree.metadata(&path("configure")), Some(Metadata::with_mode(0o755)));
+    assert_eq!(tree.entry(&path("link")), Some(&Entry::Symlink { target: "src/main.c".into() }));
+    assert_eq!(tree.len(), 4);
+}
+
+#[test]
+fn a_zip_archive_is_held_to_what_is_held_of_tar() {
+    let setting = Setting::new();
+    let good = zip(&[TarEntry::file("a", b"content")]);
+    let change = |from: &[u8], to: &[u8]| {
+        let mut bytes = good.clone();
+        for at in 0..bytes.len() - from.len() {
+            if bytes[at..].starts_with(from) {
+                bytes[at..at + from.len()].copy_from_slice(to);
+            }
+        }
+        bytes
+    };
+    for (bytes, expected) in [
+        (zip(&[TarEntry::file("../a", b"")]), "the path `../a` is not allowed"),
+        (zip(&[TarEntry::file("/a", b"")]), "is absolute"),
+        (zip(&[TarEntry::file("a", b""), TarEntry::file("a", b"")]), "it is there twice"),
+        (zip(&[TarEntry::file("a", b""), TarEntry::file("a/b", b"")]), "is not a directory"),
+        (zip(&[]), "an empty one"),
+        (change(b"content", b"CONTENT"), "cannot be read"),
+        (good[..good.len() - 3].to_vec(), "ends too early"),
+        (good[..20].to_vec(), "list of entries"),
+    ] {
+        let text = crate::sandbox::bench::chain(&setting.fetch_url(&bytes, Extract::Archive).unwrap_err());
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn what_is_no_archive_is_told_with_what_to_write() {
+    let setting = Setting::new();
+    for (bytes, found) in [
+        (&b"words"[..], "found one file"),
+        (&[&b"\x7fELF"[..], &[1; 600]].concat(), "found a program or library"),
+        (&gzip(&[b'a'; 2000]), "found one file, compressed"),
+        (b"7z\xbc\xaf\x27\x1c\0\0", "found a 7-Zip archive"),
+        (&deb(&[]), "Debian package"),
+    ] {
+        let text = crate::sandbox::bench::chain(&setting.fetch_url(bytes, Extract::Archive).unwrap_err());
+        for part in [found, "tar, plain or compressed with bzip2", "`unpack=#false` at its `url`"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use pgp::{
 use rand::{SeedableRng, rngs::StdRng};
 use sha2::{Digest as _, Sha256};
 
-use super::package::{TarEntry, ar, tar, xz, zstd};
+use super::package::{TarEntry, ar, packed, tar, xz, zstd};
 
 /// The time of all test archives: 2026-11-01T00:00:00Z.
 pub const NOW: u64 = 1_793_491_200;
@@ -309,6 +309,14 @@ pub struct SuiteSpec {
     pub valid_until: Option<u64>,
     pub packages: Vec<PackageSpec>,
     pub sources: Vec<SourceSpec>,
+    /// Its areas; all packages are in the last one, all sources in the first.
+    pub areas: Vec<&'static str>,
+    /// The ends of the names of its indices, one for each compression.
+    pub compressed: Vec<&'static str>,
+    /// What its indices say besides, before what they list.
+    pub besides: String,
+    /// What stands before the paths of its files.
+    pub before_paths: &'static str,
     /// What the signature is over.
     pub hash: HashAlgorithm,
     /// The name that the file states, if not its own.
@@ -324,6 +332,10 @@ impl SuiteSpec {
             valid_until: Some(NOW + 7 * 86_400),
             packages,
             sources: Vec::new(),
+            areas: vec!["main"],
+            compressed: vec!["", ".xz"],
+            besides: String::new(),
+            before_paths: "",
             hash: HashAlgorithm::Sha256,
             claims: None,
         }
@@ -337,7 +349,8 @@ impl SuiteSpec {
             text.push_str(&format!("Valid-Until: {}\n", rfc5322(end)));
         }
         text.push_str("Acquire-By-Hash: yes\nNo-Support-for-Architecture-all: Packages\n");
-        text.push_str("Architectures: all amd64 arm64\nComponents: main\nSHA256:\n");
+        text.push_str("Architectures: all amd64 arm64\n");
+        text.push_str(&format!("Components: {}\nSHA256:\n", self.areas.join(" ")));
         for (path, bytes) in self.indices() {
             text.push_str(&format!(" {} {:>8} {path}\n", hex(&bytes), bytes.len()));
         }
@@ -346,16 +359,28 @@ impl SuiteSpec {
 
     /// Its indices by path below its folder, plain and compressed.
     fn indices(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut files = BTreeMap::new();
-        for word in ["amd64", "arm64"] {
-            let fits = |package: &&PackageSpec| package.architecture == word || package.architecture == "all";
-            let text: String = self.packages.iter().filter(fits).map(PackageSpec::paragraph).collect();
-            files.insert(format!("main/binary-{word}/Packages.xz"), xz(text.as_bytes()));
-            files.insert(format!("main/binary-{word}/Packages"), text.into_bytes());
+        let (first, last) = (self.areas.first(), self.areas.last());
+        let mut texts = BTreeMap::new();
+        for area in &self.areas {
+            for word in ["amd64", "arm64"] {
+                let fits = |package: &&PackageSpec| {
+                    Some(area) == last && (package.architecture == word || package.architecture == "all")
+                };
+                let packages = self.packages.iter().filter(fits).map(PackageSpec::paragraph);
+                let text: String = [self.besides.clone()].into_iter().chain(packages).collect();
+                texts.insert(format!("{area}/binary-{word}/Packages"), text);
+            }
+            let sources = self.sources.iter().filter(|_| Some(area) == first).map(SourceSpec::paragraph);
+            texts.insert(format!("{area}/source/Sources"), sources.collect());
         }
-        let text: String = self.sources.iter().map(SourceSpec::paragraph).collect();
-        files.insert("main/source/Sources.xz".to_owned(), xz(text.as_bytes()));
-        files.insert("main/source/Sources".to_owned(), text.into_bytes());
+        let mut files = BTreeMap::new();
+        for (path, text) in texts {
+            let text = text.replace("Filename: ", &format!("Filename: {}", self.before_paths));
+            let text = text.replace("Directory: ", &format!("Directory: {}", self.before_paths));
+            for suffix in &self.compressed {
+                files.insert(format!("{path}{suffix}"), packed(text.as_bytes(), suffix));
+            }
+        }
         files
     }
 

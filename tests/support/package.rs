@@ -134,6 +134,34 @@ pub fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("a vector takes any bytes")
 }
 
+pub fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(bytes).expect("a vector takes any bytes");
+    encoder.finish().expect("a vector takes any bytes")
+}
+
+/// The format that came before xz.
+pub fn lzma(bytes: &[u8]) -> Vec<u8> {
+    let options = liblzma::stream::LzmaOptions::new_preset(1).expect("there is such a preset");
+    let stream = liblzma::stream::Stream::new_lzma_encoder(&options).expect("there is memory");
+    let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+    encoder.write_all(bytes).expect("a vector takes any bytes");
+    encoder.finish().expect("a vector takes any bytes")
+}
+
+/// These bytes as a file whose name ends so has them.
+pub fn packed(bytes: &[u8], suffix: &str) -> Vec<u8> {
+    match suffix {
+        "" => bytes.to_vec(),
+        ".bz2" => bzip2(bytes),
+        ".gz" => gzip(bytes),
+        ".lzma" => lzma(bytes),
+        ".xz" => xz(bytes),
+        ".zst" => zstd(bytes),
+        _ => panic!("{suffix}"),
+    }
+}
+
 /// A zip archive of these files, uncompressed.
 pub fn zip(entries: &[TarEntry]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());

@@ -58,6 +58,34 @@ fn the_first_alternative_that_can_be_met_is_taken_unless_another_is_in() {
 }
 
 #[test]
+fn a_dependency_of_another_architecture_is_not_met_by_passing_it_over() {
+    let world = world(vec![
+        pack("wine", "wine64, wine32:i386 (>= 1)"),
+        pack("either", "wine32:i386 | wine64"),
+        pack("own", "wine64:any, b:native, c:amd64"),
+        pack("wine64", "").provides("wine32:i386").with("Conflicts", "b:i386"),
+        // Of the name alone there is one here.
+        pack("wine32", ""),
+        pack("b", ""),
+        pack("c", ""),
+    ]);
+    let refused = told(world.tool(&["wine"]));
+    let expected = "`wine` needs `wine32:i386 (>= 1)`, but a package for i386 cannot be among those for amd64";
+    assert!(refused.contains(expected) && refused.contains("without \"wine32\""), "{refused}");
+    assert_eq!(solved(&world, &["either"]), "either 1, wine64 1");
+    assert_eq!(solved(&world, &["own"]), "b 1, c 1, own 1, wine64 1");
+    let (lock, _) = world.tool(&["own"]).unwrap();
+    let closure = lock.closures.values().next().unwrap();
+    assert_eq!(lock.conflicts(closure, Architecture::X86_64), []);
+    let asked = Closure {
+        without: vec![Pruned { name: "wine32".to_owned(), reason: "no program of it is run".to_owned() }],
+        ..super::closure(&["wine"])
+    };
+    let (lock, report) = world.lock(world.wanting(vec![asked]), &Lock::default(), Goal::Complete).unwrap();
+    assert_eq!((names(&lock).join(", "), report.warnings), ("wine 1, wine64 1".to_owned(), vec![]));
+}
+
+#[test]
 fn a_virtual_package_is_provided_by_the_first_of_the_highest_priority() {
     let world = world(vec![
         pack("a", "awk"),

@@ -134,7 +134,7 @@ fn a_changed_question_makes_a_lock_stale() {
         assert!(problems.iter().any(|problem| problem.to_string().contains(expected)), "{expected}: {problems:?}");
     }
     let url = WantedUrl {
-        url: "https://example.org/x".to_owned(),
+        url: crate::content::Url::new("https://example.org/x"),
         sha256: crate::content::Sha256::of(b"x"),
         origin: "u.kdl:1".to_owned(),
     };

@@ -1,6 +1,7 @@
 //! Locking from end to end, against small archives made here.
 
 mod closure;
+mod indices;
 mod keeping;
 mod source;
 mod text;
@@ -51,7 +52,7 @@ impl World {
                 mirror: suite.mirror.clone(),
                 only_when_named: suite.name.ends_with("-backports"),
                 accept_expired: false,
-                components: vec!["main".to_owned()],
+                areas: suite.areas.iter().map(|area| (*area).to_owned()).collect(),
             });
         }
         World {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::content::{Digest, Sha256};
+use crate::content::{Digest, Sha256, Url};
 
 /// A lock with one of everything.
 fn full() -> Lock {
@@ -34,7 +34,7 @@ fn full() -> Lock {
     let image = Closure { name: "variant test".to_owned(), purpose: Purpose::Image, ..asked };
     let mut wanted = world.wanting(vec![image, closure(&["c"])]);
     let sha256 = Sha256::of(b"x");
-    wanted.urls = vec![WantedUrl { url: "https://example.org/x?a=\"b\"".to_owned(), sha256, origin: String::new() }];
+    wanted.urls = vec![WantedUrl { url: Url::new("https://example.org/x?a=\"b\""), sha256, origin: String::new() }];
     let id = |version: Option<&str>| SourceId {
         name: "s".to_owned(),
         archive: "debian".to_owned(),

@@ -3,6 +3,7 @@
 use pgp::{composed::KeyType, crypto::hash::HashAlgorithm};
 
 use super::*;
+use crate::content::Compression;
 
 fn suite() -> SuiteSpec {
     SuiteSpec::new("trixie", vec![PackageSpec::new("a", "1")])
@@ -135,6 +136,31 @@ fn dates_decide_whether_an_archive_is_current() {
 }
 
 #[test]
+fn an_old_list_that_states_no_end_is_told_when_nothing_newer_is_known() {
+    let with = |days: u64| World::new(&[SuiteSpec { date: NOW - days * 86_400, valid_until: None, ..suite() }]);
+    let old = with(181);
+    let (lock, report) = old.tool(&["a"]).unwrap();
+    let warning = report.warnings[0].to_string();
+    for part in ["the list of `debian trixie` is 181 days old", "2026-05-04T00:00:00Z", "`accept-expired=#true`"] {
+        assert!(warning.contains(part), "{part}: {warning}");
+    }
+    let again = |world: &World, packages: &[&str], goal| {
+        world.lock(world.wanting(vec![closure(packages)]), &lock, goal).unwrap().1.warnings.len()
+    };
+    assert_eq!(again(&old, &["a"], Goal::Update(std::collections::BTreeSet::new())), 1);
+    let mut more = closure(&["a"]);
+    more.name = "tool more".to_owned();
+    let more = old.lock(old.wanting(vec![closure(&["a"]), more]), &lock, Goal::Complete).unwrap().1;
+    assert_eq!(more.warnings, [], "it is known, and told when it was new");
+    assert_eq!(with(180).tool(&["a"]).unwrap().1.warnings, []);
+    let mut meant = old;
+    meant.archive.suites[0].accept_expired = true;
+    assert_eq!(meant.tool(&["a"]).unwrap().1.warnings, []);
+    let ending = SuiteSpec { date: NOW - 300 * 86_400, valid_until: Some(NOW + 86_400), ..suite() };
+    assert_eq!(World::new(&[ending]).tool(&["a"]).unwrap().1.warnings, []);
+}
+
+#[test]
 fn a_list_older_than_the_locked_one_is_refused() {
     let with = |date| World::new(&[SuiteSpec { date, valid_until: None, ..suite() }]);
     let new = with(NOW - 86_400);
@@ -196,23 +222,24 @@ fn an_index_or_a_package_with_other_bytes_is_refused() {
 fn an_index_that_swells_is_refused_at_its_stated_size() {
     let bomb = package::xz(&vec![b'\n'; 8 << 20]);
     assert!(bomb.len() < 8192);
-    let error = index::decompress(&bomb, 1 << 20).unwrap_err();
+    let error = index::decompress(&bomb, Compression::Xz, 1 << 20).unwrap_err();
     assert_eq!(error.reason, "more than 1048576 bytes of text");
-    assert_eq!(index::decompress(&bomb, 8 << 20).unwrap().len(), 8 << 20);
+    assert_eq!(index::decompress(&bomb, Compression::Xz, 8 << 20).unwrap().len(), 8 << 20);
     for rubbish in [&b"rubbish"[..], b"", &bomb[..bomb.len() - 20]] {
-        assert!(index::decompress(rubbish, 1 << 20).is_err());
+        assert!(index::decompress(rubbish, Compression::Xz, 1 << 20).is_err());
     }
 }
 
 #[test]
-fn an_index_that_points_outside_the_archive_is_refused() {
+fn an_entry_of_an_index_that_nothing_can_be_made_of_is_no_package() {
     let good = "Package: a\nVersion: 1\nArchitecture: amd64\nFilename: pool/a.deb\nSize: 1\nSHA256: ";
     let good = format!("{good}{}\n", "0".repeat(64));
     let origin = index::Origin { archive: "debian", suite: "trixie", mirror: "debian" };
-    assert_eq!(index::read(&good, origin).unwrap().len(), 1);
+    assert_eq!(index::read(&good, origin).unwrap().entries.len(), 1);
     for (from, to) in [
         ("pool/a.deb", "../../etc/passwd"),
-        ("pool/a.deb", "/etc/passwd"),
+        ("pool/a.deb", "/../etc/passwd"),
+        ("pool/a.deb", "./"),
         ("pool/a.deb", "pool/a\".deb"),
         ("Package: a", "Package: ../a"),
         ("Package: a", "Package: A"),
@@ -223,11 +250,15 @@ fn an_index_that_points_outside_the_archive_is_refused() {
         ("Size: 1\n", ""),
         ("SHA256: 0", "SHA256: x"),
         ("Version: 1", " Version"),
-        ("Version: 1", "Version"),
     ] {
-        assert!(index::read(&good.replace(from, to), origin).is_err(), "{to}");
+        let text = format!("{}\n{good}", good.replace(from, to));
+        let listed = index::read(&text, origin).unwrap();
+        assert_eq!((listed.entries.len(), listed.odd.len()), (1, 1), "{to}");
     }
-    assert!(index::read(&good.replace("amd64", "riscv64"), origin).unwrap().is_empty());
+    assert!(index::read(&good.replace("Version: 1", "Version"), origin).is_err());
+    let foreign = good.replace("amd64", "riscv64");
+    let listed = index::read(&foreign, origin).unwrap();
+    assert!(listed.entries.is_empty() && listed.odd.is_empty());
 }
 
 #[test]
@@ -242,7 +273,7 @@ fn packages_that_cannot_be_read_are_refused() {
         (good[..good.len() / 2].to_vec(), ""),
         (package::ar(&[("debian-binary", b"2.0\n")]), "no `control.tar`"),
         (package::ar(&[("control.tar.zst", &control)]), "no `data.tar`"),
-        (package::ar(&[("control.tar.zst", &control), ("data.tar.lz4", &data)]), "a compression not known"),
+        (package::ar(&[("control.tar.zst", &control), ("data.tar.lz4", &data)]), "a compression that is not read"),
         (package::ar(&[("control.tar.zst", &control), ("data.tar.xz", &data)]), "tar archive"),
         (package::ar(&[("control.tar.zst", &control), ("data.tar.zst", &data[..data.len() - 9])]), "tar archive"),
     ] {

@@ -44,7 +44,7 @@ impl FetchScript {
             |stage, text, variables| FetchScript { stage, text, output: "source", directory: path("build"), variables };
         match what {
             FetchedWhat::Git { url, commit } => {
-                source("git", GIT, vec![("url", url.clone()), ("commit", commit.clone())])
+                source("git", GIT, vec![("url", url.as_str().to_owned()), ("commit", commit.clone())])
             }
             FetchedWhat::GoModule { path, version } => {
                 source("go-module", GO_MODULE, vec![("module", path.clone()), ("version", version.clone())])

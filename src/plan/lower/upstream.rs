@@ -39,6 +39,6 @@ impl Lowering<'_> {
 
 /// The name that an upstream's file has when it is kept as it is.
 pub(super) fn file_name(upstream: &UrlUpstream) -> String {
-    let name = upstream.urls.first().and_then(|url| url.rsplit('/').next());
+    let name = upstream.urls.first().and_then(|url| url.as_str().rsplit('/').next());
     name.filter(|name| !name.is_empty()).unwrap_or("source").to_owned()
 }

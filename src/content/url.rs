@@ -1,0 +1,71 @@
+//! URLs as they are and as they are shown.
+
+use std::fmt;
+
+/// A URL as somebody wrote it, perhaps with a user name and password, which are never shown.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Url(String);
+
+impl Url {
+    /// Takes a text as it is; whether it is a URL is for whoever fetches to say.
+    pub fn new(text: impl Into<String>) -> Self {
+        Url(text.into())
+    }
+
+    /// The whole of it: for whoever asks a server, and for the lock.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Splits it into what stands before a user name and password, and what stands behind them.
+    fn around_user(&self) -> (&str, &str) {
+        let start = self.0.find("://").map_or(0, |at| at + 3);
+        let (before, rest) = self.0.split_at(start);
+        // They end at the last `@` before the path.
+        let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+        match authority.rsplit_once('@') {
+            // `git@example.org:a` is no URL, and nothing in it is secret.
+            Some((user, _)) if start > 0 || user.contains(':') => (before, &rest[user.len() + 1..]),
+            _ => (before, rest),
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    /// Writes it without user name and password, and without what a terminal would obey.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, behind) = self.around_user();
+        write!(f, "{}{}", before.escape_debug(), behind.escape_debug())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_user_name_nor_password_is_shown() {
+        for (text, shown) in [
+            ("https://example.org/x@y", "https://example.org/x@y"),
+            ("https://user:secret@example.org/x@y?z@", "https://example.org/x@y?z@"),
+            ("http://user:secret@/x", "http:///x"),
+            ("http://us@er:secret@example.org", "http://example.org"),
+            ("user:secret@example.org/debian", "example.org/debian"),
+            ("ftp://user:secret@example.org#a@b", "ftp://example.org#a@b"),
+            ("/srv/a@b", "/srv/a@b"),
+            ("git@example.org:a.git", "git@example.org:a.git"),
+            ("http://a/\u{1b}]0;x\u{7}", "http://a/\\u{1b}]0;x\\u{7}"),
+        ] {
+            let url = Url::new(text);
+            assert_eq!(url.to_string(), shown, "{text}");
+            assert_eq!(format!("{url:?}"), format!("\"{shown}\""));
+            assert_eq!(url.as_str(), text);
+        }
+    }
+}
