@@ -20,7 +20,7 @@ pub fn read_fragment(text: &str) -> Vec<FragmentLine> {
             Some(set) => set.split_once('=')?,
             None => (line.strip_prefix("# CONFIG_")?.strip_suffix(" is not set")?, "n"),
         };
-        Some(FragmentLine { option: option.to_owned(), value: value.to_owned(), line: index + 1 })
+        Some(FragmentLine { option: option.to_owned(), value: value.trim_end().to_owned(), line: index + 1 })
     });
     said.collect()
 }
@@ -31,7 +31,8 @@ mod tests {
 
     #[test]
     fn lines_of_a_fragment_are_read_as_kconfig_reads_them() {
-        let text = "# a comment\nCONFIG_SMP=y\n\n# CONFIG_VT is not set\nCONFIG_LSM=\"a=b\"\n # CONFIG_A is not set\n";
+        let text =
+            "# a comment\r\nCONFIG_SMP=y \r\n\n# CONFIG_VT is not set\nCONFIG_LSM=\"a=b\"\n # CONFIG_A is not set\n";
         let line = |option: &str, value: &str, line| FragmentLine { option: option.into(), value: value.into(), line };
         assert_eq!(read_fragment(text), [line("SMP", "y", 2), line("VT", "n", 4), line("LSM", "\"a=b\"", 5)]);
     }

@@ -92,7 +92,8 @@ fn every_build_system_builds_for_either_target_what_is_position_independent_and_
         ("autotools", "libword-autotools.so.0.0.0", "hello from patched autotools 2!\n"),
         ("meson", "libword-meson.so", "hello from meson\n"),
         ("cmake", "libword-cmake.so", "hello from cmake\n"),
-        ("cargo", "", "hello from cargo\n"),
+        ("cargo", "", "hello from special cargo\n"),
+        ("vendored", "", "hello from vendored go\n"),
         ("go", "", "hello from patched go 3!\n"),
     ] {
         let out = out.join(name);
@@ -117,6 +118,8 @@ fn an_edit_of_a_go_component_compiles_no_module_anew() {
     let source = folder("from-source-edited");
     copy(&repository().join("tests/data/from-source/go"), &source);
     let store = linked_store("from-source-edited-store");
+    // A module of its own cannot be embedded.
+    fs::remove_dir_all(source.join("tools")).unwrap();
     // It takes in all of its folder, hidden folders too.
     fs::create_dir(source.join(".hidden")).unwrap();
     fs::write(source.join(".hidden/words"), "words in a hidden folder").unwrap();

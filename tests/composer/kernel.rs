@@ -140,6 +140,10 @@ fn a_line_that_kconfig_would_pass_over_is_a_mistake() {
         ("# CONFIG_SMP is not set ", true),
         ("SMP=y", true),
         ("# CONFIG_SMP=y", false),
+        // As an editor of another system leaves it.
+        ("CONFIG_SMP=y \t", false),
+        ("CONFIG_SMP=y\r", false),
+        ("# CONFIG_DRM is not set\r", false),
     ] {
         fs::write(&fragment, format!("# words\n\n{line}\n")).unwrap();
         let (code, talk) = told(&recipe, "x86_64");

@@ -198,6 +198,31 @@ fn a_submodule_that_no_commit_pins_is_refused() {
     }
 }
 
+#[test]
+fn submodules_come_from_where_recipes_may_take_repositories_from() {
+    let (bench, repositories) = (Bench::new(), Repositories::new());
+    // A repository that the source brings along, whose configuration git would obey.
+    let inner = repositories.main().join("inner");
+    git(&repositories.main(), &["clone", "-q", "--bare", "../sub", "inner"]);
+    fs::write(inner.join("objects/info/kept"), "").unwrap();
+    fs::write(inner.join("refs/kept"), "").unwrap();
+    for (from, shown) in [
+        ("file:///source/inner", "file:///source/inner"),
+        ("/source/inner", "/source/inner"),
+        ("git://example.org/x", "git://example.org/x"),
+        ("ssh://git:secret@example.org/x", "ssh://example.org/x"),
+        ("ext::sh -c id", "ext::sh -c id"),
+    ] {
+        let modules = format!("[submodule \"x\"]\n\tpath = deep/sub\n\turl = {from}\n");
+        fs::write(repositories.main().join(".gitmodules"), modules).unwrap();
+        let commit = commit(&repositories.main());
+        serve(&repositories.server, &repositories.main(), "main");
+        let text = repositories.refusal(&bench, &commit);
+        let expected = format!("the submodule `deep/sub` from `{shown}`, which is neither `https://…` nor `http://…`");
+        assert!(text.contains(&expected), "{from}: {text}");
+    }
+}
+
 /// A registry of one crate, `a` 1.0.0, that states this checksum of it.
 fn registry(checksum: &str) -> Server {
     let server = Server::start();

@@ -16,7 +16,7 @@ use crate::{
 /// Empties the component's own source.
 const BEFORE: &str = include_str!("crates-before.sh");
 /// Removes what was made of it.
-const AFTER: &str = include_str!("crates-after.sh");
+const AFTER: &str = concat!(include_str!("steps/cargo-home.sh"), include_str!("crates-after.sh"));
 /// Options after which cargo works elsewhere than where we look; then everything is compiled with the component.
 const ELSEWHERE: [&str; 3] = ["--target", "--manifest-path", "--config"];
 /// Where cargo keeps what it compiled; a folder of the component's build, too.

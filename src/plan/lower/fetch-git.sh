@@ -1,10 +1,18 @@
 # The tree of one commit with its submodules, each at the commit that the one above it records.
-export GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
+# Submodules come from where recipes may take repositories from, and from nowhere else.
+export GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_ALLOW_PROTOCOL=http:https
 git config --global init.defaultBranch brc
 git config --global advice.detachedHead false
 git config --global core.autocrlf false
+# shown URL: it without user name and password
+shown() {
+    rest=${1#*://}
+    host=${rest%%[/?#]*}
+    [ "$rest" = "$1" ] || set -- "${1%"$rest"}${host##*@}${rest#"$host"}"
+    printf '%s\n' "$1"
+}
 fail() {
-    echo "expected: the commit \`$2\` of \`$1\`; found: $3" >&2
+    echo "expected: the commit \`$2\` of \`$(shown "$1")\`; found: $3" >&2
     echo "next: $4" >&2
     exit 1
 }
@@ -40,7 +48,13 @@ submodules() {
             "take a commit that does, or tell whoever keeps the repository."
         from=$(git config -f .gitmodules --get "submodule.$name.url") ||
             fail "$1" "$2" "the submodule \`$at\` without a URL." "tell whoever keeps the repository."
-        fetch "$(resolve "$1" "$from")" "$pinned" "$PWD/$at"
+        from=$(resolve "$1" "$from")
+        case $from in
+        http://* | https://*) ;;
+        *) fail "$1" "$2" "the submodule \`$at\` from \`$(shown "$from")\`, which is neither \`https://…\` nor \`http://…\`." \
+            "tell whoever keeps the repository, or name \`git\` and \`commit\` of a copy that has it." ;;
+        esac
+        fetch "$from" "$pinned" "$PWD/$at"
     done <.git/submodules
 }
 # resolve BASE URL: what a relative URL means, as git has it

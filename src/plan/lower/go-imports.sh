@@ -1,7 +1,7 @@
 # What of a Go component decides which packages of other modules it takes in: `go.mod`, `go.sum`, and of its files the
 # build constraints and the imports, which become blank. A file that is read wrongly here makes an edit slower, no more.
 find . '(' -name '.?*' -o -name '_*' -o -name testdata -o -name vendor ')' -prune -o -type f \
-    '(' -name go.mod -o -name go.sum -o -name go.work -o -name go.work.sum -o -name '*.go' ! -name '*_test.go' ')' \
+    '(' -name go.mod -o -name go.sum -o -name '*.go' ! -name '*_test.go' ')' \
     -exec cp --parents -t /imports {} +
 find /imports -name '*.go' -exec sed -E -i '
     # comments, but not constraints

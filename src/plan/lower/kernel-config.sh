@@ -4,6 +4,11 @@
 # What was asked, the last word of all fragments: `NAME VALUE FRAGMENT:LINE`; an option that is not there counts as not
 # set. Kconfig passes over a line that it does not understand; here it is a mistake.
 # Where no fragment says anything, nothing was asked.
+# Line ends of another system, and blanks behind a value, count as in Kconfig: not at all.
+mkdir /tmp/fragments
+for fragment in /fragments/*; do
+    [ ! -e "$fragment" ] || sed -e 's/\r$//' -e '/^CONFIG_/s/[ \t]*$//' "$fragment" >"/tmp/fragments/${fragment##*/}"
+done
 : >/tmp/unsorted
 awk '
     function say(name, value) { last[name] = name "\t" value "\t" place }
@@ -18,7 +23,7 @@ awk '
         if (wrong) exit 1
         for (name in last) print last[name] >"/tmp/unsorted"
     }
-' /fragments/*
+' /tmp/fragments/*
 sort /tmp/unsorted >/tmp/asked
 # In memory: tens of thousands of files that live for minutes cost more on a disk than to compile.
 # What no image needs of them stays packed.
@@ -28,7 +33,7 @@ xz -T2 -dc "$1" | tar -x -C /tmp/source --strip-components=1 --exclude='*/Docume
 cd /tmp/source
 for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 <"$patch"; done
 make -s O=/tmp/o tinyconfig
-sh scripts/kconfig/merge_config.sh -m -O /tmp/o /tmp/o/.config /fragments/* >/tmp/merge.log
+sh scripts/kconfig/merge_config.sh -m -O /tmp/o /tmp/o/.config /tmp/fragments/* >/tmp/merge.log
 make -s O=/tmp/o olddefconfig
 while IFS=$(printf '\t') read -r name value place; do
     found=$(sed -n "s|^CONFIG_$name=||p" /tmp/o/.config)

@@ -6,7 +6,7 @@ use brc_contract::Architecture;
 
 use super::command::environment;
 use crate::{
-    graph::{BuildStep, Component, Image},
+    graph::{BuildStep, Component, FetchedWhat, Image},
     recipe::BuildSystem,
 };
 
@@ -64,7 +64,9 @@ pub(super) fn build_environment(image: &Image, component: &Component, jobs: u32)
         (words("GOTOOLCHAIN"), words("local")),
         (words("GOPATH"), words("/tmp/go")),
         (words("GOCACHE"), format!("/{GO_CACHE}")),
-        (words("GOFLAGS"), words("-trimpath -buildvcs=false -mod=readonly -buildmode=pie")),
+        (words("GOFLAGS"), go_flags(component)),
+        // As modules are locked: a workspace says what is developed together, not what a module is built with.
+        (words("GOWORK"), words("off")),
         (words("CGO_ENABLED"), words("1")),
         (words("GOPROXY"), words("file:///vendor/go")),
         (words("GOSUMDB"), words("off")),
@@ -104,11 +106,18 @@ fn rust_flags(target: Architecture, execution: Architecture, rust: &str) -> Stri
     flags
 }
 
+/// Locked modules are the only ones. Where none are locked, go's own rule holds: `vendor` is used where it is there.
+fn go_flags(component: &Component) -> String {
+    let languages = component.recipe.as_ref().and_then(|recipe| recipe.upstream.as_ref()?.languages.as_ref());
+    let is_locked = languages.is_some_and(|set| matches!(set.what, FetchedWhat::GoModules { .. }));
+    format!("-trimpath -buildvcs=false -buildmode=pie{}", if is_locked { " -mod=readonly" } else { "" })
+}
+
 /// The shell fragment of a build system; its arguments are `"$@"`.
 const fn fragment(system: BuildSystem) -> &'static str {
     match system {
         BuildSystem::Autotools => include_str!("steps/autotools.sh"),
-        BuildSystem::Cargo => include_str!("steps/cargo.sh"),
+        BuildSystem::Cargo => concat!(include_str!("steps/cargo-home.sh"), include_str!("steps/cargo.sh")),
         BuildSystem::Cmake => include_str!("steps/cmake.sh"),
         BuildSystem::Go => include_str!("steps/go.sh"),
         BuildSystem::Kbuild => include_str!("steps/kbuild.sh"),

@@ -1,0 +1,11 @@
+package main
+
+import (
+	"fmt"
+
+	"example.org/word"
+)
+
+func main() {
+	fmt.Println(word.Word(), "go")
+}

@@ -1,0 +1,3 @@
+package word
+
+func Word() string { return "hello from vendored" }
