@@ -8,7 +8,8 @@ use std::{
     process::ExitCode,
 };
 
-use brc_agent::{Files, Status, device_mapper, verity::Root};
+use brc_agent::{Status, verity::Root};
+use brc_linux::{Files, device_mapper};
 use lexopt::Arg::{Long, Short, Value};
 
 const HELP: &str = "\

@@ -1,6 +1,6 @@
 //! What is mounted where, from `/proc/self/mountinfo` (Linux, `Documentation/filesystems/proc.rst`, section 3.5).
 
-use crate::block_device::DeviceNumber;
+use brc_linux::block_device::DeviceNumber;
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,13 +4,15 @@ use brc_contract::{
     Architecture, BootEntry, EntryName, EntryNameError, SlotName, Standing, boot_order, os_release, partition,
     well_known,
 };
-
-use crate::{
+use brc_linux::{
+    FileError, Files,
     block_device::{BlockDevice, DeviceNumber},
     device_mapper::{DeviceMapperError, Question},
-    files::{FileError, Files},
-    loader::{self, VariableError},
     mapped_target::{self, AnswerError},
+};
+
+use crate::{
+    loader::{self, VariableError},
     mount::{self, Mount},
     verity::{self, Root},
 };
@@ -20,7 +22,7 @@ const MAX_SMALL: usize = 64 << 10;
 /// The longest list of mounts that is read, in bytes: a machine with thousands of containers has this many.
 const MAX_MOUNTS: usize = 16 << 20;
 
-/// Who answers for device-mapper: [`crate::device_mapper::ask`].
+/// Who answers for device-mapper: [`brc_linux::device_mapper::ask`].
 pub type Ask<'a> = &'a dyn Fn(DeviceNumber, Question) -> Result<Vec<u8>, DeviceMapperError>;
 /// What is known, or why it is not.
 pub type Known<T> = Result<T, Unknown>;
@@ -144,7 +146,9 @@ fn slot(files: &Files) -> Known<SlotName> {
     let mut parts = if is_mapped { parts(files, device)? } else { Vec::new() };
     parts.sort_by_key(|part| part.partition);
     let found = || parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(" ");
-    let [hash, root] = parts.as_slice() else { return Err(Unknown::NoSlot { found: found() }) };
+    let [hash, root] = parts.as_slice() else {
+        return Err(Unknown::NoSlot { found: found() });
+    };
     let numbers = hash.partition.zip(root.partition).filter(|_| hash.disk == root.disk);
     numbers
         .and_then(|(hash, root)| SlotName::of_partitions(hash, root))

@@ -1,8 +1,7 @@
 //! Whether the root is verified: what device-mapper says, held against the kernel command line.
 
 use brc_contract::command_line::{self, VerityTable};
-
-use crate::mapped_target::MappedTarget;
+use brc_linux::mapped_target::MappedTarget;
 
 /// What the kernel does when a block of the root is not what it was when the image was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,11 +15,11 @@ use std::{
     process::{Command, Output},
 };
 
-use brc_agent::{
-    Files, Status,
+use brc_agent::{Status, loader};
+use brc_linux::{
+    Files,
     block_device::DeviceNumber,
     device_mapper::{DeviceMapperError, Question},
-    loader,
     mapped_target::{AnswerError, targets},
 };
 use serde_json::{Value, json};

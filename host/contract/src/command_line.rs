@@ -52,6 +52,27 @@ pub fn value<'a>(words: &'a [String], name: &str) -> Option<&'a str> {
     words.iter().rev().filter_map(|word| word.split_once('=')).find(|(key, _)| same(key, name)).map(|(_, value)| value)
 }
 
+/// The device that a `dm-mod.create=` word makes: read-only, over one dm-verity table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerityDevice {
+    /// Its name for device-mapper.
+    pub name: String,
+    /// What it is made of.
+    pub table: VerityTable,
+}
+
+impl VerityDevice {
+    /// Reads the value of `dm-mod.create=`: `NAME,,,ro,TABLE`, as [`VERIFIED_ROOT`] has it; `None` for anything else.
+    pub fn parse(create: &str) -> Option<Self> {
+        let fields: Vec<&str> = create.splitn(5, ',').collect();
+        let [name, "", "", "ro", _] = fields[..] else {
+            return None;
+        };
+        let fits = !name.is_empty() && !name.contains('/');
+        VerityTable::parse(create).filter(|_| fits).map(|table| VerityDevice { name: name.to_owned(), table })
+    }
+}
+
 /// The dm-verity table of a `dm-mod.create=` word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerityTable {
@@ -111,6 +132,16 @@ impl VerityTable {
             options,
         })
     }
+
+    /// The parameters of the `verity` target: what [`VerityTable::of_target`] reads.
+    pub fn parameters(&self) -> String {
+        let VerityTable { data_device, hash_device, data_blocks, hash_start, root_hash, salt, options, .. } = self;
+        let fixed = format!(
+            "1 {data_device} {hash_device} 4096 4096 {data_blocks} {hash_start} sha256 {root_hash} {salt} {}",
+            options.len()
+        );
+        options.iter().fold(fixed, |text, option| text + " " + option)
+    }
 }
 
 #[cfg(test)]
@@ -142,5 +173,26 @@ mod tests {
         assert_eq!((table.root_hash.as_str(), table.salt.as_str()), ("ff", "00"));
         assert_eq!(table.options, ["restart_on_corruption"]);
         assert_eq!(VerityTable::parse("root,,,ro,0 8 linear 1 2 3"), None);
+        assert_eq!(VerityTable::of_target(80, &table.parameters()), Some(table.clone()));
+        let device = VerityDevice::parse(value(&words, "dm-mod.create").unwrap());
+        assert_eq!(device, Some(VerityDevice { name: "root".to_owned(), table }));
+    }
+
+    #[test]
+    fn only_a_read_only_device_with_a_name_is_one_for_the_root() {
+        let table = "0 80 verity 1 a b 4096 4096 10 1 sha256 ff 00";
+        for (head, expected) in [
+            ("root,,,ro", true),
+            (",,,ro", false),
+            ("a/b,,,ro", false),
+            ("root,,,rw", false),
+            ("root,,,", false),
+            ("root,,3,ro", false),
+            ("root,uuid,,ro", false),
+            ("root,ro", false),
+        ] {
+            assert_eq!(VerityDevice::parse(&format!("{head},{table}")).is_some(), expected, "{head}");
+        }
+        assert_eq!(VerityDevice::parse("root,,,ro,0 8 linear 1 2 3"), None);
     }
 }

@@ -1,20 +1,32 @@
-//! What device-mapper answers to `DM_TABLE_STATUS`: the targets of a device (Linux, `uapi/linux/dm-ioctl.h`).
+//! What device-mapper is asked, and what it answers to `DM_TABLE_STATUS`: the targets of a device (Linux,
+//! `uapi/linux/dm-ioctl.h`).
 //!
 //! Numbers are little-endian, as on every architecture that images are made for.
 
-/// The size of `struct dm_ioctl`, with which a question and its answer begin.
+use crate::block_device::DeviceNumber;
+
+/// The size of `struct dm_ioctl`, with which a request and its answer begin.
 pub const HEADER: usize = 312;
+/// The size of request and answer in bytes. The table of a verity device has less than 600.
+pub(crate) const BUFFER: usize = 16 << 10;
+/// The version of the interface that is spoken: 4.0.0, the oldest that every kernel of today answers to.
+const VERSION: u32 = 4;
 /// Where the header says how many bytes the answer has.
-pub(crate) const SIZE_AT: usize = 12;
+const SIZE_AT: usize = 12;
 /// Where the header says at which byte the targets begin.
-pub(crate) const START_AT: usize = 16;
+const START_AT: usize = 16;
 const COUNT_AT: usize = 20;
-/// Where the header has its flags.
-pub(crate) const FLAGS_AT: usize = 28;
+const FLAGS_AT: usize = 28;
+/// Where the header has the number of the device; there is room for 64 bits, the upper half is zero.
+const DEVICE_AT: usize = 40;
+/// Where the header has the name of the device, with a NUL behind it.
+const NAME_AT: usize = 48;
+const NAME_BYTES: usize = 128;
 /// `DM_BUFFER_FULL_FLAG`: the answer did not fit.
 const BUFFER_FULL: u32 = 1 << 8;
 /// The size of `struct dm_target_spec`: start, length, status, next, and the kind in 16 bytes.
 const TARGET: usize = 40;
+const KIND_AT: usize = 24;
 
 /// One target of a mapped device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +39,59 @@ pub struct MappedTarget {
     pub kind: String,
     /// Its table or its status, as was asked.
     pub parameters: String,
+}
+
+/// What device-mapper is asked to do.
+#[derive(Debug, Default)]
+pub(crate) struct Request<'a> {
+    /// How.
+    pub flags: u32,
+    /// With which device; none where it is named.
+    pub device: Option<DeviceNumber>,
+    /// With the device of which name; empty where it is numbered.
+    pub name: &'a str,
+    /// The target of its table.
+    pub target: Option<&'a MappedTarget>,
+}
+
+impl Request<'_> {
+    /// The bytes that the kernel reads.
+    pub(crate) fn bytes(&self) -> Result<[u8; BUFFER], RequestError> {
+        let mut buffer = [0; BUFFER];
+        let count = u32::from(self.target.is_some());
+        let numbers = [VERSION, 0, 0, BUFFER as u32, HEADER as u32, count, 0, self.flags];
+        for (number, to) in numbers.into_iter().zip(buffer.chunks_exact_mut(4)) {
+            to.copy_from_slice(&number.to_le_bytes());
+        }
+        if let Some(device) = self.device {
+            buffer[DEVICE_AT..DEVICE_AT + 4].copy_from_slice(&device.encoded().to_le_bytes());
+        }
+        put_text(&mut buffer[NAME_AT..NAME_AT + NAME_BYTES], self.name)?;
+        if let Some(MappedTarget { start, sectors, kind, parameters }) = self.target {
+            let (fixed, rest) = buffer[HEADER..].split_at_mut(TARGET);
+            fixed[..8].copy_from_slice(&start.to_le_bytes());
+            fixed[8..16].copy_from_slice(&sectors.to_le_bytes());
+            put_text(&mut fixed[KIND_AT..], kind)?;
+            put_text(rest, parameters)?;
+        }
+        Ok(buffer)
+    }
+}
+
+/// Writes a text that ends with a NUL into a field.
+fn put_text(field: &mut [u8], text: &str) -> Result<(), RequestError> {
+    if text.len() >= field.len() || text.contains('\0') {
+        return Err(RequestError);
+    }
+    field[..text.len()].copy_from_slice(text.as_bytes());
+    Ok(())
+}
+
+/// The number of the device in an answer.
+pub(crate) fn device(answer: &[u8; BUFFER]) -> DeviceNumber {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&answer[DEVICE_AT..DEVICE_AT + 4]);
+    DeviceNumber::decoded(u32::from_le_bytes(bytes))
 }
 
 /// Reads the targets in an answer.
@@ -47,7 +112,7 @@ pub fn targets(answer: &[u8]) -> Result<Vec<MappedTarget>, AnswerError> {
     for _ in 0..count {
         let target = data.get(at..).filter(|rest| rest.len() >= TARGET).ok_or(AnswerError::Truncated)?;
         let (fixed, rest) = target.split_at(TARGET);
-        let (kind, parameters) = (until_nul(&fixed[24..])?, until_nul(rest)?);
+        let (kind, parameters) = (until_nul(&fixed[KIND_AT..])?, until_nul(rest)?);
         let long =
             |at| -> Option<u64> { Some(u64::from(number(fixed, at)?) | u64::from(number(fixed, at + 4)?) << 32) };
         found.push(MappedTarget {
@@ -74,6 +139,11 @@ fn until_nul(bytes: &[u8]) -> Result<&str, AnswerError> {
     let end = bytes.iter().position(|byte| *byte == 0).ok_or(AnswerError::Truncated)?;
     std::str::from_utf8(&bytes[..end]).map_err(|_| AnswerError::NotText)
 }
+
+/// What is asked of device-mapper has a name or a table that it cannot be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a device has a name or a table that is too long for device-mapper, or holds a NUL")]
+pub struct RequestError;
 
 /// An answer of device-mapper cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +190,41 @@ mod tests {
 
     fn set(bytes: &mut [u8], at: usize, number: u32) {
         bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+    }
+
+    #[test]
+    fn a_request_is_read_back_as_the_kernel_reads_it() {
+        let target =
+            MappedTarget { start: 0, sectors: 80, kind: "verity".to_owned(), parameters: "1 254:3 254:2".to_owned() };
+        let device = DeviceNumber { major: 253, minor: 300 };
+        let bytes = Request { flags: 1, device: Some(device), name: "", target: Some(&target) }.bytes().unwrap();
+        assert_eq!((number(&bytes, 0), number(&bytes, 4), number(&bytes, FLAGS_AT)), (Some(4), Some(0), Some(1)));
+        assert_eq!(number(&bytes, SIZE_AT), Some(BUFFER as u32));
+        assert_eq!(super::device(&bytes), device);
+        assert_eq!(targets(&bytes), Ok(vec![target]));
+        let bytes = Request { name: "root", ..Request::default() }.bytes().unwrap();
+        assert_eq!((&bytes[48..53], number(&bytes, COUNT_AT)), (&b"root\0"[..], Some(0)));
+    }
+
+    #[test]
+    fn what_device_mapper_cannot_be_given_is_refused() {
+        let long = "a".repeat(BUFFER - HEADER - TARGET);
+        let refused = |name: &str, kind: &str, parameters: &str| {
+            let target =
+                MappedTarget { kind: kind.to_owned(), parameters: parameters.to_owned(), start: 0, sectors: 8 };
+            Request { name, target: Some(&target), ..Request::default() }.bytes().is_err()
+        };
+        for (name, kind, parameters, expected) in [
+            (&long[..127], &long[..15], &long[1..], false),
+            (&long[..128], "verity", "1", true),
+            ("root", &long[..16], "1", true),
+            ("root", "verity", &long, true),
+            ("ro\0t", "verity", "1", true),
+            ("root", "ver\0ty", "1", true),
+            ("root", "verity", "1\0", true),
+        ] {
+            assert_eq!(refused(name, kind, parameters), expected, "{} {} {}", name.len(), kind, parameters.len());
+        }
     }
 
     #[test]

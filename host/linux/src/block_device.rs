@@ -30,6 +30,16 @@ impl DeviceNumber {
         let (major, minor) = text.split_once(':')?;
         Some(DeviceNumber { major: major.parse().ok()?, minor: minor.parse().ok()? })
     }
+
+    /// The number in 32 bits, as system calls take it (Linux, `new_encode_dev` in `include/linux/kdev_t.h`).
+    pub const fn encoded(self) -> u32 {
+        self.minor & 0xff | self.major << 8 | (self.minor & !0xff) << 12
+    }
+
+    /// The number that has been [encoded](Self::encoded).
+    pub const fn decoded(number: u32) -> Self {
+        DeviceNumber { major: number >> 8 & 0xfff, minor: number & 0xff | number >> 12 & 0xfff00 }
+    }
 }
 
 impl BlockDevice {
@@ -65,6 +75,15 @@ mod tests {
         let device = BlockDevice::parse(text).unwrap();
         assert_eq!((device.name.as_str(), device.number.to_string().as_str()), ("vda3", "254:3"));
         assert_eq!((device.partition, device.disk), (Some(3), Some(1)));
+    }
+
+    #[test]
+    fn a_number_is_the_one_that_system_calls_take() {
+        for (major, minor) in [(0, 0), (254, 3), (253, 300), (4095, 0xf_ffff)] {
+            let number = DeviceNumber { major, minor };
+            assert_eq!(u64::from(number.encoded()), rustix::fs::makedev(major, minor));
+            assert_eq!(DeviceNumber::decoded(number.encoded()), number);
+        }
     }
 
     #[test]

@@ -1,0 +1,33 @@
+//! `brc-early`: the first program of a machine whose kernel came as a package. Talks; the library does.
+
+#![expect(clippy::print_stderr, reason = "the program talks to people")]
+
+use std::{
+    env,
+    error::Error,
+    ffi::OsString,
+    iter,
+    process::{self, ExitCode},
+};
+
+use brc_early::{COMMAND_LINE, Machine as _, Running, boot, what_follows};
+
+/// When the first process ends, the kernel panics, whatever the exit code is.
+fn main() -> ExitCode {
+    let mut machine = Running::starts();
+    let failure = if process::id() == 1 {
+        #[expect(clippy::disallowed_methods, reason = "what the kernel gives is for the init of the root")]
+        let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+        let error = boot(&mut machine, &arguments);
+        let chain = iter::successors(Some(&error as &dyn Error), |&error| error.source());
+        let chain = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        format!("{chain}; {}", what_follows(&machine.text(COMMAND_LINE).unwrap_or_default()))
+    } else {
+        "this is the first program of an initramfs; nothing is done, because another one is".to_owned()
+    };
+    // Who starts it by hand sees it where he is.
+    if process::id() != 1 || machine.alert(&failure).is_err() {
+        eprintln!("brc-early: {failure}");
+    }
+    ExitCode::FAILURE
+}
