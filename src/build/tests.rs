@@ -95,7 +95,6 @@ fn command(name: &str, input: Option<usize>, network: Network) -> Step {
         network,
         uid: 0,
         architecture: brc_contract::Architecture::X86_64,
-        epoch: 0,
         processors: 1,
         timeout_seconds: 1,
         product: None,

@@ -5,6 +5,12 @@ pub const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 /// The length of a day.
 pub const DAY_SECONDS: u64 = 24 * 60 * 60;
+/// Seconds since 1970 that everything shows but an image: objects and checkouts of the store, and
+/// `SOURCE_DATE_EPOCH` while something is built. 1980-01-02T00:00:00Z is the first whole day that every archive
+/// format can hold in every time zone.
+///
+/// It is the same for every build, so that no build is done again because a date moved.
+pub const FIXED_TIME: u64 = 315_619_200;
 
 /// Reads a date of RFC 5322 (`Sat, 21 Nov 2026 09:15:44 UTC`); gives seconds since 1970, or `None` for anything else, other
 /// time zones and years before 1970.

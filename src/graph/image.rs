@@ -45,7 +45,8 @@ pub struct Image {
     pub compressed: Compressed,
     /// The users and groups of the image, by name, with the numbers that the lock gave them.
     pub users: Vec<User>,
-    /// The newest date of the locked archives, in seconds since 1970: the time that everything shows.
+    /// The newest date of the locked archives, in seconds since 1970: the time that the files of the root and of the
+    /// ESP show. Nothing that is built sees it.
     pub epoch: u64,
 }
 

@@ -132,11 +132,9 @@ pub struct Run<T> {
     pub uid: u32,
     /// The architecture that the command's programs are for.
     pub architecture: Architecture,
-    /// Seconds since 1970 that every file shows and `SOURCE_DATE_EPOCH` says.
-    pub epoch: u64,
     /// The number of processors that the command sees.
     pub processors: u32,
-    /// The longest time it may take, in seconds.
+    /// The longest time it may take, in seconds. Not part of the key: what came out in time is what it is.
     pub timeout_seconds: u64,
     /// What its output folders are looked at for, when they become part of an image.
     pub product: Option<Product>,

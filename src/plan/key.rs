@@ -8,7 +8,7 @@ use super::{Action, Assemble, Compression, Extract, Fetch, FileOf, Network, Outp
 use crate::content::{Digest, RelPath};
 
 /// The version of the key's format; a change makes every action run again.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Names a resolved action together with its performer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,9 +136,7 @@ fn run_fields(fields: &mut Fields, run: &Run<Digest>) {
     fields.about_all();
     fields.number("uid", u64::from(run.uid));
     fields.architecture(run.architecture);
-    fields.number("epoch", run.epoch);
     fields.number("processors", u64::from(run.processors));
-    fields.number("timeout", run.timeout_seconds);
     if let Some(product) = &run.product {
         fields.path("built at", &product.built_at);
         let (major, minor) = product.glibc.unwrap_or_default();

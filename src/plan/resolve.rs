@@ -54,7 +54,6 @@ impl<T> Run<T> {
             network: self.network,
             uid: self.uid,
             architecture: self.architecture,
-            epoch: self.epoch,
             processors: self.processors,
             timeout_seconds: self.timeout_seconds,
             product: self.product.clone(),

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::{content::RelPath, plan::Run};
+use crate::{
+    content::{FIXED_TIME, RelPath},
+    plan::Run,
+};
 
 /// Where the job server of GNU make lies inside.
 pub(super) const JOB_SERVER: &str = "run/brc/jobs";
@@ -24,7 +27,7 @@ pub(super) fn variables<T>(run: &Run<T>, job_server: Option<&Path>) -> BTreeMap<
     for (name, value) in DEFAULTS {
         default(name, value.to_owned());
     }
-    default("SOURCE_DATE_EPOCH", run.epoch.to_string());
+    default("SOURCE_DATE_EPOCH", FIXED_TIME.to_string());
     if job_server.is_some() {
         default("MAKEFLAGS", format!(" -j{} --jobserver-auth=fifo:/{JOB_SERVER}", run.processors));
     }

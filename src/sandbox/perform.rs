@@ -138,7 +138,7 @@ impl Sandbox {
             let archive_broke = &archive_broke;
             let archiver = archive.map(|(tree, pipe)| {
                 scope.spawn(move || {
-                    let written = stdin::stream(&self.store, &tree, run.epoch, pipe);
+                    let written = stdin::stream(&self.store, &tree, pipe);
                     archive_broke.store(written.is_err(), Ordering::Relaxed);
                     written
                 })
@@ -201,7 +201,7 @@ impl Sandbox {
             let tree = tree.map_err(|source| RunError::Output { name: name.clone(), source })?;
             if let (Some(product), Output::Folder(path)) = (&run.product, output) {
                 let inputs: Vec<Digest> = run.inputs.iter().map(|input| input.tree).collect();
-                product::inspect(&self.store, product, &path.on(&upper), &tree, run.epoch, &inputs)?;
+                product::inspect(&self.store, product, &path.on(&upper), &tree, &inputs)?;
             }
             outcome.insert(name.clone(), self.store.put_tree(&tree)?);
         }

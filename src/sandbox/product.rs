@@ -30,15 +30,13 @@ pub(super) fn inspect(
     product: &Product,
     folder: &Path,
     tree: &Tree,
-    epoch: u64,
     inputs: &[Digest],
 ) -> Result<(), ProductError> {
     // Without the folder nothing was left. A clock is not ours to read.
     let last = fs::metadata(folder).ok().and_then(|found| u64::try_from(found.mtime()).ok());
     // It may have begun before midnight.
     let days = last.into_iter().flat_map(|seconds| [seconds.saturating_sub(DAY_SECONDS), seconds]);
-    let days = days.map(|seconds| seconds / DAY_SECONDS).filter(|day| *day != epoch / DAY_SECONDS);
-    let dates: Vec<String> = days.flat_map(dates).collect();
+    let dates: Vec<String> = days.map(|seconds| seconds / DAY_SECONDS).flat_map(dates).collect();
     let built_at = product.built_at.to_string();
     let mut wanted: Vec<&str> = dates.iter().map(String::as_str).chain([built_at.as_str()]).collect();
     while let Some((path, found, shown)) = first_of(store, tree, &wanted)? {
@@ -201,7 +199,7 @@ mod tests {
         let tree = tree_of(&store, name, entry);
         let input = store.put_tree(&tree_of(&store, "input", Ok(input.as_bytes()))).unwrap();
         let product = Product { built_at: RelPath::new("brc-build").unwrap(), glibc: libc };
-        inspect(&store, &product, folder.path(), &tree, 0, &[input])
+        inspect(&store, &product, folder.path(), &tree, &[input])
     }
 
     fn today() -> u64 {

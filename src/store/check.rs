@@ -18,11 +18,8 @@ use super::{
     Store, StoreError, locked,
     object::{ObjectId, ObjectMode, object_failure},
 };
-use crate::content::{Digest, Entry, Tree};
+use crate::content::{Digest, Entry, FIXED_TIME, Tree};
 
-/// Seconds since 1970 that every object and checkout has as its modification time: 1980-01-02T00:00:00Z, the
-/// first whole day that every archive format can hold in every time zone.
-pub(super) const OBJECT_TIME_SECONDS: u64 = 315_619_200;
 /// Bytes that are read first, enough for most files of a tree.
 const FIRST_CHUNK_BYTES: usize = 16 * 1024;
 /// Bytes that are read at a time from longer ones.
@@ -115,7 +112,7 @@ impl Store {
 
 /// The modification time of every object.
 pub(super) fn object_time() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(OBJECT_TIME_SECONDS)
+    SystemTime::UNIX_EPOCH + Duration::from_secs(FIXED_TIME)
 }
 
 /// Gives a file the mode and the time of an object.

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use super::{
     Store, StoreError,
-    check::{OBJECT_TIME_SECONDS, object_time},
+    check::object_time,
     locked,
     memo::touch,
     object::{ObjectId, ObjectMode},
@@ -29,7 +29,7 @@ use super::{
     shard::list,
     unfinished::rename_into,
 };
-use crate::content::{Conflict, Digest, Entry, Layer, RelPath, Tree, merge};
+use crate::content::{Conflict, Digest, Entry, FIXED_TIME, Layer, RelPath, Tree, merge};
 
 const FIRST_LINE: &str = "brc-checkout 1";
 /// How often a place is fought for with other processes before giving up.
@@ -233,7 +233,7 @@ fn copy(object: &Path, at: &Path) -> io::Result<()> {
 
 /// Gives a folder or a link the objects' time.
 fn set_time(path: &Path) -> io::Result<()> {
-    let time = rustix::fs::Timespec { tv_sec: OBJECT_TIME_SECONDS.cast_signed(), tv_nsec: 0 };
+    let time = rustix::fs::Timespec { tv_sec: FIXED_TIME.cast_signed(), tv_nsec: 0 };
     let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())

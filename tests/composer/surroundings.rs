@@ -97,6 +97,23 @@ fn a_comment_rebuilds_nothing_and_a_line_only_what_depends_on_it() {
 }
 
 #[test]
+fn another_date_of_the_lock_makes_anew_only_what_shows_it() {
+    quickstart();
+    let store = second_store("date-store");
+    let (out, project) = (folder("date-out"), folder("date-project"));
+    let recipe = copy_of_quickstart(&project);
+    let lock = fs::read_to_string(lock_of_first()).unwrap();
+    let date = lock.lines().find(|line| line.starts_with("epoch ")).unwrap();
+    fs::write(project.join("brc.lock"), lock.replace(date, "epoch \"2026-12-24T12:00:00Z\"")).unwrap();
+    let ran = compose(&mut brc(), &store, &out, &recipe);
+    let mut performed = ran.performed();
+    performed.sort();
+    // The times of files in the root and on the ESP, and what holds these.
+    let showing = ["disk", "erofs", "esp", "manifest", "uki", "verity"];
+    assert_eq!(performed, showing.map(|stage| format!("quickstart {stage}")));
+}
+
+#[test]
 fn an_override_of_a_component_changes_it_and_what_holds_it() {
     quickstart();
     let store = second_store("override-store");

@@ -24,7 +24,6 @@ pub fn run(command: &[&str]) -> Run<Digest> {
         network: Network::None,
         uid: 0,
         architecture: Architecture::of_this_program(),
-        epoch: 315_532_800,
         processors: 8,
         timeout_seconds: 600,
         product: None,

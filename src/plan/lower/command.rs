@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{VISIBLE_PROCESSORS, path};
 use crate::{
+    content::FIXED_TIME,
     graph::Image,
     plan::{Input, Network, Output, Run, Source},
 };
@@ -21,7 +22,6 @@ pub(super) fn command(image: &Image, inputs: Vec<Input<Source>>, words: Vec<Stri
         network: Network::None,
         uid: 0,
         architecture: image.execution,
-        epoch: image.epoch,
         processors: VISIBLE_PROCESSORS,
         timeout_seconds: seconds,
         product: None,
@@ -41,7 +41,7 @@ pub(super) fn environment(image: &Image) -> BTreeMap<String, String> {
     ];
     let mut environment: BTreeMap<String, String> =
         variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    environment.insert("SOURCE_DATE_EPOCH".to_owned(), image.epoch.to_string());
+    environment.insert("SOURCE_DATE_EPOCH".to_owned(), FIXED_TIME.to_string());
     environment
 }
 

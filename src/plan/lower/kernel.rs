@@ -8,7 +8,7 @@ use super::{
     output, path,
 };
 use crate::{
-    content::{RelPath, Tree},
+    content::{FIXED_TIME, RelPath, Tree},
     graph::{Image, KernelSource},
     plan::{Action, Extract, FileOf, Input, Run, Source},
 };
@@ -118,7 +118,7 @@ pub(super) fn kbuild_environment(image: &Image) -> BTreeMap<String, String> {
         ("ARCH".to_owned(), image.architecture.name().replace("aarch64", "arm64")),
         // The compiler is in the kernel by name, so it has the same one on every host.
         ("CROSS_COMPILE".to_owned(), format!("{}-", image.architecture.gnu())),
-        ("KBUILD_BUILD_TIMESTAMP".to_owned(), format!("@{}", image.epoch)),
+        ("KBUILD_BUILD_TIMESTAMP".to_owned(), format!("@{FIXED_TIME}")),
         ("KBUILD_BUILD_USER".to_owned(), "brc".to_owned()),
         ("KBUILD_BUILD_HOST".to_owned(), "brc".to_owned()),
         ("KBUILD_BUILD_VERSION".to_owned(), "1".to_owned()),

@@ -47,7 +47,7 @@ fn the_environment_is_the_runs_and_fixed_defaults() {
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort();
     let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    assert_eq!(lines, ["HOME=/build", "LANG=C.UTF-8", path, "SOURCE_DATE_EPOCH=315532800", "TERM=dumb", "TMPDIR=/tmp"]);
+    assert_eq!(lines, ["HOME=/build", "LANG=C.UTF-8", path, "SOURCE_DATE_EPOCH=315619200", "TERM=dumb", "TMPDIR=/tmp"]);
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn the_archive_of_a_tree_is_read_on_standard_input() {
     let Some(Entry::File { blob, .. }) = out.entry(&path("archive")) else { panic!("no archive") };
     let mut expected = Vec::new();
     let open = |blob| bench.store.open_blob(blob).map_err(std::io::Error::other);
-    brc::content::write_archive(&tree, run.epoch, open, &mut expected).unwrap();
+    brc::content::write_archive(&tree, open, &mut expected).unwrap();
     assert_eq!(bench.store.read(*blob).unwrap(), expected);
 
     // A command that does not care to read it is no failure.
