@@ -27,11 +27,10 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
             [] => project.stated_architectures(variant),
             named => project.architectures(variant, named)?,
         };
-        // A base that has no kernel is only there to be extended; that shows when it is composed.
         let flats = match project.flats(variant, &architectures) {
             Ok(flats) => flats,
             Err(crate::compose::ComposeError::Recipes { diagnostics: found, .. }) => {
-                diagnostics.extend(found.into_iter().filter(|found| found.code != "no-kernel"));
+                diagnostics.extend(found.into_iter().filter(|found| !project.is_due_later(variant, found)));
                 continue;
             }
             Err(error) => return Err(error.into()),

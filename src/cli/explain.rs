@@ -101,6 +101,8 @@ const fn item_name(item: &Item) -> &'static str {
         Item::Link(_) => "link",
         Item::Directory(_) => "dir",
         Item::User(_) => "user",
+        Item::Group(_) => "group",
+        Item::Setuid(_) => "setuid",
         Item::Unit(_) => "unit",
         Item::Mask(_) => "mask",
         Item::KernelArgument(_) => "kernel-arg",
@@ -117,7 +119,13 @@ fn item_value(item: &Item) -> String {
         Item::Directory(folder) => format!("{:?}", folder.at.value.to_string()),
         Item::User(user) => format!("{:?}", user.name.value),
         Item::Unit(unit) => format!("{:?}", unit.name.value),
-        Item::Mask(name) | Item::KernelArgument(name) | Item::KernelModule(name) => format!("{:?}", name.value),
+        Item::Setuid(setuid) => {
+            let paths: Vec<String> = setuid.paths.iter().map(|path| format!("{:?}", path.value.to_string())).collect();
+            format!("{} reason={:?}", paths.join(" "), setuid.reason.value)
+        }
+        Item::Group(name) | Item::Mask(name) | Item::KernelArgument(name) | Item::KernelModule(name) => {
+            format!("{:?}", name.value)
+        }
         Item::Finish(finish) => format!("{:?}", finish.name.value),
     }
 }

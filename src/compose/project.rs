@@ -162,13 +162,34 @@ impl Project {
         let mut diagnostics = Vec::new();
         for architecture in architectures {
             match flatten(&self.recipes, variant, *architecture, Architecture::of_this_program()) {
-                Ok(flat) => flats.push(flat),
+                Ok(flat) => {
+                    diagnostics.extend(self.missing_locals(&flat));
+                    flats.push(flat);
+                }
                 Err(found) => {
                     diagnostics.extend(found.into_iter().filter(|new| !diagnostics.contains(new)).collect::<Vec<_>>())
                 }
             }
         }
         if diagnostics.is_empty() { Ok(flats) } else { Err(self.refused(diagnostics)) }
+    }
+
+    /// Whether a variant may have this mistake until it is composed itself: a base that others extend has no kernel.
+    pub fn is_due_later(&self, variant: &Name, found: &Diagnostic) -> bool {
+        let extends = |other: &recipe::Variant| other.extends.iter().any(|parent| parent.value == *variant);
+        found.code == "no-kernel" && self.recipes.variants.values().any(extends)
+    }
+
+    /// What is not there of the files that recipes name with braces: a platform without its configuration.
+    fn missing_locals(&self, flat: &Flat) -> Vec<Diagnostic> {
+        let named = flat.filled_locals().into_iter();
+        let missing = named.filter(|(path, _)| !self.on_disk(path.as_str()).exists());
+        let told = missing.map(|(path, span)| {
+            let message = format!("there is no `{path}`, which `{}` is to have", flat.title());
+            let help = "bring it, or state for which `arch`, `platform` or version it is: `when … { }`";
+            Diagnostic::error("missing-file", span, message).help(help)
+        });
+        told.collect()
     }
 
     /// The variants of this project that have a version: those that can be composed, and bases that only say so.
@@ -188,9 +209,8 @@ impl Project {
         for variant in self.variants() {
             match self.flats(&variant, &self.stated_architectures(&variant)) {
                 Ok(found) => flats.extend(found),
-                // A base that has no kernel is only there to be extended; that shows when it is composed.
                 Err(ComposeError::Recipes { diagnostics: found, .. }) => {
-                    diagnostics.extend(found.into_iter().filter(|found| found.code != "no-kernel"));
+                    diagnostics.extend(found.into_iter().filter(|found| !self.is_due_later(&variant, found)));
                 }
                 Err(error) => return Err(error),
             }

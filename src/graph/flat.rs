@@ -6,8 +6,8 @@ use brc_contract::Architecture;
 
 use super::{Role, Situation, upstream::stated_version, wanted::braces};
 use crate::recipe::{
-    Artifact, Bytes, Command, Data, InstallItem, Item, LanguageSet, LocalPath, Name, Package, Reasoned, Satisfies,
-    Setting, Span, Spanned, Upstream, UpstreamSource,
+    Artifact, Brace, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Name, Package, Reasoned,
+    Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
 };
 
 /// One variant for one architecture. Every value knows where it is written.
@@ -200,6 +200,50 @@ impl Flat {
             Some((path.fill(|brace| braces(self, version, brace))?.to_string(), names))
         });
         folders.collect()
+    }
+
+    /// The files and folders beside the recipes whose paths have braces, as they are called for this image, each with
+    /// where it is stated. Those without braces were looked for when the recipes were read.
+    pub fn filled_locals(&self) -> Vec<(SourcePath, Span)> {
+        let mut found = Vec::new();
+        let mut fill = |path: &LocalPath, version: Option<&Spanned<String>>| {
+            let braced = [Brace::Version, Brace::Arch, Brace::Platform].iter().any(|brace| path.path.uses(*brace));
+            let version = version.map(|version| version.value.as_str());
+            let filled = path.fill(|brace| braces(self, version, brace)).filter(|_| braced);
+            found.extend(filled.map(|filled| (filled, path.span)));
+        };
+        let kernel = &self.kernel;
+        for path in kernel.fragments.iter().chain(&kernel.patches).chain(&kernel.module_certificate) {
+            fill(path, kernel.version.as_ref());
+        }
+        for component in self.every_component() {
+            let version = component.version.as_ref();
+            component.patches.iter().for_each(|path| fill(path, version));
+            if let Some(UpstreamSource::Folder(path)) =
+                component.upstream.as_ref().and_then(|found| found.source.as_ref())
+            {
+                fill(path, version);
+            }
+            for (item, _) in &component.items {
+                let contents: Vec<&Content> = match item {
+                    Item::File(file) => vec![&file.content],
+                    Item::Unit(unit) => {
+                        unit.content.iter().chain(unit.drop_ins.iter().map(|drop_in| &drop_in.content)).collect()
+                    }
+                    Item::Tree(tree) => {
+                        fill(&tree.from, version);
+                        continue;
+                    }
+                    _ => continue,
+                };
+                for content in contents {
+                    if let Content::From(path) = content {
+                        fill(path, version);
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// Every archive that packages come from.

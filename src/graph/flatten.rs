@@ -8,6 +8,7 @@ use super::{
     Role, Situation, component, fetched,
     find::Finder,
     flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, Replaced},
+    impossible::impossible,
 };
 use crate::recipe::{
     Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, Layout, Name, Override, Recipes, Setting, Span,
@@ -45,7 +46,9 @@ pub fn flatten(
             merged.take(guarded.item.clone(), guarded.span, ancestor, wanted);
         }
     }
-    merged.flat(recipes, wanted, situation, execution)
+    let flat = merged.flat(recipes, wanted, situation, execution)?;
+    let impossible = impossible(&flat);
+    if impossible.is_empty() { Ok(flat) } else { Err(impossible) }
 }
 
 /// A variant after all its parents, each once, in the order in which they are named.
@@ -339,7 +342,7 @@ fn is_argument(word: &str, remove: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{super::flat::Serves, *};
     use crate::recipe::{Presence, Reading, SourcePath, SourceSet, read};
 
@@ -361,7 +364,8 @@ mod tests {
 
     const KERNEL: &str = "kernel \"k\" { config \"k.config\"; version \"1\"; upstream { url \"https://example.org/k\" sha256=\"0000000000000000000000000000000000000000000000000000000000000000\" } }\n";
 
-    fn flat(text: &str) -> Result<Flat, Vec<Diagnostic>> {
+    /// The variant `v` of some recipes beside the kernel `k`, for x86_64.
+    pub(in crate::graph) fn flat(text: &str) -> Result<Flat, Vec<Diagnostic>> {
         let (target, execution) = (Architecture::X86_64, Architecture::X86_64);
         flatten(&recipes(&format!("{KERNEL}{text}")), &Name::new("", "v"), target, execution)
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use super::{Upstream, UrlUpstream};
+use super::{Stated, Upstream, UrlUpstream};
 use crate::{
     content::{Digest, Glob, RelPath, Sha256},
-    recipe::{BuildSystem, Enablement},
+    recipe::BuildSystem,
 };
 
 /// Everything that is known about one image before anything is built.
@@ -33,8 +33,8 @@ pub struct Image {
     pub kernel: Kernel,
     /// The words that recipes add to the kernel's command line, in order.
     pub kernel_arguments: Vec<String>,
-    /// Units that presets enable or disable, in order.
-    pub units: Vec<(String, Enablement)>,
+    /// What recipes say and only the finished root can show.
+    pub stated: Stated,
     /// The shell scripts that run over the merged root, in order.
     pub finish: Vec<Finish>,
     /// What of the archives' packages is left out.

@@ -12,8 +12,10 @@ mod find;
 mod flat;
 mod flatten;
 mod image;
+mod impossible;
 mod pin;
 mod placing;
+mod stated;
 mod upstream;
 mod wanted;
 
@@ -26,6 +28,8 @@ pub use image::{
     BuildRecipe, BuildStep, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout,
     Package, Placed, Replaces, Role, Sysroot, Toolset, User, What,
 };
+pub use impossible::kernel_command_line;
 pub use pin::pin;
+pub use stated::{Stated, StatedAccount, StatedUnit, UnitVerb, template_of};
 pub use upstream::{DebianSource, DebianSourceFile, SourceTree, Upstream, UrlUpstream};
 pub use wanted::{image_closure, kernel_closure, origin, sysroot_closure, tool_closure, wanted};

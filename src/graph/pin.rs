@@ -8,6 +8,7 @@ use super::{
         Package, Replaces, Sysroot, Toolset, User,
     },
     placing::Placing,
+    stated::stated,
     wanted::{braces, image_closure, kernel_closure, origin, sysroot_closure, tool_closure},
 };
 use brc_contract::Architecture;
@@ -87,7 +88,7 @@ impl Pinning<'_> {
             roles: flat.roles.iter().map(|(role, name)| (*role, name.value.to_string())).collect(),
             kernel,
             kernel_arguments: flat.kernel_arguments.iter().map(|word| word.value.clone()).collect(),
-            units: self.units(),
+            stated: stated(flat, self.lock, self.sources),
             layout: self.layout(),
             compressed: self.compressed(),
             users: self.users(),
@@ -234,15 +235,6 @@ impl Pinning<'_> {
             }
         }
         steps
-    }
-
-    fn units(&self) -> Vec<(String, crate::recipe::Enablement)> {
-        let items = self.flat.components.iter().flat_map(|component| &component.items);
-        let units = items.filter_map(|(item, _)| match item {
-            Item::Unit(unit) => Some((unit.name.value.clone(), unit.enable.as_ref()?.value)),
-            _ => None,
-        });
-        units.collect()
     }
 
     fn users(&self) -> Vec<User> {

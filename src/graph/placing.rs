@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     content::RelPath,
-    lock::Lock,
+    lock::{Lock, Standing},
     recipe::{
         Brace, Content, Diagnostic, InstallItem, Item, LocalPath, Name, Owner, Span, Spanned, Template, UnitItem,
         UserItem,
@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// Where units and their drop-ins lie in an image.
-const UNITS: &str = "usr/lib/systemd/system";
+pub(super) const UNITS: &str = "usr/lib/systemd/system";
 /// Where an administrator's word lies, which counts more: masks.
-const MASKS: &str = "etc/systemd/system";
+pub(super) const MASKS: &str = "etc/systemd/system";
 
 /// Turns the items of one component into paths.
 pub(super) struct Placing<'a> {
@@ -73,12 +73,13 @@ impl<'a> Placing<'a> {
                     }
                 }
                 Item::User(user) => users.push_str(&self.user(user)),
+                Item::Group(group) => users.push_str(&self.group(group)),
                 Item::Unit(unit) => self.unit(unit),
                 Item::Mask(unit) => {
                     self.at(&format!("{MASKS}/{}", unit.value), What::Link("/dev/null".to_owned()), unit.span)
                 }
                 Item::KernelModule(module) => modules.push_str(&format!("{}\n", module.value)),
-                Item::KernelArgument(_) | Item::Finish(_) => {}
+                Item::Setuid(_) | Item::KernelArgument(_) | Item::Finish(_) => {}
             }
         }
         let file = format!("{}.conf", self.name.to_string().replace('/', "-"));
@@ -116,22 +117,42 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// The line of sysusers.d(5) with the number that the lock gave.
+    /// The lines of sysusers.d(5) with the number that the lock gave.
     fn user(&mut self, user: &UserItem) -> String {
         let name = &user.name.value;
         let Some(locked) = self.lock.users.get(name) else {
-            let message = format!("the lock has no number for user `{name}`");
-            self.diagnostics.push(Diagnostic::error("not-locked", user.name.span, message).help("run `brc lock`"));
+            self.not_locked("user", &user.name);
             return String::new();
         };
         let comment = user.comment.as_ref().map_or("-".to_owned(), |comment| quoted(&comment.value));
-        let path =
-            |path: &Option<Spanned<RelPath>>| path.as_ref().map_or("-".to_owned(), |path| path.value.to_string());
+        let path = |path: &Option<Spanned<RelPath>>| {
+            path.as_ref().map_or("-".to_owned(), |path| quoted(&path.value.to_string()))
+        };
         let mut lines = format!("u {name} {} {comment} {} {}\n", locked.uid, path(&user.home), path(&user.shell));
         for group in &user.groups {
+            if self.lock.gid(&group.value).is_none() {
+                let message = format!("nothing in the image makes a group `{}`", group.value);
+                let help = format!("write `group \"{}\"` in the component, then run `brc lock`", group.value);
+                self.diagnostics.push(Diagnostic::error("unknown-group", group.span, message).help(help));
+            }
             lines.push_str(&format!("m {name} {}\n", group.value));
         }
         lines
+    }
+
+    fn group(&mut self, group: &Spanned<String>) -> String {
+        match self.lock.gid(&group.value) {
+            Some(gid) => format!("g {} {gid}\n", group.value),
+            None => {
+                self.not_locked("group", group);
+                String::new()
+            }
+        }
+    }
+
+    fn not_locked(&mut self, kind: &str, name: &Spanned<String>) {
+        let message = format!("the lock has no number for {kind} `{}`", name.value);
+        self.diagnostics.push(Diagnostic::error("not-locked", name.span, message).help("run `brc lock`"));
     }
 
     fn content(&self, content: &Content) -> Option<What> {
@@ -147,7 +168,8 @@ impl<'a> Placing<'a> {
     fn owner(&mut self, owner: Option<&Spanned<Owner>>) -> (u32, u32) {
         let Some(stated) = owner else { return (0, 0) };
         let user = &stated.value.user;
-        let known = self.lock.users.get(user).map(|user| (user.uid, user.gid));
+        let known = self.lock.users.get(user).filter(|user| user.standing == Standing::Active);
+        let known = known.map(|user| (user.uid, user.gid));
         let (uid, own_gid) = match known {
             Some(numbers) => numbers,
             None if user == "root" => (0, 0),
@@ -157,9 +179,7 @@ impl<'a> Placing<'a> {
             }
         };
         let Some(group) = &stated.value.group else { return (uid, own_gid) };
-        let group_of = self.lock.groups.get(group).map(|group| group.gid);
-        let gid = group_of.or_else(|| self.lock.users.get(group).map(|user| user.gid));
-        match gid {
+        match self.lock.gid(group) {
             Some(gid) => (uid, gid),
             None if group == "root" => (uid, 0),
             None => {
@@ -172,11 +192,11 @@ impl<'a> Placing<'a> {
     fn unknown(&mut self, kind: &str, name: &str, span: Span) {
         let message = format!("nothing in the image makes a {kind} `{name}`");
         let diagnostic = Diagnostic::error("unknown-owner", span, message);
-        self.diagnostics
-            .push(diagnostic.help(format!("write `user \"{name}\"` in the component, then run `brc lock`")));
+        let help = format!("write `{kind} \"{name}\"` in the component, then run `brc lock`");
+        self.diagnostics.push(diagnostic.help(help));
     }
 
-    fn path(&mut self, template: &Spanned<Template>) -> Option<RelPath> {
+    pub(super) fn path(&mut self, template: &Spanned<Template>) -> Option<RelPath> {
         let filled = self.fill(&template.value)?;
         match RelPath::from_absolute(&filled) {
             Ok(path) => Some(path),
@@ -211,4 +231,50 @@ impl<'a> Placing<'a> {
 fn quoted(text: &str) -> String {
     let escaped = text.replace('%', "%%").replace('\\', "\\\\").replace('"', "\\\"");
     format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::flatten::tests::flat, *};
+    use crate::lock::{Group, User};
+
+    /// What the items of the component `a` become, with a lock that has a user `a` and a group `mine`.
+    fn placed(items: &str) -> (Vec<Placed>, Vec<Diagnostic>) {
+        let text = format!(
+            "component \"a\" {{ {items} }}\nvariant \"v\" {{ version \"1\"; arch \"x86_64\"; include \"k\" \"a\" }}"
+        );
+        let flat = flat(&text).unwrap();
+        let mut lock = Lock::default();
+        lock.users.insert("a".to_owned(), User { uid: 900, gid: 900, standing: Standing::Active });
+        lock.groups.insert("mine".to_owned(), Group { gid: 899, standing: Standing::Active });
+        lock.groups.insert("old".to_owned(), Group { gid: 898, standing: Standing::Retired });
+        let component = &flat.components[0];
+        let mut placing = Placing::new(&component.name, None, &flat, &lock);
+        let placed = placing.items(&component.items);
+        (placed, placing.diagnostics)
+    }
+
+    #[test]
+    fn users_and_groups_reach_sysusers_as_they_are_said_with_their_numbers() {
+        let user = r##"user "a" comment="b 100% \"c\" \\d" home="/srv/my 50% home" shell="/usr/bin/my sh" { group "mine" }
+            group "mine""##;
+        let (placed, diagnostics) = placed(user);
+        assert_eq!(diagnostics, []);
+        let lines =
+            "u a 900 \"b 100%% \\\"c\\\" \\\\d\" \"/srv/my 50%% home\" \"/usr/bin/my sh\"\nm a mine\ng mine 899\n";
+        assert_eq!(placed[0].what, What::Text(lines.to_owned()));
+    }
+
+    #[test]
+    fn a_group_that_nothing_makes_is_told() {
+        for (items, code) in [
+            (r#"user "a" { group "none" }"#, "unknown-group"),
+            (r#"user "a" { group "old" }"#, "unknown-group"),
+            (r#"group "other""#, "not-locked"),
+            (r#"file "/a" text="" owner="a:none""#, "unknown-owner"),
+        ] {
+            let codes: Vec<&str> = placed(items).1.iter().map(|found| found.code).collect();
+            assert_eq!(codes, [code], "{items}");
+        }
+    }
 }

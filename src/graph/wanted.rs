@@ -12,8 +12,8 @@ use super::{
 use crate::{
     content::Url,
     lock::{
-        self, Closure, ClosureId, Pruned, Purpose, SameVersion, SourceId, Want, Wanted, WantedSource, WantedTree,
-        WantedUrl, WantedUser,
+        self, Closure, ClosureId, IdentityKind, Pruned, Purpose, SameVersion, SourceId, Want, Wanted, WantedSource,
+        WantedTree, WantedUrl, WantedUser,
     },
     recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, UpstreamSource, line_and_column},
 };
@@ -106,7 +106,7 @@ struct Collector<'a> {
     closures: BTreeMap<(String, Architecture), Closure>,
     debian_sources: BTreeMap<SourceId, WantedSource>,
     urls: BTreeMap<Url, WantedUrl>,
-    users: BTreeMap<String, WantedUser>,
+    users: BTreeMap<(IdentityKind, String), WantedUser>,
 }
 
 impl Collector<'_> {
@@ -124,11 +124,13 @@ impl Collector<'_> {
             self.upstream(flat, component);
             self.same_versions(flat, component);
             for (item, span) in &component.items {
-                if let Item::User(user) = item {
-                    let name = user.name.value.clone();
-                    let origin = origin(self.sources, *span);
-                    self.users.entry(name.clone()).or_insert(WantedUser { name, id: None, origin });
-                }
+                let (kind, name) = match item {
+                    Item::User(user) => (IdentityKind::User, &user.name.value),
+                    Item::Group(name) => (IdentityKind::Group, &name.value),
+                    _ => continue,
+                };
+                let wanted = WantedUser { kind, name: name.clone(), id: None, origin: origin(self.sources, *span) };
+                self.users.entry((kind, name.clone())).or_insert(wanted);
             }
         }
     }

@@ -291,6 +291,13 @@ impl Lock {
         self.closures.get(&ClosureId { name: name.to_owned(), architecture })
     }
 
+    /// The number of a group in use; a user's own group has the user's name.
+    pub fn gid(&self, name: &str) -> Option<u32> {
+        let group = self.groups.get(name).filter(|group| group.standing == Standing::Active);
+        let user = self.users.get(name).filter(|user| user.standing == Standing::Active);
+        group.map(|group| group.gid).or(user.map(|user| user.gid))
+    }
+
     /// The packages of a closure, sorted by name.
     pub fn packages_of<'a>(&'a self, closure: &'a LockedClosure) -> impl Iterator<Item = (&'a PackageId, &'a Package)> {
         closure.members.keys().filter_map(|id| self.packages.get_key_value(id))

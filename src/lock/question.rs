@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
-    document::{Lock, LockedClosure, PackageId, SourceId, Standing},
+    document::{IdentityKind, Lock, LockedClosure, PackageId, SourceId, Standing},
     relation::own,
     report::Problem,
     wanted::{Closure, Purpose, Wanted},
@@ -50,11 +50,15 @@ impl Lock {
             let message = format!("the tree `{kind}` of `{name}` is {state}");
             problems.push(Problem { origin: tree.origin.clone(), message });
         }
-        for user in &wanted.users {
-            let locked = self.users.get(&user.name).filter(|locked| locked.standing == Standing::Active);
-            if locked.is_none_or(|locked| user.id.is_some_and(|id| id != locked.uid)) {
-                let message = format!("the number of the user `{}` is not locked", user.name);
-                problems.push(Problem { origin: user.origin.clone(), message });
+        for wanted in &wanted.users {
+            let (kind, locked) = match wanted.kind {
+                IdentityKind::User => ("user", self.users.get(&wanted.name).map(|user| (user.uid, user.standing))),
+                IdentityKind::Group => ("group", self.gid(&wanted.name).map(|gid| (gid, Standing::Active))),
+            };
+            let locked = locked.filter(|(_, standing)| *standing == Standing::Active);
+            if locked.is_none_or(|(number, _)| wanted.id.is_some_and(|id| id != number)) {
+                let message = format!("the number of the {kind} `{}` is not locked", wanted.name);
+                problems.push(Problem { origin: wanted.origin.clone(), message });
             }
         }
         problems.extend(self.disagreements(wanted));

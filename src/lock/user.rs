@@ -64,7 +64,7 @@ pub(super) fn allot(lock: &mut Lock, declared: &[WantedUser]) -> Vec<Problem> {
     let mut origins = BTreeMap::new();
     for user in declared {
         let id = user.id.map_or("-".to_owned(), |id| id.to_string());
-        asked.insert(Identity { kind: IdentityKind::User, name: user.name.clone(), id });
+        asked.insert(Identity { kind: user.kind, name: user.name.clone(), id });
         origins.insert(user.name.clone(), user.origin.clone());
     }
     let mut allotment = Allotment::new(lock, origins);

@@ -2,7 +2,7 @@
 
 use brc_contract::Architecture;
 
-use super::document::{ClosureId, Lock, SourceId, TreeId, TreeKind};
+use super::document::{ClosureId, IdentityKind, Lock, SourceId, TreeId, TreeKind};
 use crate::content::{Digest, Sha256, Url};
 
 /// Everything that a project wants pinned.
@@ -172,10 +172,12 @@ pub struct SameVersion {
     pub origin: String,
 }
 
-/// A user that a component declares.
+/// A user or group that a component declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedUser {
-    /// Its name; its group has the same.
+    /// What it is. A user has a group of the same name.
+    pub kind: IdentityKind,
+    /// Its name.
     pub name: String,
     /// The number that the recipe fixes for user and group; `None` lets the lock give one.
     pub id: Option<u32>,

@@ -60,6 +60,8 @@ codes! {
     BAD_TEMPLATE = "bad-template";
     BRACES_NOT_FILLED = "braces-not-filled";
     CONTENT_TWICE = "content-twice";
+    HIDDEN_PATH = "hidden-path";
+    RESERVED_ARGUMENT = "reserved-argument";
 
     // Conditions.
     BAD_CONDITION = "bad-condition";

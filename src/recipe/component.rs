@@ -5,8 +5,9 @@ use super::{
     Upstream, code,
     condition::read_block,
     decode::{Cursor, Reader},
-    item::{owner, replaces},
+    item::replaces,
     parse::Node,
+    user::owner,
     word,
 };
 use crate::content::{Glob, RelPath};

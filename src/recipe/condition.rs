@@ -153,12 +153,8 @@ pub(super) fn read_block<T>(
                 items.extend(read_block(reader, children, &inner, read));
             }
             name => {
-                if word::SINGLE.contains(&name)
-                    && let Some(earlier) = singles.insert(name, node.name_span)
-                {
-                    let message = format!("`{name}` stands here twice");
-                    let problem = Diagnostic::error(code::REPEATED_NODE, node.name_span, message);
-                    reader.problems.push(problem.also(earlier, "first here"));
+                if word::SINGLE.contains(&name) {
+                    reader.only_one(&mut singles, node);
                 }
                 let found = read(reader, node, when);
                 items.extend(found.into_iter().map(|item| Guarded { when: when.to_vec(), item, span: node.span }));

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use brc_contract::well_known;
+
 use super::{
     Diagnostic, LocalPath, Name, Origin, Presence, SourcePath, Span, Spanned, Switch, Template, code,
     names::{Kind, Names, Space, Unresolved},
@@ -14,6 +16,10 @@ use crate::content::{Glob, RelPath, Sha256};
 
 /// Suggestions for unknown names at most: each looks at every name there is.
 const MAX_SUGGESTIONS: usize = 50;
+/// The highest mode: setuid, setgid, sticky, then rwx three times.
+const MAX_MODE: u16 = 0o7777;
+/// What the running machine mounts something over: nobody would see what an image has below.
+const HIDDEN: [&str; 6] = ["/dev", "/proc", "/run", "/sys", "/tmp", well_known::ESP_MOUNT];
 
 /// What is known while the nodes of one file are read, and what was found.
 pub(super) struct Reader<'a> {
@@ -249,18 +255,27 @@ impl Reader<'_> {
     /// A mode: an octal number of 12 bits.
     pub(super) fn mode(&mut self, cursor: &mut Cursor<'_>) -> Option<Spanned<u16>> {
         let entry = cursor.property("mode")?;
-        match &entry.value {
-            Value::Integer(number, raw) if raw.starts_with("0o") => match u16::try_from(*number) {
-                Ok(mode) if mode <= 0o7777 => return Some(Spanned::new(mode, entry.span)),
-                _ => self.error(code::BAD_VALUE, entry.span, format!("a mode is at most 0o7777, not {raw}"), "0o755?"),
-            },
-            // A leading zero was told where the words were read.
-            Value::Integer(_, raw) if raw.len() > 1 && raw.starts_with('0') => {}
-            Value::Integer(_, raw) => {
-                let message = format!("{raw} is a decimal number, and a mode is an octal one");
-                self.error(code::DECIMAL_MODE, entry.span, message, format!("write `0o{raw}`"));
+        let Value::Integer(number, raw) = &entry.value else {
+            self.error(code::WRONG_TYPE, entry.span, "a mode is a number", "write it as `0o755`");
+            return None;
+        };
+        let mode = u16::try_from(*number).ok().filter(|mode| *mode <= MAX_MODE);
+        let is_decimal = raw.bytes().all(|byte| byte.is_ascii_digit());
+        if raw.starts_with("0o") {
+            match mode {
+                Some(mode) => return Some(Spanned::new(mode, entry.span)),
+                None => {
+                    self.error(code::BAD_VALUE, entry.span, format!("a mode is at most 0o7777, not {raw}"), "0o755?");
+                }
             }
-            _ => self.error(code::WRONG_TYPE, entry.span, "a mode is a number", "write it as `0o755`"),
+        } else if !is_decimal {
+            let message = format!("a mode is an octal number without a sign, not {raw}");
+            let help = mode.map_or("write it as `0o755`".to_owned(), |mode| format!("write `0o{mode:o}`"));
+            self.error(code::BAD_VALUE, entry.span, message, help);
+        } else if raw.len() == 1 || !raw.starts_with('0') {
+            // A leading zero was told where the words were read.
+            let message = format!("{raw} is a decimal number, and a mode is an octal one");
+            self.error(code::DECIMAL_MODE, entry.span, message, format!("write `0o{raw}`"));
         }
         None
     }
@@ -284,6 +299,14 @@ impl Reader<'_> {
             self.problems.push(Diagnostic::error(code::BAD_PATH, template.span, "`/` itself is nobody's"));
             return None;
         }
+        let top = path.ancestors().last();
+        if let Some(folder) = HIDDEN.iter().find(|folder| top.as_ref().is_some_and(|top| top.to_string() == **folder)) {
+            let message =
+                format!("nobody would see `{}`: the running machine mounts something over `{folder}`", *template);
+            let help = "have it made at each boot: a line of a file in `/usr/lib/tmpfiles.d` (tmpfiles.d(5))";
+            self.error(code::HIDDEN_PATH, template.span, message, help);
+            return None;
+        }
         Some(template)
     }
 
@@ -294,6 +317,9 @@ impl Reader<'_> {
     }
 
     fn rel_path(&mut self, path: Spanned<String>, shown: &str) -> Option<Spanned<RelPath>> {
+        if self.has_control_character(&path, "a path") {
+            return None;
+        }
         match RelPath::from_absolute(&path) {
             Ok(ok) => Some(Spanned::new(ok, path.span)),
             Err(_) if !shown.starts_with('/') => {
@@ -307,6 +333,25 @@ impl Reader<'_> {
                 self.problems.push(Diagnostic::error(code::BAD_PATH, path.span, message));
                 None
             }
+        }
+    }
+
+    /// Reports a character that no list of files, no configuration and no terminal holds as it is.
+    pub(super) fn has_control_character(&mut self, text: &Spanned<String>, what: &str) -> bool {
+        let found = text.chars().find(|character| character.is_control());
+        if let Some(character) = found {
+            let message = format!("{what} has no control character; here is `{}`", character.escape_default());
+            self.error(code::BAD_VALUE, text.span, message, "leave it out");
+        }
+        found.is_some()
+    }
+
+    /// Notes a node of which a block has one: a second one would silently win.
+    pub(super) fn only_one<'n>(&mut self, seen: &mut BTreeMap<&'n str, Span>, node: &'n Node<'_>) {
+        if let Some(earlier) = seen.insert(&node.name, node.name_span) {
+            let message = format!("`{}` stands here twice", node.name);
+            let problem = Diagnostic::error(code::REPEATED_NODE, node.name_span, message);
+            self.problems.push(problem.also(earlier, "first here"));
         }
     }
 
@@ -367,12 +412,14 @@ impl Reader<'_> {
         !is_kernel
     }
 
-    /// Reports braces where they are not filled: the shell has `$version` and `$arch`.
-    pub(super) fn no_braces(&mut self, text: &Spanned<String>, place: &str) {
+    /// Reports braces where they are not filled: the shell has `$version` and `$arch`. Says whether there are any.
+    pub(super) fn no_braces(&mut self, text: &Spanned<String>, place: &str) -> bool {
+        let mut found = false;
         for name in ["version", "arch", "platform"] {
             let braced = format!("{{{name}}}");
             // `${version}` is the shell's own.
             let filled = text.match_indices(&braced).any(|(at, _)| !text.get(..at).unwrap_or("").ends_with('$'));
+            found |= filled;
             if filled {
                 let message = format!("`{braced}` is not filled in {place}");
                 let help =
@@ -380,6 +427,7 @@ impl Reader<'_> {
                 self.error(code::BRACES_NOT_FILLED, text.span, message, help);
             }
         }
+        found
     }
 
     /// What a reference means.
@@ -424,8 +472,7 @@ impl Reader<'_> {
     pub(super) fn version(&mut self, text: Spanned<String>) -> Option<Spanned<String>> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^' | '+' | '-' | '_' | ':');
         if text.is_empty() || text.len() > 64 || !text.chars().all(fits) || text.contains("..") {
-            if text.contains('{') {
-                self.no_braces(&text, "`version`");
+            if self.no_braces(&text, "`version`") {
                 return None;
             }
             let message = format!("`{}` is not a version", text.value);

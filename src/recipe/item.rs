@@ -3,11 +3,14 @@
 use super::{
     BuildSystemStep, Diagnostic, LocalPath, Name, Presence, Span, Spanned, Switch, Template, code,
     decode::{Cursor, Reader},
+    kernel_argument::kernel_argument,
     parse::Node,
+    user::{Owner, UserItem, owner, user_name},
 };
 use crate::content::RelPath;
 
-/// What comes into the image as it is said here, wherever it is said.
+/// What comes into the image as it is said here, wherever it is said. What lies below `/var` is made on the data partition
+/// at boot, where it is not there yet; below `/dev`, `/efi`, `/proc`, `/run`, `/sys` and `/tmp` nobody would see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// `file "/etc/a" text="…"`: a file; braces of its path are filled.
@@ -20,12 +23,17 @@ pub enum Item {
     Directory(DirectoryItem),
     /// `user "etcd" home="/var/lib/etcd"`: a system user and the group of the same name; the lock gives the numbers.
     User(UserItem),
+    /// `group "vm-users"`: a system group; the lock gives the number.
+    Group(Spanned<String>),
     /// `unit "a.service" enable=#true { drop-in "10-x.conf" text="…" }`: a systemd unit that something brings; `text=`
     /// brings it, and so does a path with a `/` in it, which names a file beside the recipe.
     Unit(UnitItem),
-    /// `mask "a.service"`: a unit that never starts.
+    /// `mask "a.service"`: a unit that never starts; a warning where it is not in the image.
     Mask(Spanned<String>),
-    /// `kernel-arg "console=ttyS0"`: one word of the kernel's command line.
+    /// `setuid "/usr/bin/sudo" … reason="…"`: files of packages or builds that keep their setuid or setgid bit, or their
+    /// file capabilities. Any other such file is an error, but for one whose `mode=` says so.
+    Setuid(SetuidItem),
+    /// `kernel-arg "console=ttyS0"`: one word of the kernel's command line, none of those that brc itself writes.
     KernelArgument(Spanned<String>),
     /// `kernel-module "vhost_vsock"`: a module that is loaded when the image boots.
     KernelModule(Spanned<String>),
@@ -41,15 +49,6 @@ pub enum Content {
     From(LocalPath),
     /// The text itself; a missing last newline is added by whoever writes it.
     Text(Spanned<String>),
-}
-
-/// Who owns a path: names, never numbers; the lock gives the numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// The user.
-    pub user: String,
-    /// The group; the user's own when it is not said.
-    pub group: Option<String>,
 }
 
 /// A file: `file "/usr/lib/sysctl.d/90-acme.conf" text="…"`.
@@ -104,19 +103,13 @@ pub struct DirectoryItem {
     pub owner: Option<Spanned<Owner>>,
 }
 
-/// A system user and the group of the same name: `user "etcd" home="/var/lib/etcd"`.
+/// Files that may run as somebody else than whoever starts them: `setuid "/usr/bin/sudo" reason="…"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserItem {
-    /// Its name.
-    pub name: Spanned<String>,
-    /// `home="/var/lib/etcd"`: its home, absolute; `/` when it is not said.
-    pub home: Option<Spanned<RelPath>>,
-    /// `shell="/usr/bin/sh"`: its shell, absolute; none to log in with when it is not said.
-    pub shell: Option<Spanned<RelPath>>,
-    /// `comment="key-value store"`: what it is for.
-    pub comment: Option<Spanned<String>>,
-    /// `group "kvm" …`: inside its block, more groups that it belongs to.
-    pub groups: Vec<Spanned<String>>,
+pub struct SetuidItem {
+    /// The files.
+    pub paths: Vec<Spanned<RelPath>>,
+    /// `reason="…"`: why, for people; required.
+    pub reason: Spanned<String>,
 }
 
 /// Whether a unit is enabled.
@@ -136,7 +129,8 @@ pub struct UnitItem {
     /// `text="…"`: the unit file that this brings; a path with a `/` in place of the name is a file beside the recipe.
     /// Without either something else brings the unit.
     pub content: Option<Content>,
-    /// `enable=#true`: a preset enables it, with `#false` a preset disables it; when it is not said nothing changes.
+    /// `enable=#true`: a preset enables it, with `#false` a preset disables it; when it is not said nothing changes. Of a
+    /// template an instance is enabled: `tick@a.service`. One that is not there, or that nothing starts, is an error.
     pub enable: Option<Spanned<Enablement>>,
     /// `drop-in "10-acme.conf" text="…"`: inside its block, a file in the unit's `.d` folder; `.conf` at its end.
     pub drop_ins: Vec<DropIn>,
@@ -189,6 +183,11 @@ impl Item {
             "link" => LinkItem::read(reader, &mut cursor).map(Item::Link),
             "dir" => DirectoryItem::read(reader, &mut cursor).map(Item::Directory),
             "user" => UserItem::read(reader, &mut cursor).map(Item::User),
+            "group" => {
+                let name = cursor.text(reader, "the name of a group");
+                name.and_then(|name| user_name(reader, name, "a group")).map(Item::Group)
+            }
+            "setuid" => SetuidItem::read(reader, &mut cursor).map(Item::Setuid),
             "unit" => UnitItem::read(reader, &mut cursor).map(Item::Unit),
             "mask" => cursor.text(reader, "a unit").and_then(|unit| unit_name(reader, unit)).map(Item::Mask),
             "kernel-arg" => kernel_argument(reader, &mut cursor).map(Item::KernelArgument),
@@ -201,20 +200,6 @@ impl Item {
         cursor.finish(reader);
         item
     }
-}
-
-/// One word of the kernel's command line.
-pub(super) fn kernel_argument(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<String>> {
-    let word = cursor.text(reader, "a word of the kernel's command line")?;
-    reader.no_braces(&word, "`kernel-arg`");
-    let quoted_right = word.matches('"').count() % 2 == 0;
-    let spaces = word.split('"').step_by(2).any(|part| part.contains(char::is_whitespace));
-    if word.is_empty() || spaces || !quoted_right || word.contains(['\n', '\0']) {
-        let message = format!("`{}` is not one word of a command line", word.value);
-        reader.error(code::BAD_VALUE, word.span, message, "write one `kernel-arg` for each word");
-        return None;
-    }
-    Some(word)
 }
 
 fn name_of(
@@ -261,32 +246,6 @@ pub(super) fn replaces(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Vec<
         inner.finish(reader);
     }
     paths
-}
-
-/// `owner="user"` or `owner="user:group"`.
-pub(super) fn owner(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<Owner>> {
-    let text = cursor.text_property(reader, "owner")?;
-    let (user, group) = match text.split_once(':') {
-        Some((user, group)) => (user, Some(group)),
-        None => (text.as_str(), None),
-    };
-    for name in [Some(user), group].into_iter().flatten() {
-        user_name(reader, Spanned::new(name.to_owned(), text.span))?;
-    }
-    let owner = Owner { user: user.to_owned(), group: group.map(str::to_owned) };
-    Some(Spanned::new(owner, text.span))
-}
-
-/// A user's or group's name as every tool takes it: `[a-z_][a-z0-9_-]{0,30}` (systemd's strict form).
-fn user_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<String>> {
-    let first = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
-    if !first || name.len() > 31 || !name.chars().all(fits) {
-        let message = format!("`{}` cannot be the name of a user", name.value);
-        reader.error(code::BAD_NAME, name.span, message, "names are `[a-z_][a-z0-9_-]{0,30}`, never numbers");
-        return None;
-    }
-    Some(name)
 }
 
 /// `from="…"` or `text="…"`: one of them.
@@ -343,9 +302,12 @@ impl LinkItem {
     fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
         let at = cursor.text(reader, "a path of the image").and_then(|text| reader.image_path(text));
         let to = cursor.required_property(reader, "to").and_then(|text| {
-            if text.is_empty() || text.len() > 4095 || text.contains('\0') {
+            if text.is_empty() || text.len() > 4095 {
                 let message = "a link says 1 to 4095 bytes";
                 reader.problems.push(Diagnostic::error(code::BAD_VALUE, text.span, message));
+                return None;
+            }
+            if reader.has_control_character(&text, "what a link says") {
                 return None;
             }
             reader.template(text)
@@ -363,23 +325,12 @@ impl DirectoryItem {
     }
 }
 
-impl UserItem {
+impl SetuidItem {
     fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
-        let name = cursor.text(reader, "the name of a user").and_then(|name| user_name(reader, name));
-        let (home, shell) = (reader.path_property(cursor, "home"), reader.path_property(cursor, "shell"));
-        let comment = cursor.text_property(reader, "comment");
-        let mut groups = Vec::new();
-        for node in cursor.block() {
-            if node.name != "group" {
-                reader.unknown_node(node, "`user`", &["group"]);
-                continue;
-            }
-            let mut inner = Cursor::new(reader, node);
-            let texts = inner.texts(reader, "the name of a group");
-            groups.extend(texts.into_iter().filter_map(|name| user_name(reader, name)));
-            inner.finish(reader);
-        }
-        Some(UserItem { name: name?, home, shell, comment, groups })
+        let texts = cursor.texts(reader, "a path of the image");
+        let paths = texts.into_iter().filter_map(|text| reader.plain_path(text)).collect();
+        let reason = cursor.required_property(reader, "reason").and_then(|text| reader.reason(text))?;
+        Some(SetuidItem { paths, reason })
     }
 }
 

@@ -17,6 +17,7 @@ mod diagnostic;
 mod fragment;
 mod item;
 mod kernel;
+mod kernel_argument;
 mod names;
 mod packages;
 mod parse;
@@ -31,6 +32,7 @@ mod template;
 mod tests;
 mod token;
 mod upstream;
+mod user;
 mod variant;
 mod word;
 
@@ -41,8 +43,8 @@ pub use condition::{Clause, Condition, Guarded, Key, Sense};
 pub use diagnostic::{Diagnostic, Label, Severity, line_and_column, one_line};
 pub use fragment::{FragmentLine, read_fragment};
 pub use item::{
-    Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, Owner, TreeItem, UnitItem,
-    UserItem,
+    Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, SetuidItem, TreeItem,
+    UnitItem,
 };
 pub use kernel::{DebianSource, Kernel, KernelItem, Modules};
 pub use packages::{Archive, Expiry, Package, Packages, PackagesItem, Reach, Reasoned, Suite};
@@ -53,6 +55,7 @@ pub use source::{FileGlob, LocalPath, Presence, SourcePath, SourceSet, Wanted};
 pub use span::{FileId, Span, Spanned};
 pub use template::{Brace, Template, TemplateError};
 pub use upstream::{DebianUpstream, LanguageSet, Unpack, Upstream, UpstreamSource};
+pub use user::{Owner, UserItem};
 pub use variant::{
     Artifact, ArtifactCompression, ArtifactKind, Bytes, Data, Feature, FeatureSetting, FileSystem, Layout, LayoutKind,
     PLATFORMS, Setting, SettingValue, Switch, Tool, Variant, VariantItem,

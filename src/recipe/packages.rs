@@ -273,11 +273,18 @@ impl Reasoned {
     fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
         let texts = cursor.texts(reader, "the name of a package");
         let packages: Vec<_> = texts.into_iter().filter_map(|text| reader.package(text)).collect();
-        let reason = cursor.required_property(reader, "reason")?;
-        if reason.trim().is_empty() {
-            reader.problems.push(Diagnostic::error(code::BAD_VALUE, reason.span, "a reason is a sentence"));
+        let reason = cursor.required_property(reader, "reason").and_then(|text| reader.reason(text))?;
+        Some(Reasoned { packages, reason }).filter(|reasoned| !reasoned.packages.is_empty())
+    }
+}
+
+impl Reader<'_> {
+    /// What a `reason=` says.
+    pub(super) fn reason(&mut self, text: Spanned<String>) -> Option<Spanned<String>> {
+        if text.trim().is_empty() {
+            self.problems.push(Diagnostic::error(code::BAD_VALUE, text.span, "a reason is a sentence"));
             return None;
         }
-        Some(Reasoned { packages, reason }).filter(|reasoned| !reasoned.packages.is_empty())
+        Some(text)
     }
 }

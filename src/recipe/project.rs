@@ -184,6 +184,7 @@ impl Import {
         let mut cursor = Cursor::new(reader, node);
         let name = cursor.text(reader, "a name").and_then(|name| set_name(reader, name));
         let mut root = None;
+        let mut seen = BTreeMap::new();
         for inner in cursor.block() {
             if inner.name == "git" {
                 let what =
@@ -195,6 +196,7 @@ impl Import {
                 reader.unknown_node(inner, "`recipes`", &["path"]);
                 continue;
             }
+            reader.only_one(&mut seen, inner);
             let mut inner = Cursor::new(reader, inner);
             root = inner.text(reader, "a folder").map(|path| reader.folder.join(&path)).or(root);
             inner.finish(reader);

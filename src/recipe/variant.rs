@@ -1,12 +1,14 @@
 //! Variants: what is composed into an image.
 
+use std::collections::BTreeMap;
+
 use brc_contract::Architecture;
 
 use super::{
     Clause, Guarded, Item, Name, Override, Span, Spanned, code,
     condition::read_block,
     decode::{Cursor, Reader},
-    item::kernel_argument,
+    kernel_argument::removed_argument,
     names::Space,
     parse::{Node, Value},
     suggestion::nearest,
@@ -382,7 +384,7 @@ impl VariantItem {
         let item = match name {
             "include" => Some(VariantItem::Include(reader.references(&mut cursor, Space::Component))),
             "remove" => Some(VariantItem::Remove(reader.references(&mut cursor, Space::Component))),
-            "kernel-arg-remove" => kernel_argument(reader, &mut cursor).map(VariantItem::KernelArgumentRemove),
+            "kernel-arg-remove" => removed_argument(reader, &mut cursor).map(VariantItem::KernelArgumentRemove),
             "tool" => Tool::read(reader, &mut cursor).map(VariantItem::Tool),
             "layout" => Layout::read(reader, &mut cursor).map(VariantItem::Layout),
             "budget" => {
@@ -421,7 +423,9 @@ impl Layout {
             }
         });
         let (mut slot, mut esp, mut data) = (None, None, None);
+        let mut seen = BTreeMap::new();
         for node in cursor.block() {
+            reader.only_one(&mut seen, node);
             let mut inner = Cursor::new(reader, node);
             match node.name.as_ref() {
                 "slot" => slot = inner.required_property(reader, "max").and_then(|text| Bytes::read(reader, text)),

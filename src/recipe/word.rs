@@ -8,8 +8,8 @@ pub(super) const TOP_LEVEL: [&str; 7] =
 pub(super) const PROJECT: [&str; 4] = ["project", "read", "recipes", "needs-brc"];
 
 /// What components, kernels and variants alike have.
-pub(super) const COMMON: [&str; 10] =
-    ["file", "tree", "link", "dir", "user", "unit", "mask", "kernel-arg", "kernel-module", "finish"];
+pub(super) const COMMON: [&str; 12] =
+    ["file", "tree", "link", "dir", "user", "group", "setuid", "unit", "mask", "kernel-arg", "kernel-module", "finish"];
 
 /// What only components have.
 pub(super) const COMPONENT: [&str; 19] = [
@@ -151,7 +151,6 @@ pub(super) fn belongs(word: &str) -> Option<String> {
         (&["suite", "area", "keyring"][..], "an `archive`"),
         (&["url", "git", "debian-source", "folder", "go-module", "crates"][..], "an `upstream`"),
         (&["drop-in"][..], "a `unit`"),
-        (&["group"][..], "a `user`"),
         (&["slot", "esp", "data"][..], "a `layout`"),
         (&["path"][..], "a `recipes` import"),
     ];

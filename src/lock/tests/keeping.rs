@@ -138,7 +138,7 @@ fn a_changed_question_makes_a_lock_stale() {
         sha256: crate::content::Sha256::of(b"x"),
         origin: "u.kdl:1".to_owned(),
     };
-    let user = WantedUser { name: "u".to_owned(), id: None, origin: "u.kdl:2".to_owned() };
+    let user = WantedUser { kind: IdentityKind::User, name: "u".to_owned(), id: None, origin: "u.kdl:2".to_owned() };
     let wanted = Wanted { urls: vec![url], users: vec![user], ..world.wanting(vec![good]) };
     assert_eq!(lock.missing(&wanted).len(), 2);
     let (after, _, fetched) = world.lock_counting(wanted.clone(), &lock, Goal::Complete).unwrap();
@@ -258,8 +258,34 @@ fn a_number_that_two_claim_is_a_problem() {
     );
     let old = lock(&["a"], vec![], &none).unwrap().0;
     assert!(told(lock(&["c"], vec![], &old)).contains("the user `a` has the number 600 and should now have 601"));
-    let user = WantedUser { name: "mine".to_owned(), id: Some(600), origin: "m.kdl:7".to_owned() };
+    let user =
+        WantedUser { kind: IdentityKind::User, name: "mine".to_owned(), id: Some(600), origin: "m.kdl:7".to_owned() };
     assert!(told(lock(&["a"], vec![user], &none)).starts_with("m.kdl:7: the user `mine`"));
+}
+
+#[test]
+fn a_group_that_a_recipe_declares_has_a_number_that_stays() {
+    let world = world(vec![version("a", "1").file("usr/lib/sysusers.d/a.conf", "g kvm 60\nu a -\n")]);
+    let group = |name: &str| WantedUser {
+        kind: IdentityKind::Group,
+        name: name.to_owned(),
+        id: None,
+        origin: "g.kdl:1".to_owned(),
+    };
+    let wanted = |users| Wanted { users, ..world.wanting(vec![image(&["a"])]) };
+    let (lock, _) = world.lock(wanted(vec![]), &Lock::default(), Goal::Complete).unwrap();
+    let all = wanted(vec![group("mine"), group("kvm"), group("a")]);
+    let missing: Vec<String> = lock.missing(&all).iter().map(ToString::to_string).collect();
+    assert_eq!(missing, ["g.kdl:1: the number of the group `mine` is not locked"]);
+    let (lock, _) = world.lock(all.clone(), &lock, Goal::Complete).unwrap();
+    assert!(lock.missing(&all).is_empty());
+    let gid = lock.gid("mine").unwrap();
+    assert_eq!((lock.gid("kvm"), lock.gid("a"), gid < 900), (Some(60), Some(lock.users["a"].uid), true));
+    // Another group before it in the order of names takes none of its numbers.
+    let (later, _) = world.lock(wanted(vec![group("before"), group("mine")]), &lock, Goal::Complete).unwrap();
+    assert_eq!(later.gid("mine"), Some(gid));
+    let (none, _) = world.lock(wanted(vec![]), &later, Goal::Complete).unwrap();
+    assert_eq!((none.gid("mine"), none.groups["mine"].gid), (None, gid));
 }
 
 #[test]

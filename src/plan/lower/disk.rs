@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use brc_contract::{EntryName, command_line::VERIFIED_ROOT, partition, well_known};
+use brc_contract::{EntryName, partition, well_known};
 
 use super::{
     LowerError, Lowering,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     content::RelPath,
-    graph::{Compressed, Image, Role},
+    graph::{Compressed, Image, Role, kernel_command_line},
     plan::{
         Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Pack, Part, PartSource, Run, Slot, Source,
         Stdin,
@@ -141,7 +141,8 @@ impl Lowering<'_> {
             kernel: FileOf { tree: kernel.boot.clone(), path: path("kernel") },
             os_release: host_files::os_release(image),
             release: FileOf { tree: kernel.boot.clone(), path: path("release") },
-            command_line: command_line(image),
+            // Both partitions are named by PARTUUID, so the same bytes boot from either slot.
+            command_line: kernel_command_line(image.kernel_arguments.iter().map(String::as_str)),
             verity: verity.clone(),
             salt,
             architecture: image.architecture,
@@ -170,16 +171,6 @@ impl Lowering<'_> {
         };
         output(self.assemble(image, "esp", esp), "esp")
     }
-}
-
-/// The kernel's command line. Both partitions are named by PARTUUID, so the same bytes boot from either slot.
-fn command_line(image: &Image) -> String {
-    let mut line = format!("{VERIFIED_ROOT} systemd.machine_id=firmware systemd.firstboot=no");
-    for word in &image.kernel_arguments {
-        line.push(' ');
-        line.push_str(word);
-    }
-    line
 }
 
 /// Everything in the image as the manifest names it, sorted by name.

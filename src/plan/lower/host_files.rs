@@ -5,9 +5,8 @@ use brc_contract::{partition, well_known};
 use super::{Lowering, path};
 use crate::{
     content::{Entry, Metadata, RelPath, Tree},
-    graph::{Growth, Image},
+    graph::{Growth, Image, StatedUnit, UnitVerb, template_of},
     plan::{RootLayer, Source},
-    recipe::Enablement,
 };
 
 /// Who owns what brc itself states.
@@ -34,7 +33,7 @@ impl Lowering<'_> {
             ("usr/lib/systemd/system/efi.mount", esp_mount()),
             ("usr/lib/systemd/system/efi.automount", ESP_AUTOMOUNT.to_owned()),
             (DISK_RULES, disk_rules()),
-            (PRESET, preset(&image.units)),
+            (PRESET, preset(&image.stated.units)),
         ];
         let mut tree = Tree::new();
         for (at, text) in texts {
@@ -67,14 +66,28 @@ pub(super) fn os_release(image: &Image) -> String {
     )
 }
 
-fn preset(units: &[(String, Enablement)]) -> String {
-    let mut text = String::new();
-    for (unit, enablement) in units {
-        let verb = if *enablement == Enablement::Enabled { "enable" } else { "disable" };
-        text.push_str(&format!("{verb} {unit}\n"));
+/// The first line that fits a unit counts. Instances of a template stand on the template's line (systemd.preset(5)).
+fn preset(units: &[StatedUnit]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for unit in units {
+        let (line, instance) = match (unit.verb, template_of(&unit.name)) {
+            (UnitVerb::Enabled, Some((template, instance))) => (format!("enable {template}"), Some(instance)),
+            (UnitVerb::Enabled, None) => (format!("enable {}", unit.name), None),
+            (UnitVerb::Disabled, _) => (format!("disable {}", unit.name), None),
+            (UnitVerb::Masked | UnitVerb::DroppedInto, _) => continue,
+        };
+        let more = format!("{line} ");
+        let index = lines.iter().position(|known| *known == line || known.starts_with(&more));
+        let index = index.unwrap_or(lines.len());
+        if index == lines.len() {
+            lines.push(line);
+        }
+        if let (Some(known), Some(instance)) = (lines.get_mut(index), instance) {
+            known.extend([" ", instance]);
+        }
     }
-    text.push_str("disable *\n");
-    text
+    let lines: String = lines.into_iter().map(|line| format!("{line}\n")).collect();
+    format!("{lines}disable *\n")
 }
 
 fn data_definition(image: &Image) -> String {
@@ -126,3 +139,24 @@ fn esp_mount() -> String {
 /// Mounted when it is looked at, so that it is seldom there to be damaged.
 const ESP_AUTOMOUNT: &str = "[Unit]\nDescription=EFI system partition, when it is looked at\n\n[Automount]\n\
     Where=/efi\nTimeoutIdleSec=30s\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preset_has_the_instances_of_a_template_on_its_line() {
+        let unit = |(name, verb): (&str, UnitVerb)| StatedUnit { name: name.to_owned(), verb, origin: String::new() };
+        let units = [
+            ("a.service", UnitVerb::Enabled),
+            ("tick@one.service", UnitVerb::Enabled),
+            ("b.service", UnitVerb::Disabled),
+            ("c.service", UnitVerb::Masked),
+            ("tick@two.service", UnitVerb::Enabled),
+            ("a.service", UnitVerb::DroppedInto),
+            ("a.service", UnitVerb::Enabled),
+        ];
+        let expected = "enable a.service\nenable tick@.service one two\ndisable b.service\ndisable *\n";
+        assert_eq!(preset(&units.map(unit)), expected);
+    }
+}

@@ -1,0 +1,247 @@
+//! What no image can have, as far as recipes alone show it: two things at one path, a command line that is too long.
+
+use std::collections::BTreeMap;
+
+use brc_contract::command_line;
+
+use super::{
+    flat::{Flat, FlatComponent},
+    placing::{MASKS, UNITS},
+    wanted::braces,
+};
+use crate::{
+    content::RelPath,
+    recipe::{Content, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template},
+};
+
+/// What the kernel is told: what brc says, then what recipes add.
+pub fn kernel_command_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut line = format!("{} systemd.machine_id=firmware systemd.firstboot=no", command_line::VERIFIED_ROOT);
+    for word in words {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line
+}
+
+/// Everything that `flat` says and no image can have.
+pub(super) fn impossible(flat: &Flat) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = clashes(flat, &flat.components);
+    for members in flat.toolsets.values().map(|toolset| &toolset.members).chain(flat.sysroots.values()) {
+        let new: Vec<Diagnostic> = clashes(flat, members).into_iter().filter(|new| !found.contains(new)).collect();
+        found.extend(new);
+    }
+    found.extend(long_command_line(flat));
+    found
+}
+
+/// The first word with which a command line gets longer than any kernel takes, with a root that fills its slot.
+fn long_command_line(flat: &Flat) -> Option<Diagnostic> {
+    // `PARTUUID=` and a GUID, decimal numbers, 32 bytes as hexadecimal digits.
+    let (sectors, blocks) = (flat.slot.value.0 / 512, flat.slot.value.0 / 4096);
+    let lengths = [
+        (command_line::ROOT_PARTITION, 45),
+        (command_line::HASH_PARTITION, 45),
+        (command_line::SECTORS, sectors.to_string().len()),
+        (command_line::BLOCKS, blocks.to_string().len()),
+        (command_line::ROOT_HASH, 64),
+        (command_line::SALT, 64),
+    ];
+    let own = kernel_command_line([]);
+    let own = lengths.iter().fold(own, |line, (word, length)| line.replace(word, &"x".repeat(*length)));
+    let mut length = own.len();
+    let mut first = None;
+    for word in &flat.kernel_arguments {
+        length += 1 + word.value.len();
+        if length > command_line::MAX_BYTES {
+            first = first.or(Some(word.span));
+        }
+    }
+    let message =
+        format!("the kernel's command line gets {length} bytes here, and a kernel takes {}", command_line::MAX_BYTES);
+    Some(Diagnostic::error("long-command-line", first?, message).help("leave words out, this one or earlier ones"))
+}
+
+/// What a recipe puts at a path.
+struct Place<'a> {
+    what: What<'a>,
+    owner: &'a Name,
+    span: Span,
+    /// Whether it may take the path from another owner.
+    replaces: bool,
+}
+
+#[derive(PartialEq)]
+enum What<'a> {
+    File(Option<(&'a str, Option<u16>)>),
+    Link(String),
+    Folder(&'a DirectoryItem),
+}
+
+/// Every path that `components` put two things at, or put something below that is no folder.
+fn clashes(flat: &Flat, components: &[FlatComponent]) -> Vec<Diagnostic> {
+    let mut places: BTreeMap<RelPath, Place<'_>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for component in components {
+        for (path, place) in placed(flat, component) {
+            if let Some(earlier) = places.get(&path) {
+                found.extend(twice(&path, earlier, &place));
+            }
+            places.insert(path, place);
+        }
+    }
+    for (path, place) in &places {
+        let above = path.ancestors().find_map(|above| places.get(&above).map(|place| (above, place)));
+        let Some((above, earlier)) = above else { continue };
+        let is_in_the_way = match earlier.what {
+            What::File(_) => !place.replaces,
+            // Another component's link may lead to a folder.
+            What::Link(_) => earlier.owner == place.owner,
+            What::Folder(_) => false,
+        };
+        if is_in_the_way {
+            let message = format!("`{path}` cannot stand below `{above}`, which is no folder");
+            let diagnostic = Diagnostic::error("below-a-file", place.span, message);
+            found.push(diagnostic.also(earlier.span, "stated here").help("leave one out"));
+        }
+    }
+    found
+}
+
+/// Two things at one path, where it is certain that they differ.
+fn twice(path: &RelPath, earlier: &Place<'_>, place: &Place<'_>) -> Option<Diagnostic> {
+    let same_owner = earlier.owner == place.owner;
+    let (message, help) = match (&earlier.what, &place.what) {
+        (What::Folder(one), What::Folder(other)) => {
+            let is_stated = |folder: &DirectoryItem| folder.mode.is_some() || folder.owner.is_some();
+            let said = |folder: &DirectoryItem| {
+                let owner = folder.owner.as_ref().map(|owner| owner.value.clone());
+                (folder.mode.map_or(0o755, |mode| mode.value), owner)
+            };
+            if !is_stated(one) || !is_stated(other) || said(one) == said(other) {
+                return None;
+            }
+            (format!("`{path}` has two modes or owners"), "one of them would silently win: leave one out")
+        }
+        _ if place.replaces && !same_owner => return None,
+        (one, other) if !same_owner && (one == other || is_unknown(one) || is_unknown(other)) => return None,
+        _ if same_owner => (format!("`{path}` is stated twice"), "leave one out"),
+        _ => {
+            let (one, other) = (earlier.owner, place.owner);
+            (format!("`{path}` is brought by both `{one}` and `{other}`"), "say `replaces=` where this is meant")
+        }
+    };
+    let diagnostic = Diagnostic::error("placed-twice", place.span, message);
+    Some(diagnostic.also(earlier.span, "first here").help(help))
+}
+
+/// Whether only the content on the disk says if it is the same as another.
+fn is_unknown(what: &What<'_>) -> bool {
+    *what == What::File(None)
+}
+
+/// The paths that a component states, but for what is in the folders that it lays down.
+fn placed<'a>(flat: &'a Flat, component: &'a FlatComponent) -> Vec<(RelPath, Place<'a>)> {
+    let version = component.version.as_ref().map(|version| version.value.as_str());
+    let fill = |template: &Template| template.fill(|brace| braces(flat, version, brace));
+    let at = |template: &Spanned<Template>| RelPath::from_absolute(&fill(&template.value)?).ok();
+    let mut found = Vec::new();
+    let mut place = |path: Option<RelPath>, what, span, replaces: &[Spanned<RelPath>]| {
+        let Some(path) = path else { return };
+        let replaces = replaces.iter().any(|replaced| replaced.value == path);
+        found.push((path, Place { what, owner: &component.name, span, replaces }));
+    };
+    for install in &component.installs {
+        place(at(&install.to), What::File(None), install.to.span, &install.replaces);
+    }
+    for (item, span) in &component.items {
+        match item {
+            Item::File(file) => {
+                let mode = file.mode.map(|mode| mode.value);
+                place(at(&file.to), What::File(known(&file.content, mode)), file.to.span, &file.replaces);
+            }
+            Item::Link(link) => {
+                let Some(to) = fill(&link.to.value) else { continue };
+                place(at(&link.at), What::Link(to), link.at.span, &link.replaces);
+            }
+            Item::Directory(folder) => place(at(&folder.at), What::Folder(folder), folder.at.span, &[]),
+            Item::Mask(unit) => {
+                let path = RelPath::new(&format!("{MASKS}/{}", unit.value)).ok();
+                place(path, What::Link("/dev/null".to_owned()), *span, &[]);
+            }
+            Item::Unit(unit) => {
+                let folder = format!("{UNITS}/{}", unit.name.value);
+                if let Some(content) = &unit.content {
+                    place(RelPath::new(&folder).ok(), What::File(known(content, None)), unit.name.span, &[]);
+                }
+                for drop_in in &unit.drop_ins {
+                    let path = RelPath::new(&format!("{folder}.d/{}", drop_in.name.value)).ok();
+                    place(path, What::File(known(&drop_in.content, None)), drop_in.name.span, &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn known(content: &Content, mode: Option<u16>) -> Option<(&str, Option<u16>)> {
+    match content {
+        Content::Text(text) => Some((text.value.trim_end_matches('\n'), mode)),
+        Content::From(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flatten::tests::flat;
+
+    fn told(own: &str, other: &str, variant: &str) -> Vec<(&'static str, String)> {
+        let text = format!(
+            "component \"a\" {{ {own} }}\ncomponent \"b\" {{ {other} }}\n\
+             variant \"v\" {{ version \"1\"; arch \"x86_64\"; include \"k\" \"a\" \"b\"; {variant} }}"
+        );
+        let found = flat(&text).err().unwrap_or_default();
+        found.into_iter().map(|found| (found.code, found.message)).collect()
+    }
+
+    #[test]
+    fn two_things_at_a_path_or_one_below_no_folder_are_told_before_anything_is_built() {
+        let (twice, below) = ("placed-twice", "below-a-file");
+        for (own, other, expected) in [
+            (r#"file "/etc/a" text="a"; file "/etc/a/b" text="b""#, "", Some(below)),
+            (r#"file "/etc/a/b" text="b"; file "/etc/a" text="a""#, "", Some(below)),
+            (r#"file "/etc/a" text="a"; file "/etc/a" text="a""#, "", Some(twice)),
+            (r#"dir "/etc/a" mode=0o700; dir "/etc/a" mode=0o750; file "/etc/a/x" text="1""#, "", Some(twice)),
+            (r#"dir "/etc/a" mode=0o700; dir "/etc/a""#, "", None),
+            (r#"dir "/etc/a" mode=0o700"#, r#"dir "/etc/a" mode=0o750"#, Some(twice)),
+            (r#"dir "/etc/a"; file "/etc/a/{arch}" text="1""#, "", None),
+            (r#"link "/etc/a" to="b"; file "/etc/a/c" text="c""#, "", Some(below)),
+            (r#"link "/etc/a" to="b""#, r#"file "/etc/a/c" text="c""#, None),
+            (r#"file "/etc/a" text="a""#, r#"file "/etc/a/b" text="b""#, Some(below)),
+            (r#"file "/etc/a" text="1""#, r#"file "/etc/a" text="2""#, Some(twice)),
+            (r#"file "/etc/a" text="1""#, r#"file "/etc/a" text="1""#, None),
+            (r#"file "/etc/a" text="1""#, r#"file "/etc/a" text="1" mode=0o600"#, Some(twice)),
+            (r#"file "/etc/a" text="1""#, r#"file "/etc/a" text="2" replaces="/etc/a""#, None),
+            (r#"file "/etc/a" text="1""#, r#"link "/etc/a" to="b""#, Some(twice)),
+            (r#"mask "a.service""#, r#"mask "a.service""#, None),
+            (r#"mask "a.service"; mask "a.service""#, "", Some(twice)),
+            (r#"unit "a.service" text="1" { drop-in "a.conf" text="" }"#, r#"unit "a.service" text="2""#, Some(twice)),
+        ] {
+            let codes: Vec<&str> = told(own, other, "").into_iter().map(|(code, _)| code).collect();
+            assert_eq!(codes, expected.into_iter().collect::<Vec<_>>(), "{own} | {other}");
+        }
+    }
+
+    #[test]
+    fn a_command_line_that_no_kernel_takes_is_told_at_the_word_that_is_too_much() {
+        let words =
+            |count: usize| (0..count).map(|at| format!("kernel-arg \"a{at:03}=0123456789\"; ")).collect::<String>();
+        assert_eq!(told("", "", &words(60)), []);
+        let found = told("", "", &words(120));
+        assert!(
+            matches!(&found[..], [("long-command-line", message)] if message.contains("a kernel takes 2047")),
+            "{found:?}"
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! Words of the kernel's command line that recipes may add.
+
+use brc_contract::command_line::{self, VERIFIED_ROOT};
+
+use super::{
+    Spanned, code,
+    decode::{Cursor, Reader},
+};
+
+/// What brc itself says, or what would lead past it: another root, another first program, another identity. The words
+/// of [`VERIFIED_ROOT`] are brc's too.
+const RESERVED: [&str; 11] = [
+    "rootflags",
+    "rootdelay",
+    "rw",
+    "init",
+    "rdinit",
+    "initrd",
+    "noinitrd",
+    "systemd.machine-id",
+    "systemd.firstboot",
+    // What follows it is for the first program alone.
+    "--",
+    "roothash",
+];
+/// What begins the words of the device mapper, with which the root is verified.
+const DEVICE_MAPPER: &str = "dm-mod.";
+
+/// One word that is added to the kernel's command line.
+pub(super) fn kernel_argument(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<String>> {
+    let word = one_word(reader, cursor)?;
+    if is_reserved(&word) {
+        let message = format!("`{}` is brc's own to say: that the image boots rests on it", written(&word));
+        reader.error(code::RESERVED_ARGUMENT, word.span, message, "leave it out");
+        return None;
+    }
+    Some(word)
+}
+
+/// A word, or its name, that is taken away again.
+pub(super) fn removed_argument(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<String>> {
+    let word = one_word(reader, cursor)?;
+    if is_reserved(&word) {
+        let message = format!("`{}` is brc's own to say, and stays: that the image boots rests on it", written(&word));
+        reader.error(code::RESERVED_ARGUMENT, word.span, message, "leave it out");
+        return None;
+    }
+    Some(word)
+}
+
+fn one_word(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<String>> {
+    let word = cursor.text(reader, "a word of the kernel's command line")?;
+    if reader.no_braces(&word, "`kernel-arg`") || reader.has_control_character(&word, "a word of a command line") {
+        return None;
+    }
+    let quoted_right = word.matches('"').count() % 2 == 0;
+    let spaces = word.split('"').step_by(2).any(|part| part.contains(char::is_whitespace));
+    if word.is_empty() || spaces || !quoted_right {
+        let message = format!("`{}` is not one word of a command line", word.value);
+        reader.error(code::BAD_VALUE, word.span, message, "write one `kernel-arg` for each word");
+        return None;
+    }
+    if word.contains(['{', '}']) {
+        let message = format!("`{}` has a brace, which brc fills with what it knows of the root", word.value);
+        reader.error(code::BAD_VALUE, word.span, message, "leave it out");
+        return None;
+    }
+    Some(word)
+}
+
+/// What stands before the `=` of a word, without quotes.
+fn written(word: &str) -> String {
+    word.split('=').next().unwrap_or_default().replace('"', "")
+}
+
+/// What a word is about, as the kernel compares it: in names `_` is `-`.
+fn name(word: &str) -> String {
+    written(word).replace('_', "-")
+}
+
+fn is_reserved(word: &str) -> bool {
+    let name = name(word);
+    let own = command_line::words(VERIFIED_ROOT);
+    name.starts_with(DEVICE_MAPPER)
+        || RESERVED.contains(&name.as_str())
+        || own.iter().any(|own| self::name(own) == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_of_the_verified_root_is_taken_from_a_recipe_however_it_is_written() {
+        for word in [
+            "root=/dev/sda",
+            "\"root=/dev/sda\"",
+            "rootfstype=ext4",
+            "ro",
+            "rw",
+            "rootwait",
+            "gpt",
+            "panic=0",
+            "panic",
+            "dm-mod.create=x",
+            "dm_mod.create=x",
+            "dm-mod.waitfor=x",
+            "init=/bin/sh",
+            "systemd.machine_id=1",
+            "--",
+        ] {
+            assert!(is_reserved(word), "{word}");
+        }
+        for word in ["console=ttyS0", "rootless", "panic_on_warn=1", "systemd.unit=x", "quiet", "dm_verity.x=1"] {
+            assert!(!is_reserved(word), "{word}");
+        }
+    }
+}
