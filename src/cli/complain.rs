@@ -112,7 +112,8 @@ fn exit_code(error: &CliError) -> u8 {
                     1
                 }
             }
-            ComposeError::OverBudget { .. } => 1,
+            ComposeError::NotAsStated { .. } => 1,
+            ComposeError::NoGoal { .. } => 70,
             ComposeError::Build(error) => match error {
                 BuildError::Steps { failures, .. } => {
                     failures.iter().map(|failure| fault_code(failure.failure.fault)).max().unwrap_or(1)

@@ -80,11 +80,12 @@ pub enum ComposeError {
     /// Actions failed.
     #[error(transparent)]
     Build(BuildError),
-    /// The root is larger than its budget.
-    #[error(
-        "{origin}: the root of `{variant}` has {bytes} bytes, its budget is {budget}: drop files, or raise the budget"
-    )]
-    OverBudget { variant: String, bytes: u64, budget: u64, origin: String },
+    /// The finished root is not what recipes say of it.
+    #[error("the image is not what its recipes say:\n{}", findings.join("\n"))]
+    NotAsStated { findings: Vec<String> },
+    /// A plan lacks what every image has.
+    #[error("the plan has no `{name}`, which every image has: this is a bug of brc")]
+    NoGoal { name: String },
 }
 
 /// What of a lock no mirror has any more, from the failures of a build.

@@ -4,9 +4,9 @@
 //! or written while a recipe is wrong; no output file is there after a failure. *Does not know* how anything is
 //! shown, nor the environment and the clock: `cli` tells.
 
-mod budget;
 mod checkout;
 mod failure;
+mod finished;
 mod folder;
 mod history;
 mod kernel;
@@ -31,7 +31,7 @@ use crate::{
     build::{self, AfterFailure, BuildError, Built, Event, Known, Options, Performers},
     content::RelPath,
     fetch::{Client, Fetcher},
-    graph::{Flat, Image},
+    graph::{Compressed, Flat, Image},
     image::{Assembler, SigningKey},
     lock::{Goal, Lock},
     plan::{Lowered, lower},
@@ -114,10 +114,10 @@ impl Session<'_> {
     pub fn compose(&self, project: &Project, order: &Order, folder: &Path) -> Result<Vec<Composed>, ComposeError> {
         let images = self.images(project, order, Locked::Completed)?;
         let mut lowered = self.lower(project, &images)?;
-        let wanted = ["disk", "manifest", "erofs", "artifact"];
+        let wanted = ["disk", "manifest", "root", "erofs", "artifact"];
         lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
         let built = self.build_recorded(project, order, "compose", &lowered)?;
-        self.check_budgets(&images, &built)?;
+        self.check_finished(&images, &built)?;
         // Everything is written before anything gets its name, the manifests first.
         let mut composed = Vec::new();
         let mut ready = Vec::new();
@@ -237,14 +237,13 @@ impl Session<'_> {
         let (disk, manifest) = (to("raw"), to("manifest.json"));
         let compressed = to("raw.zst");
         let compressed_name = compressed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        for (name, from, to) in [
-            ("manifest", "manifest.json", &manifest),
-            ("artifact", compressed_name, &compressed),
-            ("disk", "disk.raw", &disk),
-        ] {
-            if let Some(tree) = built.goals.get(&format!("{} {name}", image.title())) {
-                ready.push(output::prepare(&self.store, *tree, &RelPath::new(from).unwrap_or_default(), to)?);
-            }
+        let mut files = vec![("manifest", "manifest.json", &manifest), ("disk", "disk.raw", &disk)];
+        if image.compressed == Compressed::Zstd {
+            files.insert(1, ("artifact", compressed_name, &compressed));
+        }
+        for (name, from, to) in files {
+            let tree = finished::goal(&image.title(), built, name)?;
+            ready.push(output::prepare(&self.store, tree, &RelPath::new(from).unwrap_or_default(), to)?);
         }
         Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })
     }

@@ -1,0 +1,212 @@
+//! What only the finished root shows: whether units, users and files are what recipes say of them, and whether the
+//! root is as small as they want it. Every finding of all images at once, with the place that says so.
+
+mod account;
+mod privilege;
+mod unit;
+
+use super::{ComposeError, Session};
+use crate::{
+    build::Built,
+    content::{Digest, Entry, RelPath, Tree},
+    graph::Image,
+    store::{Store, StoreError},
+};
+
+/// Links are followed at most this often before a path is given up.
+const MAX_LINKS: usize = 40;
+/// The file of the goal `erofs`.
+const ROOT_IMAGE: &str = "root.erofs";
+
+/// Something that a recipe says and the root is not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Finding {
+    /// The image is not what was asked for: none is written.
+    Wrong(String),
+    /// It is probably not meant so.
+    Odd(String),
+}
+
+impl Finding {
+    fn wrong(origin: &str, message: impl std::fmt::Display) -> Self {
+        Finding::Wrong(format!("{origin}: {message}"))
+    }
+
+    fn odd(origin: &str, message: impl std::fmt::Display) -> Self {
+        Finding::Odd(format!("{origin}: {message}"))
+    }
+}
+
+impl Session<'_> {
+    /// Compares the finished roots with what recipes say of them; what is only odd is told.
+    ///
+    /// # Errors
+    /// Everything that is not so, or a store that cannot be read.
+    pub(super) fn check_finished(&self, images: &[Image], built: &Built) -> Result<(), ComposeError> {
+        let (mut wrong, mut odd): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+        for image in images {
+            let tree = self.store.tree(goal(&image.title(), built, "root")?).map_err(ComposeError::Store)?;
+            let root = Root { tree: &tree, store: &self.store };
+            let mut found = findings(image, &root).map_err(ComposeError::Store)?;
+            let bytes = self.root_bytes(image, built)?;
+            if let Some((budget, origin)) = image.layout.budget.as_ref().filter(|(budget, _)| bytes > *budget) {
+                let message = format!(
+                    "the root of `{}` has {bytes} bytes, its budget is {budget}: drop files, or raise the budget",
+                    image.title()
+                );
+                found.push(Finding::wrong(origin, message));
+            }
+            for finding in found {
+                match finding {
+                    Finding::Wrong(text) if !wrong.contains(&text) => wrong.push(text),
+                    Finding::Odd(text) if !odd.contains(&text) => odd.push(text),
+                    _ => {}
+                }
+            }
+        }
+        odd.iter().for_each(|text| (self.talk)(&format!("warning: {text}")));
+        if wrong.is_empty() { Ok(()) } else { Err(ComposeError::NotAsStated { findings: wrong }) }
+    }
+
+    /// The size of an image's root in bytes.
+    pub(super) fn root_bytes(&self, image: &Image, built: &Built) -> Result<u64, ComposeError> {
+        let path = RelPath::new(ROOT_IMAGE).unwrap_or_default();
+        let file = self.store.file_in(goal(&image.title(), built, "erofs")?, &path);
+        file.map(|(_, size)| size).map_err(ComposeError::Store)
+    }
+}
+
+/// The tree of a goal that every image has.
+///
+/// # Errors
+/// A plan without it.
+pub(super) fn goal(title: &str, built: &Built, kind: &str) -> Result<Digest, ComposeError> {
+    let name = format!("{title} {kind}");
+    built.goals.get(&name).copied().ok_or(ComposeError::NoGoal { name })
+}
+
+fn findings(image: &Image, root: &Root<'_>) -> Result<Vec<Finding>, StoreError> {
+    let mut found = unit::findings(&image.stated.units, root)?;
+    found.extend(account::findings(&image.stated.accounts, &image.users, root)?);
+    found.extend(privilege::findings(&image.title(), &image.stated.setuid, root));
+    Ok(found)
+}
+
+/// A finished root.
+struct Root<'a> {
+    tree: &'a Tree,
+    store: &'a Store,
+}
+
+impl Root<'_> {
+    /// Where `path` leads in the end, links of folders and its own followed; `None` when nothing is there.
+    fn real(&self, path: &RelPath) -> Option<RelPath> {
+        let mut names: Vec<String> = path.as_str().rsplit('/').map(str::to_owned).collect();
+        let mut at = RelPath::ROOT;
+        let mut links = 0;
+        while let Some(name) = names.pop() {
+            match name.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    at = at.parent().unwrap_or_default();
+                    continue;
+                }
+                _ => {}
+            }
+            let next = at.join(&RelPath::new(&name).ok()?);
+            match self.tree.entry(&next)? {
+                Entry::Symlink { target } => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return None;
+                    }
+                    if target.starts_with('/') {
+                        at = RelPath::ROOT;
+                    }
+                    names.extend(target.rsplit('/').map(str::to_owned));
+                }
+                Entry::File { .. } | Entry::Directory => at = next,
+            }
+        }
+        Some(at)
+    }
+
+    /// The text of a file, links followed; `None` when there is none. Bytes that are not UTF-8 are replaced: what is
+    /// looked for is ASCII.
+    fn text(&self, path: &RelPath) -> Result<Option<String>, StoreError> {
+        let real = self.real(path).unwrap_or_default();
+        let Some(Entry::File { blob, .. }) = self.tree.entry(&real) else { return Ok(None) };
+        self.store.read(*blob).map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::content::Metadata;
+
+    /// A store and a root with these files: path, mode, text; `-> …` is a link.
+    pub(super) struct World {
+        store: Store,
+        tree: Tree,
+        _folder: tempfile::TempDir,
+    }
+
+    impl World {
+        pub(super) fn new(files: &[(&str, u16, &str)]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path()).unwrap();
+            let mut tree = Tree::new();
+            for (path, mode, text) in files {
+                let entry = match text.strip_prefix("-> ") {
+                    Some(target) => Entry::Symlink { target: target.to_owned() },
+                    None => {
+                        let blob = store.put(text.as_bytes()).unwrap();
+                        Entry::File { blob, size: text.len() as u64, executable: mode & 0o111 != 0 }
+                    }
+                };
+                let metadata = match entry {
+                    Entry::Symlink { .. } => entry.plain_metadata(),
+                    _ => Metadata::with_mode(*mode),
+                };
+                tree.insert_with(RelPath::from_absolute(path).unwrap(), entry, metadata).unwrap();
+            }
+            World { store, tree, _folder: folder }
+        }
+
+        pub(super) fn root(&self) -> Root<'_> {
+            Root { tree: &self.tree, store: &self.store }
+        }
+    }
+
+    #[test]
+    fn a_root_that_was_not_built_is_not_within_its_budget() {
+        let tree = Digest::of(b"root");
+        let built = Built { goals: BTreeMap::from([("v x86_64 erofs".to_owned(), tree)]), keys: BTreeSet::new() };
+        assert_eq!(goal("v x86_64", &built, "erofs").unwrap(), tree);
+        let missing = goal("v aarch64", &built, "erofs");
+        assert!(matches!(missing, Err(ComposeError::NoGoal { name }) if name == "v aarch64 erofs"));
+    }
+
+    #[test]
+    fn links_are_followed_to_where_they_lead_and_circles_lead_nowhere() {
+        let world = World::new(&[
+            ("/usr/bin/bash", 0o755, "x"),
+            ("/bin", 0, "-> usr/bin"),
+            ("/usr/bin/sh", 0, "-> /bin/bash"),
+            ("/usr/lib/up", 0, "-> ../bin/../bin/sh"),
+            ("/a", 0, "-> b"),
+            ("/b", 0, "-> a"),
+        ]);
+        let real = |path: &str| {
+            let real = world.root().real(&RelPath::from_absolute(path).unwrap());
+            real.map(|path| path.to_string())
+        };
+        for path in ["/usr/bin/bash", "/bin/bash", "/bin/sh", "/usr/lib/up"] {
+            assert_eq!(real(path).as_deref(), Some("/usr/bin/bash"), "{path}");
+        }
+        assert_eq!((real("/a"), real("/bin/none")), (None, None));
+    }
+}
