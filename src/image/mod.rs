@@ -7,6 +7,7 @@
 mod disk;
 mod esp;
 mod extent;
+mod factory;
 pub mod fat;
 pub mod inspect;
 mod module;

@@ -15,6 +15,7 @@ use brc_contract::Guid;
 use super::{
     disk::{self, DiskError},
     esp,
+    factory::{self, FactoryError},
     fat::{self, FatError, FatFile},
     module::{self, ModuleError},
     root::{self, RootError},
@@ -30,6 +31,9 @@ use crate::{
     },
     store::{Store, StoreError},
 };
+
+/// The output that says who owns each path of a root, and its file.
+const OWNERS: &str = "owners";
 
 /// Performs `Action::Assemble` with what is in a store.
 #[derive(Debug, Clone)]
@@ -76,6 +80,9 @@ impl Performer for Assembler {
         let work = Work { assembler: self, store: &self.store, request, done: AtomicU64::new(0) };
         let (output, tree) = match assemble {
             Assemble::Root { layers } => return work.root(layers).map_err(AssembleError::into_failure),
+            Assemble::Visible { tree, owners, stated } => {
+                return work.visible(*tree, *owners, stated).map_err(AssembleError::into_failure);
+            }
             Assemble::Modules { tree } => ("modules", work.modules(*tree)),
             Assemble::SignedModules { modules, certificate } => ("modules", work.signed_modules(*modules, certificate)),
             Assemble::Replaced { tree, with } => ("root", work.replaced(*tree, *with)),
@@ -110,11 +117,26 @@ impl Work<'_> {
         let trees: Result<Vec<Tree>, StoreError> =
             layers.iter().map(|layer| self.store.tree(layer.tree).map(Arc::unwrap_or_clone)).collect();
         let root = root::build(layers, trees?)?;
-        let owners = self.store.put(root.owners.as_bytes())?;
-        let list = file_tree([("owners", owners, root.owners.len() as u64)]);
+        self.owned(&root.tree, &root.owners)
+    }
+
+    fn visible(&self, tree: Digest, owners: Digest, stated: &[RelPath]) -> Result<Outcome, AssembleError> {
+        let owners = self.text(&FileOf { tree: owners, path: RelPath::new(OWNERS).unwrap_or_default() })?;
+        let mut visible = factory::visible(self.store.tree(tree).map(Arc::unwrap_or_clone)?, &owners, stated)?;
+        for (path, text) in visible.lists {
+            let blob = self.store.put(text.as_bytes())?;
+            let entry = Entry::File { blob, size: text.len() as u64, executable: false };
+            visible.tree.insert(path, entry).map_err(FactoryError::from)?;
+        }
+        self.owned(&visible.tree, &visible.owners)
+    }
+
+    /// A root and the list of who owns its paths.
+    fn owned(&self, tree: &Tree, owners: &str) -> Result<Outcome, AssembleError> {
+        let list = file_tree([(OWNERS, self.store.put(owners.as_bytes())?, owners.len() as u64)]);
         Ok(Outcome::from([
-            ("root".to_owned(), self.store.put_tree(&root.tree)?),
-            ("owners".to_owned(), self.store.put_tree(&list)?),
+            ("root".to_owned(), self.store.put_tree(tree)?),
+            (OWNERS.to_owned(), self.store.put_tree(&list)?),
         ]))
     }
 
@@ -317,6 +339,12 @@ pub enum AssembleError {
     Root {
         #[from]
         source: RootError,
+    },
+    /// What the running machine would hide.
+    #[error("the root has what the running machine would hide")]
+    Hidden {
+        #[from]
+        source: FactoryError,
     },
     /// The modules.
     #[error("the kernel modules cannot be signed")]

@@ -207,6 +207,16 @@ pub enum Assemble<T> {
         /// The layers, in order.
         layers: Vec<RootLayer<T>>,
     },
+    /// A root of which the running machine sees everything: what lies below `/var` is made at boot. Outputs: `root`,
+    /// `owners`.
+    Visible {
+        /// The root.
+        tree: T,
+        /// The output `owners` of `Root` that it was made from.
+        owners: T,
+        /// Folders that recipes state: their owner and mode count more than what packages' own lists say of them.
+        stated: Vec<RelPath>,
+    },
     /// The kernel modules of a tree, wherever they are, and nothing else. Output: `modules`.
     Modules {
         /// The tree.
@@ -411,7 +421,7 @@ impl<T> Action<T> {
             Action::Fetch(Fetch::Debian(_)) => fixed(&["control", "data"]),
             Action::Fetch(Fetch::DebianSource(_) | Fetch::Url(_)) => fixed(&["data"]),
             Action::Run(run) => run.outputs.keys().cloned().collect(),
-            Action::Assemble(Assemble::Root { .. }) => fixed(&["owners", "root"]),
+            Action::Assemble(Assemble::Root { .. } | Assemble::Visible { .. }) => fixed(&["owners", "root"]),
             Action::Assemble(Assemble::Modules { .. } | Assemble::SignedModules { .. }) => fixed(&["modules"]),
             Action::Assemble(Assemble::Replaced { .. }) => fixed(&["root"]),
             Action::Assemble(Assemble::Verity { .. }) => fixed(&["verity"]),

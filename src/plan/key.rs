@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use brc_contract::Architecture;
 
-use super::{Action, Assemble, Compression, Extract, Fetch, FileOf, Network, Output, Pack, PartSource, Run, Stdin};
+use super::{
+    Action, Assemble, Compression, Extract, Fetch, FileOf, Network, Output, Pack, PartSource, RootLayer, Run, Stdin,
+};
 use crate::content::{Digest, RelPath};
 
 /// The version of the key's format; a change makes every action run again.
@@ -149,18 +151,13 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
     match assemble {
         Assemble::Root { layers } => {
             fields.text("action", "assemble root");
-            for layer in layers {
-                fields.named("owner", &layer.owner);
-                fields.about("layer", &layer.owner);
-                fields.digest("layer", layer.tree);
-                layer.drop.iter().for_each(|glob| fields.text("drop", glob.as_str()));
-                layer.replaces.iter().for_each(|path| fields.path("replaces", path));
-                for (path, (uid, gid)) in &layer.users {
-                    fields.path("user of", path);
-                    fields.number("user uid", u64::from(*uid));
-                    fields.number("user gid", u64::from(*gid));
-                }
-            }
+            layers.iter().for_each(|layer| layer_fields(fields, layer));
+        }
+        Assemble::Visible { tree, owners, stated } => {
+            fields.text("action", "assemble visible");
+            fields.digest("tree", *tree);
+            fields.digest("owners", *owners);
+            stated.iter().for_each(|path| fields.path("stated", path));
         }
         Assemble::Modules { tree } => {
             fields.text("action", "assemble modules");
@@ -221,6 +218,19 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
             fields.text("label", label);
             fields.architecture(*architecture);
         }
+    }
+}
+
+fn layer_fields(fields: &mut Fields, layer: &RootLayer<Digest>) {
+    fields.named("owner", &layer.owner);
+    fields.about("layer", &layer.owner);
+    fields.digest("layer", layer.tree);
+    layer.drop.iter().for_each(|glob| fields.text("drop", glob.as_str()));
+    layer.replaces.iter().for_each(|path| fields.path("replaces", path));
+    for (path, (uid, gid)) in &layer.users {
+        fields.path("user of", path);
+        fields.number("user uid", u64::from(*uid));
+        fields.number("user gid", u64::from(*gid));
     }
 }
 

@@ -246,6 +246,10 @@ fn every_field_of_a_root_its_modules_or_verity_is_in_its_key() {
         Action::Assemble(Assemble::SignedModules { modules: tree(modules), certificate })
     };
     let modules = |of: &str| Action::Assemble(Assemble::Modules { tree: tree(of) });
+    let visible = |of: &str, owners: &str, stated: &str| {
+        let stated = vec![path(stated)];
+        Action::Assemble(Assemble::Visible { tree: tree(of), owners: tree(owners), stated })
+    };
     let replaced = |of: &str, with: &str| Action::Assemble(Assemble::Replaced { tree: tree(of), with: tree(with) });
     let verity = |data: &str, salt, uuid| Action::Assemble(Assemble::Verity { data: file(data), salt, uuid });
     all_differ(vec![
@@ -260,6 +264,10 @@ fn every_field_of_a_root_its_modules_or_verity_is_in_its_key() {
         ("gid", root(|layer| layer.users.values_mut().for_each(|(_, gid)| *gid = 1))),
         ("modules", modules("root")),
         ("modules tree", modules("b")),
+        ("visible", visible("root", "owners", "var/a")),
+        ("visible tree", visible("b", "owners", "var/a")),
+        ("visible owners", visible("root", "b", "var/a")),
+        ("visible stated", visible("root", "owners", "var/b")),
         ("replaced", replaced("root", "modules")),
         ("replaced tree", replaced("b", "modules")),
         ("replaced with", replaced("root", "b")),

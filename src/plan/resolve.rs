@@ -86,6 +86,10 @@ impl<T> Assemble<T> {
                 let layers = layers.iter().map(|layer| layer.resolve(replace));
                 Assemble::Root { layers: layers.collect::<Result<_, E>>()? }
             }
+            Assemble::Visible { tree, owners, stated } => {
+                let (tree, owners) = (replace(tree)?, replace(owners)?);
+                Assemble::Visible { tree, owners, stated: stated.clone() }
+            }
             Assemble::Modules { tree } => Assemble::Modules { tree: replace(tree)? },
             Assemble::SignedModules { modules, certificate } => {
                 Assemble::SignedModules { modules: replace(modules)?, certificate: certificate.resolve(replace)? }

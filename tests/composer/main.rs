@@ -12,6 +12,7 @@
 mod support;
 
 mod attack;
+mod check;
 mod doctor;
 mod download;
 mod from_source;
@@ -22,6 +23,7 @@ mod locking;
 mod oracle;
 mod refusal;
 mod sandbox;
+mod stated;
 mod surroundings;
 mod unpack;
 mod upstream;

@@ -14,7 +14,8 @@ use crate::support::{
 };
 
 /// Everything that is made after the packages are fetched and the kernel is compiled.
-const IMAGE_STAGES: [&str; 9] = ["tools", "root", "finish", "erofs", "verity", "uki", "esp", "disk", "manifest"];
+const IMAGE_STAGES: [&str; 10] =
+    ["tools", "root", "finish", "visible", "erofs", "verity", "uki", "esp", "disk", "manifest"];
 
 fn compose(command: &mut Command, store: &Path, out: &Path, recipe: &Path) -> Ran {
     Ran::well(command.args(["compose", "--arch=x86_64"]).arg("--store").arg(store).arg("--out").arg(out).arg(recipe))
@@ -24,7 +25,7 @@ fn compose(command: &mut Command, store: &Path, out: &Path, recipe: &Path) -> Ra
 fn assert_image_after(ran: &Ran, others: &[&str]) {
     let mut performed = ran.performed();
     performed.sort();
-    let image = ["disk", "erofs", "esp", "finish", "manifest", "root", "uki", "verity"];
+    let image = ["disk", "erofs", "esp", "finish", "manifest", "root", "uki", "verity", "visible"];
     let image = image.map(|stage| format!("quickstart {stage}"));
     let mut expected: Vec<String> = others.iter().map(|other| (*other).to_owned()).chain(image).collect();
     expected.sort();

@@ -17,7 +17,7 @@ pub(super) fn findings(title: &str, stated: &[(RelPath, String)], root: &Root<'_
         if !allowed.iter().any(|(real, _)| real.as_ref() == Some(path)) {
             let message = format!(
                 "`{path}` has {what}, and no recipe says so: write `setuid \"{path}\" reason=\"…\"` or, where a recipe \
-                 brings it, `mode=`; or take it away: `step \"chmod ug-s $root{path}\"` in a `finish`"
+                 brings it, `mode=`; or take it away: `step \"chmod 755 $root{path}\"` in a `finish`"
             );
             found.push(Finding::wrong(title, message));
         }

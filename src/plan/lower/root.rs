@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     content::RelPath,
-    graph::{Component, Image, Replaces, Role},
+    graph::{Component, Image, Replaces, Role, What},
     plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
 };
 
@@ -49,7 +49,11 @@ impl Lowering<'_> {
         layers.push(self.host_files(image));
         let merged = self.step(&image.variant, "root", Action::Assemble(Assemble::Root { layers }));
         let finished = self.finish(image, toolsets, output(merged, "root"));
-        FinishedRoot { tree: self.signed(image, finished), owners: output(merged, "owners") }
+        let files = image.components.iter().flat_map(|component| &component.files);
+        let stated = files.filter(|file| file.what == What::Folder).map(|file| file.path.clone()).collect();
+        let visible = Assemble::Visible { tree: finished, owners: output(merged, "owners"), stated };
+        let visible = self.step(&image.variant, "visible", Action::Assemble(visible));
+        FinishedRoot { tree: self.signed(image, output(visible, "root")), owners: output(visible, "owners") }
     }
 
     /// The root with all its modules signed, where the kernel has a certificate for them. They are signed apart from
