@@ -174,7 +174,7 @@ pub fn build(
     let start = std::time::Instant::now();
     let worked = processor_time();
     let folder = store.temporary().map_err(BuildError::Store)?;
-    let job_server = JobServer::new(folder.path(), options.jobs.max(1)).map_err(BuildError::JobServer)?;
+    let job_server = JobServer::new(folder.path(), options.jobs.max(1));
     let mut schedule = Schedule::new(plan, performers, store, options, job_server, events);
     schedule.recall_all()?;
     std::thread::scope(|scope| {
@@ -356,6 +356,14 @@ impl<'a> Schedule<'a> {
             let is_drained = state.draining && !state.running.values().any(|(id, _)| is_ours(id));
             if is_drained || cancelled.load(Ordering::Relaxed) {
                 self.stop.store(true, Ordering::Relaxed);
+            }
+            drop(state);
+            if let Err(error) = self.job_server.balance() {
+                self.broke(BuildError::JobServer(error));
+            }
+            state = self.lock();
+            if state.is_over() {
+                break;
             }
             state = self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -238,3 +238,39 @@ fn what_is_fetched_to_be_locked_is_fetched_every_time() {
         assert_eq!(fake.ran.load(Ordering::SeqCst), times, "{expected:?}");
     }
 }
+
+/// Keeps the job server's pipe of each of two commands that run at the same time.
+struct Piped<'a> {
+    store: &'a Store,
+    together: Barrier,
+    pipes: std::sync::Mutex<Vec<std::path::PathBuf>>,
+}
+
+impl Performer for Piped<'_> {
+    fn identity(&self) -> &'static str {
+        "piped 1"
+    }
+
+    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
+        let pipe = request.job_server.unwrap();
+        assert!(pipe.exists());
+        self.pipes.lock().unwrap().push(pipe.to_owned());
+        self.together.wait();
+        Ok(Outcome::from([("out".to_owned(), self.store.put_tree(&Tree::new()).unwrap())]))
+    }
+}
+
+#[test]
+fn no_two_commands_share_a_job_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let plan = plan(vec![command("a", None, Network::None), command("b", None, Network::None)], &[0, 1]);
+    let piped = Piped { store: &store, together: Barrier::new(2), pipes: Default::default() };
+    let performers = Performers { fetch: &piped, run: &piped, assemble: &piped, pack: &piped };
+    let options = Options { jobs: 2, after_failure: AfterFailure::Stop };
+    build(&plan, performers, &store, &options, &|_| {}, &AtomicBool::new(false)).unwrap();
+    let pipes = piped.pipes.into_inner().unwrap();
+    assert_eq!(pipes.len(), 2);
+    assert_ne!(pipes[0], pipes[1]);
+    assert!(pipes.iter().all(|pipe| !pipe.exists()));
+}

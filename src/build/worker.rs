@@ -4,6 +4,7 @@ use std::{sync::atomic::Ordering, thread};
 
 use super::{
     BuildError, Event,
+    job_server::Token,
     schedule::{AfterFailure, AfterStep, Lane, Ready, Schedule},
 };
 use crate::{
@@ -106,7 +107,7 @@ fn perform(
         action: &ready.action,
         log: &log,
         cancelled: &schedule.stop,
-        job_server: Some(schedule.job_server.path()),
+        job_server: token.as_ref().map(Token::path),
         progress: &progress,
     };
     let outcome = schedule.performer(&ready.action).perform(&request)?;

@@ -76,7 +76,7 @@ pub struct Request<'a> {
     pub log: &'a Path,
     /// Set when the whole build is to stop.
     pub cancelled: &'a AtomicBool,
-    /// The path of a GNU make job server FIFO (named pipe); one token is held for this action.
+    /// The path of a GNU make job server FIFO (named pipe) that is this action's alone; one token is held for it.
     pub job_server: Option<&'a Path>,
     /// Told while the action goes on.
     pub progress: &'a (dyn Fn(Progress) + Sync),
