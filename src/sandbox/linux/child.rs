@@ -132,6 +132,7 @@ fn init(spec: &Spec, ends: &Ends, supervisor_alive: &OwnedFd) -> Result<(), Trou
         return Err(failed(rustix::io::Errno::SRCH));
     }
     rustix::process::umask(Mode::from_raw_mode(0o022));
+    rights::be_killed_sooner();
     mount::lay(spec)?;
     name_the_machine(spec)?;
     for folder in &spec.empty {

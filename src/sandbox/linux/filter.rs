@@ -192,13 +192,26 @@ pub(super) fn program(uid: u32, view: View, network: Network) -> Vec<libc::sock_
     program.on(
         libc::SYS_socket,
         Program::on_argument(0, |body| {
-            // With the host's network come the host's abstract sockets. A pair of sockets is another call.
+            // With the host's network come the host's abstract sockets.
             if let (View::Fixed { .. }, Network::Host) = (view, network) {
                 body.when_equal(libc::AF_UNIX as u32, fail(libc::EAFNOSUPPORT));
             }
             body.when_none_of(&SOCKET_FAMILIES, fail(libc::EAFNOSUPPORT));
         }),
     );
+    if let (View::Fixed { .. }, Network::Host) = (view, network) {
+        // One of a pair of stream sockets reaches nobody but the other. One of a pair of datagram sockets can send to
+        // any abstract socket, which only newer kernels hinder (Landlock of Linux 6.12).
+        let flags = [0, libc::SOCK_CLOEXEC, libc::SOCK_NONBLOCK, libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK];
+        program.on(
+            libc::SYS_socketpair,
+            Program::on_argument(1, |body| {
+                for kind in flags.map(|flags| (libc::SOCK_DGRAM | flags) as u32) {
+                    body.when_equal(kind, fail(libc::EAFNOSUPPORT));
+                }
+            }),
+        );
+    }
     program.give(ALLOW);
     program.0
 }

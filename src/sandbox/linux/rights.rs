@@ -1,6 +1,6 @@
 //! Limits on resources, and giving up rights.
 
-use std::io;
+use std::{fs, io};
 
 use landlock::{CompatLevel, Compatible as _, Ruleset, RulesetAttr, Scope};
 use rustix::{
@@ -15,14 +15,21 @@ const ROOT_KEEPS: CapabilitySet = CapabilitySet::DAC_OVERRIDE
     .union(CapabilitySet::FSETID)
     .union(CapabilitySet::SYS_CHROOT);
 
-/// Sets limits, each as far as the host's hard limit allows.
+/// How much sooner than others the processes of a sandbox are killed when the machine is out of memory, of 1000
+/// (`oom_score_adj`, proc(5)): a build can be run again.
+const KILLED_SOONER: &str = "500";
+
+/// Sets limits, each as far as the host's hard limit allows. They are low enough for any host to allow them, as programs
+/// can read them.
 pub(super) fn limit() {
     let limits = [
         (Resource::Core, 0, 0),
-        (Resource::Nofile, 1024, 65_536),
+        (Resource::Nofile, 1024, 16_384),
         (Resource::Nproc, 32_768, 32_768),
         (Resource::Stack, 8 << 20, 64 << 20),
         (Resource::Memlock, 64 << 10, 64 << 10),
+        (Resource::Sigpending, 4096, 4096),
+        (Resource::Msgqueue, 819_200, 819_200),
     ];
     for (resource, soft, hard) in limits {
         let hard = rustix::process::getrlimit(resource).maximum.map_or(hard, |host| host.min(hard));
@@ -30,6 +37,13 @@ pub(super) fn limit() {
         // Lowering a limit cannot be refused.
         rustix::process::setrlimit(resource, limit).unwrap_or_default();
     }
+}
+
+/// Offers this process and its children to the kernel when memory runs out. To be called while the host's `/proc` is
+/// there.
+pub(super) fn be_killed_sooner() {
+    // Where the host has set more than that already, it cannot be taken back.
+    fs::write("/proc/self/oom_score_adj", KILLED_SOONER).unwrap_or_default();
 }
 
 /// Gives up every capability of this process.

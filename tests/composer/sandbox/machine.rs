@@ -69,6 +69,22 @@ fn the_machine_has_the_name_the_kernel_and_the_processors_that_were_said() {
 }
 
 #[test]
+fn limits_are_not_the_hosts_and_a_build_is_killed_before_others_when_memory_runs_out() {
+    let text = Bench::new().prints("cat /proc/self/limits /proc/self/oom_score_adj");
+    let limits: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    for expected in [
+        "Max open files 1024 16384 files",
+        "Max stack size 8388608 67108864 bytes",
+        "Max pending signals 4096 4096 signals",
+        "Max msgqueue size 819200 819200 bytes",
+        "500",
+    ] {
+        let expected: Vec<&str> = expected.split_whitespace().collect();
+        assert!(limits.contains(&expected), "{expected:?} is not in: {text}");
+    }
+}
+
+#[test]
 fn addresses_are_the_same_in_every_run() {
     let bench = Bench::new();
     let mut run = bench.script("");

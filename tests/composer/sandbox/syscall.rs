@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fs, process::Command};
 
-use brc::{content::RelPath, content::Tree, plan::Input};
+use brc::{
+    content::{RelPath, Tree},
+    plan::{Input, Network},
+    sandbox::NetworkAccess,
+};
 
 use super::bench::{Bench, add, chain};
 
@@ -48,6 +52,11 @@ int main(int argc, char **argv) {
   TRY("settimeofday", syscall(SYS_settimeofday, 0, 0));
   TRY("sethostname", sethostname("x", 1));
   TRY("inet", socket(AF_INET, SOCK_STREAM, 0));
+  int pair[2];
+  TRY("unix", socket(AF_UNIX, SOCK_STREAM, 0));
+  TRY("stream_pair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+  TRY("datagram_pair", socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+  TRY("datagram_pair_flags", socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
   TRY("setgroups", syscall(SYS_setgroups, 1, buffer));
   TRY("getgroups", syscall(SYS_getgroups, 0, 0));
   TRY("kill_init", kill(1, SIGKILL));
@@ -106,10 +115,27 @@ fn dangerous_calls_are_refused() {
         assert_eq!(errors[name], error(libc::EAFNOSUPPORT), "{name}");
     }
     assert_eq!(errors["name_to_handle_at"], error(libc::EOPNOTSUPP));
-    for name in ["inet", "setgroups", "getgroups"] {
+    for name in ["inet", "setgroups", "getgroups", "unix", "stream_pair", "datagram_pair", "datagram_pair_flags"] {
         assert_eq!(errors[name], "0 0", "{name}");
     }
     assert_eq!((errors["memory"], errors["processors"]), ("8589934592", "8"));
+}
+
+#[test]
+fn a_run_that_fetches_has_no_socket_that_reaches_the_hosts_abstract_ones() {
+    let bench = Bench::new();
+    let mut run = with_program(&bench);
+    run.network = Network::Fetching { expected: None };
+    let sandbox = bench.sandbox().with_network(NetworkAccess::new(BTreeMap::new(), None));
+    bench.perform_by(&sandbox, &run, None).unwrap_or_else(|failure| panic!("{}", chain(&failure)));
+    let text = fs::read_to_string(bench.log()).unwrap();
+    let errors: BTreeMap<&str, &str> = text.lines().map(|line| line.split_once(' ').unwrap()).collect();
+    for name in ["unix", "datagram_pair", "datagram_pair_flags"] {
+        assert_eq!(errors[name], format!("-1 {}", libc::EAFNOSUPPORT), "{name}");
+    }
+    for name in ["inet", "stream_pair"] {
+        assert_eq!(errors[name], "0 0", "{name}");
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
