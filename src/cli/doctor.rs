@@ -8,6 +8,7 @@ use super::{
     CliError,
     complain::{chain_text, print, print_json},
     context::{Context, OWN_PROGRAM},
+    progress::bytes,
 };
 use crate::{compose::Project, sandbox};
 
@@ -27,7 +28,8 @@ enum State {
 
 /// Looks at this machine and says what it lacks.
 pub fn run(context: &Context) -> Result<ExitCode, CliError> {
-    let findings = [sandbox_finding(context), landlock_finding(), mirror_finding(context), kvm_finding()];
+    let findings =
+        [sandbox_finding(context), landlock_finding(), memory_finding(), mirror_finding(context), kvm_finding()];
     for finding in &findings {
         let state = match finding.state {
             State::Good => "good",
@@ -64,6 +66,20 @@ fn landlock_finding() -> Finding {
         (State::Note, text)
     };
     Finding { what: "landlock", state, text: text.to_owned() }
+}
+
+fn memory_finding() -> Finding {
+    match sandbox::memory_limit() {
+        Some(limit) => {
+            let text = format!("all builds together may take {}, says a control group", bytes(limit));
+            Finding { what: "memory", state: State::Good, text }
+        }
+        None => {
+            let text = "nothing limits what builds take; when it runs out, the kernel ends a build first. `systemd-run \
+                        --user --scope -p MemoryMax=8G brc …` sets a limit";
+            Finding { what: "memory", state: State::Note, text: text.to_owned() }
+        }
+    }
 }
 
 /// What an error says, in one line.

@@ -21,7 +21,7 @@ use crate::{
     compose::{ComposeError, Locked, Session},
     content::{Difference, Differs, Digest, Entry, differences},
     plan::{Action, Lowered, Network},
-    store::Store,
+    store::{Store, WorkFolder, remove_all},
 };
 
 /// How many bytes are shown from the first one that differs.
@@ -72,7 +72,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         Surroundings { place: "another place", jobs: many, umask: 0o002, locale: "C", zone: "America/St_Johns" },
     ];
     let work = match &arguments.elsewhere {
-        Some(folder) => tempfile::tempdir_in(folder).map_err(|error| CliError::Machine(error.into()))?,
+        Some(folder) => WorkFolder::new_in(folder).map_err(|error| CliError::Machine(error.into()))?,
         None => session.store.temporary()?,
     };
     for surroundings in &all {
@@ -90,7 +90,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         }
         // Space for the next one.
         drop(other);
-        fs::remove_dir_all(&folder).map_err(|error| CliError::Machine(error.into()))?;
+        remove_all(&folder).map_err(|error| CliError::Machine(error.into()))?;
     }
     tell_same(context, arguments, &session.store, &compared, &all)
 }

@@ -8,6 +8,9 @@ use std::io::{self, Read};
 const MAGIC: &[u8; 8] = b"!<arch>\n";
 const HEADER_BYTES: usize = 60;
 
+/// The most decompressed bytes of a package's control archive; the largest in Debian has a few MiB of file lists.
+pub const MAX_CONTROL_BYTES: u64 = 64 << 20;
+
 /// The header of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

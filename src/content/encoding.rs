@@ -13,16 +13,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Digest, Entry, Metadata, RelPath, Tree};
+use super::{Digest, Entry, Metadata, RelPath, Tree, TreeError};
 
 const TREE: &[u8] = b"brc-tree 1\n";
 const DIRECTORY: &[u8] = b"brc-directory 1\n";
 const METADATA: &[u8] = b"brc-metadata 1\n";
-/// Folders nested deeper than this are refused when read.
-const MAX_DEPTH: usize = 256;
-/// Trees with more entries than this are refused when read: a folder may be named many times, so a few small
-/// objects can stand for any number of entries.
-const MAX_ENTRIES: usize = 500_000;
 
 /// A tree as the objects that are stored: its own digest and every object it is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,36 +80,28 @@ impl Tree {
     /// Reads a tree back; `load` gives the bytes of an object, whose digest it has checked.
     ///
     /// # Errors
-    /// An object that cannot be loaded, or that [`Tree::encode`] would have written otherwise; too many entries.
+    /// An object that cannot be loaded, or that [`Tree::encode`] would have written otherwise. A folder may be named
+    /// many times, so a few small objects can stand for any number of entries: the tree's limits end that.
     pub fn decode<E>(
         digest: Digest,
         mut load: impl FnMut(Digest) -> Result<Vec<u8>, E>,
     ) -> Result<Tree, DecodeError<E>> {
         let (root, metadata) = Tree::decode_parts(digest, &mut load)?;
         let mut tree = Tree::new();
-        let mut waiting = vec![(RelPath::ROOT, root, 0)];
-        while let Some((folder, digest, depth)) = waiting.pop() {
+        let mut waiting = vec![(RelPath::ROOT, root)];
+        while let Some((folder, digest)) = waiting.pop() {
             let malformed = |reason| DecodeError::Malformed { digest, expected: "directory", reason };
-            if depth > MAX_DEPTH {
-                return Err(malformed("folders are nested too deeply"));
-            }
             let bytes = load(digest).map_err(|source| DecodeError::Load { digest, source })?;
             for (name, item) in decode_directory(&bytes).map_err(malformed)? {
                 let path = folder.join(&name);
-                if RelPath::new(path.as_str()).is_err() {
-                    return Err(malformed("a path is too long"));
-                }
-                if tree.len() == MAX_ENTRIES {
-                    return Err(malformed("the tree has more than 500,000 entries"));
-                }
                 let entry = match item {
                     Item::Entry(entry) => entry,
                     Item::Folder(digest) => {
-                        waiting.push((path.clone(), digest, depth + 1));
+                        waiting.push((path.clone(), digest));
                         Entry::Directory
                     }
                 };
-                tree.insert(path, entry).map_err(|_| malformed("an entry does not fit"))?;
+                tree.insert(path, entry).map_err(|error| malformed(misfit(&error)))?;
             }
         }
         let malformed = |reason| DecodeError::Malformed { digest: metadata, expected: "list of metadata", reason };
@@ -142,6 +129,16 @@ impl Tree {
         let mut reader = Reader::new(&bytes, TREE).map_err(malformed)?;
         let parts = (reader.digest().map_err(malformed)?, reader.digest().map_err(malformed)?);
         if reader.rest.is_empty() { Ok(parts) } else { Err(malformed("bytes follow its end")) }
+    }
+}
+
+/// Why an entry that was read does not fit into its tree.
+fn misfit(error: &TreeError) -> &'static str {
+    match error {
+        TreeError::ParentIsNoDirectory { .. } | TreeError::Taken { .. } => "an entry does not fit",
+        TreeError::TooDeep { .. } => "folders are nested too deeply",
+        TreeError::TooLong { .. } => "a path is too long",
+        TreeError::TooMany => "the tree has too many entries",
     }
 }
 

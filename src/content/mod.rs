@@ -1,7 +1,8 @@
 //! What a stored thing *is*: digests, relative paths, trees and their canonical archive; and what it comes in.
 //!
-//! *Takes* bytes and names. *Gives* `Digest`, `RelPath`, `Url`, `Tree`, decompressed streams. *Promises*: equal content has equal
-//! digests on every machine; a `RelPath` cannot leave the folder it is joined to. *Does not know*
+//! *Takes* bytes and names. *Gives* `Digest`, `RelPath`, `Url`, `Tree`, decompressed streams. *Promises*: equal
+//! content has equal digests on every machine; a `RelPath` cannot leave the folder it is joined to; no tree is larger
+//! or deeper than one that can be read back; a stranger's archive is read within limits. *Does not know*
 //! where anything is kept (`store`) or what it is for (`plan`).
 
 pub mod ar;
@@ -14,6 +15,8 @@ mod encoding;
 mod glob;
 mod merge;
 mod path;
+mod pax;
+pub mod tar_reader;
 mod tree;
 mod url;
 

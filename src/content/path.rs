@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The longest path that is accepted, in bytes (`PATH_MAX` of Linux).
-const MAX_BYTES: usize = 4096;
 /// The longest single name, in bytes (`NAME_MAX` of Linux).
 const MAX_NAME_BYTES: usize = 255;
 
@@ -27,6 +25,9 @@ pub struct RelPathError {
 impl RelPath {
     /// The root itself.
     pub const ROOT: RelPath = RelPath(String::new());
+    /// The longest path that is read, in bytes: three quarters of Linux's `PATH_MAX`, so that it can be joined to a
+    /// folder of the host and still be named to the kernel.
+    pub const MAX_BYTES: usize = 3072;
 
     /// Reads a path without a leading `/`; the empty text is the root.
     pub fn new(path: &str) -> Result<Self, RelPathError> {
@@ -34,8 +35,8 @@ impl RelPath {
         if path.is_empty() {
             return Ok(Self::ROOT);
         }
-        if path.len() > MAX_BYTES {
-            return wrong("it is longer than 4096 bytes");
+        if path.len() > Self::MAX_BYTES {
+            return wrong("it is longer than 3,072 bytes");
         }
         for name in path.split('/') {
             match name {
@@ -89,6 +90,11 @@ impl RelPath {
             return None;
         }
         Some(RelPath(self.0.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_owned())))
+    }
+
+    /// The number of names; 0 for the root.
+    pub fn depth(&self) -> usize {
+        if self.is_root() { 0 } else { 1 + self.0.bytes().filter(|byte| *byte == b'/').count() }
     }
 
     /// The last name; empty for the root.

@@ -42,6 +42,9 @@ pub struct Metadata {
 ///
 /// The root folder is always there and has no entry. Metadata is kept only where it differs from
 /// [`Entry::plain_metadata`], so that the content part maps onto a REAPI `Directory`.
+///
+/// No tree has a path of more than [`Tree::MAX_DEPTH`] names or more than [`Tree::MAX_ENTRIES`] entries, however it
+/// was made: what can be written can be read, and a short archive cannot stand for any amount of memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
     entries: BTreeMap<RelPath, Entry>,
@@ -57,6 +60,15 @@ pub enum TreeError {
     /// The path is taken by something else.
     #[error("`{path}` is there already")]
     Taken { path: RelPath },
+    /// The path has too many names.
+    #[error("below `{top}` folders are nested too deeply: expected paths of at most {limit} names", limit = Tree::MAX_DEPTH)]
+    TooDeep { top: RelPath },
+    /// The path does not fit into a [`RelPath`] where it is to be.
+    #[error("below `{top}` a path is too long: expected at most {limit} bytes", limit = RelPath::MAX_BYTES)]
+    TooLong { top: RelPath },
+    /// The tree is full.
+    #[error("there are too many files and folders: expected at most {limit}", limit = Tree::MAX_ENTRIES)]
+    TooMany,
 }
 
 impl Entry {
@@ -79,19 +91,38 @@ impl Metadata {
 }
 
 impl Tree {
+    /// The most names of a path: folders are nested no deeper.
+    pub const MAX_DEPTH: usize = 256;
+    /// The most entries, folders that nobody named included.
+    pub const MAX_ENTRIES: usize = 500_000;
+
     /// A tree that holds nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Refuses a path that no tree holds.
+    ///
+    /// # Errors
+    /// [`TreeError::TooDeep`], [`TreeError::TooLong`].
+    pub fn check_path(path: &RelPath) -> Result<(), TreeError> {
+        let top = || path.ancestors().last().unwrap_or_default();
+        if path.depth() > Self::MAX_DEPTH {
+            return Err(TreeError::TooDeep { top: top() });
+        }
+        // Joined paths are made of good names, but may be longer than one that is read.
+        if path.as_str().len() > RelPath::MAX_BYTES { Err(TreeError::TooLong { top: top() }) } else { Ok(()) }
+    }
+
     /// Adds one entry with plain metadata; missing folders above it are made.
     ///
     /// # Errors
-    /// What stands in the way; the tree is as it was then.
+    /// What stands in the way, or the limit that the entry with its folders would exceed; the tree is as it was then.
     pub fn insert(&mut self, path: RelPath, entry: Entry) -> Result<(), TreeError> {
         if path.is_root() {
             return if entry == Entry::Directory { Ok(()) } else { Err(TreeError::Taken { path }) };
         }
+        Self::check_path(&path)?;
         let mut missing = Vec::new();
         for parent in path.ancestors() {
             match self.entries.get(&parent) {
@@ -101,6 +132,7 @@ impl Tree {
             }
         }
         match (self.entries.get(&path), &entry) {
+            (None, _) if self.entries.len() + missing.len() >= Self::MAX_ENTRIES => Err(TreeError::TooMany),
             (None, _) => {
                 self.entries.extend(missing.into_iter().map(|parent| (parent, Entry::Directory)));
                 self.entries.insert(path, entry);
@@ -211,18 +243,24 @@ impl Tree {
     }
 
     /// The same tree moved below `root`; the folders above it are plain.
-    pub fn moved_to(&self, root: &RelPath) -> Tree {
+    ///
+    /// # Errors
+    /// A limit that the tree exceeds there.
+    pub fn moved_to(&self, root: &RelPath) -> Result<Tree, TreeError> {
         let mut tree = Tree::new();
-        if !root.is_root() {
-            tree.insert(root.clone(), Entry::Directory).unwrap_or_default();
+        tree.insert(root.clone(), Entry::Directory)?;
+        if tree.len() + self.len() > Self::MAX_ENTRIES {
+            return Err(TreeError::TooMany);
         }
         for (path, entry) in &self.entries {
-            tree.entries.insert(root.join(path), entry.clone());
+            let path = root.join(path);
+            Self::check_path(&path)?;
+            tree.entries.insert(path, entry.clone());
         }
         for (path, metadata) in &self.metadata {
             tree.metadata.insert(root.join(path), metadata.clone());
         }
-        tree
+        Ok(tree)
     }
 }
 
@@ -275,7 +313,35 @@ mod tests {
         tree.insert(path("out/b/c"), Entry::Symlink { target: "../a".into() }).unwrap();
         let sub = tree.subtree(&path("out")).unwrap();
         assert_eq!(sub.metadata(&path("a")).unwrap().mode, 0o4755);
-        assert_eq!(sub.moved_to(&path("out")), tree);
+        assert_eq!(sub.moved_to(&path("out")).unwrap(), tree);
+    }
+
+    #[test]
+    fn no_tree_is_deeper_or_larger_than_one_that_can_be_read() {
+        let deepest = path(&vec!["d"; Tree::MAX_DEPTH].join("/"));
+        let mut tree = Tree::new();
+        tree.insert(deepest.clone(), file("x")).unwrap();
+        let before = tree.clone();
+        let below = path("e").join(&deepest);
+        assert_eq!(tree.insert(below.clone(), Entry::Directory), Err(TreeError::TooDeep { top: path("e") }));
+        assert_eq!(tree.moved_to(&path("e")), Err(TreeError::TooDeep { top: path("e") }));
+        let name = path(&"n".repeat(255));
+        let long = (0..RelPath::MAX_BYTES / 255).fold(path("l"), |long, _| long.join(&name));
+        assert_eq!(tree.insert(long, Entry::Directory), Err(TreeError::TooLong { top: path("l") }));
+        assert_eq!(tree, before);
+        let encoded = tree.encode();
+        let load = |digest: Digest| encoded.objects.get(&digest).cloned().ok_or(());
+        assert_eq!(Tree::decode(encoded.digest, load).unwrap(), tree);
+    }
+
+    #[test]
+    fn folders_that_nobody_named_count_as_entries() {
+        let mut tree = Tree::new();
+        let folders = vec!["d"; Tree::MAX_DEPTH - 2].join("/");
+        let full = (0..).find(|number| tree.insert(path(&format!("{number}/{folders}/x")), file("x")).is_err());
+        assert_eq!(full, Some(Tree::MAX_ENTRIES / Tree::MAX_DEPTH));
+        assert!(tree.len() <= Tree::MAX_ENTRIES);
+        assert_eq!(tree.insert(path("full").join(&path(&folders)), Entry::Directory), Err(TreeError::TooMany));
     }
 
     #[test]

@@ -2,19 +2,20 @@
 //!
 //! Nothing is ever written to a path that an archive names: entries become values of [`Tree`], which cannot hold
 //! a path outside of its root nor one that leads through a link. What readers of tar disagree about is refused,
-//! never guessed: two entries for one path (dpkg lets the last win), two statements about one entry, data behind
-//! a link. Devices, sockets and pipes are refused, as a tree has none.
+//! never guessed: two entries for one path (dpkg lets the last win), data behind a link. The stream itself is read by
+//! [`read_tar`].
 
 use std::{
     io::{self, Read},
     sync::atomic::AtomicBool,
 };
 
-use tar::EntryType;
-
-use super::{bounded::Bounded, pax::Extension};
+use super::bounded::Bounded;
 use crate::{
-    content::{Compression, Digest, Entry, Metadata, RelPath, Tree, TreeError},
+    content::{
+        Compression, Digest, Entry, Metadata, Tree, TreeError,
+        tar_reader::{Kind, Limits, Member, ReadError, read_tar},
+    },
     plan::Fault,
     store::{Store, StoreError},
 };
@@ -24,23 +25,6 @@ const SMALL_FILE_BYTES: u64 = 1 << 20;
 
 /// The bytes of a header of tar.
 const BLOCK_BYTES: u64 = 512;
-
-/// What an archive may not exceed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes when decompressed, headers included.
-    pub total_bytes: u64,
-    /// Entries.
-    pub entries: u64,
-    /// Bytes of one extended header: a path of 4096 bytes, or attributes of 64 KiB each.
-    pub extension_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { total_bytes: 8 << 30, entries: 200_000, extension_bytes: 1 << 20 }
-    }
-}
 
 /// Where the bytes of unpacked files go.
 pub trait Blobs: Sync {
@@ -103,41 +87,21 @@ impl Unpacker<'_> {
     }
 
     fn unpack_tar(&self, reader: &mut dyn Read) -> Result<Tree, UnpackError> {
-        let mut archive = tar::Archive::new(reader);
         let mut tree = Tree::new();
-        let mut extension = Extension::default();
-        let mut count = 0;
-        for entry in archive.entries().map_err(UnpackError::from_reader)?.raw(true) {
-            let mut entry = entry.map_err(UnpackError::from_reader)?;
-            let size = entry.header().entry_size().map_err(UnpackError::from_reader)?;
-            match entry.header().entry_type() {
-                EntryType::XHeader => extension.read_pax(&mut entry, size, self.limits)?,
-                EntryType::XGlobalHeader => Extension::read_global(&mut entry, size, self.limits)?,
-                EntryType::GNULongName => extension.read_long_path(&mut entry, size, self.limits)?,
-                EntryType::GNULongLink => extension.read_long_link(&mut entry, size, self.limits)?,
-                _ => {
-                    count += 1;
-                    if count > self.limits.entries {
-                        return Err(UnpackError::Limit { what: "entries", limit: self.limits.entries });
-                    }
-                    let head = Head::read(entry.header(), std::mem::take(&mut extension))?;
-                    self.add(&mut tree, head, &mut entry)?;
-                }
-            }
-        }
-        if extension != Extension::default() { Err(UnpackError::Truncated) } else { Ok(tree) }
+        read_tar(reader, self.limits, &mut |member, content| self.add(&mut tree, member, content))?;
+        Ok(tree)
     }
 
     /// Adds one entry to the tree, its bytes to the store.
-    pub(super) fn add(&self, tree: &mut Tree, head: Head, reader: &mut dyn Read) -> Result<(), UnpackError> {
-        let path = head.path.clone();
-        let refused = |reason: String| UnpackError::Entry { path: path.clone(), reason };
-        let has_no_data = |kind: &str| match head.size {
+    pub(super) fn add(&self, tree: &mut Tree, member: Member, reader: &mut dyn Read) -> Result<(), UnpackError> {
+        let path = member.path.clone();
+        let refused = |reason: String| UnpackError::from(ReadError::Entry { path: path.clone(), reason });
+        let has_no_data = |kind: &str| match member.size {
             0 => Ok(()),
             _ => Err(refused(format!("it is a {kind} and has data behind it"))),
         };
-        let mut metadata = head.metadata;
-        let entry = match head.kind {
+        let mut metadata = member.metadata;
+        let entry = match member.kind {
             Kind::Directory => {
                 has_no_data("directory")?;
                 Entry::Directory
@@ -157,7 +121,7 @@ impl Unpacker<'_> {
                 entry
             }
             Kind::File => {
-                let (blob, size) = self.put(reader, head.size)?;
+                let (blob, size) = self.put(reader, member.size)?;
                 Entry::File { blob, size, executable: metadata.mode & 0o111 != 0 }
             }
         };
@@ -172,13 +136,16 @@ impl Unpacker<'_> {
             refused(match error {
                 TreeError::Taken { .. } => "it is there twice".to_owned(),
                 TreeError::ParentIsNoDirectory { parent, .. } => format!("`{parent}` is not a directory"),
+                error => error.to_string(),
             })
-        })
+        })?;
+        // Folders that nobody named are entries too.
+        Ok(self.limits.check_entries(tree.len() as u64)?)
     }
 
     fn put(&self, reader: &mut dyn Read, size: u64) -> Result<(Digest, u64), UnpackError> {
         if size > self.limits.total_bytes {
-            return Err(UnpackError::Limit { what: "bytes when decompressed", limit: self.limits.total_bytes });
+            return Err(ReadError::Limit { what: "bytes when decompressed", limit: self.limits.total_bytes }.into());
         }
         let (digest, found) = if size <= SMALL_FILE_BYTES {
             let mut bytes = Vec::with_capacity(size as usize);
@@ -187,7 +154,7 @@ impl Unpacker<'_> {
         } else {
             self.blobs.put_reader(&mut reader.take(size)).map_err(UnpackError::from_store)?
         };
-        if found < size { Err(UnpackError::Truncated) } else { Ok((digest, size)) }
+        if found < size { Err(ReadError::Truncated.into()) } else { Ok((digest, size)) }
     }
 }
 
@@ -219,110 +186,12 @@ fn kind_of(start: &[u8]) -> &'static str {
     kinds.iter().find(|(magic, _)| start.starts_with(magic)).map_or("one file", |(_, kind)| kind)
 }
 
-/// One entry, all headers taken together.
-pub(super) struct Head {
-    pub path: RelPath,
-    pub kind: Kind,
-    pub size: u64,
-    pub metadata: Metadata,
-}
-
-/// What an entry is.
-pub(super) enum Kind {
-    File,
-    Directory,
-    Symlink { target: String },
-    Hardlink { target: RelPath },
-}
-
-impl Head {
-    fn read(header: &tar::Header, extension: Extension) -> Result<Head, UnpackError> {
-        let name = match extension.path {
-            Some(path) => path,
-            None => text(&header.path_bytes())?,
-        };
-        let path = read_path(&name)?;
-        let refused = |reason: &str| UnpackError::Entry { path: path.clone(), reason: reason.to_owned() };
-        let link = match (extension.link, header.link_name_bytes()) {
-            (Some(link), _) => Some(link),
-            (None, Some(bytes)) => Some(text(&bytes)?),
-            (None, None) => None,
-        };
-        let kind = match header.entry_type() {
-            // Archives of the seventies mark directories by their name only; dpkg reads them so, too.
-            EntryType::Regular if name.ends_with('/') => Kind::Directory,
-            EntryType::Regular => Kind::File,
-            EntryType::Directory => Kind::Directory,
-            EntryType::Symlink => {
-                let target = link.filter(|target| !target.is_empty() && target.len() < 4096);
-                Kind::Symlink { target: target.ok_or_else(|| refused("it is a link to nothing"))? }
-            }
-            EntryType::Link => {
-                let target = link.ok_or_else(|| refused("it is a link to nothing"))?;
-                Kind::Hardlink { target: read_path(&target)? }
-            }
-            EntryType::Char | EntryType::Block => return Err(refused("it is a device")),
-            EntryType::Fifo => return Err(refused("it is a named pipe")),
-            EntryType::GNUSparse => return Err(refused("it is a sparse file")),
-            _ => return Err(refused("it is of a kind that is not known")),
-        };
-        let size = header.entry_size().map_err(UnpackError::from_reader)?;
-        // The crate `tar` places the next entry by the header; a file too large for that is over the limit anyway.
-        if extension.size.is_some_and(|stated| stated != size) {
-            return Err(refused("its headers disagree about its size"));
-        }
-        let number = |stated: Option<u64>, read: io::Result<u64>| {
-            let number = stated.map_or(read, Ok).map_err(UnpackError::from_reader)?;
-            u32::try_from(number).map_err(|_| refused("its owner or group is not a 32-bit number"))
-        };
-        let metadata = Metadata {
-            mode: (header.mode().map_err(UnpackError::from_reader)? & 0o7777) as u16,
-            uid: number(extension.uid, header.uid())?,
-            gid: number(extension.gid, header.gid())?,
-            xattrs: extension.xattrs,
-        };
-        Ok(Head { path, kind, size, metadata })
-    }
-}
-
-pub(super) fn text(bytes: &[u8]) -> Result<String, UnpackError> {
-    let text = std::str::from_utf8(bytes);
-    text.map(str::to_owned)
-        .map_err(|_| UnpackError::Format(format!("the name `{}` is not UTF-8 text", bytes.escape_ascii())))
-}
-
-/// Reads a path that must lie below the root: not absolute, no `..`.
-pub(super) fn read_path(name: &str) -> Result<RelPath, UnpackError> {
-    let shown = || name.escape_debug().to_string();
-    let path = name.trim_end_matches('/');
-    if name.starts_with('/') {
-        return Err(UnpackError::Format(format!("the path `{}` is absolute", shown())));
-    }
-    RelPath::from_archive(path).map_err(|_| UnpackError::Format(format!("the path `{}` is not allowed", shown())))
-}
-
 /// An archive could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// It is not what it should be, or not within what is accepted.
-    #[error("{0}")]
-    Format(String),
-    /// One entry is refused.
-    #[error("`{path}` is refused: {reason}")]
-    Entry {
-        /// The entry.
-        path: RelPath,
-        /// Why.
-        reason: String,
-    },
-    /// It is too large.
-    #[error("it has more than {limit} {what}")]
-    Limit {
-        /// What there is too much of.
-        what: &'static str,
-        /// How much is accepted.
-        limit: u64,
-    },
+    #[error(transparent)]
+    Archive(ReadError),
     /// There is something else in it.
     #[error("expected a tar archive, found {found}{}", if *compression == Compression::Plain { "" } else { ", compressed" })]
     NoTar {
@@ -331,12 +200,6 @@ pub enum UnpackError {
         /// What is in it, in words.
         found: &'static str,
     },
-    /// It ends too early.
-    #[error("it ends too early")]
-    Truncated,
-    /// It cannot be read or decompressed.
-    #[error("it cannot be read")]
-    Read(#[source] io::Error),
     /// The store does not take it.
     #[error("its content cannot be stored")]
     Store(#[source] StoreError),
@@ -357,17 +220,22 @@ impl UnpackError {
 
     /// The reason that a bounded reader gave, or that it could not read.
     pub(super) fn from_reader(error: io::Error) -> Self {
-        match error.downcast::<UnpackError>() {
-            Ok(reason) => reason,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => UnpackError::Truncated,
-            Err(error) => UnpackError::Read(error),
-        }
+        error.downcast::<UnpackError>().unwrap_or_else(|error| UnpackError::Archive(ReadError::from_reader(error)))
     }
 
     fn from_store(error: StoreError) -> Self {
         match error {
             StoreError::Input { source } => UnpackError::from_reader(source),
             error => UnpackError::Store(error),
+        }
+    }
+}
+
+impl From<ReadError> for UnpackError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Read(source) => UnpackError::from_reader(source),
+            error => UnpackError::Archive(error),
         }
     }
 }

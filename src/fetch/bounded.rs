@@ -5,7 +5,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::archive::{Limits, UnpackError};
+use super::archive::UnpackError;
+use crate::content::tar_reader::{Limits, ReadError};
 
 /// A reader that ends with an error once too much came out of it, or when the fetch is to stop.
 pub(super) struct Bounded<'a> {
@@ -32,7 +33,7 @@ impl Read for Bounded<'_> {
             Some(left) => self.left = left,
             None => {
                 let what = "bytes when decompressed";
-                return Err(io::Error::other(UnpackError::Limit { what, limit: self.limit }));
+                return Err(io::Error::other(UnpackError::from(ReadError::Limit { what, limit: self.limit })));
             }
         }
         Ok(size)

@@ -5,14 +5,13 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::archive::{Blobs, Limits, Ownership, UnpackError, Unpacker};
+use super::archive::{Blobs, Ownership, UnpackError, Unpacker};
 use crate::content::{
     Compression, RelPath, Tree,
-    ar::{ArError, Member, read_magic, read_member, skip_padding},
+    ar::{ArError, MAX_CONTROL_BYTES, Member, read_magic, read_member, skip_padding},
+    tar_reader::{Limits, ReadError},
 };
 
-/// Decompressed bytes of the control archive; the largest in Debian has a few MiB of file lists.
-const MAX_CONTROL_BYTES: u64 = 64 << 20;
 /// Members before the package's data; dpkg writes three.
 const MAX_MEMBERS: usize = 16;
 /// Bytes that are read at once.
@@ -29,8 +28,8 @@ pub struct Deb {
 
 /// Unpacks a Debian package of format 2, its files going to `blobs`. Owners, modes and attributes are kept.
 ///
-/// Members are `debian-binary`, `control.tar`, `data.tar` in this order, in any compression that is read; others are
-/// passed over where their name starts with `_`, as deb(5) demands.
+/// Members are `debian-binary`, `control.tar`, `data.tar` in this order, compressed with gz, xz, zst or not at
+/// all; others are passed over where their name starts with `_`, as deb(5) demands.
 ///
 /// # Errors
 /// Whatever is not such a package, or beyond the limits; [`UnpackError::Cancelled`] soon after `cancelled` is set.
@@ -42,7 +41,7 @@ pub fn unpack_deb(
 ) -> Result<Deb, UnpackError> {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
     read_magic(&mut reader)?;
-    let member = read_member(&mut reader)?.ok_or(UnpackError::Truncated)?;
+    let member = read_member(&mut reader)?.ok_or(ReadError::Truncated)?;
     check_version(&mut reader, &member)?;
 
     let control_limits = Limits { total_bytes: limits.total_bytes.min(MAX_CONTROL_BYTES), ..*limits };
@@ -50,14 +49,14 @@ pub fn unpack_deb(
     let control = unpack_member(&mut reader, "control.tar", &unpacker)?;
     let has_control = RelPath::new("control").is_ok_and(|path| control.entry(&path).is_some());
     if !has_control {
-        return Err(UnpackError::Format("its control archive has no file `control`".to_owned()));
+        return Err(wrong_format("its control archive has no file `control`"));
     }
     let data = unpack_member(&mut reader, "data.tar", &Unpacker { limits, ..unpacker })?;
     Ok(Deb { control, data })
 }
 
 fn check_version(reader: &mut impl BufRead, member: &Member) -> Result<(), UnpackError> {
-    let wrong = || UnpackError::Format("it is not a Debian package of format 2".to_owned());
+    let wrong = || wrong_format("it is not a Debian package of format 2");
     if member.name != "debian-binary" || !(4..=1024).contains(&member.size) {
         return Err(wrong());
     }
@@ -70,7 +69,7 @@ fn check_version(reader: &mut impl BufRead, member: &Member) -> Result<(), Unpac
 /// Unpacks the next member that counts, which must be `name` with the suffix of a compression.
 fn unpack_member(reader: &mut impl BufRead, name: &str, unpacker: &Unpacker<'_>) -> Result<Tree, UnpackError> {
     for _ in 0..MAX_MEMBERS {
-        let missing = || UnpackError::Format(format!("it has no `{name}`"));
+        let missing = || wrong_format(format!("it has no `{name}`"));
         let member = read_member(reader)?.ok_or_else(missing)?;
         let mut body = reader.take(member.size);
         if member.name.starts_with('_') {
@@ -78,24 +77,28 @@ fn unpack_member(reader: &mut impl BufRead, name: &str, unpacker: &Unpacker<'_>)
             continue;
         }
         let suffix = member.name.strip_prefix(name).ok_or_else(|| {
-            UnpackError::Format(format!("it has `{}` where `{name}` is expected", member.name.escape_debug()))
+            wrong_format(format!("it has `{}` where `{name}` is expected", member.name.escape_debug()))
         })?;
         let compression = Compression::of_suffix(suffix).ok_or_else(|| {
             let name = member.name.escape_debug();
-            UnpackError::Format(format!("it has `{name}`, a compression that is not read"))
+            wrong_format(format!("it has `{name}`, a compression that is not read"))
         })?;
         let tree = unpacker.unpack(compression, &mut body)?;
         finish(&mut body, &member)?;
         return Ok(tree);
     }
-    Err(UnpackError::Limit { what: "members", limit: MAX_MEMBERS as u64 })
+    Err(ReadError::Limit { what: "members", limit: MAX_MEMBERS as u64 }.into())
+}
+
+fn wrong_format(reason: impl Into<String>) -> UnpackError {
+    ReadError::Format(reason.into()).into()
 }
 
 /// Passes over what is left of a member, which must be there.
 fn finish<R: BufRead>(body: &mut io::Take<&mut R>, member: &Member) -> Result<(), UnpackError> {
     io::copy(body, &mut io::sink()).map_err(UnpackError::from_reader)?;
     if body.limit() > 0 {
-        return Err(UnpackError::Truncated);
+        return Err(ReadError::Truncated.into());
     }
     skip_padding(body.get_mut(), member)?;
     Ok(())
@@ -104,7 +107,7 @@ fn finish<R: BufRead>(body: &mut io::Take<&mut R>, member: &Member) -> Result<()
 impl From<ArError> for UnpackError {
     fn from(error: ArError) -> Self {
         match error {
-            ArError::Format(reason) => UnpackError::Format(reason.to_owned()),
+            ArError::Format(reason) => wrong_format(reason),
             ArError::Read(source) => UnpackError::from_reader(source),
         }
     }

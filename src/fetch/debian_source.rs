@@ -24,7 +24,8 @@ impl Fetcher {
             if !archive.at.is_root() {
                 tree.remove(&archive.at);
             }
-            lay(&mut tree, &content.moved_to(&archive.at)).map_err(|source| PerformError::Place { source })?;
+            let content = content.moved_to(&archive.at);
+            content.and_then(|content| lay(&mut tree, &content)).map_err(|source| PerformError::Place { source })?;
         }
         let tree = self.store.put_tree(&tree).map_err(PerformError::Store)?;
         Ok(Outcome::from([("data".to_owned(), tree)]))

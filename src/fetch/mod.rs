@@ -17,14 +17,13 @@ mod download;
 mod location;
 mod mirror;
 mod partial;
-mod pax;
 mod perform;
 mod source;
 mod transfer;
 mod vendor;
 mod zip;
 
-pub use archive::{Blobs, Limits, UnpackError};
+pub use archive::{Blobs, UnpackError};
 pub use client::{Client, ClientConfig, ClientError, Network, Patience, Proxies, Watch};
 pub use deb::{Deb, unpack_deb};
 pub use download::{Downloaded, Expect, FetchError, Mismatch, Place, Wanted};

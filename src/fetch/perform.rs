@@ -7,14 +7,17 @@ use std::{
 
 use super::{
     Client,
-    archive::{Limits, Ownership, UnpackError, Unpacker},
+    archive::{Ownership, UnpackError, Unpacker},
     client::Watch,
     deb::unpack_deb,
     download::{Downloaded, Expect, Place, Wanted},
     zip::is_zip,
 };
 use crate::{
-    content::{Compression, Entry, RelPath, RelPathError, Tree, TreeError},
+    content::{
+        Compression, Entry, RelPath, RelPathError, Tree, TreeError,
+        tar_reader::{Limits, ReadError},
+    },
     plan::{Action, DebianPackage, Extract, Failure, Fault, Fetch, Outcome, Performer, Request, UrlFile},
     store::{Store, StoreError},
 };
@@ -98,7 +101,7 @@ fn unpack_archive(file: &File, unpacker: &Unpacker<'_>) -> Result<Tree, UnpackEr
         unpacker.unpack(Compression::of_magic(start), reader)?
     };
     if tree.is_empty() {
-        return Err(UnpackError::Format("it is no archive, or an empty one".to_owned()));
+        return Err(ReadError::Format("it is no archive, or an empty one".to_owned()).into());
     }
     match single_folder(&tree).and_then(|top| tree.subtree(&top)) {
         Some(below) => Ok(below),

@@ -17,12 +17,12 @@ use std::{
 
 use super::{
     Client,
-    archive::{Limits, Ownership, UnpackError, Unpacker},
+    archive::{Ownership, UnpackError, Unpacker},
     client::Watch,
     download::{FetchError, Wanted},
 };
 use crate::{
-    content::{Compression, Digest},
+    content::{Compression, Digest, tar_reader::Limits},
     store::Store,
 };
 

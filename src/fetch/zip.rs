@@ -8,10 +8,13 @@ use std::{
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipFileHeaderRecord};
 
 use super::{
-    archive::{Head, Kind, Limits, UnpackError, Unpacker, read_path, text},
+    archive::{UnpackError, Unpacker},
     bounded::Bounded,
 };
-use crate::content::{Metadata, RelPath, Tree};
+use crate::content::{
+    Metadata, RelPath, Tree,
+    tar_reader::{Kind, Limits, Member, ReadError, read_path, text},
+};
 
 /// The longest target of a link, in bytes.
 const MAX_TARGET_BYTES: u64 = 4095;
@@ -24,24 +27,22 @@ pub(super) fn is_zip(start: &[u8]) -> bool {
 impl Unpacker<'_> {
     /// Unpacks a zip archive, whose list of entries stands at its end.
     pub fn unpack_zip(&self, file: &File) -> Result<Tree, UnpackError> {
-        let file = file.try_clone().map_err(UnpackError::Read)?;
+        let file = file.try_clone().map_err(ReadError::Read)?;
         let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
         let archive = ZipArchive::from_file(file, &mut buffer).map_err(broken)?;
         let stated = archive.entries_hint();
-        if stated > self.limits.entries {
-            return Err(UnpackError::Limit { what: "entries", limit: self.limits.entries });
-        }
+        self.limits.check_entries(stated)?;
         let mut tree = Tree::new();
-        let (mut count, mut left) = (0, self.limits.total_bytes);
+        let (mut count, mut left, mut kept) = (0, self.limits.total_bytes, 0);
         let mut entries = archive.entries(&mut buffer);
         while let Some(record) = entries.next_entry().map_err(broken)? {
             count += 1;
             if count > stated {
-                return Err(UnpackError::Format("it has more entries than it says".to_owned()));
+                return Err(ReadError::Format("it has more entries than it says".to_owned()).into());
             }
             let Some(rest) = left.checked_sub(record.uncompressed_size_hint()) else {
                 let limit = self.limits.total_bytes;
-                return Err(UnpackError::Limit { what: "bytes when decompressed", limit });
+                return Err(ReadError::Limit { what: "bytes when decompressed", limit }.into());
             };
             let entry = archive.get_entry(record.wayfinder()).map_err(broken)?;
             let name = text(record.file_path().as_bytes())?;
@@ -55,18 +56,20 @@ impl Unpacker<'_> {
             };
             let limits = Limits { total_bytes: left, ..*self.limits };
             let mut content = entry.verifying_reader(Bounded::new(content, &limits, self.cancelled));
-            let head = head(&record, path, &mut content)?;
-            self.add(&mut tree, head, &mut content)?;
+            let member = member(&record, path, &mut content)?;
+            kept += member.kept_bytes();
+            self.limits.check_kept(kept)?;
+            self.add(&mut tree, member, &mut content)?;
             // The end is where size and checksum are compared.
             io::copy(&mut content, &mut io::sink()).map_err(UnpackError::from_reader)?;
             left = rest;
         }
-        if count < stated { Err(UnpackError::Truncated) } else { Ok(tree) }
+        if count < stated { Err(ReadError::Truncated.into()) } else { Ok(tree) }
     }
 }
 
 /// What the list says of an entry; of a link its content is the target.
-fn head(record: &ZipFileHeaderRecord<'_>, path: RelPath, content: &mut dyn Read) -> Result<Head, UnpackError> {
+fn member(record: &ZipFileHeaderRecord<'_>, path: RelPath, content: &mut dyn Read) -> Result<Member, UnpackError> {
     let mode = record.mode();
     let mut size = record.uncompressed_size_hint();
     let kind = if mode.is_symlink() {
@@ -88,17 +91,17 @@ fn head(record: &ZipFileHeaderRecord<'_>, path: RelPath, content: &mut dyn Read)
         (0, _) => 0o755,
         (mode, _) => mode,
     };
-    Ok(Head { path, kind, size, metadata: Metadata::with_mode(mode as u16) })
+    Ok(Member { path, kind, size, metadata: Metadata::with_mode(mode as u16) })
 }
 
 fn refused(path: &RelPath, reason: &str) -> UnpackError {
-    UnpackError::Entry { path: path.clone(), reason: reason.to_owned() }
+    ReadError::Entry { path: path.clone(), reason: reason.to_owned() }.into()
 }
 
 fn broken(error: rawzip::Error) -> UnpackError {
     match error.into_kind() {
         rawzip::ErrorKind::IO(error) => UnpackError::from_reader(error),
-        rawzip::ErrorKind::Eof => UnpackError::Truncated,
-        kind => UnpackError::Format(format!("its list of entries cannot be read ({})", rawzip::Error::from(kind))),
+        rawzip::ErrorKind::Eof => ReadError::Truncated.into(),
+        kind => ReadError::Format(format!("its list of entries cannot be read ({})", rawzip::Error::from(kind))).into(),
     }
 }

@@ -29,7 +29,7 @@ use crate::{
         Action, Assemble, BootFile, Failure, Fault, FileOf, Outcome, Performer, Progress, Request, RootLayer,
         layout::BLOCK,
     },
-    store::{Store, StoreError},
+    store::{Store, StoreError, WorkFolder},
 };
 
 /// The output that says who owns each path of a root, and its file.
@@ -311,7 +311,7 @@ impl Work<'_> {
 struct Scratch {
     file: File,
     path: PathBuf,
-    _folder: tempfile::TempDir,
+    _folder: WorkFolder,
 }
 
 /// A tree of plain files at its top: name, blob, size.

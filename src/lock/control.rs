@@ -12,16 +12,13 @@ use super::{
     license,
     user::{is_user_name, read_id},
 };
-use crate::content::{Compression, ar};
+use crate::content::{
+    Compression, ar,
+    tar_reader::{Kind, Limits, ReadError, read_tar},
+};
 
 /// The most members of a package's `ar` archive; there are three.
 const MAX_MEMBERS: usize = 16;
-/// The most bytes of all control files together, unpacked.
-const MAX_CONTROL_BYTES: u64 = 64 << 20;
-/// The most bytes of all installed files together, unpacked.
-const MAX_DATA_BYTES: u64 = 16 << 30;
-/// The most files of a package.
-const MAX_FILES: usize = 1_000_000;
 /// The most bytes of one file that is looked into.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
@@ -43,8 +40,11 @@ fn wrong(reason: impl Into<String>) -> ControlError {
 /// Looks into the bytes of the package called `name`.
 pub(super) fn inspect(name: &str, bytes: &[u8]) -> Result<Contents, ControlError> {
     let copyright = format!("usr/share/doc/{name}/copyright");
-    let control = files(member(bytes, "control.tar")?, MAX_CONTROL_BYTES, &|path| SCRIPTS.contains(&path))?;
-    let data = files(member(bytes, "data.tar")?, MAX_DATA_BYTES, &|path| {
+    // The same limits as when it is unpacked: what is locked can be had.
+    let limits = Limits::default();
+    let control_limits = Limits { total_bytes: ar::MAX_CONTROL_BYTES, ..limits };
+    let control = files(member(bytes, "control.tar")?, &control_limits, &|path| SCRIPTS.contains(&path))?;
+    let data = files(member(bytes, "data.tar")?, &limits, &|path| {
         let sysusers = path.strip_prefix("usr/lib/sysusers.d/").is_some_and(|name| name.ends_with(".conf"));
         sysusers || path == copyright || path == PASSWD_MASTER || path == GROUP_MASTER
     })?;
@@ -90,30 +90,38 @@ fn member<'a>(bytes: &'a [u8], stem: &str) -> Result<Box<dyn Read + 'a>, Control
 /// is looked for is ASCII.
 fn files(
     stream: Box<dyn Read + '_>,
-    limit: u64,
+    limits: &Limits,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, String>, ControlError> {
-    let unreadable = |error: std::io::Error| wrong(format!("a tar archive that cannot be read ({error})"));
-    let mut archive = tar::Archive::new(stream.take(limit));
+    let mut stream = stream.take(limits.total_bytes.saturating_add(1));
     let mut found = BTreeMap::new();
-    for (count, entry) in archive.entries().map_err(unreadable)?.enumerate() {
-        if count == MAX_FILES {
-            return Err(wrong(format!("more than {MAX_FILES} files")));
+    let result = read_tar(&mut stream, limits, &mut |member, content| {
+        let path = member.path.as_str();
+        if member.kind != Kind::File || !wanted(path) {
+            return Ok(());
         }
-        let mut entry = entry.map_err(unreadable)?;
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let path = path.strip_prefix("./").unwrap_or(&path).trim_start_matches('/').to_owned();
-        if !entry.header().entry_type().is_file() || !wanted(&path) {
-            continue;
-        }
-        if entry.size() > MAX_FILE_BYTES {
-            return Err(wrong(format!("a `{}` of {} bytes", path.escape_debug(), entry.size())));
+        if member.size > MAX_FILE_BYTES {
+            return Err(wrong(format!("a `{path}` of {} bytes", member.size)));
         }
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(unreadable)?;
-        found.insert(path, String::from_utf8_lossy(&bytes).into_owned());
+        content.read_to_end(&mut bytes).map_err(ReadError::from_reader)?;
+        found.insert(path.to_owned(), String::from_utf8_lossy(&bytes).into_owned());
+        Ok(())
+    });
+    if stream.limit() == 0 {
+        return Err(wrong(format!("more than {} bytes in a tar archive, decompressed", limits.total_bytes)));
     }
-    Ok(found)
+    result.map(|()| found)
+}
+
+impl From<ReadError> for ControlError {
+    fn from(error: ReadError) -> Self {
+        let reason = match &error {
+            ReadError::Read(source) => source.to_string(),
+            error => error.to_string(),
+        };
+        wrong(format!("a tar archive that cannot be read: {reason}"))
+    }
 }
 
 /// A line of base-passwd's `passwd.master` (`name:*:uid:gid:…`) or `group.master` (`name:*:gid:`).

@@ -6,11 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::TempDir;
-
 use crate::{
     sandbox::linux::Root,
-    store::{Store, StoreError},
+    store::{Store, StoreError, WorkFolder},
 };
 
 /// What only the machine's sandbox needs.
@@ -23,7 +21,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub(super) struct Workplace {
-    folder: TempDir,
+    folder: WorkFolder,
 }
 
 impl Workplace {

@@ -3,13 +3,10 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt, path::Path};
 
 use super::{
-    output::{Found, OutputError, What, add, read},
+    output::{Found, OutputError, Taker, What, add},
     scratch::{Layering, Scratch},
 };
-use crate::{
-    content::{Entry, Metadata, RelPath, Tree, TreeError},
-    store::Store,
-};
+use crate::content::{Entry, Metadata, RelPath, Tree, TreeError};
 
 /// The content of `path` after the command.
 ///
@@ -17,13 +14,13 @@ use crate::{
 /// as 0444 or 0555, so a mode counts as changed only when it is another than the checkout showed. A file with new
 /// content loses its attributes, as the kernel has it for capabilities. What is new belongs to root.
 pub(super) fn changed(
-    store: &Store,
+    taker: Taker<'_>,
     scratch: &Scratch,
     checkout: &Path,
     inputs: &Tree,
     path: &RelPath,
 ) -> Result<Tree, OutputError> {
-    let found = read(store, &scratch.upper(), path)?;
+    let found = taker.read(&scratch.upper(), path)?;
     let shown = |below: &RelPath| shown_mode(&path.join(below).on(checkout));
     let mut before = inputs.subtree(path).unwrap_or_default();
     if scratch.layering() == Layering::Copy {

@@ -57,7 +57,8 @@ fn link_above(root: &Path, path: &RelPath) -> Option<RelPath> {
 pub(super) fn merged(store: &Store, run: &Run<Digest>) -> Result<Tree, RunError> {
     let mut trees = Vec::new();
     for input in &run.inputs {
-        trees.push((input.owner.as_str(), store.tree(input.tree)?.moved_to(&input.at)));
+        let moved = store.tree(input.tree)?.moved_to(&input.at).map_err(|source| StoreError::Layer { source })?;
+        trees.push((input.owner.as_str(), moved));
     }
     let layers: Vec<Layer<'_>> = trees.iter().map(|(owner, tree)| Layer { owner, tree, replaces: &[] }).collect();
     let (tree, _) = merge(&layers).map_err(|conflicts| conflict(&conflicts))?;

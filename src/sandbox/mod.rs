@@ -28,6 +28,7 @@ mod environment;
 mod glibc;
 mod inputs;
 mod log;
+mod memory;
 mod output;
 mod perform;
 mod probe;
@@ -36,11 +37,13 @@ mod scratch;
 mod shell;
 mod stdin;
 mod stray;
+mod watch;
 
 pub mod linux;
 
 pub use access::NetworkAccess;
 pub use linux::intercept;
+pub use memory::memory_limit;
 pub use output::OutputError;
 pub use perform::{RunError, Sandbox, Tail};
 pub use probe::{Incapable, ProbeError, probe};

@@ -8,6 +8,7 @@ use std::{
 
 use rayon::prelude::*;
 
+use super::watch::Watch;
 use crate::{
     content::{Digest, Entry, Metadata, RelPath, Tree, TreeError},
     store::{Store, StoreError},
@@ -19,6 +20,17 @@ const OVERLAY_PREFIX: &str = "user.overlay.";
 const OPAQUE: &str = "user.overlay.opaque";
 /// An empty file with this attribute stands for something that was removed, as a device 0:0 does.
 const WHITEOUT: &str = "user.overlay.whiteout";
+
+/// The most bytes that an output may have: four times what an archive may, and more than any root that an image has
+/// room for. Holes count, as whoever reads the output reads them.
+const MAX_BYTES: u64 = 32 << 30;
+
+/// Takes outputs into a store, as long as the run is not over.
+#[derive(Clone, Copy)]
+pub(super) struct Taker<'a> {
+    pub(super) store: &'a Store,
+    pub(super) watch: &'a Watch<'a>,
+}
 
 /// What was found at one path of an upper folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,17 +61,6 @@ pub(super) enum What {
     Content,
 }
 
-/// The content of an output folder that was empty before the command.
-pub(super) fn folder(store: &Store, upper: &Path, path: &RelPath) -> Result<Tree, OutputError> {
-    let mut tree = Tree::new();
-    for found in read(store, upper, path)? {
-        if let Some(entry) = found.entry() {
-            add(&mut tree, found.path, entry, found.mode).map_err(|source| OutputError::Tree { source })?;
-        }
-    }
-    Ok(tree)
-}
-
 /// Adds what is new: its owner is root, only its mode counts.
 pub(super) fn add(tree: &mut Tree, path: RelPath, entry: Entry, mode: u16) -> Result<(), TreeError> {
     let mode = if matches!(entry, Entry::Symlink { .. }) { 0o777 } else { mode };
@@ -80,35 +81,91 @@ impl Found {
     }
 }
 
-/// Reads everything at `path` of an upper folder, the folder itself first, and puts all files into the store.
-/// Nothing is found when the overlay never had to copy the folder up.
-pub(super) fn read(store: &Store, upper: &Path, path: &RelPath) -> Result<Vec<Found>, OutputError> {
-    let mut parts: Vec<RelPath> = path.ancestors().collect();
-    parts.reverse();
-    parts.push(path.clone());
-    for part in parts {
-        let at = part.on(upper);
-        match fs::symlink_metadata(&at) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(OutputError::NoFolder { path: part }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(OutputError::Read { path: part, source }),
+impl Taker<'_> {
+    /// The content of an output folder that was empty before the command.
+    pub(super) fn folder(self, upper: &Path, path: &RelPath) -> Result<Tree, OutputError> {
+        let mut tree = Tree::new();
+        for found in self.read(upper, path)? {
+            if let Some(entry) = found.entry() {
+                add(&mut tree, found.path, entry, found.mode).map_err(|source| OutputError::Tree { source })?;
+            }
         }
+        Ok(tree)
     }
-    let mut found = Vec::new();
-    walk(&path.on(upper), &RelPath::ROOT, &mut found).map_err(|error| error.below(path))?;
-    let base = path.on(upper);
-    found.par_iter_mut().filter(|found| found.what == What::Content).try_for_each(|found| {
-        let at = found.path.on(&base);
-        prepare(&at, found.mode).map_err(|source| OutputError::Read { path: path.join(&found.path), source })?;
-        let (blob, size) = store.put_file(&at)?;
-        found.what = What::File { blob, size };
-        Ok::<(), OutputError>(())
-    })?;
-    Ok(found)
+
+    /// Reads everything at `path` of an upper folder, folders before what is in them, and puts all files into the store.
+    /// Nothing is found when the overlay never had to copy the folder up.
+    pub(super) fn read(self, upper: &Path, path: &RelPath) -> Result<Vec<Found>, OutputError> {
+        let mut parts: Vec<RelPath> = path.ancestors().collect();
+        parts.reverse();
+        parts.push(path.clone());
+        for part in parts {
+            let at = part.on(upper);
+            match fs::symlink_metadata(&at) {
+                Ok(found) if found.is_dir() => {}
+                Ok(_) => return Err(OutputError::NoFolder { path: part }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(source) => return Err(OutputError::Read { path: part, source }),
+            }
+        }
+        let base = path.on(upper);
+        let mut found = self.walk(&base).map_err(|error| error.below(path))?;
+        found.par_iter_mut().filter(|found| found.what == What::Content).try_for_each(|found| {
+            let at = found.path.on(&base);
+            prepare(&at, found.mode).map_err(|source| OutputError::Read { path: path.join(&found.path), source })?;
+            let (blob, size) = self.store.put_file_unless(&at, &|| self.watch.over().is_some())?;
+            found.what = What::File { blob, size };
+            Ok::<(), OutputError>(())
+        })?;
+        Ok(found)
+    }
+
+    /// Lists a folder and everything in it, within what a tree may hold: nothing of it was looked at before, so it may
+    /// be of any depth and size.
+    fn walk(self, base: &Path) -> Result<Vec<Found>, OutputError> {
+        let (root, mut bytes) = (look(base, RelPath::ROOT)?.0, 0_u64);
+        let mut found = vec![root];
+        let mut waiting = vec![RelPath::ROOT];
+        while let Some(folder) = waiting.pop() {
+            let failed = |source| OutputError::Read { path: folder.clone(), source };
+            for at in names(&folder.on(base)).map_err(failed)? {
+                self.watch.go_on()?;
+                let path = path_in(&folder, &at)?;
+                let (new, size) = look(&at, path)?;
+                bytes = bytes.saturating_add(size);
+                if bytes > MAX_BYTES {
+                    return Err(OutputError::TooLarge { path: new.path });
+                }
+                // The root is none of a tree's entries.
+                if found.len() > Tree::MAX_ENTRIES {
+                    return Err(OutputError::Tree { source: TreeError::TooMany });
+                }
+                if matches!(new.what, What::Folder { .. }) {
+                    waiting.push(new.path.clone());
+                }
+                found.push(new);
+            }
+        }
+        Ok(found)
+    }
 }
 
-fn walk(at: &Path, path: &RelPath, found: &mut Vec<Found>) -> Result<(), OutputError> {
+/// The path of something in a folder of an output, if a tree can hold it.
+fn path_in(folder: &RelPath, at: &Path) -> Result<RelPath, OutputError> {
+    let name = at.file_name().unwrap_or_default();
+    let read = name.to_str().and_then(|name| RelPath::new(name).ok());
+    let Some(name) = read else {
+        return Err(OutputError::Name {
+            folder: folder.clone(),
+            name: name.as_encoded_bytes().escape_ascii().to_string(),
+        });
+    };
+    let path = folder.join(&name);
+    Tree::check_path(&path).map(|()| path).map_err(|source| OutputError::Tree { source })
+}
+
+/// What stands at a path, and its size in bytes.
+fn look(at: &Path, path: RelPath) -> Result<(Found, u64), OutputError> {
     let failed = |source| OutputError::Read { path: path.clone(), source };
     let metadata = fs::symlink_metadata(at).map_err(failed)?;
     let mode = (metadata.mode() & 0o7777) as u16;
@@ -121,7 +178,7 @@ fn walk(at: &Path, path: &RelPath, found: &mut Vec<Found>) -> Result<(), OutputE
         What::Folder { opaque: attribute(at, OPAQUE).map_err(failed)? == Some(b'y') }
     } else if kind.is_symlink() {
         let target = fs::read_link(at).map_err(failed)?;
-        What::Symlink(target.into_os_string().into_string().map_err(|_| OutputError::Name { path: path.to_string() })?)
+        What::Symlink(target.into_os_string().into_string().map_err(|_| OutputError::Link { path: path.clone() })?)
     } else if kind.is_file() {
         let is_removed = metadata.len() == 0 && attribute(at, WHITEOUT).map_err(failed)?.is_some();
         if is_removed { What::Removed } else { What::Content }
@@ -135,21 +192,10 @@ fn walk(at: &Path, path: &RelPath, found: &mut Vec<Found>) -> Result<(), OutputE
         } else {
             "device"
         };
-        return Err(OutputError::Special { path: path.clone(), kind });
+        return Err(OutputError::Special { path, kind });
     };
-    let is_folder = matches!(what, What::Folder { .. });
-    found.push(Found { path: path.clone(), what, mode });
-    if !is_folder {
-        return Ok(());
-    }
-    for name in names(at).map_err(failed)? {
-        let shown = || format!("{path}/{}", name.display());
-        let text =
-            name.file_name().and_then(|name| name.to_str()).ok_or_else(|| OutputError::Name { path: shown() })?;
-        let below = RelPath::new(text).map_err(|_| OutputError::Name { path: shown() })?;
-        walk(&name, &path.join(&below), found)?;
-    }
-    Ok(())
+    let size = if what == What::Content { metadata.len() } else { 0 };
+    Ok((Found { path, what, mode }, size))
 }
 
 /// The paths in a folder, sorted.
@@ -200,9 +246,17 @@ pub enum OutputError {
     /// Something that has no place in a tree.
     #[error("`{path}` is a {kind}; outputs hold files, folders and symbolic links only")]
     Special { path: RelPath, kind: &'static str },
-    /// A name or a link that is not UTF-8, or is too long.
-    #[error("`{path}`: names and links in outputs are UTF-8 and at most 255 bytes long")]
-    Name { path: String },
+    /// A name that is not UTF-8, written with escapes.
+    #[error("the folder `{folder}` has the name `{name}`: names in outputs are UTF-8")]
+    Name { folder: RelPath, name: String },
+    /// The target of a link is not UTF-8.
+    #[error("the link `{path}` points to what is not UTF-8: links in outputs are UTF-8")]
+    Link { path: RelPath },
+    /// More than anybody wants to keep.
+    #[error(
+        "with `{path}` it has more than {} GiB: an output holds less, the holes of sparse files included", MAX_BYTES >> 30
+    )]
+    TooLarge { path: RelPath },
     /// The file system refused something.
     #[error("the output `{path}` cannot be read")]
     Read { path: RelPath, source: io::Error },
@@ -212,8 +266,8 @@ pub enum OutputError {
         #[from]
         source: StoreError,
     },
-    /// The pieces do not fit together.
-    #[error("an output is not a tree")]
+    /// The pieces do not fit together, or are too many.
+    #[error("what lies there is no tree that can be kept")]
     Tree { source: TreeError },
 }
 
@@ -222,10 +276,9 @@ impl OutputError {
     fn below(self, base: &RelPath) -> Self {
         match self {
             OutputError::Special { path, kind } => OutputError::Special { path: base.join(&path), kind },
-            OutputError::Name { path } => {
-                let path = if base.is_root() { path } else { format!("{base}{path}") };
-                OutputError::Name { path }
-            }
+            OutputError::Name { folder, name } => OutputError::Name { folder: base.join(&folder), name },
+            OutputError::Link { path } => OutputError::Link { path: base.join(&path) },
+            OutputError::TooLarge { path } => OutputError::TooLarge { path: base.join(&path) },
             OutputError::Read { path, source } => OutputError::Read { path: base.join(&path), source },
             other => other,
         }

@@ -17,17 +17,18 @@ use super::{
     environment, inputs,
     linux::{self, Access, Bind, Root, SpawnError, Spec, Stage, Status, Streams, Terminal, View, Waited},
     log::Log,
-    output::{self, OutputError},
+    output::{OutputError, Taker},
     probe::Incapable,
     product::{self, ProductError},
-    scratch::{Layering, Scratch, remove},
+    scratch::{Layering, Scratch},
     stdin,
     stray::strays,
+    watch::{Over, Watch},
 };
 use crate::{
     content::{ArchiveError, Digest, RelPath, Tree},
     plan::{Action, Failure, Fault, Network, Outcome, Output, Performer, Progress, Request, Run, Stdin},
-    store::{Checkout, Store, StoreError},
+    store::{Checkout, Store, StoreError, remove_all},
 };
 
 /// Performs [`Run`] actions.
@@ -82,7 +83,7 @@ impl Sandbox {
         if run.network != Network::None && self.access.is_none() {
             return Err(RunError::Offline);
         }
-        remove(&self.kept(request.log)).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
+        remove_all(&self.kept(request.log)).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
         let checkout = inputs::lay_out(&self.store, run)?;
         match self.run_in(run, &checkout, self.layering, request) {
             // Slower, but the same outcome.
@@ -104,18 +105,27 @@ impl Sandbox {
         let spec = spec(run, scratch.root(checkout.path()), request.job_server, self.access());
         let mut log =
             Log::create(request.log).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
-        let result = self.execute(run, &spec, &mut log, request);
+        let watch = Watch::start(request.cancelled, Duration::from_secs(run.timeout_seconds));
+        let result = self.execute(run, &spec, &mut log, request, &watch);
         if let Err(RunError::Ended { .. } | RunError::Unfetched { .. } | RunError::TimedOut { .. }) = &result {
             let kept = self.kept(request.log);
             scratch.keep(&kept).map_err(|source| RunError::Scratch { path: kept, source })?;
         } else if result.is_ok() {
-            return check_fetched(run, self.capture(run, checkout, &scratch)?);
+            let outcome = self.capture(run, checkout, &scratch, &watch);
+            return check_fetched(run, outcome.map_err(|error| error.told(run, &watch))?);
         }
         result.map(|()| Outcome::new())
     }
 
     /// Runs the command to its end, its output into the log.
-    fn execute(&self, run: &Run<Digest>, spec: &Spec, log: &mut Log, request: &Request<'_>) -> Result<(), RunError> {
+    fn execute(
+        &self,
+        run: &Run<Digest>,
+        spec: &Spec,
+        log: &mut Log,
+        request: &Request<'_>,
+        watch: &Watch<'_>,
+    ) -> Result<(), RunError> {
         let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(plumbing);
         let (printed, print) = pipe()?;
         let (input, archive) = match &run.stdin {
@@ -130,7 +140,6 @@ impl Sandbox {
         // A command that waits for the rest of a broken archive may wait for ever (mkfs.erofs 1.8 does).
         let archive_broke = AtomicBool::new(false);
         let is_stopped = || request.is_cancelled() || archive_broke.load(Ordering::Relaxed);
-        let limit = Some(Duration::from_secs(run.timeout_seconds));
         let (waited, followed, archived) = thread::scope(|scope| {
             let log = &mut *log;
             let follower =
@@ -143,7 +152,7 @@ impl Sandbox {
                     written
                 })
             });
-            let waited = child.wait(limit, &is_stopped);
+            let waited = child.wait(Some(watch.left()), &is_stopped);
             // Both end: with the sandbox its ends of the pipes are gone.
             drop(child);
             (waited, follower.join(), archiver.map(thread::ScopedJoinHandle::join))
@@ -178,22 +187,28 @@ impl Sandbox {
         })
     }
 
-    fn capture(&self, run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch) -> Result<Outcome, RunError> {
-        let upper = scratch.upper();
+    fn capture(
+        &self,
+        run: &Run<Digest>,
+        checkout: &Checkout,
+        scratch: &Scratch,
+        watch: &Watch<'_>,
+    ) -> Result<Outcome, RunError> {
+        let (upper, taker) = (scratch.upper(), Taker { store: &self.store, watch });
         if run.product.is_some() {
-            check_strays(run, checkout, scratch)?;
+            check_strays(run, checkout, scratch, watch)?;
         }
         let mut merged: Option<Tree> = None;
         let mut outcome = BTreeMap::new();
         for (name, output) in &run.outputs {
             let tree = match output {
-                Output::Folder(path) => output::folder(&self.store, &upper, path),
+                Output::Folder(path) => taker.folder(&upper, path),
                 Output::Changed(path) => {
                     let inputs = match merged.take() {
                         Some(tree) => tree,
                         None => inputs::merged(&self.store, run)?,
                     };
-                    let tree = changed(&self.store, scratch, checkout.path(), &inputs, path);
+                    let tree = changed(taker, scratch, checkout.path(), &inputs, path);
                     merged = Some(inputs);
                     tree
                 }
@@ -201,7 +216,7 @@ impl Sandbox {
             let tree = tree.map_err(|source| RunError::Output { name: name.clone(), source })?;
             if let (Some(product), Output::Folder(path)) = (&run.product, output) {
                 let inputs: Vec<Digest> = run.inputs.iter().map(|input| input.tree).collect();
-                product::inspect(&self.store, product, &path.on(&upper), &tree, &inputs)?;
+                product::inspect(taker, product, &path.on(&upper), &tree, &inputs)?;
             }
             outcome.insert(name.clone(), self.store.put_tree(&tree)?);
         }
@@ -221,14 +236,13 @@ impl Performer for Sandbox {
 }
 
 /// Refuses what a component's build wrote where nobody takes it: it would be lost without a word.
-fn check_strays(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch) -> Result<(), RunError> {
+fn check_strays(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch, watch: &Watch<'_>) -> Result<(), RunError> {
     let outputs = run.outputs.values().map(|output| match output {
         Output::Folder(path) | Output::Changed(path) => path.clone(),
     });
     let work: Vec<RelPath> = outputs.chain([run.directory.clone()]).chain(environment::home(run)).collect();
     let (upper, skeleton) = (scratch.upper(), scratch.skeleton());
-    let read = |source| ProductError::Read { path: RelPath::ROOT, source };
-    let found = strays(&upper, &[checkout.path(), &skeleton], &work).map_err(read)?;
+    let found = strays(&upper, &[checkout.path(), &skeleton], &work, watch)?;
     match found.named.first() {
         Some(_) => Err(ProductError::Stray { paths: found.named, count: found.count }.into()),
         None => Ok(()),
@@ -345,6 +359,12 @@ pub enum RunError {
     /// The command took too long.
     #[error("the command did not end within {seconds} seconds and was killed; its last lines:{tail}\nthe whole log: `{}`", .log.display())]
     TimedOut { seconds: u64, tail: Tail, log: PathBuf },
+    /// The command ended in time, but left more than could be taken in the time that was left.
+    #[error(
+        "the outputs could not be taken within the {seconds} seconds that the step has, its command included: leave less \
+         in them"
+    )]
+    TookTooLong { seconds: u64 },
     /// What was fetched is something else than what was locked.
     #[error(
         "what was fetched is not what `brc.lock` states: expected the tree {expected}, found {found}; if upstream \
@@ -422,13 +442,32 @@ impl RunError {
         }
     }
 
-    /// Whose fault it is.
-    fn fault(&self) -> Fault {
+    /// The same error; when the store was told to stop because the run was over, told as why it was.
+    fn told(self, run: &Run<Digest>, watch: &Watch<'_>) -> Self {
+        match (self.in_store(), watch.over()) {
+            (Some(StoreError::Stopped), Some(Over::TimedOut)) => RunError::TookTooLong { seconds: run.timeout_seconds },
+            (Some(StoreError::Stopped), _) => RunError::Cancelled,
+            _ => self,
+        }
+    }
+
+    /// The store's error while outputs were taken, whoever needed it.
+    fn in_store(&self) -> Option<&StoreError> {
         match self {
-            RunError::Cancelled => Fault::Cancelled,
             RunError::Store { source }
             | RunError::Output { source: OutputError::Store { source }, .. }
-            | RunError::Product { source: ProductError::Store { source } } => store_fault(source),
+            | RunError::Product { source: ProductError::Store { source } } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Whose fault it is.
+    fn fault(&self) -> Fault {
+        if let Some(source) = self.in_store() {
+            return store_fault(source);
+        }
+        match self {
+            RunError::Cancelled => Fault::Cancelled,
             // The store's errors come to the archive through a reader.
             RunError::Input { source: ArchiveError::Content { source, .. } } => {
                 let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<StoreError>());

@@ -9,11 +9,11 @@ use std::{
 
 use memchr::memmem;
 
-use super::glibc::newest_libc;
+use super::{glibc::newest_libc, output::Taker, watch::Watched};
 use crate::{
     content::{Digest, Entry, RelPath, Tree, civil_date},
     plan::Product,
-    store::{Store, StoreError},
+    store::StoreError,
 };
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -26,7 +26,7 @@ const OVERLAP_BYTES: usize = 128;
 /// Looks at every name, link and file of an output; `folder` is where the command left it, whose time shows the day
 /// of the run. A date that one of the `inputs` has was not made by the run.
 pub(super) fn inspect(
-    store: &Store,
+    taker: Taker<'_>,
     product: &Product,
     folder: &Path,
     tree: &Tree,
@@ -39,22 +39,23 @@ pub(super) fn inspect(
     let dates: Vec<String> = days.map(|seconds| seconds / DAY_SECONDS).flat_map(dates).collect();
     let built_at = product.built_at.to_string();
     let mut wanted: Vec<&str> = dates.iter().map(String::as_str).chain([built_at.as_str()]).collect();
-    while let Some((path, found, shown)) = first_of(store, tree, &wanted)? {
+    while let Some((path, found, shown)) = first_of(taker, tree, &wanted)? {
         if found == built_at {
             return Err(ProductError::BuildPath { path, found: shown });
         }
-        if !is_in(store, inputs, found)? {
+        if !is_in(taker, inputs, found)? {
             return Err(ProductError::Date { path, found: found.to_owned() });
         }
         wanted.retain(|text| *text != found);
     }
-    product.glibc.map_or(Ok(()), |libc| inspect_libc(store, tree, libc))
+    product.glibc.map_or(Ok(()), |libc| inspect_libc(taker, tree, libc))
 }
 
-fn inspect_libc(store: &Store, tree: &Tree, libc: (u32, u32)) -> Result<(), ProductError> {
+fn inspect_libc(taker: Taker<'_>, tree: &Tree, libc: (u32, u32)) -> Result<(), ProductError> {
     for (path, entry) in tree.entries() {
         let Entry::File { blob, .. } = entry else { continue };
-        if let Some(wanted) = newest_libc(store.open_blob(*blob)?).filter(|wanted| *wanted > libc) {
+        taker.watch.go_on()?;
+        if let Some(wanted) = newest_libc(taker.store.open_blob(*blob)?).filter(|wanted| *wanted > libc) {
             return Err(ProductError::Libc { path: path.clone(), wanted: text(wanted), libc: text(libc) });
         }
     }
@@ -62,9 +63,9 @@ fn inspect_libc(store: &Store, tree: &Tree, libc: (u32, u32)) -> Result<(), Prod
 }
 
 /// Whether something in some trees has a text.
-fn is_in(store: &Store, trees: &[Digest], text: &str) -> Result<bool, ProductError> {
+fn is_in(taker: Taker<'_>, trees: &[Digest], text: &str) -> Result<bool, ProductError> {
     for tree in trees {
-        if first_of(store, &*store.tree(*tree)?, &[text])?.is_some() {
+        if first_of(taker, &*taker.store.tree(*tree)?, &[text])?.is_some() {
             return Ok(true);
         }
     }
@@ -73,15 +74,18 @@ fn is_in(store: &Store, trees: &[Digest], text: &str) -> Result<bool, ProductErr
 
 /// The first path of a tree whose name, target or content has one of some texts, which one, and what stands there.
 fn first_of<'a>(
-    store: &Store,
+    taker: Taker<'_>,
     tree: &Tree,
     wanted: &[&'a str],
 ) -> Result<Option<(RelPath, &'a str, String)>, ProductError> {
     for (path, entry) in tree.entries() {
         let content = match entry {
             Entry::File { blob, .. } => {
-                let mut file = store.open_blob(*blob)?;
-                let read = |source| ProductError::Read { path: path.clone(), source };
+                let mut file = Watched { inner: taker.store.open_blob(*blob)?, watch: taker.watch };
+                let read = |error: io::Error| match error.downcast::<StoreError>() {
+                    Ok(stopped) => stopped.into(),
+                    Err(source) => ProductError::Read { path: path.clone(), source },
+                };
                 find(&mut file, wanted, PIECE_BYTES).map_err(read)?
             }
             Entry::Symlink { target } => find_in(target.as_bytes(), target.len(), wanted),
@@ -139,13 +143,13 @@ pub enum ProductError {
     /// The path of the build.
     #[error(
         "`{path}` says where it was built: expected nothing of `/brc-build`, found `{found}`; compile with \
-         `-ffile-prefix-map` (which `$CFLAGS` has), or leave the file out with `drop`"
+         `-ffile-prefix-map` (which `$CFLAGS` has), or remove the file from `$out` in a step"
     )]
     BuildPath { path: RelPath, found: String },
     /// The day of the build.
     #[error(
         "`{path}` says when it was built: expected no date but that of `$SOURCE_DATE_EPOCH`, found `{found}`; take \
-         the time from `$SOURCE_DATE_EPOCH`, or leave the file out with `drop`"
+         the time from `$SOURCE_DATE_EPOCH`, or remove the file from `$out` in a step"
     )]
     Date { path: RelPath, found: String },
     /// A symbol that the image's C library does not have.
@@ -175,7 +179,10 @@ pub enum ProductError {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::atomic::AtomicBool, time::Duration};
+
     use super::*;
+    use crate::{sandbox::watch::Watch, store::Store};
 
     fn tree_of(store: &Store, name: &str, entry: Result<&[u8], &str>) -> Tree {
         let mut tree = Tree::new();
@@ -199,7 +206,9 @@ mod tests {
         let tree = tree_of(&store, name, entry);
         let input = store.put_tree(&tree_of(&store, "input", Ok(input.as_bytes()))).unwrap();
         let product = Product { built_at: RelPath::new("brc-build").unwrap(), glibc: libc };
-        inspect(&store, &product, folder.path(), &tree, &[input])
+        let go = AtomicBool::new(false);
+        let watch = Watch::start(&go, Duration::MAX);
+        inspect(Taker { store: &store, watch: &watch }, &product, folder.path(), &tree, &[input])
     }
 
     fn today() -> u64 {
@@ -251,7 +260,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
         let tree = tree_of(&store, "a", Ok(&program));
-        assert!(inspect_libc(&store, &tree, needed).is_ok());
-        assert!(matches!(inspect_libc(&store, &tree, (2, 3)), Err(ProductError::Libc { .. })));
+        let go = AtomicBool::new(false);
+        let watch = Watch::start(&go, Duration::MAX);
+        let taker = Taker { store: &store, watch: &watch };
+        assert!(inspect_libc(taker, &tree, needed).is_ok());
+        assert!(matches!(inspect_libc(taker, &tree, (2, 3)), Err(ProductError::Libc { .. })));
     }
 }

@@ -6,13 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::TempDir;
-
 use super::{environment, linux::Root, perform::RunError};
 use crate::{
     content::{Digest, RelPath},
     plan::{Output, Run},
-    store::Store,
+    store::{Store, WorkFolder, remove_all},
 };
 
 /// The folders of one run, removed when dropped, unless they are kept.
@@ -26,7 +24,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub(super) struct Scratch {
-    folder: Option<TempDir>,
+    folder: Option<WorkFolder>,
     path: PathBuf,
     layering: Layering,
 }
@@ -131,23 +129,9 @@ impl Scratch {
     }
 
     /// Keeps everything at `to`, instead of what was kept there before.
-    pub(super) fn keep(mut self, to: &Path) -> io::Result<()> {
-        remove(to)?;
-        fs::rename(&self.path, to)?;
-        if let Some(folder) = self.folder.take() {
-            // Its path is taken over.
-            drop(folder.keep());
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if self.folder.take().is_some() {
-            // What cannot be removed now is removed with the store's other leftovers.
-            remove(&self.path).unwrap_or_default();
-        }
+    pub(super) fn keep(self, to: &Path) -> io::Result<()> {
+        remove_all(to)?;
+        self.folder.map_or(Ok(()), |folder| folder.keep_as(to))
     }
 }
 
@@ -166,7 +150,7 @@ fn copy_below(from: &Path, to: &Path) -> io::Result<()> {
             continue;
         }
         match before {
-            Some(before) if before.is_dir() => fs::remove_dir_all(&at)?,
+            Some(before) if before.is_dir() => remove_all(&at)?,
             Some(_) => fs::remove_file(&at)?,
             None => {}
         }
@@ -174,30 +158,6 @@ fn copy_below(from: &Path, to: &Path) -> io::Result<()> {
             symlink(fs::read_link(entry.path())?, &at)?;
         } else {
             fs::copy(entry.path(), &at)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes a folder, also what its owner made inaccessible. A folder that is not there is no error.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(path)?;
-            fs::remove_dir_all(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Gives the owner all rights on every folder from `path` down.
-fn open_up(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
         }
     }
     Ok(())

@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
-use super::output::names;
-use crate::content::RelPath;
+use super::{output::names, product::ProductError, watch::Watch};
+use crate::content::{RelPath, Tree};
 
 /// So many of the paths are named.
 const MAX_NAMED: usize = 5;
@@ -35,40 +35,50 @@ impl Strays {
 
 /// Looks for files and links in `upper` that are in none of the folders `work`, and are not as `before` has them: a
 /// file that was only opened for writing is copied up by the overlay.
-pub(super) fn strays(upper: &Path, before: &[&Path], work: &[RelPath]) -> io::Result<Strays> {
+pub(super) fn strays(
+    upper: &Path,
+    before: &[&Path],
+    work: &[RelPath],
+    watch: &Watch<'_>,
+) -> Result<Strays, ProductError> {
     let mut strays = Strays { named: Vec::new(), count: 0 };
-    look(upper, &RelPath::ROOT, before, work, &mut strays)?;
-    Ok(strays)
-}
-
-/// Looks in the folder `at`, which is `folder` inside.
-fn look(at: &Path, folder: &RelPath, before: &[&Path], work: &[RelPath], strays: &mut Strays) -> io::Result<()> {
-    let found = match names(at) {
-        // Only the command can have made a folder so.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            strays.add(folder.clone());
-            return Ok(());
-        }
-        found => found?,
-    };
-    for at in found {
-        let metadata = fs::symlink_metadata(&at)?;
-        // A name that is no text, or more than a path may be, is told by its folder; no input has it.
-        let Some(Ok(name)) = at.file_name().and_then(|name| name.to_str()).map(RelPath::new) else {
-            strays.add(folder.clone());
-            continue;
+    let mut waiting = vec![RelPath::ROOT];
+    while let Some(folder) = waiting.pop() {
+        let failed = |source| ProductError::Read { path: folder.clone(), source };
+        let found = match names(&folder.on(upper)) {
+            // Only the command can have made a folder so.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                strays.add(folder.clone());
+                continue;
+            }
+            found => found.map_err(failed)?,
         };
-        let path = folder.join(&name);
-        if work.contains(&path) || name.as_str() == CACHE {
-            continue;
+        let first = waiting.len();
+        for at in found {
+            watch.go_on()?;
+            // A name that is no text, or a path that no tree holds, is told by its folder; no input has it.
+            let name = at.file_name().and_then(|name| name.to_str()).and_then(|name| RelPath::new(name).ok());
+            let path = name.map(|name| folder.join(&name)).filter(|path| Tree::check_path(path).is_ok());
+            let Some(path) = path else {
+                strays.add(folder.clone());
+                continue;
+            };
+            if work.contains(&path) || path.name() == CACHE {
+                continue;
+            }
+            let metadata = fs::symlink_metadata(&at).map_err(failed)?;
+            if metadata.is_dir() {
+                waiting.push(path);
+            } else if (metadata.is_file() || metadata.is_symlink())
+                && !is_as_before(&at, &metadata, &path, before).map_err(failed)?
+            {
+                strays.add(path);
+            }
         }
-        if metadata.is_dir() {
-            look(&at, &path, before, work, strays)?;
-        } else if (metadata.is_file() || metadata.is_symlink()) && !is_as_before(&at, &metadata, &path, before)? {
-            strays.add(path);
-        }
+        // The first name is looked at first.
+        waiting[first..].reverse();
     }
-    Ok(())
+    Ok(strays)
 }
 
 /// Whether one of the layers has the same at a path.
@@ -105,9 +115,26 @@ mod tests {
     use std::{
         ffi::OsStr,
         os::unix::{ffi::OsStrExt, fs::symlink},
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
     };
 
     use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_stray_folder_of_any_depth_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let upper = folder.path().join("upper");
+        fs::create_dir_all(upper.join(vec!["d"; 300].join("/"))).unwrap();
+        let cancelled = AtomicBool::new(false);
+        let watch = Watch::start(&cancelled, Duration::MAX);
+        let found = strays(&upper, &[], &[], &watch).unwrap();
+        assert_eq!((found.count, found.named[0].depth()), (1, Tree::MAX_DEPTH));
+        cancelled.store(true, Ordering::Relaxed);
+        let stopped = strays(&upper, &[], &[], &watch);
+        assert!(matches!(stopped, Err(ProductError::Store { source: StoreError::Stopped })));
+    }
 
     #[test]
     fn what_nobody_takes_is_found_and_what_is_as_before_is_not() {
@@ -126,7 +153,9 @@ mod tests {
             symlink("cc", layer.join("usr/bin/gcc")).unwrap();
         }
         let work = ["out", "work"].map(|path| RelPath::new(path).unwrap());
-        let found = || strays(&upper, &[&before, &folder.path().join("nothing")], &work).unwrap();
+        let go = AtomicBool::new(false);
+        let watch = Watch::start(&go, Duration::MAX);
+        let found = || strays(&upper, &[&before, &folder.path().join("nothing")], &work, &watch).unwrap();
         assert_eq!(found(), Strays { named: Vec::new(), count: 0 });
 
         put(&upper, "usr/bin/cc", "opened for writing and left otherwise");
@@ -138,7 +167,7 @@ mod tests {
         // No text: its folder is named.
         fs::create_dir(upper.join(OsStr::from_bytes(b"usr/x\xff"))).unwrap();
         let named: Vec<String> = found().named.iter().map(ToString::to_string).collect();
-        assert_eq!(named, ["/usr/bin/as", "/usr/bin/cc", "/usr/bin/ld", "/usr/local/lib/0.so", "/usr/local/lib/1.so"]);
+        assert_eq!(named, ["/usr", "/usr/bin/as", "/usr/bin/cc", "/usr/bin/ld", "/usr/local/lib/0.so"]);
         assert_eq!(found().count, 8);
     }
 }

@@ -4,8 +4,9 @@
 //! and attributes stay in the trees. All times are the objects' time. The folder must not be written; it is meant
 //! as the lower layer of an overlay.
 //!
-//! A checkout is made in `temporary` and renamed as a whole, with a record `brc-checkout 1` named `state` beside
-//! it: which boot of the machine it was made in, a digest of what `lstat` says of everything in it, its layers.
+//! A checkout is made in `temporary` and renamed as a whole, with a record `brc-checkout 2` named `state` beside
+//! it: what it is called, which boot of the machine it was made in, a digest of what `lstat` says of everything in it,
+//! its layers.
 //! It is used again in the same boot while nothing in it was touched; after another boot, when a power cut may
 //! have torn it, it is made again.
 
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::content::{Conflict, Digest, Entry, FIXED_TIME, Layer, RelPath, Tree, merge};
 
-const FIRST_LINE: &str = "brc-checkout 1";
+const FIRST_LINE: &str = "brc-checkout 2";
 /// How often a place is fought for with other processes before giving up.
 const MAX_TRIES: usize = 8;
 
@@ -61,8 +62,8 @@ impl Store {
         let known = Arc::clone(locked(&self.inner.checkouts).entry(key).or_default());
         let mut is_known = locked(&known);
         if !(*is_known && folder.exists()) {
-            if !self.is_checkout_whole(&folder)? {
-                self.make_checkout(layers, &folder)?;
+            if !self.is_checkout_whole(&folder, key)? {
+                self.make_checkout(layers, &folder, key)?;
             }
             *is_known = true;
             touch(&folder.join("state"));
@@ -76,17 +77,20 @@ impl Store {
         Ok(lines.lines().filter_map(|line| line.strip_prefix("layer ")).map(|text| Digest::parse(text).ok()).collect())
     }
 
-    fn is_checkout_whole(&self, folder: &Path) -> Result<bool, StoreError> {
+    /// Whether the folder of the checkout with this key holds that one, untouched.
+    fn is_checkout_whole(&self, folder: &Path, key: Digest) -> Result<bool, StoreError> {
         let Some(lines) = self.read_record(&folder.join("state"), FIRST_LINE)? else { return Ok(false) };
         let Some(boot) = &self.inner.boot else { return Ok(false) };
         let mut lines = lines.lines();
-        if lines.next() != Some(&format!("boot {boot}")) {
-            return Ok(false);
+        for expected in [format!("key {key}"), format!("boot {boot}")] {
+            if lines.next() != Some(&expected) {
+                return Ok(false);
+            }
         }
         Ok(lines.next() == Some(&format!("found {}", state_of(&folder.join("tree"))?)))
     }
 
-    fn make_checkout(&self, layers: &[(RelPath, Digest)], folder: &Path) -> Result<(), StoreError> {
+    fn make_checkout(&self, layers: &[(RelPath, Digest)], folder: &Path, key: Digest) -> Result<(), StoreError> {
         let merged = self.merged(layers)?;
         let work = self.temporary()?;
         let new = work.path().join("new");
@@ -94,24 +98,24 @@ impl Store {
         fs::create_dir_all(&root).map_err(|source| StoreError::io("make", &root, source))?;
         self.lay_out(&merged, &root)?;
         let boot = self.inner.boot.as_deref().unwrap_or("unknown");
-        let mut lines = format!("boot {boot}\nfound {}\n", state_of(&root)?);
+        let mut lines = format!("key {key}\nboot {boot}\nfound {}\n", state_of(&root)?);
         for (_, layer) in layers {
             lines.push_str(&format!("layer {layer}\n"));
         }
         let state = new.join("state");
         fs::write(&state, frame(FIRST_LINE, &lines)).map_err(|source| StoreError::io("write", &state, source))?;
-        self.place_checkout(&new, folder)
+        self.place_checkout(&new, folder, key)
     }
 
     /// Renames a new checkout to its place, unless another process has put a whole one there meanwhile.
-    fn place_checkout(&self, new: &Path, folder: &Path) -> Result<(), StoreError> {
+    fn place_checkout(&self, new: &Path, folder: &Path, key: Digest) -> Result<(), StoreError> {
         for _ in 0..MAX_TRIES {
             match rename_into(new, folder) {
                 Ok(()) => return Ok(()),
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) =>
                 {
-                    if self.is_checkout_whole(folder)? {
+                    if self.is_checkout_whole(folder, key)? {
                         return Ok(());
                     }
                     self.set_aside(folder)?;
@@ -136,7 +140,8 @@ impl Store {
     fn merged(&self, layers: &[(RelPath, Digest)]) -> Result<Tree, StoreError> {
         let mut trees = Vec::new();
         for (path, digest) in layers {
-            trees.push((format!("tree {} at `{path}`", digest.short()), self.tree(*digest)?.moved_to(path)));
+            let moved = self.tree(*digest)?.moved_to(path).map_err(|source| StoreError::Layer { source })?;
+            trees.push((format!("tree {} at `{path}`", digest.short()), moved));
         }
         let layers: Vec<Layer<'_>> = trees.iter().map(|(owner, tree)| Layer { owner, tree, replaces: &[] }).collect();
         merge(&layers).map(|(tree, _)| tree).map_err(|conflicts| conflict(&conflicts))
@@ -333,6 +338,20 @@ mod tests {
         let lines = super::super::record::unframe(FIRST_LINE, &lines).unwrap().replace(&boot, "earlier");
         fs::write(&state, frame(FIRST_LINE, &lines)).unwrap();
         assert_ne!(again().0, third);
+    }
+
+    #[test]
+    fn a_checkout_under_the_name_of_another_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Store::open(dir.path()).unwrap();
+        let tree = sample(&open());
+        let [one, other] = [path("one"), path("other")].map(|at| [(at, tree)]);
+        let [first, second] = [&one, &other].map(|layers| open().checkout(layers).unwrap().path().to_owned());
+        let [first, second] = [first, second].map(|root| root.parent().unwrap().to_owned());
+        fs::remove_dir_all(&second).unwrap();
+        fs::rename(&first, &second).unwrap();
+        let checkout = open().checkout(&other).unwrap();
+        assert!(checkout.path().join("other/bin/tool").exists());
     }
 
     #[test]

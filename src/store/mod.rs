@@ -39,6 +39,7 @@ mod lock;
 mod memo;
 mod name;
 mod object;
+mod private;
 #[cfg(test)]
 mod process_tests;
 mod reach;
@@ -47,10 +48,12 @@ mod remove;
 mod root;
 mod shard;
 mod stamp;
+mod temporary;
 mod tree;
 mod unfinished;
 mod usage;
 mod verify;
+mod walk;
 
 use std::{
     collections::BTreeMap,
@@ -66,10 +69,13 @@ pub use claim::{Claim, is_still};
 pub use garbage::{GcMode, GcPolicy, GcReport};
 pub use history::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState};
 pub use lock::WhenBusy;
+pub use remove::remove_all;
+pub use temporary::WorkFolder;
 pub use usage::{DiskUse, Kind, Usage};
 pub use verify::{Mend, VerifyReport};
 
-use crate::content::{Digest, RelPath};
+use self::private::{check_file, make_part, make_private};
+use crate::content::{Digest, RelPath, TreeError};
 
 /// What `VERSION` holds.
 const VERSION: &str = "brc-store 1\n";
@@ -113,22 +119,20 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens the store in `dir`, which is made when it is not there, and holds it until the last clone is dropped.
+    /// Opens the store in `dir`, which is made when it is not there, and holds it until the last clone is dropped. It is
+    /// closed to other users.
     ///
     /// Waits while another process collects garbage. Leftovers in `temporary` are removed when no other process
     /// uses the store.
     ///
     /// # Errors
-    /// A folder that cannot be made or written, one that holds something else, or a store of another version.
+    /// A folder that cannot be made or written, one that holds something else, a store of another user or version, one
+    /// into which others may write.
     pub fn open(dir: &Path) -> Result<Store, StoreError> {
-        let made = |source| StoreError::io("make the store", dir, source);
-        fs::create_dir_all(dir).map_err(made)?;
-        let dir = dir.canonicalize().map_err(made)?;
+        let dir = make_private(dir)?;
         check_names(&dir)?;
-        for folder in FOLDERS {
-            let folder = dir.join(folder);
-            fs::create_dir_all(&folder).map_err(|source| StoreError::io("make", &folder, source))?;
-        }
+        FOLDERS.iter().try_for_each(|folder| make_part(&dir.join(folder)))?;
+        ["VERSION", "lock"].iter().try_for_each(|file| check_file(&dir.join(file)))?;
         let lock = lock::take(&dir)?;
         check_version(&dir)?;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
@@ -148,18 +152,6 @@ impl Store {
     /// The folder of the store.
     pub fn dir(&self) -> &Path {
         &self.inner.dir
-    }
-
-    /// A new empty folder (0700) on the store's file system, removed when it is dropped.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn temporary(&self) -> Result<tempfile::TempDir, StoreError> {
-        let folder = self.dir().join("temporary");
-        tempfile::Builder::new()
-            .prefix("work-")
-            .tempdir_in(&folder)
-            .map_err(|source| StoreError::io("make a folder in", &folder, source))
     }
 
     /// Where the log of the action with this key is kept. Its folder is there.
@@ -226,6 +218,9 @@ pub enum StoreError {
     /// Any other failure of the file system.
     #[error("could not {action} `{path}`", path = path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
+    /// Whoever wanted something stored does not want it any more.
+    #[error("it was stopped before everything was stored")]
+    Stopped,
     /// What was to be stored could not be read.
     #[error("could not read what is to be stored")]
     Input { source: io::Error },
@@ -235,6 +230,19 @@ pub enum StoreError {
     /// The folder holds something else.
     #[error("`{path}` is no store: it holds `{other}`; name an empty folder", path = path.display(), other = other.display())]
     NoStore { path: PathBuf, other: PathBuf },
+    /// The store, or a part of it, is not this user's.
+    #[error(
+        "`{path}` is {what}, expected a folder or file of this user: name another store, or change that",
+        path = path.display()
+    )]
+    Foreign { path: PathBuf, what: &'static str },
+    /// Others may have put something into the store.
+    #[error(
+        "`{path}` may be written by others (its mode is {mode:o}, expected 700), so what it holds is not trusted: name \
+         another store, or, if nobody else wrote there, `chmod 700` it",
+        path = path.display()
+    )]
+    Writable { path: PathBuf, mode: u32 },
     /// An object is not there.
     #[error("object `{digest}` is not in the store")]
     Missing { digest: Digest },
@@ -247,6 +255,9 @@ pub enum StoreError {
     /// A tree has no file there.
     #[error("tree `{tree}` has no file `{path}`")]
     NoFile { tree: Digest, path: RelPath },
+    /// A tree does not fit where it is to be laid.
+    #[error("the trees cannot be laid over each other")]
+    Layer { source: TreeError },
     /// Two layers of a checkout want the same path.
     #[error("`{path}` is wanted by both {first} and {second} ({more} more such paths)")]
     Conflict { path: RelPath, first: String, second: String, more: usize },
@@ -291,13 +302,17 @@ impl StoreError {
                 | Self::Io { .. }
                 | Self::Version { .. }
                 | Self::NoStore { .. }
+                | Self::Foreign { .. }
+                | Self::Writable { .. }
         )
     }
 
-    /// The object that is missing or damaged, so that what needs it must be built again.
+    /// The object that is missing, damaged or not what it should be, so that what needs it must be built again.
     pub fn lost_object(&self) -> Option<Digest> {
         match self {
-            Self::Missing { digest } | Self::Damaged { digest, .. } => Some(*digest),
+            Self::Missing { digest } | Self::Damaged { digest, .. } | Self::NoTree { object: digest, .. } => {
+                Some(*digest)
+            }
             _ => None,
         }
     }

@@ -69,10 +69,7 @@ impl Store {
     pub fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
         let mut unfinished = Unfinished::create(self)?;
         let (digest, size) = digest_of(reader, |bytes| unfinished.write(bytes), |source| StoreError::Input { source })?;
-        let object = ObjectId { digest, mode: ObjectMode::Plain };
-        if !self.has(object)? {
-            self.commit(unfinished, object, size)?;
-        }
+        self.commit_blob(unfinished, digest, size)?;
         Ok((digest, size))
     }
 
@@ -85,24 +82,32 @@ impl Store {
     /// # Errors
     /// The file cannot be read, or the file system refuses.
     pub fn put_file(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
+        self.put_file_unless(path, &|| false)
+    }
+
+    /// [`Store::put_file`], given up as soon as `is_stopped`, which is asked for every piece of the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`], else those of [`Store::put_file`].
+    pub fn put_file_unless(&self, path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<(Digest, u64), StoreError> {
+        let go_on = || if is_stopped() { Err(StoreError::Stopped) } else { Ok(()) };
         let failed = |source| StoreError::io("read", path, source);
         let no_file = || failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         let mut file = open_regular(path).map_err(failed)?.ok_or_else(no_file)?;
         let metadata = file.metadata().map_err(failed)?;
         let is_ours = path.starts_with(self.dir().join("temporary"));
         if !is_ours || metadata.nlink() != 1 || has_attributes(&file) {
-            let stored = self.put_reader(&mut file)?;
+            let mut unfinished = Unfinished::create(self)?;
+            let write = |bytes: &[u8]| go_on().and_then(|()| unfinished.write(bytes));
+            let (digest, size) = digest_of(&mut file, write, failed)?;
+            self.commit_blob(unfinished, digest, size)?;
             if is_ours {
                 fs::remove_file(path).map_err(|source| StoreError::io("remove", path, source))?;
             }
-            return Ok(stored);
+            return Ok((digest, size));
         }
-        let (digest, size) = digest_of(&mut file, |_| Ok(()), failed)?;
-        let object = ObjectId { digest, mode: ObjectMode::Plain };
-        let unfinished = Unfinished::adopt(path.to_owned(), file);
-        if !self.has(object)? {
-            self.commit(unfinished, object, size)?;
-        }
+        let (digest, size) = digest_of(&mut file, |_| go_on(), failed)?;
+        self.commit_blob(Unfinished::adopt(path.to_owned(), file), digest, size)?;
         Ok((digest, size))
     }
 
@@ -186,6 +191,12 @@ impl Store {
         }
         self.commit(unfinished, object, size)?;
         Ok(size)
+    }
+
+    /// Gives a finished file its place as a blob, unless that is there and whole.
+    fn commit_blob(&self, unfinished: Unfinished, digest: Digest, size: u64) -> Result<(), StoreError> {
+        let object = ObjectId { digest, mode: ObjectMode::Plain };
+        if self.has(object)? { Ok(()) } else { self.commit(unfinished, object, size) }
     }
 
     /// Gives a finished file its place. It replaces a damaged one.

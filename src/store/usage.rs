@@ -1,14 +1,10 @@
 //! How much disk the store takes, by kind.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, Metadata},
-    io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 
-use super::{Store, StoreError, shard::list};
+use rustix::fs::FileType;
+
+use super::{Store, StoreError, shard::list, walk::walk};
 
 /// What a file of the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,29 +96,22 @@ impl DiskUse {
         DiskUse(self.0.iter().map(left).collect())
     }
 
-    pub(super) fn add(&mut self, kind: Kind, found: &Metadata) {
+    /// Adds one file, folder or link; disk is counted in blocks of 512 bytes (stat(3type)).
+    fn add(&mut self, kind: Kind, blocks: u64) {
         let sum = self.0.entry(kind).or_default();
         sum.count += 1;
-        sum.bytes += found.blocks() * 512;
+        sum.bytes += blocks * 512;
     }
 
-    /// Adds everything at and below a path. A file with several names is passed over: it is an object.
+    /// Adds everything at and below a path. A file of a checkout with several names is passed over: it is an object.
     pub(super) fn add_all(&mut self, kind: Kind, path: &Path) -> Result<(), StoreError> {
-        let mut waiting: Vec<PathBuf> = vec![path.to_owned()];
-        while let Some(path) = waiting.pop() {
-            let found = match fs::symlink_metadata(&path) {
-                Ok(found) => found,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(source) => return Err(StoreError::io("look at", &path, source)),
-            };
-            if found.is_dir() {
-                waiting.extend(list(path)?);
-            } else if kind == Kind::Checkout && found.nlink() > 1 && !found.is_symlink() {
-                continue;
+        let mut add = |found: &rustix::fs::Stat| {
+            let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+            if !(kind == Kind::Checkout && is_file && found.st_nlink > 1) {
+                self.add(kind, found.st_blocks.try_into().unwrap_or(0));
             }
-            self.add(kind, &found);
-        }
-        Ok(())
+        };
+        walk(path, &mut add).map_err(|source| StoreError::io("look at", path, source))
     }
 }
 
@@ -134,7 +123,7 @@ impl Store {
     pub fn du(&self) -> Result<DiskUse, StoreError> {
         let mut sum = DiskUse::default();
         for member in self.members("objects")? {
-            sum.add(if member.suffix.is_empty() { Kind::Object } else { Kind::Executable }, &member.metadata);
+            sum.add(if member.suffix.is_empty() { Kind::Object } else { Kind::Executable }, member.metadata.blocks());
         }
         for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Object) {
             for folder in kind.folders() {
@@ -149,8 +138,35 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
-    use crate::content::{Digest, Entry, RelPath, Tree};
+    use crate::{
+        content::{Digest, Entry, RelPath, Tree},
+        store::{
+            GcPolicy,
+            remove::tests::{in_memory, make_deep},
+        },
+    };
+
+    #[test]
+    fn folders_of_any_depth_and_length_are_counted_and_collected() {
+        let dir = in_memory();
+        let mut store = Store::open(dir.path()).unwrap();
+        make_deep(&store.failed_dir("step"), 20_000, 1);
+        make_deep(&dir.path().join("temporary/left"), 100, 250);
+        let used = store.du().unwrap();
+        assert_eq!(used.of(Kind::Failed).count, 1 + 2 * 20_000);
+        assert_eq!(used.of(Kind::Temporary).count, 1 + 2 * 100);
+        let mut policy = GcPolicy::new(std::time::SystemTime::now());
+        policy.keep_used_within = std::time::Duration::ZERO;
+        let removed = store.gc(&policy).unwrap().removed;
+        assert_eq!(
+            (removed.of(Kind::Failed), removed.of(Kind::Temporary)),
+            (used.of(Kind::Failed), used.of(Kind::Temporary))
+        );
+        assert_eq!(store.du().unwrap().of(Kind::Failed).count, 0);
+    }
 
     #[test]
     fn disk_use_is_told_by_kind_and_links_are_counted_once() {

@@ -83,6 +83,11 @@ fn archives() -> Vec<(&'static str, Vec<TarEntry>, &'static str)> {
         ),
         ("sizes that disagree", vec![TarEntry::pax(&[("size", b"512")]), file("a")], "disagree"),
         ("pax header without entry", vec![file("a"), TarEntry::pax(&[("path", b"b")])], "ends too early"),
+        (
+            "folders nested too deeply",
+            vec![TarEntry::pax(&[("path", "d/".repeat(300).as_bytes())]), TarEntry::directory("d/")],
+            "nested too deeply",
+        ),
         ("huge pax header", vec![TarEntry { kind: b'x', ..claiming("p", 8_000_000_000) }], "extended header"),
         ("huge long name", vec![TarEntry { kind: b'L', ..claiming("p", 8_000_000_000) }], "extended header"),
         ("huge claimed size", vec![claiming("a", 0o77777777777)], "ends too early"),
@@ -135,6 +140,7 @@ fn packages() -> Vec<Attack> {
         ("huge window", deb_of(&window, "data.tar.zst"), "cannot be read"),
         ("wrong checksum of a header", deb_of(&[&[b'x'; 512][..], &data].concat(), "data.tar"), "cannot be read"),
         ("many entries", many_entries(), "more than 200000 entries"),
+        ("folders that nobody named", implied_folders(), "more than 200000 entries"),
         ("bomb in control", bomb(), "more than 67108864 bytes"),
     ]
 }
@@ -142,6 +148,13 @@ fn packages() -> Vec<Attack> {
 fn many_entries() -> Vec<u8> {
     let entries: Vec<TarEntry> = (0..200_001).map(|number| TarEntry::directory(&format!("./{number}/"))).collect();
     deb(&entries)
+}
+
+/// 800 files, each in 250 folders of its own: a few kilobytes when compressed.
+fn implied_folders() -> Vec<u8> {
+    let path = |number: usize| format!("{number}/{}file", "d/".repeat(249));
+    let file = |number| [TarEntry::pax(&[("path", path(number).as_bytes())]), file("file")];
+    deb(&(0..801).flat_map(file).collect::<Vec<_>>())
 }
 
 /// 200 MiB of zeros in a few kilobytes.

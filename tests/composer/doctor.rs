@@ -29,3 +29,15 @@ fn the_mirrors_of_the_project_around_are_looked_at() {
     assert_eq!((state.as_str(), code), ("lacking", Some(3)));
     assert!(text.contains(&format!("`debian` in `{}` is no URL", file.display())), "{text}");
 }
+
+#[test]
+fn whether_the_memory_of_builds_is_limited_is_said() {
+    let store = folder("doctor-store");
+    let ran = Ran::new(Command::new(env!("CARGO_BIN_EXE_brc")).arg("doctor").env("BRC_STORE", &store));
+    let finding = ran.events.iter().find(|event| event["what"] == "memory").unwrap();
+    let said = text(finding, "text");
+    match text(finding, "state") {
+        "good" => assert!(said.contains("says a control group"), "{said}"),
+        state => assert!(state == "note" && said.contains("MemoryMax="), "{state}: {said}"),
+    }
+}

@@ -287,3 +287,21 @@ fn packages_that_cannot_be_read_are_refused() {
     let huge = package::ar(&[("control.tar.zst", &control), ("data.tar.zst", &package::zstd(&package::tar(&[huge])))]);
     assert!(control::inspect("a", &huge).unwrap_err().reason.contains("5368709120 bytes"));
 }
+
+#[test]
+fn packages_are_looked_into_within_the_limits_that_they_are_unpacked_with() {
+    let control = package::zstd(&package::control());
+    let file = |name: &str| package::TarEntry::file(name, b"x");
+    let claim = |kind| package::TarEntry { kind, stated_size: Some(7 << 30), ..file("long") };
+    for (data, expected) in [
+        (vec![claim(b'L'), file("a")], "bytes in an extended header"),
+        (vec![claim(b'K'), file("a")], "bytes in an extended header"),
+        (vec![claim(b'x'), file("a")], "bytes in an extended header"),
+        (vec![file("../a")], "is not allowed"),
+    ] {
+        let data = package::zstd(&package::tar(&data));
+        let bytes = package::ar(&[("control.tar.zst", &control), ("data.tar.zst", &data)]);
+        let reason = control::inspect("a", &bytes).unwrap_err().reason;
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+}

@@ -8,6 +8,7 @@ mod end;
 mod fetching;
 mod machine;
 mod output;
+mod product;
 mod shell;
 mod spec;
 mod syscall;

@@ -1,9 +1,15 @@
 //! What a command leaves behind is taken as it says.
 
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
 use brc::{
     content::{Entry, Metadata, RelPath, Tree},
     plan::{Fault, Input, Output, Stdin},
     sandbox::Layering,
+    store::Kind,
 };
 
 use super::bench::{Bench, chain, path};
@@ -115,6 +121,88 @@ fn what_no_tree_can_hold_is_refused_by_name() {
     let failure = bench.perform(&run).unwrap_err();
     assert_eq!(failure.fault, Fault::Build);
     assert!(chain(&failure).contains("`/out/a/pipe` is a FIFO"), "{}", chain(&failure));
+}
+
+#[test]
+fn a_name_that_is_no_text_is_told_without_a_path_of_the_host() {
+    let bench = Bench::new();
+    let mut run = bench.script("mkdir /out/a; touch \"$(printf '/out/a/caf\\351')\"");
+    run.outputs.insert("out".into(), Output::Folder(path("out")));
+    let text = chain(&bench.perform(&run).unwrap_err());
+    assert!(text.contains(r"`/out/a` has the name `caf\xe9`"), "{text}");
+    assert!(!text.contains("upper"), "{text}");
+}
+
+/// Makes a folder of 16,384 folders one in another.
+const DEEP: &str = "p=d/; i=0; while [ $i -lt 14 ]; do p=$p$p; i=$((i+1)); done; mkdir -p $p";
+
+#[test]
+fn folders_nested_too_deeply_are_refused_as_output_and_removed() {
+    let bench = Bench::new_in(std::path::Path::new("/dev/shm"));
+    for script in ["cd /out; mkdir -p $(printf 'd/%.0s' 1 2 3 4 5 6 7 8 9 10); cd d", "cd /out"] {
+        let mut run = bench.script(&format!("{script}; {DEEP}"));
+        run.outputs.insert("out".into(), Output::Folder(path("out")));
+        let failure = bench.perform(&run).unwrap_err();
+        assert_eq!(failure.fault, Fault::Build);
+        assert!(chain(&failure).contains("below `/d` folders are nested too deeply"), "{}", chain(&failure));
+    }
+    // Where nobody looks they do no harm.
+    bench.prints(DEEP);
+    let left = std::fs::read_dir(bench.store.dir().join("temporary")).unwrap().count();
+    assert_eq!(left, 0);
+    // What a failed run left is kept, counted, and removed when it runs again.
+    let failure = bench.perform(&bench.script(&format!("{DEEP}; exit 1"))).unwrap_err();
+    assert!(failure.error.to_string().contains("exited with 1"), "{}", chain(&failure));
+    assert!(bench.store.du().unwrap().of(Kind::Failed).count > 16_384);
+    bench.prints("true");
+    assert_eq!(bench.store.du().unwrap().of(Kind::Failed).count, 0);
+}
+
+#[test]
+fn an_output_of_more_bytes_than_anybody_wants_is_refused() {
+    let bench = Bench::new();
+    let mut run = bench.script("dd if=/dev/null of=/out/huge bs=1G seek=33 2> /dev/null");
+    run.outputs.insert("out".into(), Output::Folder(path("out")));
+    let failure = bench.perform(&run).unwrap_err();
+    assert_eq!(failure.fault, Fault::Build);
+    assert!(chain(&failure).contains("with `/out/huge` it has more than 32 GiB"), "{}", chain(&failure));
+}
+
+/// Leaves a file of 31 GiB, most of it a hole, which takes long to read.
+const LARGE: &str = "dd if=/dev/null of=/out/large bs=1G seek=31 2> /dev/null; echo left";
+
+#[test]
+fn outputs_are_taken_in_the_time_of_the_step() {
+    let bench = Bench::new();
+    let mut run = bench.script(LARGE);
+    run.timeout_seconds = 2;
+    run.outputs.insert("out".into(), Output::Folder(path("out")));
+    let started = Instant::now();
+    let failure = bench.perform(&run).unwrap_err();
+    assert_eq!(failure.fault, Fault::Build);
+    assert!(chain(&failure).contains("could not be taken within the 2 seconds"), "{}", chain(&failure));
+    assert!(started.elapsed() < Duration::from_secs(15));
+}
+
+#[test]
+fn taking_outputs_is_stopped_with_the_run() {
+    let bench = Bench::new();
+    let mut run = bench.script(LARGE);
+    run.outputs.insert("out".into(), Output::Folder(path("out")));
+    let failure = std::thread::scope(|scope| {
+        let run = scope.spawn(|| bench.perform(&run));
+        while bench.lines.lock().unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Half a second later the command has ended, and its output is being read.
+        std::thread::sleep(Duration::from_millis(500));
+        bench.cancelled.store(true, Ordering::Relaxed);
+        let stopped = Instant::now();
+        let failure = run.join().unwrap().unwrap_err();
+        assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
+        failure
+    });
+    assert_eq!(failure.fault, Fault::Cancelled, "{}", chain(&failure));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, io::Read};
 
-use super::archive::{Limits, UnpackError};
+use super::tar_reader::{Limits, ReadError};
 
 /// Records that say nothing that a tree keeps.
 const IGNORED: [&str; 8] = ["mtime", "atime", "ctime", "uname", "gname", "comment", "charset", "hdrcharset"];
@@ -31,7 +31,7 @@ pub(super) struct Extension {
 
 impl Extension {
     /// Takes in a pax header of `size` bytes (POSIX.1-2024, pax, "pax Extended Header").
-    pub fn read_pax(&mut self, reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<(), UnpackError> {
+    pub fn read_pax(&mut self, reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<(), ReadError> {
         for (key, value) in records(&read_limited(reader, size, limits)?)? {
             let text = || text(value);
             match key {
@@ -44,7 +44,7 @@ impl Extension {
                     Some(name) => self.add_attribute(name, value)?,
                     None if IGNORED.contains(&key) || key.starts_with("LIBARCHIVE.") => {}
                     None if key.starts_with("SCHILY.") && !key.starts_with("SCHILY.acl.") => {}
-                    None => return Err(UnpackError::Format(format!("it has a pax record `{}`", key.escape_debug()))),
+                    None => return Err(ReadError::Format(format!("it has a pax record `{}`", key.escape_debug()))),
                 },
             }
         }
@@ -52,55 +52,55 @@ impl Extension {
     }
 
     /// Checks a global pax header: it may say only what is ignored.
-    pub fn read_global(reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<(), UnpackError> {
+    pub fn read_global(reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<(), ReadError> {
         let bytes = read_limited(reader, size, limits)?;
         match records(&bytes)?.into_iter().find(|(key, _)| !IGNORED.contains(key)) {
             Some((key, _)) => {
-                Err(UnpackError::Format(format!("it has a pax record `{}` for all entries", key.escape_debug())))
+                Err(ReadError::Format(format!("it has a pax record `{}` for all entries", key.escape_debug())))
             }
             None => Ok(()),
         }
     }
 
     /// Takes in GNU's long path of the next entry.
-    pub fn read_long_path(&mut self, reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<(), UnpackError> {
+    pub fn read_long_path(&mut self, reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<(), ReadError> {
         set(&mut self.path, long_name(&read_limited(reader, size, limits)?)?)
     }
 
     /// Takes in GNU's long link target of the next entry.
-    pub fn read_long_link(&mut self, reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<(), UnpackError> {
+    pub fn read_long_link(&mut self, reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<(), ReadError> {
         set(&mut self.link, long_name(&read_limited(reader, size, limits)?)?)
     }
 
-    fn add_attribute(&mut self, name: &str, value: &[u8]) -> Result<(), UnpackError> {
+    fn add_attribute(&mut self, name: &str, value: &[u8]) -> Result<(), ReadError> {
         let shown = name.escape_debug();
         // They change what an overlay file system shows, so they are never content.
         if name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.") {
-            return Err(UnpackError::Format(format!("it has the attribute `{shown}`")));
+            return Err(ReadError::Format(format!("it has the attribute `{shown}`")));
         }
         // XATTR_NAME_MAX and XATTR_SIZE_MAX of Linux.
         if name.is_empty() || name.len() > 255 || name.contains('\0') || value.len() > 65536 {
-            return Err(UnpackError::Format(format!("the attribute `{shown}` is not one that Linux can hold")));
+            return Err(ReadError::Format(format!("the attribute `{shown}` is not one that Linux can hold")));
         }
         if self.xattrs.insert(name.to_owned(), value.to_vec()).is_some() {
-            return Err(UnpackError::Format(format!("the attribute `{shown}` stands there twice")));
+            return Err(ReadError::Format(format!("the attribute `{shown}` stands there twice")));
         }
         Ok(())
     }
 }
 
-fn read_limited(reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<Vec<u8>, UnpackError> {
+fn read_limited(reader: &mut dyn Read, size: u64, limits: &Limits) -> Result<Vec<u8>, ReadError> {
     if size > limits.extension_bytes {
-        return Err(UnpackError::Limit { what: "bytes in an extended header", limit: limits.extension_bytes });
+        return Err(ReadError::Limit { what: "bytes in an extended header", limit: limits.extension_bytes });
     }
     let mut bytes = Vec::new();
-    reader.take(size).read_to_end(&mut bytes).map_err(UnpackError::from_reader)?;
-    if (bytes.len() as u64) < size { Err(UnpackError::Truncated) } else { Ok(bytes) }
+    reader.take(size).read_to_end(&mut bytes).map_err(ReadError::from_reader)?;
+    if (bytes.len() as u64) < size { Err(ReadError::Truncated) } else { Ok(bytes) }
 }
 
 /// Splits `LENGTH KEY=VALUE\n` records; the length is that of the whole record.
-fn records(bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, UnpackError> {
-    let wrong = || UnpackError::Format("it has a broken pax header".to_owned());
+fn records(bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, ReadError> {
+    let wrong = || ReadError::Format("it has a broken pax header".to_owned());
     let mut records = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -117,28 +117,28 @@ fn records(bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, UnpackError> {
     Ok(records)
 }
 
-fn long_name(bytes: &[u8]) -> Result<String, UnpackError> {
+fn long_name(bytes: &[u8]) -> Result<String, ReadError> {
     text(bytes.strip_suffix(b"\0").unwrap_or(bytes))
 }
 
-fn text(bytes: &[u8]) -> Result<String, UnpackError> {
+fn text(bytes: &[u8]) -> Result<String, ReadError> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
-        _ => Err(UnpackError::Format(format!("the name `{}` is not UTF-8 text", bytes.escape_ascii()))),
+        _ => Err(ReadError::Format(format!("the name `{}` is not UTF-8 text", bytes.escape_ascii()))),
     }
 }
 
-fn number(bytes: &[u8]) -> Result<u64, UnpackError> {
+fn number(bytes: &[u8]) -> Result<u64, ReadError> {
     let digits = std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok());
-    number.ok_or_else(|| UnpackError::Format("a pax record has a broken number".to_owned()))
+    number.ok_or_else(|| ReadError::Format("a pax record has a broken number".to_owned()))
 }
 
 /// Readers of tar disagree on which of two statements counts, so there may be only one.
-fn set<T>(place: &mut Option<T>, value: T) -> Result<(), UnpackError> {
+fn set<T>(place: &mut Option<T>, value: T) -> Result<(), ReadError> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(UnpackError::Format("an extended header says something twice".to_owned())),
+        Some(_) => Err(ReadError::Format("an extended header says something twice".to_owned())),
     }
 }
 
@@ -146,7 +146,7 @@ fn set<T>(place: &mut Option<T>, value: T) -> Result<(), UnpackError> {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<Extension, UnpackError> {
+    fn read(bytes: &[u8]) -> Result<Extension, ReadError> {
         let mut extension = Extension::default();
         extension.read_pax(&mut &bytes[..], bytes.len() as u64, &Limits::default())?;
         Ok(extension)
@@ -188,7 +188,7 @@ mod tests {
         let claim = limits.extension_bytes + 1;
         assert!(matches!(
             extension.read_long_path(&mut std::io::repeat(b'a'), claim, &limits),
-            Err(UnpackError::Limit { .. })
+            Err(ReadError::Limit { .. })
         ));
     }
 }
