@@ -11,7 +11,7 @@ use super::{
     context::Context,
     progress::bytes,
 };
-use crate::store::{GcMode, GcPolicy, Kind, Mend};
+use crate::store::{GcMode, GcPolicy, Kind, Mend, VerifyReport};
 
 /// One day, in seconds.
 const DAY: u64 = 24 * 3600;
@@ -50,24 +50,45 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
                 ));
             }
         }
-        StoreVerb::Verify => {
-            let report = store.verify(Mend::Repair)?;
-            for digest in report.damaged.keys() {
-                if context.json {
-                    print_json(&json!({"event": "damaged", "object": digest.to_string()}));
-                } else {
-                    say(&format!("damaged: object `{digest}`; what needs it is made again by the next compose"));
-                }
-            }
-            if !report.is_clean() {
-                return Ok(ExitCode::FAILURE);
-            }
-            if !context.json {
-                say("every object is what it was");
-            }
-        }
+        StoreVerb::Verify => return Ok(verify(context, &store.verify(Mend::Repair)?)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells everything that verification found.
+fn verify(context: &Context, report: &VerifyReport) -> ExitCode {
+    let tell = |event: serde_json::Value, text: String| if context.json { print_json(&event) } else { say(&text) };
+    for digest in report.damaged.keys() {
+        tell(
+            json!({"event": "damaged", "object": digest.to_string()}),
+            format!("damaged: object `{digest}`; what needs it is made again by the next compose"),
+        );
+    }
+    for (key, object) in &report.broken {
+        tell(
+            json!({"event": "forgotten", "key": key.to_string(), "object": object.to_string()}),
+            format!(
+                "forgotten: what the action `{key}` gave, whose object `{object}` is missing or cannot be used; it is \
+                 made again by the next compose"
+            ),
+        );
+    }
+    for path in &report.unreadable {
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        tell(
+            json!({"event": "forgotten", "key": name}),
+            format!(
+                "forgotten: what the action `{name}` gave, whose record is torn; it is made again by the next compose"
+            ),
+        );
+    }
+    if !report.is_clean() {
+        return ExitCode::FAILURE;
+    }
+    if !context.json {
+        say("every object is what it was");
+    }
+    ExitCode::SUCCESS
 }
 
 /// What a kind of file is called.

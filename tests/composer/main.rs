@@ -24,6 +24,7 @@ mod oracle;
 mod refusal;
 mod sandbox;
 mod stated;
+mod store;
 mod surroundings;
 mod unpack;
 mod upstream;
