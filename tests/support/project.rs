@@ -5,6 +5,7 @@
 
 use std::{
     env, fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::OnceLock,
@@ -148,6 +149,8 @@ pub fn second_store(name: &str) -> PathBuf {
 /// A store that shares what the user's store has, whatever that is, by hard links.
 pub fn linked_store(name: &str) -> PathBuf {
     let to = folder(name);
+    // As brc makes it, whatever the umask is.
+    fs::set_permissions(&to, fs::Permissions::from_mode(0o700)).unwrap();
     fs::create_dir_all(user_store()).unwrap();
     link_all(&user_store(), &to).unwrap();
     let _ = fs::remove_dir_all(to.join("temporary"));
