@@ -17,13 +17,15 @@ fn said(bench: &Bench, script: &str) -> Option<String> {
 fn each_way_out_that_is_named_is_one() {
     let bench = Bench::new();
     let place = "echo $PWD/a.c > /out/a";
+    let stray = "echo a > /a";
     let day = "touch new; stat -c %y new > /out/a";
     let cases = [
-        (place, "`-ffile-prefix-map`", "echo ${PWD#$PWD}./a.c > /out/a".to_owned()),
         (place, "remove the file from `$out` in a step", format!("{place}; rm /out/a")),
         (day, "the time from `$SOURCE_DATE_EPOCH`", day.replace("touch", "touch -d @$SOURCE_DATE_EPOCH")),
         (day, "remove the file from `$out` in a step", format!("{day}; rm /out/a")),
-        ("echo a > /a", "with `$out` before the path", "echo a > /out/a".to_owned()),
+        (stray, "below `$out`", "echo a > /out/a".to_owned()),
+        (stray, "in the source's folder", "echo a > a".to_owned()),
+        (stray, "or `$TMPDIR`", "echo a > $TMPDIR/a".to_owned()),
     ];
     for (wrong, named, mended) in cases {
         let refused = said(&bench, wrong).unwrap();
