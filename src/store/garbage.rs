@@ -140,7 +140,7 @@ impl<'a> Collection<'a> {
         let mut keys = BTreeSet::new();
         for Member { digest: key, path, metadata, .. } in self.store.members("memo")? {
             let wanted = rooted.contains(&key) || self.policy.is_recent(metadata.modified().ok());
-            let outcome = self.store.read_memo(&path)?;
+            let outcome = self.store.read_memo(&path, key)?;
             let lacking = match &outcome {
                 Some(outcome) if wanted => reach.outcome(outcome)?,
                 _ => None,

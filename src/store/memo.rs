@@ -1,14 +1,14 @@
 //! The memo: what the action with a key gave.
 //!
-//! A record `brc-memo 1` with a line `digest output` per output, sorted by name. Its modification time is its
-//! last use.
+//! A record `brc-memo 2` with the line `key KEY` and a line `digest output` per output, sorted by name. Its modification
+//! time is its last use. The key is in the record, so that one under the name of another is not believed.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use super::{Store, StoreError, record::frame, unfinished::Unfinished};
 use crate::content::Digest;
 
-const FIRST_LINE: &str = "brc-memo 1";
+const FIRST_LINE: &str = "brc-memo 2";
 
 impl Store {
     /// What the action with this key gave, if it is remembered and its trees are still there.
@@ -19,7 +19,7 @@ impl Store {
     /// The file system's.
     pub fn recall(&self, key: Digest) -> Result<Option<BTreeMap<String, Digest>>, StoreError> {
         let path = self.shard("memo", key);
-        let outcome = self.read_memo(&path)?;
+        let outcome = self.read_memo(&path, key)?;
         if let Some(outcome) = &outcome {
             if !outcome.values().all(|output| self.blob_path(*output).exists()) {
                 return Ok(None);
@@ -43,7 +43,7 @@ impl Store {
             }
         }
         let mut unfinished = Unfinished::create(self)?;
-        unfinished.write(encode(outcome).as_bytes())?;
+        unfinished.write(encode(key, outcome).as_bytes())?;
         self.flush()?;
         unfinished.place(&self.shard("memo", key))
     }
@@ -61,9 +61,9 @@ impl Store {
         }
     }
 
-    /// The outcome in a memo file; `None` when it is not there or broken.
-    pub(super) fn read_memo(&self, path: &Path) -> Result<Option<BTreeMap<String, Digest>>, StoreError> {
-        Ok(self.read_record(path, FIRST_LINE)?.and_then(|lines| decode(&lines)))
+    /// The outcome in the memo file of a key; `None` when it is not there, broken, or that of another key.
+    pub(super) fn read_memo(&self, path: &Path, key: Digest) -> Result<Option<BTreeMap<String, Digest>>, StoreError> {
+        Ok(self.read_record(path, FIRST_LINE)?.and_then(|lines| decode(key, &lines)))
     }
 }
 
@@ -74,13 +74,14 @@ pub(super) fn touch(path: &Path) {
     let _ = rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::empty());
 }
 
-fn encode(outcome: &BTreeMap<String, Digest>) -> String {
+fn encode(key: Digest, outcome: &BTreeMap<String, Digest>) -> String {
     let lines: String = outcome.iter().map(|(name, digest)| format!("{digest} {name}\n")).collect();
-    frame(FIRST_LINE, &lines)
+    frame(FIRST_LINE, &format!("key {key}\n{lines}"))
 }
 
-fn decode(lines: &str) -> Option<BTreeMap<String, Digest>> {
+fn decode(key: Digest, lines: &str) -> Option<BTreeMap<String, Digest>> {
     lines
+        .strip_prefix(&format!("key {key}\n"))?
         .lines()
         .map(|line| {
             let (digest, name) = line.split_once(' ')?;
@@ -92,24 +93,27 @@ fn decode(lines: &str) -> Option<BTreeMap<String, Digest>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Tree;
+    use crate::{content::Tree, store::Mend};
 
     #[test]
     fn the_format_of_a_memo_entry_does_not_change() {
         let outcome = BTreeMap::from([("out".to_owned(), Digest::of(b"1")), ("a b".to_owned(), Digest::of(b"2"))]);
+        let key = Digest::of(b"key");
         // A change here is a change of the store's format: it needs a new version in `FIRST_LINE`.
-        let golden = "brc-memo 1\n\
+        let golden = "brc-memo 2\n\
+            key ff8e2bab3b26e0c127002127905539b47eb421de85d554e15f55a446459b52b4\n\
             813e9b729141e7f385afa0a2d0df3e6c3789e427ffe4aeef566a565bc8f2fe3d a b\n\
             d63bd9a826af91c1fea371965a64e11ee20f13e46b5f52c59901136605b3a487 out\n\
-            end a35da8aaf4ab8cac3f2262158d5af01b8727f74c06d9418a43216fc50434b3fd\n";
-        assert_eq!(encode(&outcome), golden);
+            end 05ec278fe80a6f66e9158a000a55e3722bbff5fb4a6f04a516c3432677790406\n";
+        assert_eq!(encode(key, &outcome), golden);
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let path = dir.path().join("entry");
         fs::write(&path, golden).unwrap();
-        assert_eq!(store.read_memo(&path).unwrap(), Some(outcome));
+        assert_eq!(store.read_memo(&path, key).unwrap(), Some(outcome));
+        assert_eq!(store.read_memo(&path, Digest::of(b"another key")).unwrap(), None);
         fs::write(&path, golden.replace("out", "oat")).unwrap();
-        assert_eq!(store.read_memo(&path).unwrap(), None);
+        assert_eq!(store.read_memo(&path, key).unwrap(), None);
     }
 
     #[test]
@@ -130,6 +134,22 @@ mod tests {
         store.forget(key).unwrap();
         store.forget(key).unwrap();
         assert_eq!(store.recall(key).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_remembered_under_the_name_of_another_key_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (key, other) = (Digest::of(b"key"), Digest::of(b"other"));
+        let tree = store.put_tree(&Tree::new()).unwrap();
+        store.remember(key, &BTreeMap::from([("out".to_owned(), tree)])).unwrap();
+        let copy = store.shard("memo", other);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(store.shard("memo", key), &copy).unwrap();
+        assert_eq!(store.recall(other).unwrap(), None);
+        let found = store.verify(Mend::Repair).unwrap();
+        assert_eq!((found.unreadable, found.broken.len()), (vec![copy], 0));
+        assert!(store.recall(key).unwrap().is_some() && store.verify(Mend::Report).unwrap().is_clean());
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! VERSION                 `brc-store 1`
 //! objects/ab/abcdef…      blobs and tree objects, by BLAKE3; 0444, modification time 1980-01-02
 //! objects/ab/abcdef….x    the same bytes as an executable file, made when a checkout wants one; 0555
-//! memo/ab/abcdef…         what the action with this key gave: lines `digest output`; its time is its last use
+//! memo/ab/abcdef…         what the action with this key gave: the key, lines `digest output`; its time is its last use
 //! checkouts/ab/abcdef…/   merged trees: `tree/` with hard links into `objects`, and `state`
 //! logs/abcdef….log        what the action with this key printed
 //! failed/…                sandboxes of steps that failed, by name

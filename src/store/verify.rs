@@ -95,7 +95,7 @@ impl Store {
         let present = self.members("objects")?.into_iter().map(|member| member.digest).collect();
         let mut keys = BTreeSet::new();
         for member in self.members("memo")? {
-            let Some(outcome) = self.read_memo(&member.path)? else { continue };
+            let Some(outcome) = self.read_memo(&member.path, member.digest)? else { continue };
             let mut reach = Reach::new(self, &present);
             reach.outcome(&outcome)?;
             if reach.objects.contains(&object) {
@@ -108,7 +108,7 @@ impl Store {
     fn verify_memo(&self, mend: Mend, whole: &BTreeSet<Digest>, report: &mut VerifyReport) -> Result<(), StoreError> {
         let mut reach = Reach::new(self, whole);
         for Member { digest: key, path, .. } in self.members("memo")? {
-            let lacking = match self.read_memo(&path)? {
+            let lacking = match self.read_memo(&path, key)? {
                 Some(outcome) => reach.outcome(&outcome)?,
                 None => {
                     report.unreadable.push(path);
