@@ -5,13 +5,16 @@ use std::{collections::BTreeMap, fs};
 use super::{ComposeError, Project, Session};
 use crate::{
     content::RelPath,
-    graph::Image,
+    graph::{Image, KernelSource},
     plan::{Source, StepId},
     recipe::read_fragment,
 };
 
-/// The stage of a kernel's first step, and its output and file.
-const STAGE: &str = "config";
+/// The file with a kernel's configuration.
+const CONFIG: &str = "config";
+/// The stage that gives it, and its output: of a kernel from source, and of a finished one.
+const CONFIGURED: (&str, &str) = ("config", "config");
+const UNPACKED: (&str, &str) = ("unpack", "boot");
 
 /// An option of a kernel's final configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,14 +46,17 @@ impl Session<'_> {
     ) -> Result<BTreeMap<String, KernelOption>, ComposeError> {
         let mut lowered = self.lower(project, std::slice::from_ref(image))?;
         let steps = lowered.plan.steps.iter();
-        let config = steps.clone().position(|step| step.component == image.kernel.name && step.stage == STAGE);
-        let output = STAGE.to_owned();
-        let wanted = config.map(|step| (output.clone(), Source::Output { step: StepId(step), output }));
-        lowered.plan.goals = wanted.into_iter().collect();
+        let (stage, output) = match image.kernel.source {
+            KernelSource::Finished { .. } => UNPACKED,
+            KernelSource::Debian { .. } | KernelSource::Upstream(_) => CONFIGURED,
+        };
+        let config = steps.clone().position(|step| step.component == image.kernel.name && step.stage == stage);
+        let source = |step| Source::Output { step: StepId(step), output: output.to_owned() };
+        lowered.plan.goals = config.map(|step| (CONFIG.to_owned(), source(step))).into_iter().collect();
         let built = self.build(&lowered)?;
         let mut options = BTreeMap::new();
         for tree in built.goals.values() {
-            let path = RelPath::new(STAGE).unwrap_or_default();
+            let path = RelPath::new(CONFIG).unwrap_or_default();
             let (blob, _) = self.store.file_in(*tree, &path).map_err(ComposeError::Store)?;
             let text = self.store.read(blob).map_err(ComposeError::Store)?;
             for line in read_fragment(&String::from_utf8_lossy(&text)) {

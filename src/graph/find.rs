@@ -57,9 +57,12 @@ impl<'a> Finder<'a> {
     }
 
     /// What `link-with` brings to each of `components`, and to what is linked with them.
-    pub(super) fn sysroots(&self, components: &[FlatComponent]) -> BTreeMap<Name, Vec<FlatComponent>> {
+    pub(super) fn sysroots(
+        &self,
+        components: impl IntoIterator<Item = FlatComponent>,
+    ) -> BTreeMap<Name, Vec<FlatComponent>> {
         let mut sysroots: BTreeMap<Name, Vec<FlatComponent>> = BTreeMap::new();
-        let mut open: Vec<FlatComponent> = components.to_vec();
+        let mut open: Vec<FlatComponent> = components.into_iter().collect();
         while let Some(component) = open.pop() {
             // A compiler says what everything that it compiles is linked with.
             let tools = self.closure(component.build_with.iter().map(|name| &name.value));

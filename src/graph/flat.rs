@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{Role, Situation, upstream::stated_version, wanted::braces};
-use crate::recipe::{
-    Artifact, Brace, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Name, Package, Reasoned,
-    Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
+use crate::{
+    content::RelPath,
+    recipe::{
+        Artifact, Brace, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Name, Package,
+        Reasoned, Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
+    },
 };
 
 /// One variant for one architecture. Every value knows where it is written.
@@ -164,6 +167,32 @@ pub enum FlatKernelSource {
     Debian(crate::recipe::DebianSource),
     /// A file by URL.
     Upstream(Upstream),
+    /// A finished kernel.
+    Package(FinishedKernel),
+}
+
+/// A kernel that comes finished, with nothing conditional left.
+#[derive(Debug, Clone, Default)]
+pub struct FinishedKernel {
+    /// The packages that hold it, and firmware.
+    pub packages: Vec<FlatKernelPackage>,
+    /// The component whose one file is the initramfs' first program; `None` until the recipe was read to its end.
+    pub init: Option<Spanned<Name>>,
+    /// The modules that are loaded before there is a root, in order.
+    pub modules: Vec<Spanned<String>>,
+    /// The firmware that they ask for.
+    pub firmware: Vec<Spanned<RelPath>>,
+}
+
+/// A package of a finished kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlatKernelPackage {
+    /// The package.
+    pub name: Spanned<String>,
+    /// The archive it comes from.
+    pub archive: Name,
+    /// The suite it comes from.
+    pub suite: String,
 }
 
 impl Flat {
@@ -257,8 +286,12 @@ impl Flat {
                 _ => None,
             }
         }));
-        if let FlatKernelSource::Debian(source) = &self.kernel.source {
-            archives.insert(source.archive.value.clone());
+        match &self.kernel.source {
+            FlatKernelSource::Debian(source) => archives.extend([source.archive.value.clone()]),
+            FlatKernelSource::Package(kernel) => {
+                archives.extend(kernel.packages.iter().map(|package| package.archive.clone()));
+            }
+            FlatKernelSource::Upstream(_) => {}
         }
         archives
     }

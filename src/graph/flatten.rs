@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
-    Role, Situation, component, fetched,
+    Role, Situation, fetched,
     find::Finder,
-    flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, Replaced},
+    flat::{Flat, FlatComponent, FlatKernel, Replaced},
     impossible::impossible,
+    kernel::flat_kernel,
 };
 use crate::recipe::{
-    Artifact, Bytes, Data, Diagnostic, Item, Kernel, KernelItem, Layout, Name, Override, Recipes, Setting, Span,
-    Spanned, Switch, Variant, VariantItem,
+    Artifact, Bytes, Data, Diagnostic, Item, Kernel, Layout, Name, Override, Recipes, Setting, Span, Spanned, Switch,
+    Variant, VariantItem,
 };
 
 /// The size of a slot when no recipe says one.
@@ -203,18 +204,18 @@ impl Merged {
             return Err(self.diagnostics);
         };
         let kernel = self.kernel(&kernels, wanted, &overrides, &situation);
-        for (item, _) in components.iter().flat_map(|component| &component.items) {
+        let Some((kernel, kernel_items)) = kernel else { return Err(self.diagnostics) };
+        for (item, _) in components.iter().flat_map(|component| &component.items).chain(&kernel_items) {
             if let Item::KernelArgument(word) = item {
                 self.arguments.push(word.clone());
             }
         }
-        let Some((kernel, kernel_items)) = kernel else { return Err(self.diagnostics) };
         let mut own = FlatComponent::new(wanted.name.value.clone(), wanted.span);
         own.version = Some(version.clone());
         own.needs = self.includes.clone();
         own.items = self.items.drain(..).chain(kernel_items).collect();
         components.push(own);
-        let sysroots = finder.sysroots(&components);
+        let sysroots = finder.sysroots(components.iter().cloned().chain(kernel.as_linked()));
         let toolsets = {
             let built = components.iter().chain(sysroots.values().flatten());
             let fetching = fetched::tools(recipes, built.clone(), &mut self.diagnostics);
@@ -278,13 +279,7 @@ impl Merged {
                 return None;
             }
         };
-        let flat = flat_kernel(kernel, overrides, situation);
-        if flat.is_none() {
-            let message = format!("kernel `{}` has no source here", kernel.name.value);
-            let diagnostic = Diagnostic::error("no-kernel-source", kernel.name.span, message);
-            self.diagnostics.push(diagnostic.help("write `debian \"linux-source-6.12\" suite=\"trixie\"` in it"));
-        }
-        flat
+        flat_kernel(kernel, overrides, situation).map_err(|problem| self.diagnostics.push(problem)).ok()
     }
 }
 
@@ -299,41 +294,6 @@ fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
 
 fn later(what: &str, span: Span) -> Diagnostic {
     Diagnostic::error("not-yet", span, format!("`{what}` is known, but this version of brc cannot do it yet"))
-}
-
-fn flat_kernel(
-    kernel: &Kernel,
-    overrides: &[&Override],
-    situation: &Situation,
-) -> Option<(FlatKernel, Vec<(Item, Span)>)> {
-    let changed = component::changes(&kernel.name, overrides).filter_map(|change| match change {
-        crate::recipe::Change::Kernel(items) => Some(items),
-        _ => None,
-    });
-    let (mut source, mut module_certificate) = (None, None);
-    let mut rest = Vec::new();
-    let (mut fragments, mut build_with, mut patches, mut version) = (Vec::new(), Vec::new(), Vec::new(), None);
-    for guarded in std::iter::once(&kernel.items).chain(changed).flat_map(|items| situation.decide(items)) {
-        match guarded.item.clone() {
-            KernelItem::Debian(debian) => source = Some(FlatKernelSource::Debian(debian)),
-            KernelItem::Upstream(upstream) => {
-                source = Some(FlatKernelSource::Upstream(match source.take() {
-                    Some(FlatKernelSource::Upstream(old)) => upstream.over(old),
-                    _ => upstream,
-                }));
-            }
-            KernelItem::Version(stated) => version = Some(stated),
-            KernelItem::License(_) | KernelItem::Modules(_) => {}
-            KernelItem::Config(paths) => fragments.extend(paths),
-            KernelItem::BuildWith(names) => build_with.extend(names),
-            KernelItem::Patch(paths) => patches.extend(paths),
-            KernelItem::ModuleCertificate(path) => module_certificate = Some(path),
-            KernelItem::Common(item) => rest.push((item, guarded.span)),
-        }
-    }
-    let (name, span) = (kernel.name.value.clone(), kernel.span);
-    let source = source?;
-    Some((FlatKernel { name, span, source, fragments, build_with, patches, module_certificate, version }, rest))
 }
 
 /// Whether `remove` names the argument `word`: all of it, or what stands before its `=`.

@@ -19,6 +19,8 @@ pub struct Image {
     pub version: String,
     /// The architecture it runs on.
     pub architecture: Architecture,
+    /// The platform it runs on: `qemu`.
+    pub platform: String,
     /// What is in it: every component after those it needs.
     pub components: Vec<Component>,
     /// The architecture of the machine that composes: what runs while building is for it.
@@ -222,7 +224,7 @@ pub enum Replaces {
     OtherOwner,
 }
 
-/// The kernel of an image.
+/// The kernel of an image: built from source, or finished.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     /// Its name with its set.
@@ -253,6 +255,24 @@ pub enum KernelSource {
     },
     /// A packed archive by URL.
     Upstream(UrlUpstream),
+    /// Packages with a finished kernel, its modules, and firmware.
+    Finished {
+        /// The packages.
+        packages: Vec<Package>,
+        /// What it is started with.
+        initramfs: Initramfs,
+    },
+}
+
+/// What a finished kernel is started with, until it has its root.
+#[derive(Debug, Clone)]
+pub struct Initramfs {
+    /// The component, among what the kernel is linked with, whose one file is the first program.
+    pub init: String,
+    /// The modules that are loaded, in order, each with where the recipe names it.
+    pub modules: Vec<(String, String)>,
+    /// Files below `/usr/lib/firmware`, each with where the recipe names it.
+    pub firmware: Vec<(RelPath, String)>,
 }
 
 /// A shell script over the merged root.

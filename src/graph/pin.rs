@@ -4,8 +4,8 @@ use super::{
     fetched::Manifests,
     flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset},
     image::{
-        BuildRecipe, BuildStep, Component, Compressed, Finish, Growth, Image, Install, Kernel, KernelSource, Layout,
-        Package, Replaces, Sysroot, Toolset, User,
+        BuildRecipe, BuildStep, Component, Compressed, Finish, Growth, Image, Initramfs, Install, Kernel, KernelSource,
+        Layout, Package, Replaces, Sysroot, Toolset, User,
     },
     placing::Placing,
     stated::stated,
@@ -16,7 +16,7 @@ use brc_contract::Architecture;
 use crate::{
     content::RelPath,
     lock::{ClosureId, Lock, Standing},
-    recipe::{self, ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Switch},
+    recipe::{self, ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
 };
 
 /// Gives every package of `flat` what `lock` pinned it to. `manifests` are those of its folders of source.
@@ -79,6 +79,7 @@ impl Pinning<'_> {
             variant: flat.name.value.name.clone(),
             version: flat.version.value.clone(),
             architecture: target,
+            platform: flat.situation.platform.clone(),
             execution: flat.execution,
             drop: drops(&flat.components),
             finish: self.finish(),
@@ -180,17 +181,19 @@ impl Pinning<'_> {
         let version = kernel.version.as_ref().map(|version| version.value.as_str());
         let source = match &kernel.source {
             FlatKernelSource::Debian(source) => {
-                let found = self.packages(&kernel_closure(&kernel.name), self.flat.situation.architecture).into_iter();
-                let package = found.clone().find(|package| package.name == source.package.value);
-                let Some(package) = package else {
-                    let message = format!("the lock has no package `{}`", source.package.value);
-                    let diagnostic = Diagnostic::error("not-locked", source.package.span, message);
-                    self.diagnostics.push(diagnostic.help("run `brc lock`"));
-                    return None;
-                };
+                let found = self.kernel_packages([&source.package])?;
+                let package = found.into_iter().find(|package| package.name == source.package.value)?;
                 KernelSource::Debian { package, unpack: source.unpack.value.clone() }
             }
             FlatKernelSource::Upstream(upstream) => KernelSource::Upstream(self.url(upstream, version)?),
+            FlatKernelSource::Package(finished) => KernelSource::Finished {
+                packages: self.kernel_packages(finished.packages.iter().map(|package| &package.name))?,
+                initramfs: Initramfs {
+                    init: finished.init.as_ref()?.value.to_string(),
+                    modules: self.places(&finished.modules),
+                    firmware: self.places(&finished.firmware),
+                },
+            },
         };
         let fill = |path: &crate::recipe::LocalPath| {
             path.fill(|brace| braces(self.flat, version, brace)).map(|path| path.to_string())
@@ -204,6 +207,22 @@ impl Pinning<'_> {
             module_certificate: kernel.module_certificate.as_ref().and_then(fill),
             tools: kernel.build_with.iter().map(|name| name.value.to_string()).collect(),
         })
+    }
+
+    /// The packages of the kernel's closure, among which must be those that the recipe names.
+    fn kernel_packages<'n>(&mut self, named: impl IntoIterator<Item = &'n Spanned<String>>) -> Option<Vec<Package>> {
+        let packages = self.packages(&kernel_closure(&self.flat.kernel.name), self.flat.situation.architecture);
+        let missing = named.into_iter().find(|name| !packages.iter().any(|package| package.name == name.value));
+        if let Some(missing) = missing {
+            let message = format!("the lock has no package `{}`", missing.value);
+            self.diagnostics.push(Diagnostic::error("not-locked", missing.span, message).help("run `brc lock`"));
+        }
+        missing.is_none().then_some(packages)
+    }
+
+    /// Each value with its `FILE:LINE`.
+    fn places<T: Clone>(&self, values: &[Spanned<T>]) -> Vec<(T, String)> {
+        values.iter().map(|value| (value.value.clone(), origin(self.sources, value.span))).collect()
     }
 
     /// The finish steps: first the locked numbers go into what packages ask of systemd-sysusers, then what recipes

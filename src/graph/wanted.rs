@@ -15,7 +15,7 @@ use crate::{
         self, Closure, ClosureId, IdentityKind, Pruned, Purpose, SameVersion, SourceId, Want, Wanted, WantedSource,
         WantedTree, WantedUrl, WantedUser,
     },
-    recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, UpstreamSource, line_and_column},
+    recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, Spanned, UpstreamSource, line_and_column},
 };
 
 /// What the lock calls the closure of an image.
@@ -36,7 +36,7 @@ pub fn sysroot_closure(component: &Name) -> String {
     format!("sysroot {component}")
 }
 
-/// What the lock calls the closure that is just a kernel's source package.
+/// What the lock calls the closure that is a kernel's source package, or a finished kernel.
 pub fn kernel_closure(name: &Name) -> String {
     format!("kernel {name}")
 }
@@ -193,33 +193,32 @@ impl Collector<'_> {
     }
 
     fn kernel(&mut self, flat: &Flat) {
-        match &flat.kernel.source {
+        let want = |name: &Spanned<String>, archive: &Name, suite: &str| Want {
+            name: name.value.clone(),
+            archive: archive.name.clone(),
+            suite: Some(suite.to_owned()),
+            version: None,
+            without: Vec::new(),
+            origin: origin(self.sources, name.span),
+        };
+        let (purpose, packages) = match &flat.kernel.source {
+            // Its source is wanted, not the tools that it recommends to unpack and build it with.
             FlatKernelSource::Debian(source) => {
-                let name = kernel_closure(&flat.kernel.name);
-                let want = Want {
-                    name: source.package.value.clone(),
-                    archive: source.archive.value.name.clone(),
-                    suite: Some(source.suite.value.clone()),
-                    version: None,
-                    // Its source is wanted, not the tools that it recommends to unpack and build it with.
-                    without: Vec::new(),
-                    origin: origin(self.sources, source.package.span),
-                };
-                let closure = Closure {
-                    name: name.clone(),
-                    architecture: flat.situation.architecture,
-                    purpose: Purpose::Source,
-                    packages: vec![want],
-                    without: Vec::new(),
-                    satisfied: Vec::new(),
-                };
-                self.closures.insert((name, flat.situation.architecture), closure);
+                (Purpose::Source, vec![want(&source.package, &source.archive.value, &source.suite.value)])
+            }
+            FlatKernelSource::Package(kernel) => {
+                let packages = kernel.packages.iter();
+                (Purpose::Kernel, packages.map(|found| want(&found.name, &found.archive, &found.suite)).collect())
             }
             FlatKernelSource::Upstream(upstream) => {
                 let version = flat.kernel.version.as_ref().map(|version| version.value.as_str());
-                self.url(flat, upstream, version);
+                return self.url(flat, upstream, version);
             }
-        }
+        };
+        let (name, architecture) = (kernel_closure(&flat.kernel.name), flat.situation.architecture);
+        let (without, satisfied) = (Vec::new(), Vec::new());
+        let closure = Closure { name: name.clone(), architecture, purpose, packages, without, satisfied };
+        self.closures.insert((name, architecture), closure);
     }
 
     fn upstream(&mut self, flat: &Flat, component: &FlatComponent) {
@@ -251,6 +250,7 @@ pub(super) fn braces<'a>(flat: &'a Flat, version: Option<&'a str>, brace: Brace)
     match brace {
         Brace::Version => version,
         Brace::Arch => Some(flat.situation.architecture.name()),
+        Brace::DebianArch => Some(flat.situation.architecture.debian()),
         Brace::Platform => Some(flat.situation.platform.as_str()),
     }
 }

@@ -17,7 +17,9 @@ use super::{
     esp,
     factory::{self, FactoryError},
     fat::{self, FatError, FatFile},
+    initramfs::InitramfsError,
     module::{self, ModuleError},
+    packaged_kernel::PackagedKernelError,
     root::{self, RootError},
     signature::{Certificate, CertificateError, SignError, SigningKey},
     uki::{self, UkiError, VerifiedRoot},
@@ -86,6 +88,10 @@ impl Performer for Assembler {
             Assemble::Modules { tree } => ("modules", work.modules(*tree)),
             Assemble::SignedModules { modules, certificate } => ("modules", work.signed_modules(*modules, certificate)),
             Assemble::Replaced { tree, with } => ("root", work.replaced(*tree, *with)),
+            Assemble::PackagedKernel { packages } => {
+                return work.packaged_kernel(packages).map_err(AssembleError::into_failure);
+            }
+            Assemble::Initramfs(initramfs) => ("initramfs", work.initramfs(initramfs)),
             Assemble::Verity { data, salt, uuid } => ("verity", work.verity(data, salt, uuid)),
             Assemble::Uki { .. } => ("uki", work.uki(assemble)),
             Assemble::Esp { files, size, volume_id, epoch } => ("esp", work.esp(files, *size, *volume_id, *epoch)),
@@ -97,9 +103,9 @@ impl Performer for Assembler {
 }
 
 /// One action that is being performed.
-struct Work<'a> {
+pub(super) struct Work<'a> {
     assembler: &'a Assembler,
-    store: &'a Store,
+    pub(super) store: &'a Store,
     request: &'a Request<'a>,
     done: AtomicU64,
 }
@@ -199,7 +205,8 @@ impl Work<'_> {
     }
 
     fn uki(&self, assemble: &Assemble<Digest>) -> Result<Digest, AssembleError> {
-        let Assemble::Uki { stub, kernel, os_release, release, command_line, verity, salt, architecture } = assemble
+        let Assemble::Uki { stub, kernel, os_release, release, initramfs, command_line, verity, salt, architecture } =
+            assemble
         else {
             return Err(AssembleError::Foreign);
         };
@@ -212,6 +219,7 @@ impl Work<'_> {
             os_release,
             release: release_text.trim(),
             command_line: &command_line,
+            initramfs: initramfs.as_ref().map(|file| self.read(file)).transpose()?.as_deref(),
             architecture: *architecture,
         })?;
         let blob = self.store.put(&image)?;
@@ -280,12 +288,12 @@ impl Work<'_> {
         Ok((self.store.open_blob(blob)?, size))
     }
 
-    fn read(&self, file: &FileOf<Digest>) -> Result<Vec<u8>, AssembleError> {
+    pub(super) fn read(&self, file: &FileOf<Digest>) -> Result<Vec<u8>, AssembleError> {
         let (blob, _) = self.store.file_in(file.tree, &file.path)?;
         Ok(self.store.read(blob)?)
     }
 
-    fn text(&self, file: &FileOf<Digest>) -> Result<String, AssembleError> {
+    pub(super) fn text(&self, file: &FileOf<Digest>) -> Result<String, AssembleError> {
         let text = String::from_utf8(self.read(file)?);
         text.map_err(|_| AssembleError::NoText { path: file.path.clone() })
     }
@@ -315,7 +323,7 @@ struct Scratch {
 }
 
 /// A tree of plain files at its top: name, blob, size.
-fn file_tree<const N: usize>(files: [(&str, Digest, u64); N]) -> Tree {
+pub(super) fn file_tree<const N: usize>(files: [(&str, Digest, u64); N]) -> Tree {
     let mut tree = Tree::new();
     for (name, blob, size) in files {
         let entry = Entry::File { blob, size, executable: false };
@@ -370,6 +378,18 @@ pub enum AssembleError {
         if *given == 0 { "no key was given" } else { "no key that was given is of that certificate" }
     )]
     NoSigningKey { subject: String, given: usize },
+    /// The packages of a finished kernel.
+    #[error("the kernel cannot be taken out of its packages")]
+    PackagedKernel {
+        #[from]
+        source: PackagedKernelError,
+    },
+    /// What a finished kernel is started with.
+    #[error("the initramfs cannot be made")]
+    Initramfs {
+        #[from]
+        source: InitramfsError,
+    },
     /// The unified kernel image.
     #[error("the unified kernel image cannot be made")]
     Uki {

@@ -29,6 +29,8 @@ pub struct Parts<'a> {
     pub release: &'a str,
     /// The text of `.cmdline`.
     pub command_line: &'a str,
+    /// What a finished kernel is started with, for `.initrd`.
+    pub initramfs: Option<&'a [u8]>,
     /// The machine it is for.
     pub architecture: Architecture,
 }
@@ -62,11 +64,15 @@ pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>, UkiError> {
     if file.is_signed() {
         return Err(UkiError::SignedStub);
     }
-    for (section, text) in [(".osrel", parts.os_release), (".cmdline", parts.command_line), (".uname", parts.release)] {
-        if text.is_empty() || text.contains('\0') {
-            return Err(UkiError::Text { section });
+    let texts = [(".osrel", parts.os_release), (".cmdline", parts.command_line), (".uname", parts.release)];
+    if let Some((section, _)) = texts.iter().find(|(_, text)| text.is_empty() || text.contains('\0')) {
+        return Err(UkiError::Text { section });
+    }
+    let [os_release, command_line, release] = texts.map(|(section, text)| (section, Some(text.as_bytes())));
+    for (section, bytes) in [os_release, command_line, (".initrd", parts.initramfs), release] {
+        if let Some(bytes) = bytes {
+            file.append(section, bytes, Content::Data).map_err(of_stub)?;
         }
-        file.append(section, text.as_bytes(), Content::Data).map_err(of_stub)?;
     }
     // Firmware that honours the flag would map the kernel without permission to execute.
     if !kernel.is_nx_compatible() {
@@ -154,6 +160,7 @@ mod tests {
             os_release: "ID=brc\n",
             release: "6.12.1",
             command_line: "ro quiet",
+            initramfs: None,
             architecture: Architecture::X86_64,
         }
     }
@@ -167,6 +174,11 @@ mod tests {
         assert_eq!(names, [".text", ".sbat", ".osrel", ".cmdline", ".uname", ".linux"]);
         assert_eq!(uki.section(".cmdline"), Some(&b"ro quiet"[..]));
         assert_eq!(uki.section(".linux"), Some(&kernel[..]));
+        let started_with = Parts { initramfs: Some(b"cpio"), ..parts(&stub, &kernel) };
+        let with = PeFile::parse(build(&started_with).unwrap()).unwrap();
+        let names: Vec<&str> = with.sections().iter().map(|section| section.name.as_str()).collect();
+        assert_eq!(names, [".text", ".sbat", ".osrel", ".cmdline", ".initrd", ".uname", ".linux"]);
+        assert_eq!(with.section(".initrd"), Some(&b"cpio"[..]));
         let sbat = String::from_utf8(uki.section(".sbat").unwrap().to_vec()).unwrap();
         assert_eq!(sbat, format!("{SBAT_HEAD}\nstub,1\nstub,1\n{SBAT_UKI}\n\0"));
         let mut end = 0;

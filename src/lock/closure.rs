@@ -69,6 +69,11 @@ pub(super) fn solve<'a>(
     Err(vec![Problem { origin: String::new(), message }])
 }
 
+/// Whether a package of Debian holds a kernel or its modules; from Linux 6.13 on they may come apart.
+fn is_kernel(relation: &Relation<'_>) -> bool {
+    ["linux-image-", "linux-binary-", "linux-modules-"].iter().any(|begin| relation.name.starts_with(begin))
+}
+
 /// What is asked of the versions of packages, by their names.
 type Bounds<'a> = BTreeMap<&'a str, Vec<(Asker<'a>, Relation<'a>)>>;
 
@@ -251,6 +256,9 @@ impl<'a, 'b> Walk<'a, 'b> {
                 }
             };
             for (index, alternatives) in found.into_iter().enumerate() {
+                if self.closure.purpose == Purpose::Kernel && !alternatives.iter().any(is_kernel) {
+                    continue;
+                }
                 let plain = matches!(&alternatives[..], [one] if self.is_real(one, name));
                 if !plain {
                     // Pre-Depends come before Depends; no field of 256 KiB has 100,000 groups.

@@ -266,6 +266,7 @@ fn write_closure(writer: &mut Writer, id: &ClosureId, closure: &LockedClosure, l
         Purpose::Image => "image",
         Purpose::Tool => "tool",
         Purpose::Source => "source",
+        Purpose::Kernel => "kernel",
     };
     writer.node("closure").word(&id.name).word(id.architecture.name()).property("for", purpose).open();
     for (name, want) in &closure.wants {
@@ -319,6 +320,7 @@ fn read_closure<'a>(node: &mut Node<'a>) -> Result<(ClosureId, LockedClosure, Ve
         "image" => Purpose::Image,
         "tool" => Purpose::Tool,
         "source" => Purpose::Source,
+        "kernel" => Purpose::Kernel,
         _ => return Err(node.wrong("`for` is `image`, `tool` or `source`")),
     };
     let mut closure = LockedClosure {

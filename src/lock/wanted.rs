@@ -68,6 +68,9 @@ pub enum Purpose {
     Tool,
     /// For its content alone, a kernel's source: the named packages, and nothing that they depend on.
     Source,
+    /// A finished kernel: the named packages, and of what they depend on only kernels and modules; the rest serves
+    /// their maintainer scripts.
+    Kernel,
 }
 
 /// A set of packages that is solved as one.

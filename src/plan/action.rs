@@ -237,6 +237,15 @@ pub enum Assemble<T> {
         /// The files, at the paths of those that they replace.
         with: T,
     },
+    /// A finished kernel, taken out of packages. Outputs: `boot` (files `kernel`, `config` and `release`, one line) and
+    /// `modules` (a tree to lay into the root: modules and firmware).
+    PackagedKernel {
+        /// What the packages install; one of them holds a kernel.
+        packages: Vec<T>,
+    },
+    /// What a finished kernel is started with, until it has its root: a cpio archive. Output: `initramfs` (a file
+    /// `initramfs.cpio`).
+    Initramfs(Initramfs<T>),
     /// The dm-verity hash tree of a file. Output: `verity` (files `hash`, `root-hash`, `data-blocks`).
     Verity {
         /// The data; a multiple of 4096 bytes.
@@ -256,6 +265,8 @@ pub enum Assemble<T> {
         os_release: String,
         /// The kernel's release, one line, for `.uname`.
         release: FileOf<T>,
+        /// What a finished kernel is started with.
+        initramfs: Option<FileOf<T>>,
         /// The command line; `{root-partition}`, `{hash-partition}`, `{sectors}`, `{blocks}`, `{root-hash}` and
         /// `{salt}` are filled in from `verity`.
         command_line: String,
@@ -297,6 +308,32 @@ pub enum Assemble<T> {
         /// The architecture, for the partitions' types.
         architecture: Architecture,
     },
+}
+
+/// What an initramfs is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initramfs<T> {
+    /// The output `boot` of `PackagedKernel`.
+    pub boot: T,
+    /// The output `modules` of the same.
+    pub modules: T,
+    /// The first program: a static one.
+    pub init: FileOf<T>,
+    /// The modules that are loaded, in order.
+    pub load: Vec<Named<String>>,
+    /// Files below `usr/lib/firmware`.
+    pub firmware: Vec<Named<RelPath>>,
+    /// Modules that drive disks, of which the kernel must have one, built in or loaded: those of the platform.
+    pub disks: Vec<String>,
+}
+
+/// Something that a recipe names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named<N> {
+    /// What it names.
+    pub name: N,
+    /// Where: `FILE:LINE`, for error messages. Not part of the key.
+    pub origin: String,
 }
 
 /// One layer of a root tree.
@@ -423,6 +460,8 @@ impl<T> Action<T> {
             Action::Run(run) => run.outputs.keys().cloned().collect(),
             Action::Assemble(Assemble::Root { .. } | Assemble::Visible { .. }) => fixed(&["owners", "root"]),
             Action::Assemble(Assemble::Modules { .. } | Assemble::SignedModules { .. }) => fixed(&["modules"]),
+            Action::Assemble(Assemble::PackagedKernel { .. }) => fixed(&["boot", "modules"]),
+            Action::Assemble(Assemble::Initramfs(_)) => fixed(&["initramfs"]),
             Action::Assemble(Assemble::Replaced { .. }) => fixed(&["root"]),
             Action::Assemble(Assemble::Verity { .. }) => fixed(&["verity"]),
             Action::Assemble(Assemble::Uki { .. }) => fixed(&["uki"]),

@@ -173,18 +173,34 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
             fields.digest("tree", *tree);
             fields.digest("with", *with);
         }
+        Assemble::PackagedKernel { packages } => {
+            fields.text("action", "assemble kernel package");
+            packages.iter().for_each(|package| fields.digest("package", *package));
+        }
+        Assemble::Initramfs(initramfs) => {
+            fields.text("action", "assemble initramfs");
+            fields.digest("boot", initramfs.boot);
+            fields.digest("modules", initramfs.modules);
+            fields.file("init", &initramfs.init);
+            initramfs.load.iter().for_each(|module| fields.text("load", &module.name));
+            initramfs.firmware.iter().for_each(|file| fields.path("firmware", &file.name));
+            initramfs.disks.iter().for_each(|module| fields.text("disk", module));
+        }
         Assemble::Verity { data, salt, uuid } => {
             fields.text("action", "assemble verity");
             fields.file("data", data);
             fields.bytes("salt", salt);
             fields.bytes("uuid", uuid);
         }
-        Assemble::Uki { stub, kernel, os_release, release, command_line, verity, salt, architecture } => {
+        Assemble::Uki { stub, kernel, os_release, release, initramfs, command_line, verity, salt, architecture } => {
             fields.text("action", "assemble uki");
             fields.file("stub", stub);
             fields.file("kernel", kernel);
             fields.text("os-release", os_release);
             fields.file("release", release);
+            if let Some(initramfs) = initramfs {
+                fields.file("initramfs", initramfs);
+            }
             fields.text("command line", command_line);
             fields.digest("verity", *verity);
             fields.bytes("salt", salt);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use brc_contract::Architecture::{Aarch64, X86_64};
 
 use super::{
-    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fact, Facts, Fetch, FileOf, Input,
-    Located, Manifest, Network, Output, Pack, Part, PartSource, RootLayer, Run, Slot, SourceArchive, Stdin, UrlFile,
-    facts, key,
+    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fact, Facts, Fetch, FileOf,
+    Initramfs, Input, Located, Manifest, Named, Network, Output, Pack, Part, PartSource, RootLayer, Run, Slot,
+    SourceArchive, Stdin, UrlFile, facts, key,
 };
 use crate::content::{Digest, Glob, RelPath, Sha256, Url};
 
@@ -73,6 +73,7 @@ fn uki() -> Assemble<Digest> {
         kernel: file("kernel"),
         os_release: "ID=brc\n".into(),
         release: file("release"),
+        initramfs: Some(file("initramfs")),
         command_line: "ro".into(),
         verity: tree("verity"),
         salt: [5; 32],
@@ -283,6 +284,41 @@ fn every_field_of_a_root_its_modules_or_verity_is_in_its_key() {
 }
 
 #[test]
+fn every_field_of_a_finished_kernel_is_in_its_key() {
+    let named = |name: &str| vec![Named { name: name.to_owned(), origin: "k.kdl:1".to_owned() }];
+    let initramfs = || Initramfs {
+        boot: tree("boot"),
+        modules: tree("modules"),
+        init: file("init"),
+        load: named("erofs"),
+        firmware: vec![],
+        disks: vec![],
+    };
+    let row = |change: &dyn Fn(&mut Initramfs<Digest>)| {
+        let mut initramfs = initramfs();
+        let Initramfs { boot: _, modules: _, init: _, load: _, firmware: _, disks: _ } = &initramfs;
+        change(&mut initramfs);
+        Action::Assemble(Assemble::Initramfs(initramfs))
+    };
+    let packages = |names: &[&str]| {
+        Action::Assemble(Assemble::PackagedKernel { packages: names.iter().map(|name| tree(name)).collect() })
+    };
+    all_differ(vec![
+        ("nothing", row(&|_| {})),
+        ("boot", row(&|found| found.boot = tree("b"))),
+        ("modules", row(&|found| found.modules = tree("b"))),
+        ("init", row(&|found| found.init = file("b"))),
+        ("load", row(&|found| found.load = named("b"))),
+        ("firmware", row(&|found| found.firmware = vec![Named { name: path("b"), origin: String::new() }])),
+        ("disks", row(&|found| found.disks = vec!["b".to_owned()])),
+        ("packages", packages(&["a"])),
+        ("two packages", packages(&["a", "b"])),
+    ]);
+    let elsewhere = row(&|found| found.load[0].origin = "k.kdl:2".to_owned());
+    assert_eq!(key("image 1", &elsewhere), key("image 1", &row(&|_| {})), "where a recipe says it is no matter");
+}
+
+#[test]
 fn every_field_of_a_kernel_image_is_in_its_key() {
     let row = |change: fn(&mut Assemble<Digest>)| {
         let mut uki = uki();
@@ -297,6 +333,7 @@ fn every_field_of_a_kernel_image_is_in_its_key() {
                     kernel: _,
                     os_release: _,
                     release: _,
+                    initramfs: _,
                     command_line: _,
                     verity: _,
                     salt: _,
@@ -317,6 +354,8 @@ fn every_field_of_a_kernel_image_is_in_its_key() {
         ("kernel", set!(kernel, file("b"))),
         ("os_release", set!(os_release, "b".into())),
         ("release", set!(release, file("b"))),
+        ("initramfs", set!(initramfs, Some(file("b")))),
+        ("no initramfs", set!(initramfs, None)),
         ("command_line", set!(command_line, "b".into())),
         ("verity", set!(verity, tree("b"))),
         ("salt", set!(salt, [6; 32])),

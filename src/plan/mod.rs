@@ -15,9 +15,9 @@ mod resolve;
 mod step;
 
 pub use action::{
-    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Input, Located,
-    Manifest, Network, Outcome, Output, Pack, Part, PartSource, Product, RootLayer, Run, Slot, SourceArchive, Stdin,
-    UrlFile,
+    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Initramfs, Input,
+    Located, Manifest, Named, Network, Outcome, Output, Pack, Part, PartSource, Product, RootLayer, Run, Slot,
+    SourceArchive, Stdin, UrlFile,
 };
 pub use key::{Fact, Facts, Key, facts, key};
 pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};

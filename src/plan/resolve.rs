@@ -1,6 +1,8 @@
 //! From a planned action to a resolved one: every named tree is replaced.
 
-use super::{Action, Assemble, BootFile, FileOf, Input, Manifest, Pack, RootLayer, Run, Source, Stdin, StepId};
+use super::{
+    Action, Assemble, BootFile, FileOf, Initramfs, Input, Manifest, Pack, RootLayer, Run, Source, Stdin, StepId,
+};
 
 impl<T> Action<T> {
     /// The same action with every tree replaced by what `replace` gives for it, in a fixed order.
@@ -95,21 +97,41 @@ impl<T> Assemble<T> {
                 Assemble::SignedModules { modules: replace(modules)?, certificate: certificate.resolve(replace)? }
             }
             Assemble::Replaced { tree, with } => Assemble::Replaced { tree: replace(tree)?, with: replace(with)? },
+            Assemble::PackagedKernel { packages } => {
+                Assemble::PackagedKernel { packages: packages.iter().map(&mut *replace).collect::<Result<_, E>>()? }
+            }
+            Assemble::Initramfs(initramfs) => Assemble::Initramfs(Initramfs {
+                boot: replace(&initramfs.boot)?,
+                modules: replace(&initramfs.modules)?,
+                init: initramfs.init.resolve(replace)?,
+                load: initramfs.load.clone(),
+                firmware: initramfs.firmware.clone(),
+                disks: initramfs.disks.clone(),
+            }),
             Assemble::Verity { data, salt, uuid } => {
                 Assemble::Verity { data: data.resolve(replace)?, salt: *salt, uuid: *uuid }
             }
-            Assemble::Uki { stub, kernel, os_release, release, command_line, verity, salt, architecture } => {
-                Assemble::Uki {
-                    stub: stub.resolve(replace)?,
-                    kernel: kernel.resolve(replace)?,
-                    os_release: os_release.clone(),
-                    release: release.resolve(replace)?,
-                    command_line: command_line.clone(),
-                    verity: replace(verity)?,
-                    salt: *salt,
-                    architecture: *architecture,
-                }
-            }
+            Assemble::Uki {
+                stub,
+                kernel,
+                os_release,
+                release,
+                initramfs,
+                command_line,
+                verity,
+                salt,
+                architecture,
+            } => Assemble::Uki {
+                stub: stub.resolve(replace)?,
+                kernel: kernel.resolve(replace)?,
+                os_release: os_release.clone(),
+                release: release.resolve(replace)?,
+                initramfs: initramfs.as_ref().map(|file| file.resolve(replace)).transpose()?,
+                command_line: command_line.clone(),
+                verity: replace(verity)?,
+                salt: *salt,
+                architecture: *architecture,
+            },
             Assemble::Esp { files, size, volume_id, epoch } => {
                 let files =
                     files.iter().map(|file| Ok(BootFile { to: file.to.clone(), from: file.from.resolve(replace)? }));

@@ -1,9 +1,11 @@
-//! Kernels that are built from source.
+//! Kernels: built from source, or finished ones of an archive.
 
 use super::{
-    Guarded, Item, LocalPath, Name, Presence, Span, Spanned, Switch, Upstream, code,
+    Clause, Guarded, InitramfsItem, Item, KernelPackage, LocalPath, Name, Presence, Span, Spanned, Switch, Upstream,
+    code,
     condition::read_block,
     decode::{Cursor, Reader},
+    kernel_package::check_source,
     names::Space,
     packages::suite_name,
     parse::Node,
@@ -11,7 +13,8 @@ use super::{
 };
 use crate::content::Glob;
 
-/// A kernel that is built from source: `kernel "linux-6.12" { … }`. It wants a source and a `config`.
+/// A kernel: `kernel "linux-6.12" { … }`. One that is built from source wants that source and a `config`, one that comes
+/// finished a `package` and an `initramfs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kernel {
     /// Its name.
@@ -30,6 +33,12 @@ pub enum KernelItem {
     Debian(DebianSource),
     /// `upstream { url "…" sha256="…" }`: its source: an archive; only `url`.
     Upstream(Upstream),
+    /// `package "linux-image-cloud-{arch.debian}" suite="trixie"`: a finished kernel with its modules, compiled by the
+    /// archive; of what the package depends on only kernels and their modules are taken. Another `package` brings
+    /// firmware.
+    Package(KernelPackage),
+    /// `initramfs { … }`: what a finished kernel is started with, until it has its root.
+    Initramfs(Vec<Guarded<InitramfsItem>>),
     /// `version "6.12.9"`: needed with `upstream`; else it is the package's.
     Version(Spanned<String>),
     /// `license "GPL-2.0-only"`: an SPDX expression, for the manifest.
@@ -79,35 +88,18 @@ impl Kernel {
         let items = KernelItem::read_all(reader, cursor.block());
         cursor.finish(reader);
         let name = name?;
-        let has = |words: &[&str]| contains(node.children.as_deref().unwrap_or(&[]), words);
-        if !has(&["debian", "upstream"]) {
-            let message = format!("kernel `{}` has no source", name.name);
-            let help = "write `debian \"linux-source-…\" suite=\"…\" unpack=\"…\"` or `upstream { url \"…\" }`";
-            reader.error(code::MISSING_NODE, node.name_span, message, help);
-        }
-        if !has(&["config"]) {
-            let message = format!("kernel `{}` has no configuration", name.name);
-            reader.error(code::MISSING_NODE, node.name_span, message, "write `config \"FILE\" …`");
-        }
+        check_source(reader, node, &name.name);
         Some(Kernel { name, items, span: node.span })
     }
-}
-
-/// Whether one of `words` stands in the block, conditions included.
-fn contains(nodes: &[Node<'_>], words: &[&str]) -> bool {
-    nodes.iter().any(|node| {
-        words.contains(&node.name.as_ref())
-            || word::GUARDS.contains(&node.name.as_ref()) && contains(node.children.as_deref().unwrap_or(&[]), words)
-    })
 }
 
 impl KernelItem {
     /// Reads the block of a kernel, or of an override of one.
     pub(super) fn read_all(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Vec<Guarded<Self>> {
-        read_block(reader, nodes, &[], &mut |reader, node, _| Self::read(reader, node).into_iter().collect())
+        read_block(reader, nodes, &[], &mut |reader, node, when| Self::read(reader, node, when).into_iter().collect())
     }
 
-    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>, when: &[Clause]) -> Option<Self> {
         let name = node.name.as_ref();
         if word::COMMON.contains(&name) {
             return Item::read(reader, node).map(KernelItem::Common);
@@ -120,6 +112,8 @@ impl KernelItem {
         let item = match name {
             "debian" => DebianSource::read(reader, &mut cursor).map(KernelItem::Debian),
             "upstream" => Some(KernelItem::Upstream(reader.kernel_upstream(&mut cursor))),
+            "package" => KernelPackage::read(reader, &mut cursor).map(KernelItem::Package),
+            "initramfs" => Some(KernelItem::Initramfs(InitramfsItem::read_all(reader, &mut cursor, when))),
             "version" => {
                 let text = cursor.text(reader, "a version");
                 text.and_then(|text| reader.version(text)).map(KernelItem::Version)

@@ -18,6 +18,7 @@ mod fragment;
 mod item;
 mod kernel;
 mod kernel_argument;
+mod kernel_package;
 mod names;
 mod packages;
 mod parse;
@@ -47,6 +48,7 @@ pub use item::{
     UnitItem,
 };
 pub use kernel::{DebianSource, Kernel, KernelItem, Modules};
+pub use kernel_package::{InitramfsItem, KernelPackage};
 pub use packages::{Archive, Expiry, Package, Packages, PackagesItem, Reach, Reasoned, Suite};
 pub use project::{Change, Origin, Override, Recipes, Set};
 pub use read::{Reading, read};

@@ -98,14 +98,13 @@ impl LocalPath {
 
     /// Every path that this can become for some architecture and platform; none when a version is in it.
     pub(super) fn possible(&self) -> BTreeSet<SourcePath> {
-        let pick = |brace, all: &[&'static str]| if self.path.uses(brace) { all.to_vec() } else { vec![""] };
-        let arches = pick(Brace::Arch, &Architecture::ALL.map(Architecture::name));
-        let platforms = pick(Brace::Platform, &PLATFORMS);
+        let platforms = if self.path.uses(Brace::Platform) { PLATFORMS.to_vec() } else { vec![""] };
         let mut paths = BTreeSet::new();
-        for arch in arches {
+        for architecture in Architecture::ALL {
             paths.extend(platforms.iter().filter_map(|platform| {
                 self.fill(|brace| match brace {
-                    Brace::Arch => Some(arch),
+                    Brace::Arch => Some(architecture.name()),
+                    Brace::DebianArch => Some(architecture.debian()),
                     Brace::Platform => Some(*platform),
                     Brace::Version => None,
                 })

@@ -1,4 +1,4 @@
-//! Texts in which braces are filled: `{version}`, `{arch}`, `{platform}`.
+//! Texts in which braces are filled: `{version}`, `{arch}`, `{arch.debian}`, `{platform}`.
 
 use std::fmt;
 
@@ -9,6 +9,8 @@ pub enum Brace {
     Version,
     /// `{arch}`: the architecture of the image, as recipes write it: `x86_64`.
     Arch,
+    /// `{arch.debian}`: the architecture of the image, as Debian writes it: `amd64`.
+    DebianArch,
     /// `{platform}`: the platform of the variant: `qemu`.
     Platform,
 }
@@ -30,7 +32,7 @@ enum Part {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A name between braces that is not known.
-    #[error("`{{{name}}}` is not known; `{{version}}`, `{{arch}}` and `{{platform}}` are")]
+    #[error("`{{{name}}}` is not known; `{{version}}`, `{{arch}}`, `{{arch.debian}}` and `{{platform}}` are")]
     Unknown {
         /// What stands between the braces.
         name: String,
@@ -41,13 +43,14 @@ pub enum TemplateError {
 }
 
 impl Brace {
-    const ALL: [Brace; 3] = [Brace::Version, Brace::Arch, Brace::Platform];
+    const ALL: [Brace; 4] = [Brace::Version, Brace::Arch, Brace::DebianArch, Brace::Platform];
 
     /// The word between the braces.
     pub fn name(self) -> &'static str {
         match self {
             Brace::Version => "version",
             Brace::Arch => "arch",
+            Brace::DebianArch => "arch.debian",
             Brace::Platform => "platform",
         }
     }
@@ -126,6 +129,7 @@ mod tests {
         let value = |brace| match brace {
             Brace::Version => Some("1.2.5"),
             Brace::Arch => Some("x86_64"),
+            Brace::DebianArch => Some("amd64"),
             Brace::Platform => None,
         };
         assert_eq!(template.fill(value).unwrap(), "https://example.org/runc-1.2.5-x86_64.tar.xz");

@@ -38,8 +38,26 @@ pub(super) const COMPONENT: [&str; 19] = [
 pub(super) const PACKAGES: [&str; 4] = ["package", "without", "drop", "maintainer-scripts"];
 
 /// What only kernels have.
-pub(super) const KERNEL: [&str; 9] =
-    ["debian", "upstream", "version", "license", "config", "build-with", "patch", "modules", "module-certificate"];
+pub(super) const KERNEL: [&str; 11] = [
+    "debian",
+    "upstream",
+    "package",
+    "initramfs",
+    "version",
+    "license",
+    "config",
+    "build-with",
+    "patch",
+    "modules",
+    "module-certificate",
+];
+
+/// What a kernel that comes finished cannot have.
+pub(super) const KERNEL_FROM_SOURCE: [&str; 7] =
+    ["debian", "upstream", "config", "build-with", "patch", "modules", "module-certificate"];
+
+/// What an `initramfs` has.
+pub(super) const INITRAMFS: [&str; 3] = ["init", "module", "firmware"];
 
 /// What only variants have.
 pub(super) const VARIANT: [&str; 14] = [
@@ -63,7 +81,8 @@ pub(super) const VARIANT: [&str; 14] = [
 pub(super) const GUARDS: [&str; 2] = ["when", "otherwise"];
 
 /// Nodes of which a block has one: a second one would silently win.
-pub(super) const SINGLE: [&str; 10] = [
+pub(super) const SINGLE: [&str; 11] = [
+    "init",
     "version",
     "license",
     "upstream",
@@ -152,6 +171,7 @@ pub(super) fn belongs(word: &str) -> Option<String> {
         (&["url", "git", "debian-source", "folder", "go-module", "crates"][..], "an `upstream`"),
         (&["drop-in"][..], "a `unit`"),
         (&["slot", "esp", "data"][..], "a `layout`"),
+        (&INITRAMFS[..], "an `initramfs`"),
         (&["path"][..], "a `recipes` import"),
     ];
     let found: Vec<&str> = places.iter().filter(|(words, _)| words.contains(&word)).map(|(_, place)| *place).collect();

@@ -23,7 +23,8 @@ use crate::support::{
 /// The trees of the shared image's steps, by stage, from the store's memo.
 fn outcome(store: &Store, ran: &Ran, stage: &str, output: &str) -> Digest {
     let known = ran.of("reused").chain(ran.of("finished"));
-    let keys = known.filter(|event| text(event, "stage") == stage && text(event, "component") == "quickstart");
+    let makers = ["quickstart", "brc/debian-cloud"];
+    let keys = known.filter(|event| text(event, "stage") == stage && makers.contains(&text(event, "component")));
     let key = Digest::parse(text(keys.last().expect(stage), "key")).unwrap();
     store.recall(key).unwrap().expect(stage)[output]
 }
@@ -104,9 +105,46 @@ fn the_oracles_agree_with_every_part_of_the_image() {
     let line = sections[".cmdline"]["text"].as_str().unwrap();
     assert!(line.contains(root_hash.trim()), "{line}");
     assert!(sections[".osrel"]["text"].as_str().unwrap().contains("IMAGE_ID=\"quickstart\""));
-    for name in [".linux", ".osrel", ".cmdline", ".uname"] {
+    for name in [".linux", ".osrel", ".cmdline", ".initrd", ".uname"] {
         assert!(sections[name].is_object(), "{name}");
     }
+}
+
+#[test]
+fn cpio_and_modprobe_agree_with_the_initramfs() {
+    let image = quickstart();
+    let store = Store::open(&user_store()).unwrap();
+    let (initramfs, modules) =
+        (outcome(&store, &image.ran, "initramfs", "initramfs"), outcome(&store, &image.ran, "unpack", "modules"));
+    let mut tree = store.tree(modules).map(std::sync::Arc::unwrap_or_clone).unwrap();
+    for (at, entry) in store.tree(initramfs).unwrap().entries() {
+        tree.insert(at.clone(), entry.clone()).unwrap();
+    }
+    let together = store.put_tree(&tree).unwrap();
+    let tools = oracles(&store);
+    // Folders before what lies in them, everything root's, of no time.
+    let listed = run(&store, tools, together, "cpio -itv --numeric-uid-gid </image/initramfs.cpio >said");
+    let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    for line in &lines {
+        assert_eq!(line[2..4], ["0", "0"], "{listed}");
+        assert_eq!(line[5..8], ["Jan", "1", "1970"], "{listed}");
+    }
+    let names: Vec<&str> = lines.iter().filter_map(|line| line.last().copied()).collect();
+    assert_eq!(names[..2], ["modules", "init"], "{listed}");
+    // In their order, each module is one that modprobe finds for those that the recipe names, and none is missing.
+    let order = run(&store, tools, together, "cpio -i --to-stdout modules/order </image/initramfs.cpio >said");
+    let script = "cp -r /image/usr . && release=$(ls usr/lib/modules) && depmod -b /out/usr $release && \
+                  modprobe -a -S $release -d /out/usr --show-depends sha256-ssse3 dm-verity erofs virtio_blk >said";
+    let known = run(&store, tools, together, script);
+    let known: Vec<String> = known
+        .lines()
+        .filter_map(|line| line.strip_prefix("insmod ")?.trim().rsplit('/').next().map(|name| name.replace('-', "_")))
+        .collect();
+    let order: Vec<&str> = order.lines().collect();
+    let missing: Vec<_> = known.iter().filter(|name| !order.contains(&name.as_str())).collect();
+    assert!(missing.is_empty() && known.len() >= 6, "{missing:?} of {known:?} in {order:?}");
+    let more: Vec<_> = order.iter().filter(|name| !known.iter().any(|known| known == **name)).collect();
+    assert!(more.is_empty(), "{more:?}");
 }
 
 fn text_of(store: &Store, tree: &Tree, name: &str) -> String {

@@ -25,7 +25,8 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("In an `upstream`", &["Upstream"]),
     ("Build systems", &["BuildSystemStep"]),
     ("In a `component`, `kernel` or `variant`", &["Item"]),
-    ("In a `kernel`", &["Kernel", "KernelItem"]),
+    ("In a `kernel`", &["Kernel", "KernelItem", "KernelPackage"]),
+    ("In an `initramfs`", &["InitramfsItem"]),
     ("In a `variant`", &["Variant", "VariantItem"]),
     ("In an `override`", &["Override"]),
 ];
@@ -42,6 +43,8 @@ const WORDS: &[(&str, &[&str])] = &[
     ("COMPONENT", &["In a `component`", "Build systems"]),
     ("PACKAGES", &["In a group of `packages`"]),
     ("KERNEL", &["In a `kernel`"]),
+    ("KERNEL_FROM_SOURCE", &["In a `kernel`"]),
+    ("INITRAMFS", &["In an `initramfs`"]),
     ("VARIANT", &["In a `variant`"]),
     ("GUARDS", &["Conditions"]),
     ("NO_KERNEL_SOURCE", &["In an `upstream`"]),

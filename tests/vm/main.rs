@@ -21,6 +21,7 @@ mod project;
 mod run;
 
 mod bench;
+mod from_source;
 #[cfg(feature = "suite-vm")]
 mod module;
 mod quickstart;

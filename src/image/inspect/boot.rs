@@ -8,7 +8,10 @@ use brc_contract::{
     os_release, partition,
 };
 
-use super::report::{Findings, Part};
+use super::{
+    initramfs,
+    report::{Findings, Part},
+};
 use crate::{
     content::Sha256,
     image::{
@@ -20,6 +23,8 @@ use crate::{
 
 /// The sections that a kernel image has besides its stub's, in order.
 const SECTIONS: [&str; 4] = [".osrel", ".cmdline", ".uname", ".linux"];
+/// The section of what a finished kernel is started with; it stands behind `.cmdline`.
+const INITRAMFS: &str = ".initrd";
 
 /// What a kernel image says.
 #[derive(Debug, Clone)]
@@ -55,8 +60,13 @@ impl Boot {
             wrong(format!("it is for machine {:#06x}, expected {}", file.machine(), architecture.name()));
         }
         let names: Vec<&str> = file.sections().iter().map(|section| section.name.as_str()).collect();
-        if !names.ends_with(&SECTIONS) || !names.contains(&".sbat") {
-            wrong(format!("its sections are {}: expected .sbat, then {} last", names.join(" "), SECTIONS.join(" ")));
+        let with = [&SECTIONS[..2], &[INITRAMFS], &SECTIONS[2..]].concat();
+        if !(names.ends_with(&SECTIONS) || names.ends_with(&with)) || !names.contains(&".sbat") {
+            let expected = SECTIONS.join(" ");
+            wrong(format!("its sections are {}: expected .sbat, then {expected} last", names.join(" ")));
+        }
+        if let Some(Err(problem)) = file.section(INITRAMFS).map(initramfs::check) {
+            wrong(problem.to_string());
         }
         let text = |section: &str| Some(std::str::from_utf8(file.section(section)?).ok()?.to_owned());
         let (Some(os_release), Some(line)) = (text(".osrel"), text(".cmdline")) else {

@@ -8,6 +8,7 @@ mod boot;
 mod esp;
 mod files;
 mod hashes;
+mod initramfs;
 mod report;
 mod table;
 #[cfg(test)]

@@ -61,6 +61,7 @@ impl Maker {
             kernel: self.file("kernel", &small_pe(machine, 0)),
             os_release: OS_RELEASE.to_owned(),
             release: self.file("release", b"6.12.1\n"),
+            initramfs: None,
             command_line: command_line::VERIFIED_ROOT.to_owned(),
             verity,
             salt: seed.verity_salt(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
+    BUILD_SECONDS, LowerError, Lowering, VISIBLE_PROCESSORS,
     command::{command, folders, shell},
     go_modules::WITH_CACHE,
     kernel::kbuild_environment,
@@ -57,8 +57,11 @@ impl Lowering<'_> {
         script.push_str(&steps(recipe));
         let mut environment = build_environment(image, component, VISIBLE_PROCESSORS);
         if recipe.steps.iter().any(|step| matches!(step, BuildStep::System { system: BuildSystem::Kbuild, .. })) {
-            let tree = self.kernel(image, toolsets).devel;
-            inputs.push(Input { owner: image.kernel.name.clone(), tree, at: path("kernel") });
+            let kernel = image.kernel.name.clone();
+            match self.kernel(image, toolsets).devel {
+                Some(tree) => inputs.push(Input { owner: kernel, tree, at: path("kernel") }),
+                None => self.errors.push(LowerError::NoKernelTree { component: component.name.clone(), kernel }),
+            }
             environment.extend(kbuild_environment(image));
         }
         let run = Run {

@@ -143,6 +143,7 @@ impl Lowering<'_> {
             release: FileOf { tree: kernel.boot.clone(), path: path("release") },
             // Both partitions are named by PARTUUID, so the same bytes boot from either slot.
             command_line: kernel_command_line(image.kernel_arguments.iter().map(String::as_str)),
+            initramfs: kernel.initramfs.clone(),
             verity: verity.clone(),
             salt,
             architecture: image.architecture,

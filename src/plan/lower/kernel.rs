@@ -30,14 +30,20 @@ pub(super) struct BuiltKernel {
     pub boot: Source,
     /// A tree to lay into the root: modules.
     pub modules: Source,
-    /// The tree at `/kernel` while modules of others are built; empty for a kernel without modules.
-    pub devel: Source,
+    /// The tree at `/kernel` while modules of others are built; empty for a kernel without modules. A finished kernel
+    /// has none.
+    pub devel: Option<Source>,
+    /// What a finished kernel is started with.
+    pub initramfs: Option<FileOf<Source>>,
 }
 
 impl Lowering<'_> {
     pub(super) fn kernel(&mut self, image: &Image, toolsets: &BTreeMap<&str, Source>) -> BuiltKernel {
         let kernel = &image.kernel;
         let (source, pattern) = match &kernel.source {
+            KernelSource::Finished { packages, initramfs } => {
+                return self.finished_kernel(image, packages, initramfs, toolsets);
+            }
             KernelSource::Debian { package, unpack } => (self.package(package), unpack.as_str().to_owned()),
             KernelSource::Upstream(upstream) => {
                 let name = super::upstream::file_name(upstream);
@@ -78,7 +84,7 @@ impl Lowering<'_> {
         run.timeout_seconds = COMPILE_SECONDS;
         let compile = self.step(&kernel.name, "compile", Action::Run(run));
         let given = |name| output(compile, name);
-        BuiltKernel { boot: given("boot"), modules: given("modules"), devel: given("devel") }
+        BuiltKernel { boot: given("boot"), modules: given("modules"), devel: Some(given("devel")), initramfs: None }
     }
 
     /// The certificate of the key that the image's modules are signed with.

@@ -9,6 +9,7 @@ mod component;
 mod crates;
 mod disk;
 mod fetched;
+mod finished_kernel;
 mod go_modules;
 mod host_files;
 mod kernel;
@@ -231,6 +232,16 @@ pub enum LowerError {
     /// A component is built with tools that the image does not have.
     #[error("`{component}` is built with `{tool}`, which is no tool set of the image")]
     NoToolset { component: String, tool: String },
+    /// The first program of an initramfs is one file.
+    #[error(
+        "`{component}`, the `init` of the kernel's `initramfs`, installs {installs} files: expected one, with `install`"
+    )]
+    NoFirstProgram { component: String, installs: usize },
+    /// A component is built against a kernel that is not built.
+    #[error(
+        "`{component}` is built with `kbuild`, and kernel `{kernel}` comes finished: modules need a kernel from source"
+    )]
+    NoKernelTree { component: String, kernel: String },
     /// An EFI name or label gets too long.
     #[error("the label `{label}` has more than 36 characters: shorten the variant's name or version")]
     LabelTooLong { label: String },
