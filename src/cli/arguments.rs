@@ -363,9 +363,15 @@ pub struct Verify {
     /// The disk image
     #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
-    /// Its manifest [default: the one beside it]
+    /// Its manifest, from somebody you trust [default: compare with the one beside it, and trust it no more than the image]
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// The root hash that it must have, from somebody you trust
+    #[arg(long, value_name = "HASH")]
+    pub root_hash: Option<String>,
+    /// Also fail when something could not be checked
+    #[arg(long)]
+    pub strict: bool,
     /// Also refuse what must not be published: anything that was built from a local checkout
     #[arg(long)]
     pub release: bool,

@@ -17,7 +17,8 @@ use super::{
 use crate::{
     artifact::{Manifest, ManifestError, refuse_development},
     compose::ComposeError,
-    image::inspect::{Expected, Report, verify},
+    content::Sha256,
+    image::inspect::{Expected, Figures, FromManifest, Report, Unchecked, verify},
 };
 
 /// Checks an image and shows every finding; a finding is exit code 1.
@@ -35,17 +36,28 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
         };
         refuse_development(manifest).map_err(|error| CliError::Found(error.to_string()))?;
     }
-    let expected = match (&read, &manifest) {
-        (Some(read), Some(path)) => Some(expected(read, path)?),
-        _ => None,
-    };
-    let report = verify(&arguments.image, expected.as_ref()).map_err(|error| CliError::Machine(error.into()))?;
+    let said = read.as_ref().zip(manifest.as_ref()).map(|(read, path)| said(read, path)).transpose()?;
+    let expected = Expected { root_hash: trusted(arguments, said.as_ref())?, manifest: said };
+    let report = verify(&arguments.image, &expected).map_err(|error| CliError::Machine(error.into()))?;
     if context.json {
         print_json(&report_json(&report, manifest.as_deref()));
     } else {
         show(&report, manifest.as_deref());
     }
-    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_enough = report.is_good() && (report.unchecked.is_empty() || !arguments.strict);
+    Ok(if is_enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The root hash that the user vouches for: the one named, or that of a manifest that was named. What lies beside the
+/// image came with it.
+fn trusted(arguments: &arguments::Verify, manifest: Option<&FromManifest>) -> Result<Option<Sha256>, CliError> {
+    match &arguments.root_hash {
+        Some(text) => match Sha256::parse(text) {
+            Ok(hash) => Ok(Some(hash)),
+            Err(error) => Err(CliError::Usage(format!("`--root-hash`: {error}"))),
+        },
+        None => Ok(manifest.filter(|_| arguments.manifest.is_some()).map(|manifest| manifest.root_hash)),
+    }
 }
 
 /// Where compose writes the manifest of this image.
@@ -59,9 +71,9 @@ fn read(path: &Path) -> Result<Manifest, CliError> {
     Manifest::parse(&bytes).map_err(|error| no_manifest(path, &error))
 }
 
-fn expected(manifest: &Manifest, path: &Path) -> Result<Expected, CliError> {
+fn said(manifest: &Manifest, path: &Path) -> Result<FromManifest, CliError> {
     let wrong = |error: ManifestError| no_manifest(path, &error);
-    Ok(Expected {
+    Ok(FromManifest {
         root_hash: manifest.root_hash().map_err(wrong)?,
         esp_sha256: manifest.esp_sha256().map_err(wrong)?,
         root: manifest.tree().map_err(wrong)?,
@@ -84,7 +96,7 @@ fn show(report: &Report, manifest: Option<&Path>) {
     let figures = &report.figures;
     let against = match manifest {
         Some(path) => format!("compared with {}", path.display()),
-        None => "no manifest beside it, so owners and modes were only read".to_owned(),
+        None => "no manifest beside it".to_owned(),
     };
     if report.is_good() {
         say(&format!(
@@ -95,7 +107,31 @@ fn show(report: &Report, manifest: Option<&Path>) {
             bytes(figures.file_bytes)
         ));
     } else {
-        say(&format!("{} findings; {against}", report.findings.len()));
+        let findings = match report.findings.len() {
+            1 => "1 finding".to_owned(),
+            count => format!("{count} findings"),
+        };
+        say(&format!("{findings}; {against}"));
+    }
+    for unchecked in &report.unchecked {
+        say(&format!("not checked: {}", reason(*unchecked, figures)));
+    }
+}
+
+fn reason(unchecked: Unchecked, figures: &Figures) -> String {
+    match unchecked {
+        Unchecked::RootHash => {
+            let hash = figures.root_hash.map(|hash| hash.to_string()).unwrap_or_default();
+            format!(
+                "whether root hash {hash} is the one you expect; say it with `--root-hash HASH`, or `--manifest FILE` \
+                 with a manifest that you trust"
+            )
+        }
+        Unchecked::Boot => {
+            "kernel, command line, boot loader and its settings: an older brc made the image, and its root \
+                            does not say what they are"
+                .to_owned()
+        }
     }
 }
 
@@ -111,9 +147,11 @@ fn report_json(report: &Report, manifest: Option<&Path>) -> serde_json::Value {
             })
         })
         .collect();
+    let unchecked: Vec<_> = report.unchecked.iter().map(|unchecked| unchecked.name()).collect();
     json!({
         "good": report.is_good(),
         "findings": findings,
+        "unchecked": unchecked,
         "manifest": manifest,
         "image_bytes": figures.image_bytes,
         "architecture": figures.architecture,

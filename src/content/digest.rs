@@ -16,6 +16,10 @@ pub struct Sha256([u8; 32]);
 #[derive(Clone, Default)]
 pub struct Sha256Hasher(sha2::Sha256);
 
+/// A BLAKE3 computation that is fed piece by piece.
+#[derive(Clone, Default)]
+pub struct DigestHasher(blake3::Hasher);
+
 /// A text that should be 64 hexadecimal digits is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a digest: expected 64 hexadecimal digits")]
@@ -78,6 +82,18 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl DigestHasher {
+    /// Feeds the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Ends the computation.
+    pub fn finish(self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The size of an ESP: there must always be room for an update.
 
-use brc_contract::well_known::UKI_FOLDER;
+use brc_contract::{partition::MAX_ESP_BYTES, well_known::UKI_FOLDER};
 
 use super::fat::{Geometry, MIN_CLUSTERS, SECTOR_BYTES};
 use crate::{content::RelPath, plan::layout::ALIGNMENT};
@@ -20,14 +20,11 @@ pub fn needed_size(files: &[(RelPath, u64)]) -> u64 {
     let smallest = (MIN_CLUSTERS * SECTOR_BYTES).max(in_all);
     // Tables take 8 bytes a cluster, at most a sixty-fourth of the space; a few rounds settle it.
     let mut size = smallest.next_multiple_of(ALIGNMENT);
-    while size < MAX_SIZE && !holds(size, in_all) {
+    while size < MAX_ESP_BYTES && !holds(size, in_all) {
         size += ALIGNMENT;
     }
     size
 }
-
-/// Beyond this no ESP is tried: 64 GiB.
-const MAX_SIZE: u64 = 64 << 30;
 
 fn holds(size: u64, bytes: u64) -> bool {
     Geometry::of(size).is_some_and(|geometry| geometry.clusters * geometry.cluster_bytes() >= bytes)

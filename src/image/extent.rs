@@ -1,8 +1,12 @@
 //! Stretches of bytes, copied and looked at without making holes into data.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use rayon::prelude::*;
+use rustix::{
+    fs::{SeekFrom, seek},
+    io::Errno,
+};
 
 /// Bytes that one thread handles at a time.
 const PIECE: u64 = 1 << 20;
@@ -55,11 +59,39 @@ pub fn is_zero(bytes: &[u8]) -> bool {
     words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
-/// Where the first byte that is not zero stands between `start` and `end` of `file`.
+/// Where the first byte that is not zero stands between `start` and `end` of `file`; what is a hole is not read.
 ///
 /// # Errors
 /// The file ends before `end` or cannot be read.
 pub fn first_nonzero(file: &File, start: u64, end: u64) -> io::Result<Option<u64>> {
+    if start < end && file.metadata()?.len() < end {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut at = start;
+    while let Some(data) = next_data(file, at, end)? {
+        if let Some(found) = first_nonzero_of_data(file, data.start, data.end)? {
+            return Ok(Some(found));
+        }
+        at = data.end;
+    }
+    Ok(None)
+}
+
+/// The next bytes between `from` and `end` that are no hole (lseek(2)).
+fn next_data(file: &File, from: u64, end: u64) -> io::Result<Option<Range<u64>>> {
+    if from >= end {
+        return Ok(None);
+    }
+    match seek(file, SeekFrom::Data(from)) {
+        Ok(start) if start < end => Ok(Some(start..seek(file, SeekFrom::Hole(start))?.min(end))),
+        Ok(_) | Err(Errno::NXIO) => Ok(None),
+        // A device, say, which knows no holes.
+        Err(Errno::INVAL) => Ok(Some(from..end)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn first_nonzero_of_data(file: &File, start: u64, end: u64) -> io::Result<Option<u64>> {
     let size = end.saturating_sub(start);
     let found = (0..size.div_ceil(PIECE)).into_par_iter().map_init(Vec::new, |buffer, number| {
         let from = start + number * PIECE;
@@ -97,5 +129,10 @@ mod tests {
         assert_eq!(first_nonzero(&to, 4100, 10_000).unwrap(), None);
         assert_eq!(first_nonzero(&to, 4100, size).unwrap(), Some(2_004_096));
         assert!(copy(&from, &to, 0, size + 1, &|_| true).is_err());
+        to.set_len(1 << 42).unwrap();
+        to.write_all_at(b"x", (1 << 42) - 1).unwrap();
+        assert_eq!(first_nonzero(&to, 2_004_097, (1 << 42) - 1).unwrap(), Some(4096 + size - 1));
+        assert_eq!(first_nonzero(&to, 4096 + size, 1 << 42).unwrap(), Some((1 << 42) - 1));
+        assert!(first_nonzero(&to, 0, (1 << 42) + 1).is_err());
     }
 }

@@ -4,6 +4,7 @@
 //! same inputs give the same bytes, whatever the number of threads or the time; `inspect` finds every byte of a
 //! finished image that is not as it was written. *Does not know* where the trees come from or what becomes of the disk.
 
+mod boot_record;
 mod disk;
 mod esp;
 mod extent;

@@ -13,6 +13,13 @@ const NX_COMPATIBLE: u16 = 0x0100;
 /// `IMAGE_DIRECTORY_ENTRY_SECURITY`, where a signature is.
 const SECURITY_DIRECTORY: usize = 4;
 
+/// `IMAGE_SCN_CNT_CODE`, in the lowest byte of a section's flags.
+const CODE: u8 = 0x20;
+/// `IMAGE_SCN_CNT_INITIALIZED_DATA`, in the same byte.
+const INITIALIZED_DATA: u8 = 0x40;
+/// `IMAGE_SCN_MEM_READ`.
+const READ: u32 = 0x4000_0000;
+
 /// What a section holds, as its header's flags say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
@@ -20,6 +27,16 @@ pub enum Content {
     Code,
     /// `IMAGE_SCN_CNT_INITIALIZED_DATA`.
     Data,
+}
+
+impl Content {
+    fn of_header(header: &[u8]) -> Self {
+        if header[36] & CODE != 0 { Content::Code } else { Content::Data }
+    }
+
+    fn flags(self) -> u32 {
+        READ | u32::from(if self == Content::Code { CODE } else { INITIALIZED_DATA })
+    }
 }
 
 /// The place of one section.
@@ -63,6 +80,9 @@ pub enum PeError {
     /// A section of this name is there and too small.
     #[error("its section `{name}` has {room} bytes, too few for {size}")]
     TooSmall { name: String, room: usize, size: usize },
+    /// A section is missing, or does not stand where sections are appended.
+    #[error("it has no section `{name}` behind its own")]
+    NotAppended { name: String },
     /// The file would be larger than its 32-bit fields can say.
     #[error("with section `{name}` it would be larger than 2 GiB")]
     TooLarge { name: String },
@@ -189,10 +209,9 @@ impl PeFile {
         // Below 2^31 all of these fit into 32 bits.
         let (size, raw_size_32, offset_32, address) =
             (content.len() as u32, raw_size as u32, offset as u32, address as u32);
-        let flags: u32 = 0x4000_0000 | if kind == Content::Code { 0x20 } else { 0x40 };
         let mut entry = [0; SECTION_HEADER];
         entry[..name.len()].copy_from_slice(name.as_bytes());
-        for (at, value) in [(8, size), (12, address), (16, raw_size_32), (20, offset_32), (36, flags)] {
+        for (at, value) in [(8, size), (12, address), (16, raw_size_32), (20, offset_32), (36, kind.flags())] {
             entry[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
         self.bytes.resize(offset, 0);
@@ -207,6 +226,34 @@ impl PeFile {
         self.set_optional(56, &(image_size as u32).to_le_bytes());
         self.set_optional(60, &(headers as u32).to_le_bytes());
         self.set_optional(64, &[0; 4]); // the checksum, which nothing checks
+        Ok(())
+    }
+
+    /// Replaces the content of a section that was appended and appends those behind it again: the file is then the one
+    /// to which this content was appended in the first place.
+    ///
+    /// # Errors
+    /// [`PeError::NotAppended`] when there is no such section, and what [`PeFile::append`] says.
+    pub fn replace_appended(&mut self, name: &str, content: &[u8]) -> Result<(), PeError> {
+        let missing = || PeError::NotAppended { name: name.to_owned() };
+        let index = self.sections.iter().position(|section| section.name == name).ok_or_else(missing)?;
+        let start = self.sections[index].offset;
+        let headers = self.section_headers + self.sections.len() * SECTION_HEADER;
+        if start < headers || self.sections[index..].iter().any(|section| section.offset < start) {
+            return Err(missing());
+        }
+        let removed = self.sections.split_off(index);
+        let bytes = self.bytes.split_off(start.min(self.bytes.len()));
+        let headers = &mut self.bytes[self.section_headers + index * SECTION_HEADER..headers];
+        let kinds: Vec<Content> = headers.chunks(SECTION_HEADER).map(Content::of_header).collect();
+        headers.fill(0);
+        let data = removed.iter().fold(self.optional(8, 4)?, |sum, section| sum.saturating_sub(section.size as u64));
+        self.set_optional(8, &(data as u32).to_le_bytes());
+        for (number, (section, kind)) in removed.iter().zip(kinds).enumerate() {
+            let from = section.offset - start;
+            let kept = bytes.get(from..from + section.size.min(section.raw_size)).unwrap_or_default();
+            self.append(&section.name, if number == 0 { content } else { kept }, kind)?;
+        }
         Ok(())
     }
 
@@ -320,6 +367,7 @@ pub(super) mod tests {
                 if let Ok(mut file) = PeFile::parse(changed) {
                     let _ = file.append(".x", b"x", Content::Data);
                     let _ = file.replace(".sbat", b"y");
+                    let _ = file.replace_appended(".sbat", b"y");
                     let _ = (file.section(".sbat"), file.is_signed());
                 }
             }

@@ -1,6 +1,7 @@
 //! Performs `Action::Assemble`: reads inputs from the store, lets the rooms' parts work, puts outputs back.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Read as _},
     path::PathBuf,
@@ -10,9 +11,10 @@ use std::{
     },
 };
 
-use brc_contract::Guid;
+use brc_contract::{Guid, partition::MAX_ESP_BYTES, well_known};
 
 use super::{
+    boot_record::{BootRecord, BootRecordError},
     disk::{self, DiskError},
     esp,
     factory::{self, FactoryError},
@@ -36,6 +38,8 @@ use crate::{
 
 /// The output that says who owns each path of a root, and its file.
 const OWNERS: &str = "owners";
+/// The file of a unified kernel image.
+const UKI: &str = "uki.efi";
 
 /// Performs `Action::Assemble` with what is in a store.
 #[derive(Debug, Clone)]
@@ -94,6 +98,8 @@ impl Performer for Assembler {
             Assemble::Initramfs(initramfs) => ("initramfs", work.initramfs(initramfs)),
             Assemble::Verity { data, salt, uuid } => ("verity", work.verity(data, salt, uuid)),
             Assemble::Uki { .. } => ("uki", work.uki(assemble)),
+            Assemble::BootRecord { uki, files } => ("record", work.boot_record(uki, files)),
+            Assemble::BoundUki { uki, verity, salt } => ("uki", work.bound_uki(uki, *verity, salt)),
             Assemble::Esp { files, size, volume_id, epoch } => ("esp", work.esp(files, *size, *volume_id, *epoch)),
             Assemble::Disk { .. } => ("disk", work.disk(assemble)),
         };
@@ -205,25 +211,41 @@ impl Work<'_> {
     }
 
     fn uki(&self, assemble: &Assemble<Digest>) -> Result<Digest, AssembleError> {
-        let Assemble::Uki { stub, kernel, os_release, release, initramfs, command_line, verity, salt, architecture } =
-            assemble
+        let Assemble::Uki { stub, kernel, os_release, release, initramfs, command_line, architecture } = assemble
         else {
             return Err(AssembleError::Foreign);
         };
-        let HashTree { root_hash, data_blocks, .. } = self.hash_tree(*verity)?;
-        let command_line = uki::fill_command_line(command_line, &VerifiedRoot { root_hash, data_blocks, salt })?;
         let release_text = self.text(release)?;
         let image = uki::build(&uki::Parts {
             stub: &self.read(stub)?,
             kernel: &self.read(kernel)?,
             os_release,
             release: release_text.trim(),
-            command_line: &command_line,
+            command_line,
             initramfs: initramfs.as_ref().map(|file| self.read(file)).transpose()?.as_deref(),
             architecture: *architecture,
         })?;
-        let blob = self.store.put(&image)?;
-        Ok(self.store.put_tree(&file_tree([("uki.efi", blob, image.len() as u64)]))?)
+        self.one_file(UKI, &image)
+    }
+
+    fn boot_record(&self, uki: &FileOf<Digest>, files: &[BootFile<Digest>]) -> Result<Digest, AssembleError> {
+        let mut digests = BTreeMap::new();
+        for file in files {
+            let (blob, _) = self.store.file_in(file.from.tree, &file.from.path)?;
+            digests.insert(file.to.clone(), self.store.sha256_of(blob)?);
+        }
+        self.one_file(well_known::BOOT_RECORD, &BootRecord::of(self.read(uki)?, digests)?.encode()?)
+    }
+
+    fn bound_uki(&self, uki: &FileOf<Digest>, verity: Digest, salt: &[u8; 32]) -> Result<Digest, AssembleError> {
+        let HashTree { root_hash, data_blocks, .. } = self.hash_tree(verity)?;
+        let bound = uki::bind(self.read(uki)?, &VerifiedRoot { root_hash, data_blocks, salt })?;
+        self.one_file(UKI, &bound)
+    }
+
+    fn one_file(&self, name: &str, bytes: &[u8]) -> Result<Digest, AssembleError> {
+        let blob = self.store.put(bytes)?;
+        Ok(self.store.put_tree(&file_tree([(name, blob, bytes.len() as u64)]))?)
     }
 
     fn esp(&self, files: &[BootFile<Digest>], size: Option<u64>, id: u32, epoch: u64) -> Result<Digest, AssembleError> {
@@ -235,7 +257,7 @@ impl Work<'_> {
         let sizes: Vec<(RelPath, u64)> = content.iter().map(|file| (file.path.clone(), file.size)).collect();
         let needed = esp::needed_size(&sizes);
         let size = size.unwrap_or(needed);
-        if size < needed {
+        if size < needed || size > MAX_ESP_BYTES {
             return Err(AssembleError::EspSize { size, needed });
         }
         let scratch = self.scratch()?;
@@ -396,6 +418,12 @@ pub enum AssembleError {
         #[from]
         source: UkiError,
     },
+    /// What the root says of its start.
+    #[error("what the root says of the files that start it cannot be written")]
+    BootRecord {
+        #[from]
+        source: BootRecordError,
+    },
     /// The file system of the ESP.
     #[error("the EFI system partition cannot be made")]
     Fat {
@@ -414,8 +442,11 @@ pub enum AssembleError {
     /// The data of a hash tree is not made of blocks.
     #[error("`{path}` has {size} bytes: expected a multiple of 4096, and some, to make a dm-verity tree of")]
     DataSize { path: RelPath, size: u64 },
-    /// An ESP without room for updates.
-    #[error("an ESP of {size} bytes has no room for updates: expected at least {needed}, three times the kernel image")]
+    /// An ESP without room for updates, or a larger one than is read.
+    #[error(
+        "an ESP of {size} bytes: expected at least {needed}, which has room for updates with three times the kernel \
+         image, and at most 4 GiB"
+    )]
     EspSize { size: u64, needed: u64 },
     /// A hash tree of another root image.
     #[error("the root image has {size} bytes, but its hash tree is of {data_blocks} blocks of 4096")]

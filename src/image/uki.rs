@@ -11,6 +11,10 @@ use super::{
 };
 use crate::plan::layout::{BLOCK, SECTOR};
 
+/// A larger image is not made, and not read.
+pub const MAX_UKI_BYTES: u64 = 256 << 20;
+/// The section of the command line.
+pub const COMMAND_LINE: &str = ".cmdline";
 /// The line that starts every revocation table.
 const SBAT_HEAD: &str = "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md";
 /// The line that a unified kernel image adds.
@@ -27,7 +31,7 @@ pub struct Parts<'a> {
     pub os_release: &'a str,
     /// The kernel's release: the text of `.uname`.
     pub release: &'a str,
-    /// The text of `.cmdline`.
+    /// The text of `.cmdline`; what it says in braces is filled in by [`bind`].
     pub command_line: &'a str,
     /// What a finished kernel is started with, for `.initrd`.
     pub initramfs: Option<&'a [u8]>,
@@ -64,7 +68,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>, UkiError> {
     if file.is_signed() {
         return Err(UkiError::SignedStub);
     }
-    let texts = [(".osrel", parts.os_release), (".cmdline", parts.command_line), (".uname", parts.release)];
+    let texts = [(".osrel", parts.os_release), (COMMAND_LINE, parts.command_line), (".uname", parts.release)];
     if let Some((section, _)) = texts.iter().find(|(_, text)| text.is_empty() || text.contains('\0')) {
         return Err(UkiError::Text { section });
     }
@@ -81,7 +85,36 @@ pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>, UkiError> {
     file.append(".linux", parts.kernel, Content::Code).map_err(of_stub)?;
     let sbat = merge_sbat(&[file.section(".sbat").unwrap_or_default(), kernel.section(".sbat").unwrap_or_default()]);
     file.replace(".sbat", sbat.as_bytes()).map_err(of_stub)?;
+    let image = file.into_bytes();
+    if image.len() as u64 > MAX_UKI_BYTES {
+        return Err(UkiError::TooLarge { bytes: image.len() });
+    }
+    Ok(image)
+}
+
+/// An image that [`build`] made, with another command line: the bytes that it would have made with that one.
+///
+/// # Errors
+/// An image that is not one of [`build`], or a command line that cannot stand in its section.
+pub fn with_command_line(uki: Vec<u8>, line: &str) -> Result<Vec<u8>, UkiError> {
+    let of_uki = |source| UkiError::Pe { file: "unified kernel image", source };
+    if line.is_empty() || line.contains('\0') {
+        return Err(UkiError::Text { section: COMMAND_LINE });
+    }
+    let mut file = PeFile::parse(uki).map_err(of_uki)?;
+    file.replace_appended(COMMAND_LINE, line.as_bytes()).map_err(of_uki)?;
     Ok(file.into_bytes())
+}
+
+/// An image whose command line says in braces what it says of the verified root, with that filled in.
+///
+/// # Errors
+/// An image that is not one of [`build`], or what [`fill_command_line`] says.
+pub fn bind(uki: Vec<u8>, root: &VerifiedRoot<'_>) -> Result<Vec<u8>, UkiError> {
+    let file = PeFile::parse(uki).map_err(|source| UkiError::Pe { file: "unified kernel image", source })?;
+    let line = file.section(COMMAND_LINE).and_then(|line| std::str::from_utf8(line).ok());
+    let line = fill_command_line(line.ok_or(UkiError::Text { section: COMMAND_LINE })?, root)?;
+    with_command_line(file.into_bytes(), &line)
 }
 
 /// One revocation table of several: a single head, then every other line in order, then that of UKIs.
@@ -141,6 +174,9 @@ pub enum UkiError {
     /// A text is empty or has a NUL.
     #[error("the text for section `{section}` is empty or has a NUL byte")]
     Text { section: &'static str },
+    /// An ESP holds three of them.
+    #[error("it would have {bytes} bytes: expected at most 256 MiB")]
+    TooLarge { bytes: usize },
     /// The command line is not one.
     #[error("the kernel command line `{line}` cannot be used: {problem}")]
     CommandLine { line: String, problem: &'static str },
@@ -186,6 +222,21 @@ mod tests {
             assert!(section.address.is_multiple_of(4096) && section.address >= end, "{section:?}");
             end = section.address + section.size as u32;
         }
+    }
+
+    #[test]
+    fn with_another_command_line_an_image_is_the_one_that_was_built_with_it() {
+        let (stub, kernel) = (small_pe(X86, 8), small_pe(X86, 0));
+        let long = "word ".repeat(400);
+        let lines = ["ro quiet", "ro", &long, command_line::VERIFIED_ROOT];
+        let built = lines.map(|command_line| build(&Parts { command_line, ..parts(&stub, &kernel) }).unwrap());
+        for from in &built {
+            for (line, expected) in lines.iter().zip(&built) {
+                assert!(with_command_line(from.clone(), line).unwrap() == *expected, "{line}");
+            }
+        }
+        assert!(matches!(with_command_line(stub, "ro"), Err(UkiError::Pe { source: PeError::NotAppended { .. }, .. })));
+        assert!(matches!(with_command_line(built[0].clone(), ""), Err(UkiError::Text { section: COMMAND_LINE })));
     }
 
     #[test]

@@ -255,7 +255,7 @@ pub enum Assemble<T> {
         /// The UUID of the superblock.
         uuid: [u8; 16],
     },
-    /// A unified kernel image. Output: `uki` (a file `uki.efi`).
+    /// A unified kernel image that is not bound to a root yet. Output: `uki` (a file `uki.efi`).
     Uki {
         /// The EFI stub.
         stub: FileOf<T>,
@@ -267,15 +267,27 @@ pub enum Assemble<T> {
         release: FileOf<T>,
         /// What a finished kernel is started with.
         initramfs: Option<FileOf<T>>,
-        /// The command line; `{root-partition}`, `{hash-partition}`, `{sectors}`, `{blocks}`, `{root-hash}` and
-        /// `{salt}` are filled in from `verity`.
+        /// The command line; for `{root-partition}`, `{hash-partition}`, `{sectors}`, `{blocks}`, `{root-hash}` and
+        /// `{salt}` see `BoundUki`.
         command_line: String,
-        /// The output of `Verity` that the command line speaks of.
+        /// The machine it is for.
+        architecture: Architecture,
+    },
+    /// What the root says of the files that start it. Output: `record` (a tree to lay into the root).
+    BootRecord {
+        /// The kernel image, not bound.
+        uki: FileOf<T>,
+        /// Every other file of the ESP.
+        files: Vec<BootFile<T>>,
+    },
+    /// A unified kernel image whose command line names the root that it verifies. Output: `uki` (a file `uki.efi`).
+    BoundUki {
+        /// The output of `Uki`.
+        uki: FileOf<T>,
+        /// The output of `Verity` that fills its command line in.
         verity: T,
         /// The salt of that output.
         salt: [u8; 32],
-        /// The machine it is for.
-        architecture: Architecture,
     },
     /// A FAT32 EFI system partition. Output: `esp` (a file `esp.img`).
     Esp {
@@ -464,7 +476,8 @@ impl<T> Action<T> {
             Action::Assemble(Assemble::Initramfs(_)) => fixed(&["initramfs"]),
             Action::Assemble(Assemble::Replaced { .. }) => fixed(&["root"]),
             Action::Assemble(Assemble::Verity { .. }) => fixed(&["verity"]),
-            Action::Assemble(Assemble::Uki { .. }) => fixed(&["uki"]),
+            Action::Assemble(Assemble::Uki { .. } | Assemble::BoundUki { .. }) => fixed(&["uki"]),
+            Action::Assemble(Assemble::BootRecord { .. }) => fixed(&["record"]),
             Action::Assemble(Assemble::Esp { .. }) => fixed(&["esp"]),
             Action::Assemble(Assemble::Disk { .. }) => fixed(&["disk"]),
             Action::Pack(Pack::Manifest(_)) => fixed(&["manifest"]),

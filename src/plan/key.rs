@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use brc_contract::Architecture;
 
 use super::{
-    Action, Assemble, Compression, Extract, Fetch, FileOf, Network, Output, Pack, PartSource, RootLayer, Run, Stdin,
+    Action, Assemble, BootFile, Compression, Extract, Fetch, FileOf, Initramfs, Network, Output, Pack, PartSource,
+    RootLayer, Run, Slot, Stdin,
 };
 use crate::content::{Digest, RelPath};
 
@@ -177,45 +178,38 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
             fields.text("action", "assemble kernel package");
             packages.iter().for_each(|package| fields.digest("package", *package));
         }
-        Assemble::Initramfs(initramfs) => {
-            fields.text("action", "assemble initramfs");
-            fields.digest("boot", initramfs.boot);
-            fields.digest("modules", initramfs.modules);
-            fields.file("init", &initramfs.init);
-            initramfs.load.iter().for_each(|module| fields.text("load", &module.name));
-            initramfs.firmware.iter().for_each(|file| fields.path("firmware", &file.name));
-            initramfs.disks.iter().for_each(|module| fields.text("disk", module));
-        }
+        Assemble::Initramfs(initramfs) => initramfs_fields(fields, initramfs),
         Assemble::Verity { data, salt, uuid } => {
             fields.text("action", "assemble verity");
             fields.file("data", data);
             fields.bytes("salt", salt);
             fields.bytes("uuid", uuid);
         }
-        Assemble::Uki { stub, kernel, os_release, release, initramfs, command_line, verity, salt, architecture } => {
+        Assemble::Uki { stub, kernel, os_release, release, initramfs, command_line, architecture } => {
             fields.text("action", "assemble uki");
             fields.file("stub", stub);
             fields.file("kernel", kernel);
             fields.text("os-release", os_release);
             fields.file("release", release);
-            if let Some(initramfs) = initramfs {
-                fields.file("initramfs", initramfs);
-            }
+            initramfs.iter().for_each(|initramfs| fields.file("initramfs", initramfs));
             fields.text("command line", command_line);
+            fields.architecture(*architecture);
+        }
+        Assemble::BootRecord { uki, files } => {
+            fields.text("action", "assemble boot record");
+            fields.file("uki", uki);
+            fields.boot_files(files);
+        }
+        Assemble::BoundUki { uki, verity, salt } => {
+            fields.text("action", "assemble bound uki");
+            fields.file("uki", uki);
             fields.digest("verity", *verity);
             fields.bytes("salt", salt);
-            fields.architecture(*architecture);
         }
         Assemble::Esp { files, size, volume_id, epoch } => {
             fields.text("action", "assemble esp");
-            for file in files {
-                fields.named("to", file.to.as_str());
-                fields.file("from", &file.from);
-            }
-            fields.about_all();
-            if let Some(size) = size {
-                fields.number("size", *size);
-            }
+            fields.boot_files(files);
+            size.iter().for_each(|size| fields.number("size", *size));
             fields.number("volume id", u64::from(*volume_id));
             fields.number("epoch", *epoch);
         }
@@ -226,15 +220,21 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
             fields.bytes("esp guid", esp_guid);
             fields.file("root", root);
             fields.digest("verity", *verity);
-            for slot in slots {
-                fields.number("verity size", slot.verity_size);
-                fields.number("root size", slot.root_size);
-                slot.empty_guids.iter().for_each(|guid| fields.bytes("empty guid", guid));
-            }
+            slots.iter().for_each(|slot| fields.slot(slot));
             fields.text("label", label);
             fields.architecture(*architecture);
         }
     }
+}
+
+fn initramfs_fields(fields: &mut Fields, initramfs: &Initramfs<Digest>) {
+    fields.text("action", "assemble initramfs");
+    fields.digest("boot", initramfs.boot);
+    fields.digest("modules", initramfs.modules);
+    fields.file("init", &initramfs.init);
+    initramfs.load.iter().for_each(|module| fields.text("load", &module.name));
+    initramfs.firmware.iter().for_each(|file| fields.path("firmware", &file.name));
+    initramfs.disks.iter().for_each(|module| fields.text("disk", module));
 }
 
 fn layer_fields(fields: &mut Fields, layer: &RootLayer<Digest>) {
@@ -383,6 +383,20 @@ impl Fields {
         if alone {
             self.about_all();
         }
+    }
+
+    fn slot(&mut self, slot: &Slot) {
+        self.number("verity size", slot.verity_size);
+        self.number("root size", slot.root_size);
+        slot.empty_guids.iter().for_each(|guid| self.bytes("empty guid", guid));
+    }
+
+    fn boot_files(&mut self, files: &[BootFile<Digest>]) {
+        for file in files {
+            self.named("to", file.to.as_str());
+            self.file("from", &file.from);
+        }
+        self.about_all();
     }
 
     fn architecture(&mut self, value: Architecture) {

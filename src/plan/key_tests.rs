@@ -75,8 +75,6 @@ fn uki() -> Assemble<Digest> {
         release: file("release"),
         initramfs: Some(file("initramfs")),
         command_line: "ro".into(),
-        verity: tree("verity"),
-        salt: [5; 32],
         architecture: X86_64,
     }
 }
@@ -335,8 +333,6 @@ fn every_field_of_a_kernel_image_is_in_its_key() {
                     release: _,
                     initramfs: _,
                     command_line: _,
-                    verity: _,
-                    salt: _,
                     architecture: _,
                 } = &uki
                 else {
@@ -348,6 +344,13 @@ fn every_field_of_a_kernel_image_is_in_its_key() {
             })
         };
     }
+    let bound = |uki: &str, verity: &str, salt| {
+        Action::Assemble(Assemble::BoundUki { uki: file(uki), verity: tree(verity), salt: [salt; 32] })
+    };
+    let record = |uki: &str, to: &str, from: &str| {
+        let files = vec![BootFile { to: path(to), from: file(from) }];
+        Action::Assemble(Assemble::BootRecord { uki: file(uki), files })
+    };
     all_differ(vec![
         ("nothing", row(|_| {})),
         ("stub", set!(stub, file("b"))),
@@ -357,9 +360,15 @@ fn every_field_of_a_kernel_image_is_in_its_key() {
         ("initramfs", set!(initramfs, Some(file("b")))),
         ("no initramfs", set!(initramfs, None)),
         ("command_line", set!(command_line, "b".into())),
-        ("verity", set!(verity, tree("b"))),
-        ("salt", set!(salt, [6; 32])),
         ("architecture", set!(architecture, Aarch64)),
+        ("bound", bound("a", "a", 1)),
+        ("bound uki", bound("b", "a", 1)),
+        ("bound verity", bound("a", "b", 1)),
+        ("bound salt", bound("a", "a", 2)),
+        ("record", record("a", "a", "a")),
+        ("record uki", record("b", "a", "a")),
+        ("record to", record("a", "b", "a")),
+        ("record from", record("a", "a", "b")),
     ]);
 }
 

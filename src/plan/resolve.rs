@@ -69,6 +69,13 @@ impl<T> FileOf<T> {
     }
 }
 
+fn resolve_files<T, U, E>(
+    files: &[BootFile<T>],
+    replace: &mut impl FnMut(&T) -> Result<U, E>,
+) -> Result<Vec<BootFile<U>>, E> {
+    files.iter().map(|file| Ok(BootFile { to: file.to.clone(), from: file.from.resolve(replace)? })).collect()
+}
+
 impl<T> RootLayer<T> {
     fn resolve<U, E>(&self, replace: &mut impl FnMut(&T) -> Result<U, E>) -> Result<RootLayer<U>, E> {
         Ok(RootLayer {
@@ -111,37 +118,29 @@ impl<T> Assemble<T> {
             Assemble::Verity { data, salt, uuid } => {
                 Assemble::Verity { data: data.resolve(replace)?, salt: *salt, uuid: *uuid }
             }
-            Assemble::Uki {
-                stub,
-                kernel,
-                os_release,
-                release,
-                initramfs,
-                command_line,
-                verity,
-                salt,
-                architecture,
-            } => Assemble::Uki {
-                stub: stub.resolve(replace)?,
-                kernel: kernel.resolve(replace)?,
-                os_release: os_release.clone(),
-                release: release.resolve(replace)?,
-                initramfs: initramfs.as_ref().map(|file| file.resolve(replace)).transpose()?,
-                command_line: command_line.clone(),
-                verity: replace(verity)?,
-                salt: *salt,
-                architecture: *architecture,
-            },
-            Assemble::Esp { files, size, volume_id, epoch } => {
-                let files =
-                    files.iter().map(|file| Ok(BootFile { to: file.to.clone(), from: file.from.resolve(replace)? }));
-                Assemble::Esp {
-                    files: files.collect::<Result<_, E>>()?,
-                    size: *size,
-                    volume_id: *volume_id,
-                    epoch: *epoch,
+            Assemble::Uki { stub, kernel, os_release, release, initramfs, command_line, architecture } => {
+                Assemble::Uki {
+                    stub: stub.resolve(replace)?,
+                    kernel: kernel.resolve(replace)?,
+                    os_release: os_release.clone(),
+                    release: release.resolve(replace)?,
+                    initramfs: initramfs.as_ref().map(|file| file.resolve(replace)).transpose()?,
+                    command_line: command_line.clone(),
+                    architecture: *architecture,
                 }
             }
+            Assemble::BootRecord { uki, files } => {
+                Assemble::BootRecord { uki: uki.resolve(replace)?, files: resolve_files(files, replace)? }
+            }
+            Assemble::BoundUki { uki, verity, salt } => {
+                Assemble::BoundUki { uki: uki.resolve(replace)?, verity: replace(verity)?, salt: *salt }
+            }
+            Assemble::Esp { files, size, volume_id, epoch } => Assemble::Esp {
+                files: resolve_files(files, replace)?,
+                size: *size,
+                volume_id: *volume_id,
+                epoch: *epoch,
+            },
             Assemble::Disk { guid, esp, esp_guid, root, verity, slots, label, architecture } => Assemble::Disk {
                 guid: *guid,
                 esp: esp.resolve(replace)?,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use brc_contract::partition::MAX_ESP_BYTES;
 use petgraph::{
     algo::kosaraju_scc,
     graph::{DiGraph, NodeIndex},
@@ -253,8 +254,9 @@ fn check_layout(recipes: &Recipes, variant: &Variant, problems: &mut Vec<Diagnos
             let message = "a slot is a whole number of 4 KiB blocks";
             problems.push(Diagnostic::error(code::IMPOSSIBLE_LAYOUT, slot.span, message));
         }
-        if let Some(esp) = layout.esp.filter(|esp| esp.0 < SMALLEST_ESP || esp.0 % BLOCK != 0) {
-            let message = "an ESP is FAT32: at least 33 MiB, in whole blocks of 4 KiB";
+        let fits = |esp: u64| (SMALLEST_ESP..=MAX_ESP_BYTES).contains(&esp) && esp.is_multiple_of(BLOCK);
+        if let Some(esp) = layout.esp.filter(|esp| !fits(esp.0)) {
+            let message = "an ESP is FAT32: from 33 MiB to 4 GiB, in whole blocks of 4 KiB";
             problems.push(Diagnostic::error(code::IMPOSSIBLE_LAYOUT, esp.span, message));
         }
     }

@@ -114,7 +114,7 @@ pub struct Layout {
     pub kind: Spanned<LayoutKind>,
     /// `slot max="1GiB"`: the size of one slot's root partition, in blocks of 4 KiB; 1 GiB when it is not said.
     pub slot: Option<Spanned<Bytes>>,
-    /// `esp size="256MiB"`: the size of the EFI system partition, at least 33 MiB, in blocks of 4 KiB; when it is not
+    /// `esp size="256MiB"`: the size of the EFI system partition, from 33 MiB to 4 GiB, in blocks of 4 KiB; when it is not
     /// said as small as its files allow.
     pub esp: Option<Spanned<Bytes>>,
     /// `data fs="xfs" grow=#true`: the partition of `/var`, which the first boot makes.

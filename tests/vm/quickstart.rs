@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use brc::image::inspect::verify;
+use brc::image::inspect::{Expected, verify};
 use gptman::{GPT, GPTPartitionEntry};
 
 use super::{
@@ -65,7 +65,7 @@ fn so_does_the_image_for_the_other_architecture() {
 fn boots_verified_and_runs_a_container(bench: &Bench, name: &str, times: usize) -> Vec<String> {
     let folder = folder(name);
     let published = sha256(&bench.image);
-    let report = verify(&bench.image, None).unwrap();
+    let report = verify(&bench.image, &Expected::default()).unwrap();
     assert_eq!(report.figures.entry.as_deref(), Some("quickstart_0.1.0+3-0.efi"));
 
     let archive = folder.join("oci.tar");

@@ -16,6 +16,8 @@ pub const READ_ONLY: u64 = 1 << 60;
 /// Attribute bit 63: the partition is not mounted by its type.
 pub const NO_AUTO: u64 = 1 << 63;
 
+/// The largest EFI system partition: room for three of the largest kernel images and more.
+pub const MAX_ESP_BYTES: u64 = 4 << 30;
 /// The longest label of a partition, in UTF-16 units (UEFI 2.10, section 5.3.3).
 pub const MAX_LABEL_UNITS: usize = 36;
 /// The label of the partitions of a slot that holds nothing, as systemd-sysupdate knows it.

@@ -17,6 +17,9 @@ pub const ESP_DEVICE: &str = "/dev/brc/esp";
 /// What names the image and its version, in the root.
 pub const OS_RELEASE: &str = "usr/lib/os-release";
 
+/// What the root says of the files that start it.
+pub const BOOT_RECORD: &str = "usr/lib/brc/boot.json";
+
 /// Where the firmware looks for a loader on the ESP when nothing else is set: `EFI/BOOT/BOOTX64.EFI`.
 pub fn default_loader(architecture: Architecture) -> String {
     format!("EFI/BOOT/BOOT{}.EFI", architecture.efi().to_ascii_uppercase())

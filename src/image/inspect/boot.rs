@@ -37,7 +37,8 @@ pub(super) struct Boot {
     pub image_version: String,
     /// The bytes of `.osrel`.
     pub os_release: Vec<u8>,
-    words: Vec<String>,
+    /// The words of the command line.
+    pub words: Vec<String>,
 }
 
 impl Boot {

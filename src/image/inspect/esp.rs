@@ -12,6 +12,7 @@ use crate::{
         extent,
         fat::{self, Content, Files, ReadError, Stretch, Volume},
         pe::PeFile,
+        uki::MAX_UKI_BYTES,
     },
     plan::{
         identity::{Seed, fat_volume_id},
@@ -19,19 +20,32 @@ use crate::{
     },
 };
 
-/// A larger kernel image is not read.
-const MAX_KERNEL: u64 = 1 << 30;
 /// Bytes that are hashed at a time.
 const PIECE: u64 = 1 << 20;
 
+/// What an ESP holds.
+pub(super) struct Esp {
+    /// Its files.
+    pub files: Files,
+    /// The kernel image, if there is just one.
+    pub kernel: Option<RelPath>,
+    /// What the kernel image says, if it can be read.
+    pub boot: Option<Boot>,
+}
+
 impl Inspection<'_> {
-    /// Checks the file system and what boots from it; gives what the kernel image says.
-    pub(super) fn esp(&mut self, esp: &Partition, architecture: Architecture) -> io::Result<Option<Boot>> {
+    /// Checks the file system and what boots from it.
+    pub(super) fn esp(&mut self, esp: &Partition, architecture: Architecture) -> io::Result<Option<Esp>> {
         self.figures.esp_bytes = esp.size();
-        if let Some(expected) = self.expected {
-            let found = self.sha256(esp)?;
-            if found != expected.esp_sha256 {
-                let problem = format!("its bytes have SHA-256 {found}, the manifest says {}", expected.esp_sha256);
+        if esp.size() > partition::MAX_ESP_BYTES {
+            let problem = format!("it has {} bytes, brc makes none of more than 4 GiB", esp.size());
+            self.findings.add(Part::Esp, problem);
+            return Ok(None);
+        }
+        if let Some(manifest) = &self.expected.manifest {
+            let found = self.sha256(esp.start, esp.size())?;
+            if found != manifest.esp_sha256 {
+                let problem = format!("its bytes have SHA-256 {found}, the manifest says {}", manifest.esp_sha256);
                 self.findings.add(Part::Esp, problem);
             }
         }
@@ -45,7 +59,8 @@ impl Inspection<'_> {
         };
         self.layout(esp, &volume, &files)?;
         self.loader(esp, &files, architecture)?;
-        let boot = self.kernel(esp, &files, architecture)?;
+        let kernel = self.kernel(&files);
+        let boot = kernel.as_ref().map(|path| self.boot(esp, &files, path, architecture)).transpose()?.flatten();
         if let Some(boot) = &boot {
             let id = fat_volume_id(Seed::of(&boot.image_id, architecture).partition(partition::ESP, 0));
             if volume.id != id {
@@ -58,7 +73,7 @@ impl Inspection<'_> {
         if needed_size(&sizes) > esp.size() {
             self.findings.add(Part::Esp, "it has no room for the kernel images of an update".to_owned());
         }
-        Ok(boot)
+        Ok(Some(Esp { files, kernel, boot }))
     }
 
     /// Lays the same files out again: all bytes but the files' own must be these, and all others zero.
@@ -104,29 +119,40 @@ impl Inspection<'_> {
         let mut found = Vec::new();
         for path in &paths {
             let bytes = self.read_file(esp, files, path)?;
-            let machine = bytes.as_ref().and_then(|bytes| PeFile::parse(bytes.clone()).ok()).map(|file| file.machine());
-            if machine != Some(architecture.pe_machine()) {
+            let file = bytes.and_then(|bytes| PeFile::parse(bytes).ok());
+            if file.as_ref().map(PeFile::machine) != Some(architecture.pe_machine()) {
                 self.findings.add(Part::Esp, format!("`/{path}` is missing or no program for {}", architecture.name()));
             }
-            found.push(bytes);
+            found.push(file.map(PeFile::into_bytes));
         }
         if found.windows(2).any(|pair| pair[0] != pair[1]) {
             self.findings.add(Part::Esp, format!("`/{}` and `/{}` differ", paths[0], paths[1]));
         }
-        if self.read_file(esp, files, well_known::LOADER_CONF)?.is_none() {
+        if !files.keys().any(|path| path.as_str() == well_known::LOADER_CONF) {
             self.findings.add(Part::Esp, format!("`/{}` is missing", well_known::LOADER_CONF));
         }
         Ok(())
     }
 
-    /// The one kernel image and its name.
-    fn kernel(&mut self, esp: &Partition, files: &Files, architecture: Architecture) -> io::Result<Option<Boot>> {
+    /// The one kernel image.
+    fn kernel(&mut self, files: &Files) -> Option<RelPath> {
         let folder = RelPath::new(well_known::UKI_FOLDER).unwrap_or_default();
         let kernels: Vec<&RelPath> = files.keys().filter(|path| path.parent().as_ref() == Some(&folder)).collect();
         let [path] = kernels[..] else {
             self.findings.add(Part::Esp, format!("`{folder}` has {} kernel images, expected one", kernels.len()));
-            return Ok(None);
+            return None;
         };
+        Some(path.clone())
+    }
+
+    /// What the kernel image and its name say.
+    fn boot(
+        &mut self,
+        esp: &Partition,
+        files: &Files,
+        path: &RelPath,
+        architecture: Architecture,
+    ) -> io::Result<Option<Boot>> {
         let name = match EntryName::parse(path.name()) {
             Ok(name) => name,
             Err(problem) => {
@@ -139,19 +165,30 @@ impl Inspection<'_> {
         Ok(Boot::read(bytes, &name, architecture, &mut self.findings))
     }
 
-    fn read_file(&self, esp: &Partition, files: &Files, path: &str) -> io::Result<Option<Vec<u8>>> {
+    /// A file as a whole, if it is there and no larger than a kernel image.
+    pub(super) fn read_file(&mut self, esp: &Partition, files: &Files, path: &str) -> io::Result<Option<Vec<u8>>> {
         let Some((offset, size)) = RelPath::new(path).ok().and_then(|path| files.get(&path)) else { return Ok(None) };
-        let mut bytes = vec![0; (*size).min(MAX_KERNEL) as usize];
+        if *size > MAX_UKI_BYTES {
+            self.findings.add(Part::Esp, format!("`/{path}` has {size} bytes, too many to be looked into"));
+            return Ok(None);
+        }
+        let mut bytes = vec![0; *size as usize];
         extent::read(self.image, &mut bytes, esp.start + offset)?;
         Ok(Some(bytes))
     }
 
-    fn sha256(&self, esp: &Partition) -> io::Result<Sha256> {
+    /// The SHA-256 of a file.
+    pub(super) fn digest_of_file(&self, esp: &Partition, files: &Files, path: &RelPath) -> io::Result<Sha256> {
+        let (offset, size) = files.get(path).copied().unwrap_or_default();
+        self.sha256(esp.start + offset, size)
+    }
+
+    fn sha256(&self, start: u64, size: u64) -> io::Result<Sha256> {
         let mut hasher = Sha256Hasher::default();
         let mut buffer = Vec::new();
-        for from in (0..esp.size()).step_by(PIECE as usize) {
-            buffer.resize(PIECE.min(esp.size() - from) as usize, 0);
-            extent::read(self.image, &mut buffer, esp.start + from)?;
+        for from in (0..size).step_by(PIECE as usize) {
+            buffer.resize(PIECE.min(size - from) as usize, 0);
+            extent::read(self.image, &mut buffer, start + from)?;
             hasher.update(&buffer);
         }
         Ok(hasher.finish())

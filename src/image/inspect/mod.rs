@@ -1,10 +1,12 @@
 //! Checks a finished image: whether all of its bytes are as brc writes them and agree with each other.
 //!
 //! Needs no recipe. What can follow from other bytes of the image is computed again and compared: tables, identities,
-//! hash tree, file systems, slack. What nothing in the image speaks of (the ESP's programs, owners, modes) is compared
-//! with the manifest, when one is given.
+//! hash tree, file systems, slack; and what starts the root is compared with what the root says of it. So all of an
+//! image hangs on its root hash. Whether that is the right one only somebody outside can say: a report names what was
+//! not checked.
 
 mod boot;
+mod erofs;
 mod esp;
 mod files;
 mod hashes;
@@ -13,13 +15,15 @@ mod report;
 mod table;
 #[cfg(test)]
 mod tests;
+mod vouched;
 
 use std::{fs::File, io, path::Path};
 
-use brc_contract::{Architecture, Guid, partition};
+use brc_contract::{Architecture, Guid, partition, well_known};
 
 use super::{
     extent,
+    uki::VerifiedRoot,
     verity::{BLOCK_BYTES, RootHash, Superblock},
 };
 use crate::{
@@ -31,12 +35,21 @@ use crate::{
 };
 use boot::Boot;
 use report::Findings;
-pub use report::{Figures, Finding, Part, Report};
+pub use report::{Figures, Finding, Part, Report, Unchecked};
 use table::{Partition, Table};
+
+/// What is known of an image from elsewhere.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// The dm-verity root hash, from somebody whom the caller trusts.
+    pub root_hash: Option<Sha256>,
+    /// What a manifest says.
+    pub manifest: Option<FromManifest>,
+}
 
 /// What a manifest says of an image.
 #[derive(Debug, Clone)]
-pub struct Expected {
+pub struct FromManifest {
     /// The dm-verity root hash.
     pub root_hash: Sha256,
     /// The SHA-256 of the ESP.
@@ -49,13 +62,30 @@ pub struct Expected {
 ///
 /// # Errors
 /// The file cannot be opened or read; whatever is wrong with what is read is a finding.
-pub fn verify(image: &Path, expected: Option<&Expected>) -> Result<Report, VerifyError> {
+pub fn verify(image: &Path, expected: &Expected) -> Result<Report, VerifyError> {
     let failed = |source| VerifyError { path: image.display().to_string(), source };
     let file = File::open(image).map_err(failed)?;
-    let mut inspection =
-        Inspection { image: &file, expected, findings: Findings::default(), figures: Figures::default() };
+    let mut inspection = Inspection::new(&file, expected);
     inspection.run().map_err(failed)?;
-    Ok(Report { findings: inspection.findings.sorted(), figures: inspection.figures })
+    let Inspection { findings, unchecked, figures, .. } = inspection;
+    Ok(Report { findings: findings.sorted(), unchecked, figures })
+}
+
+/// The words of the command line of the kernel image in a file; none when it is no image of brc.
+///
+/// # Errors
+/// The file cannot be opened or read.
+pub fn command_line(image: &Path) -> Result<Vec<String>, VerifyError> {
+    let failed = |source| VerifyError { path: image.display().to_string(), source };
+    let file = File::open(image).map_err(failed)?;
+    let expected = Expected::default();
+    let mut inspection = Inspection::new(&file, &expected);
+    let size = file.metadata().map_err(failed)?.len();
+    let table = table::read(&file, size, &mut inspection.findings).map_err(failed)?;
+    let Some(table) = table else { return Ok(Vec::new()) };
+    let Some(architecture) = table::architecture(&table.partitions) else { return Ok(Vec::new()) };
+    let esp = inspection.esp(&table.partitions[0], architecture).map_err(failed)?;
+    Ok(esp.and_then(|esp| esp.boot).map(|boot| boot.words).unwrap_or_default())
 }
 
 /// The architecture that the image in a file is for, by the types of its partitions; `None` when they do not say.
@@ -73,9 +103,17 @@ pub fn architecture(image: &Path) -> Result<Option<Architecture>, VerifyError> {
 /// A check that is going on.
 struct Inspection<'a> {
     image: &'a File,
-    expected: Option<&'a Expected>,
+    expected: &'a Expected,
     findings: Findings,
+    unchecked: Vec<Unchecked>,
     figures: Figures,
+}
+
+impl<'a> Inspection<'a> {
+    fn new(image: &'a File, expected: &'a Expected) -> Self {
+        let (findings, figures) = (Findings::default(), Figures::default());
+        Inspection { image, expected, findings, unchecked: Vec::new(), figures }
+    }
 }
 
 impl Inspection<'_> {
@@ -97,28 +135,39 @@ impl Inspection<'_> {
         self.figures.architecture = Some(architecture.name());
         let root_hash = partition::root_hash_of(root.guid, hash.guid);
         self.figures.root_hash = Some(Sha256::from_bytes(root_hash));
-        if let Some(expected) = self.expected
-            && *expected.root_hash.as_bytes() != root_hash
-        {
-            let found = Sha256::from_bytes(root_hash);
-            self.findings.add(
-                Part::Table,
-                format!("the partitions' identities say root hash {found}, the manifest {}", expected.root_hash),
-            );
-        }
+        self.root_hash(&root_hash);
         let superblock = self.superblock(hash)?;
-        let boot = self.esp(esp, architecture)?;
-        if let Some(boot) = &boot {
+        let found = self.esp(esp, architecture)?;
+        let boot = found.as_ref().and_then(|found| found.boot.as_ref());
+        if let Some(boot) = boot {
             self.agreement(boot, &table, &root_hash, superblock.as_ref());
         }
         if let Some(superblock) = &superblock {
             self.hashes(hash, root, superblock, &root_hash)?;
-            self.files(root, superblock, boot.as_ref())?;
+            let kept = self.files(root, superblock, boot);
+            if let Some(found) = &found {
+                let root = VerifiedRoot { root_hash, data_blocks: superblock.data_blocks, salt: &superblock.salt };
+                self.vouched(esp, found, kept.get(well_known::BOOT_RECORD), &root)?;
+            }
         }
         for partition in empty {
             self.zeros(Part::EmptySlot, partition.start, partition.end())?;
         }
         Ok(())
+    }
+
+    /// Compares the root hash with those that are known from elsewhere.
+    fn root_hash(&mut self, found: &RootHash) {
+        let found = Sha256::from_bytes(*found);
+        let manifest = self.expected.manifest.as_ref().map(|manifest| ("the manifest", manifest.root_hash));
+        let known = self.expected.root_hash.map(|known| ("expected", known));
+        for (whose, known) in manifest.into_iter().chain(known).filter(|(_, known)| *known != found) {
+            let problem = format!("the partitions' identities say root hash {found}, {whose} {known}");
+            self.findings.add(Part::Table, problem);
+        }
+        if self.expected.root_hash.is_none() {
+            self.unchecked.push(Unchecked::RootHash);
+        }
     }
 
     /// The superblock of the hash partition; its size must fit both partitions.

@@ -12,8 +12,29 @@ const MAX_OF_PART: usize = 100;
 pub struct Report {
     /// What is wrong, by part and place; an image without any is good.
     pub findings: Vec<Finding>,
+    /// What could not be checked.
+    pub unchecked: Vec<Unchecked>,
     /// What was measured.
     pub figures: Figures,
+}
+
+/// Something that a check says nothing about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unchecked {
+    /// Whether this is the image that it should be: an image of somebody else agrees with itself as well.
+    RootHash,
+    /// The kernel, its command line, the boot loader and its settings: the root does not say what they are.
+    Boot,
+}
+
+impl Unchecked {
+    /// What was not checked, for machines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unchecked::RootHash => "root hash",
+            Unchecked::Boot => "boot",
+        }
+    }
 }
 
 /// Numbers of an image; what could not be read is zero or nothing.
@@ -90,6 +111,10 @@ impl Findings {
         self.0.push(Finding { part, offset: Some(offset), block: Some(block), problem });
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.0.extend(findings);
     }
@@ -111,7 +136,7 @@ impl Findings {
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong in what was checked.
     pub fn is_good(&self) -> bool {
         self.findings.is_empty()
     }

@@ -1,50 +1,38 @@
-//! From the root tree to the disk: file system, verity, kernel image, ESP, partitions, manifest.
+//! From the root tree to the disk: file system, verity, partitions, manifest.
 
 use std::collections::BTreeMap;
 
-use brc_contract::{EntryName, partition, well_known};
+use brc_contract::partition;
 
 use super::{
     LowerError, Lowering,
+    boot::Boot,
     command::{command, folders},
-    host_files,
-    kernel::BuiltKernel,
     output, path,
     root::FinishedRoot,
 };
 use crate::{
     content::RelPath,
-    graph::{Compressed, Image, Role, kernel_command_line},
+    graph::{Compressed, Image, Role},
     plan::{
-        Action, Assemble, BootFile, Compression, FileOf, Input, Manifest, Pack, Part, PartSource, Run, Slot, Source,
-        Stdin,
-        identity::{Seed, fat_volume_id, file_system_uuid},
+        Action, Assemble, Compression, FileOf, Input, Manifest, Pack, Part, PartSource, Run, Slot, Source, Stdin,
+        identity::{Seed, file_system_uuid},
         layout::hash_partition_size,
     },
 };
 
 /// The longest time that `mkfs.erofs` may take.
 const FILE_SYSTEM_SECONDS: u64 = 1800;
-/// What systemd-boot reads: no menu, no editor that would change a command line.
-const LOADER: &str = include_str!("../../../bootloader/loader.conf");
 
 impl Lowering<'_> {
-    pub(super) fn disk(
-        &mut self,
-        image: &Image,
-        toolsets: &BTreeMap<&str, Source>,
-        kernel: &BuiltKernel,
-        root: &FinishedRoot,
-    ) {
+    pub(super) fn disk(&mut self, image: &Image, toolsets: &BTreeMap<&str, Source>, boot: &Boot, root: &FinishedRoot) {
         let seed = Seed::of(&image.variant, image.architecture);
         let Some(root_image) = self.file_system(image, toolsets, root, seed) else { return };
         let root_image = FileOf { tree: root_image, path: path("root.erofs") };
         let salt = seed.verity_salt();
         let verity = Assemble::Verity { data: root_image.clone(), salt, uuid: seed.verity_uuid() };
         let verity = output(self.assemble(image, "verity", verity), "verity");
-        let Some(loader) = self.role(image, Role::BootLoader, toolsets) else { return };
-        let uki = self.uki(image, kernel, &loader, &verity, salt);
-        let esp = FileOf { tree: self.esp(image, &loader, uki, seed), path: path("esp.img") };
+        let esp = FileOf { tree: self.esp(image, boot, &verity, salt, seed), path: path("esp.img") };
         let label = format!("{}_{}", image.variant, image.version);
         if label.encode_utf16().count() > partition::MAX_LABEL_UNITS {
             self.errors.push(LowerError::LabelTooLong { label: label.clone() });
@@ -95,7 +83,7 @@ impl Lowering<'_> {
         ]);
     }
 
-    fn assemble(&mut self, image: &Image, stage: &str, assemble: Assemble<Source>) -> super::StepId {
+    pub(super) fn assemble(&mut self, image: &Image, stage: &str, assemble: Assemble<Source>) -> super::StepId {
         self.step(&image.variant, stage, Action::Assemble(assemble))
     }
 
@@ -132,45 +120,6 @@ impl Lowering<'_> {
         };
         let step = self.step(&image.variant, "erofs", Action::Run(run));
         Some(output(step, "erofs"))
-    }
-
-    fn uki(&mut self, image: &Image, kernel: &BuiltKernel, loader: &Source, verity: &Source, salt: [u8; 32]) -> Source {
-        let stub = format!("usr/lib/systemd/boot/efi/linux{}.efi.stub", image.architecture.efi());
-        let uki = Assemble::Uki {
-            stub: FileOf { tree: loader.clone(), path: RelPath::new(&stub).unwrap_or_default() },
-            kernel: FileOf { tree: kernel.boot.clone(), path: path("kernel") },
-            os_release: host_files::os_release(image),
-            release: FileOf { tree: kernel.boot.clone(), path: path("release") },
-            // Both partitions are named by PARTUUID, so the same bytes boot from either slot.
-            command_line: kernel_command_line(image.kernel_arguments.iter().map(String::as_str)),
-            initramfs: kernel.initramfs.clone(),
-            verity: verity.clone(),
-            salt,
-            architecture: image.architecture,
-        };
-        output(self.assemble(image, "uki", uki), "uki")
-    }
-
-    fn esp(&mut self, image: &Image, loader: &Source, uki: Source, seed: Seed) -> Source {
-        let suffix = image.architecture.efi();
-        let program = format!("usr/lib/systemd/boot/efi/systemd-boot{suffix}.efi");
-        let program = FileOf { tree: loader.clone(), path: RelPath::new(&program).unwrap_or_default() };
-        let conf = self.text(&path("loader.conf"), LOADER);
-        let entry = EntryName::new(&image.variant, &image.version);
-        let file = |to: String, from: FileOf<Source>| BootFile { to: RelPath::new(&to).unwrap_or_default(), from };
-        let files = vec![
-            file(well_known::default_loader(image.architecture), program.clone()),
-            file(format!("{}/{entry}", well_known::UKI_FOLDER), FileOf { tree: uki, path: path("uki.efi") }),
-            file(well_known::installed_loader(image.architecture), program),
-            file(well_known::LOADER_CONF.to_owned(), FileOf { tree: conf, path: path("loader.conf") }),
-        ];
-        let esp = Assemble::Esp {
-            files,
-            size: image.layout.esp_bytes,
-            volume_id: fat_volume_id(seed.partition(partition::ESP, 0)),
-            epoch: image.epoch,
-        };
-        output(self.assemble(image, "esp", esp), "esp")
     }
 }
 

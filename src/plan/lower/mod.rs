@@ -1,9 +1,10 @@
 //! From resolved images to actions.
 //!
 //! One image becomes: a fetch per package, a merged tree per tool set, the kernel's configuration and compile,
-//! a run per built component, then root, finish, file system, verity, UKI, ESP, disk, manifest. Equal actions
+//! a run per built component, the UKI, then root, finish, file system, verity, ESP, disk, manifest. Equal actions
 //! of several images are one step.
 
+mod boot;
 mod command;
 mod component;
 mod crates;
@@ -26,7 +27,7 @@ pub use host_files::HOST_FILES_OWNER;
 use super::{Action, Fetch, Plan, Source, Step, StepId};
 use crate::{
     content::{Digest, Entry, Metadata, RelPath, Tree},
-    graph::{Image, Package, Placed, What},
+    graph::{Image, Package, Placed, Role, What},
 };
 
 /// The number of processors that every command sees; what it uses is the job server's matter.
@@ -95,8 +96,12 @@ impl Lowering<'_> {
         let toolsets: BTreeMap<&str, Source> =
             image.toolsets.iter().map(|(name, toolset)| (name.as_str(), self.toolset(toolset))).collect();
         let kernel = self.kernel(image, &toolsets);
-        let root = self.root(image, &toolsets, &kernel);
-        self.disk(image, &toolsets, &kernel, &root);
+        let loader = self.role(image, Role::BootLoader, &toolsets);
+        let boot = loader.map(|loader| self.boot(image, &kernel, &loader));
+        let root = self.root(image, &toolsets, &kernel, boot.as_ref());
+        if let Some(boot) = boot {
+            self.disk(image, &toolsets, &boot, &root);
+        }
         for (role, name) in &image.roles {
             if let Some(tree) = toolsets.get(name.as_str()) {
                 self.lowered.plan.goals.push((format!("{} {}", image.title(), role.name()), tree.clone()));

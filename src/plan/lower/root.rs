@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Lowering,
+    boot::Boot,
     command::{command, environment, shell},
     kernel::BuiltKernel,
     output, path,
@@ -31,6 +32,7 @@ impl Lowering<'_> {
         image: &Image,
         toolsets: &BTreeMap<&str, Source>,
         kernel: &BuiltKernel,
+        boot: Option<&Boot>,
     ) -> FinishedRoot {
         let mut layers = Vec::new();
         let mut seen = BTreeSet::new();
@@ -47,6 +49,7 @@ impl Lowering<'_> {
             self.component_layers(image, component, toolsets, &mut layers);
         }
         layers.push(self.host_files(image));
+        layers.extend(boot.map(|boot| self.boot_record(image, boot)));
         let merged = self.step(&image.variant, "root", Action::Assemble(Assemble::Root { layers }));
         let finished = self.finish(image, toolsets, output(merged, "root"));
         let files = image.components.iter().flat_map(|component| &component.files);
