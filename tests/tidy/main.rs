@@ -7,6 +7,7 @@ mod paper;
 mod reference;
 mod rooms;
 mod source;
+mod sysctl;
 
 use std::path::Path;
 

@@ -110,7 +110,7 @@ fn texts() -> Vec<(String, String)> {
     ours.filter_map(|(name, path)| Some((name, String::from_utf8(fs::read(path).unwrap()).ok()?))).collect()
 }
 
-fn read(name: &str) -> String {
+pub fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 

@@ -15,6 +15,11 @@ echo "CHECK runc: $(runc --version | head -n 1)"
 echo "CHECK machine-id: $(systemd-id128 machine-id)"
 echo "CHECK containerd: $(systemctl is-active containerd.service)"
 systemctl list-units --failed --no-legend --plain | each failed
+while read -r name is value; do
+    case $name in '' | '#'*) continue ;; esac
+    place=/proc/sys/${name//.//}
+    for file in $place; do echo "CHECK setting: $name $(cat "$file" 2> /dev/null)"; done
+done < /usr/lib/sysctl.d/60-brc.conf
 echo "CHECK entries: $(echo $(ls /efi/EFI/Linux))"
 echo "CHECK marker: $(cat /var/marker 2> /dev/null)"
 echo "left by an earlier boot" > /var/marker

@@ -103,6 +103,7 @@ fn boots_verified_and_runs_a_container(bench: &Bench, name: &str, times: usize) 
         assert_eq!(one("runc"), "runc version 1.5.2");
         assert_eq!(one("containerd"), "active");
         assert_eq!(answers(serial, "failed"), [""; 0]);
+        settings_are_those_of_the_page(&answers(serial, "setting"));
         // It was counted when published, and proved itself good.
         assert_eq!(one("entries"), "quickstart_0.1.0.efi");
         assert_eq!(one("container"), "hello from process 1 of bin dev proc run sys");
@@ -113,6 +114,24 @@ fn boots_verified_and_runs_a_container(bench: &Bench, name: &str, times: usize) 
     }
     assert_eq!(sha256(&bench.image), published, "the image under test was written");
     boots
+}
+
+/// Every setting of the running kernel that the page says brc sets has that value, for each device that it is of.
+fn settings_are_those_of_the_page(found: &[&str]) {
+    let page = include_str!("../../docs/reference/sysctl.md");
+    let mut told = 0;
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let [setting, _, _, ours, reason] = cells[..] else { panic!("{line}") };
+        let of_setting = |line: &&&str| line.split(' ').next() == Some(setting);
+        let values: Vec<&str> = found.iter().filter(of_setting).map(|line| line[setting.len()..].trim()).collect();
+        assert_eq!(values.is_empty(), ours.is_empty(), "{setting}: {found:?}");
+        for value in values {
+            assert!(value == ours || value.is_empty() && reason.starts_with("not there in"), "{setting}: {value}");
+        }
+        told += usize::from(!ours.is_empty());
+    }
+    assert!(told > 20, "{told}");
 }
 
 /// A disk with a data partition and an ESP that have the labels, types and identities of those on `disk`. The data
