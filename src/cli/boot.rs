@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use brc_contract::Architecture;
+use brc_contract::{Architecture, command_line};
 use serde_json::json;
 
 use super::{
@@ -41,6 +41,9 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
     fs::File::open(&order.image).map_err(|source| failed(BootError::Image { path: order.image.clone(), source }))?;
     let store = context.store()?;
     let architecture = architecture_of(&arguments.image)?;
+    if !order.credentials.is_empty() && is_sealed(&arguments.image)? {
+        say("warning: the image takes no credentials: it has component `sealed`, and `--credential` changes nothing");
+    }
     let (project, of) = machine_project(&store, arguments, architecture)?;
     context.enter(&project.root);
     let session = context.session(store, AfterFailure::Stop)?;
@@ -90,6 +93,13 @@ fn credential(text: &str) -> Result<(String, Vec<u8>), CliError> {
         None => value.as_bytes().to_vec(),
     };
     Ok((name.to_owned(), value))
+}
+
+/// Whether an image takes nothing that `--credential` passes.
+fn is_sealed(image: &Path) -> Result<bool, CliError> {
+    let words = inspect::command_line(image).map_err(|error| CliError::Machine(error.into()))?;
+    Ok(command_line::value(&words, "systemd.import_credentials")
+        .is_some_and(|value| ["no", "0", "false", "off"].contains(&value)))
 }
 
 fn failed(error: BootError) -> CliError {

@@ -23,6 +23,7 @@ mod locking;
 mod oracle;
 mod refusal;
 mod sandbox;
+mod sealed;
 mod stated;
 mod store;
 mod surroundings;

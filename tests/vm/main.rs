@@ -26,4 +26,6 @@ mod from_source;
 mod module;
 mod quickstart;
 #[cfg(feature = "suite-vm")]
+mod sealed;
+#[cfg(feature = "suite-vm")]
 mod tampering;
