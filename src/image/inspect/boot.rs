@@ -10,7 +10,7 @@ use brc_contract::{
 
 use super::{
     initramfs,
-    report::{Findings, Part},
+    report::{Findings, Part, told},
 };
 use crate::{
     content::Sha256,
@@ -67,7 +67,7 @@ impl Boot {
             wrong(format!("its sections are {}: expected .sbat, then {expected} last", names.join(" ")));
         }
         if let Some(Err(problem)) = file.section(INITRAMFS).map(initramfs::check) {
-            wrong(problem.to_string());
+            wrong(told(&problem));
         }
         let text = |section: &str| Some(std::str::from_utf8(file.section(section)?).ok()?.to_owned());
         let (Some(os_release), Some(line)) = (text(".osrel"), text(".cmdline")) else {

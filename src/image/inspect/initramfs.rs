@@ -99,7 +99,7 @@ pub(super) enum InitramfsProblem {
     #[error("its initramfs has `{INIT}`, which is not executable")]
     NotExecutable,
     /// The order of the modules cannot be read.
-    #[error("`{ORDER}` of its initramfs cannot be read: {source}")]
+    #[error("`{ORDER}` of its initramfs cannot be read")]
     Order {
         #[from]
         source: ModuleOrderError,

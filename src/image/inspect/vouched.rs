@@ -7,7 +7,7 @@ use brc_contract::well_known;
 use super::{
     Inspection,
     esp::Esp,
-    report::{Findings, Part, Unchecked},
+    report::{Findings, Part, Unchecked, told},
     table::Partition,
 };
 use crate::{
@@ -31,6 +31,7 @@ impl Inspection<'_> {
         let record = match record.map(|bytes| BootRecord::parse(bytes)) {
             Some(Ok(record)) => record,
             Some(Err(problem)) => {
+                let problem = told(&problem);
                 self.findings.add(Part::Files, format!("`/{}` cannot be read: {problem}", well_known::BOOT_RECORD));
                 return Ok(());
             }
@@ -57,6 +58,7 @@ impl Inspection<'_> {
             && let Some(bytes) = self.read_file(partition, &esp.files, path.as_str())?
             && let Err(problem) = compare(bytes, &record.kernel_image, root, &mut self.findings)
         {
+            let problem = told(&problem);
             self.findings.add(Part::Uki, format!("it cannot be compared with what the root vouches for: {problem}"));
         }
         Ok(())
