@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     sources.add_file(path, bytes.to_vec());
     loop {
         match read(&sources) {
-            Reading::Wanted(wanted) => {
+            Reading::Wanted(wanted, _) => {
                 for path in wanted.files {
                     sources.add_missing(path);
                 }

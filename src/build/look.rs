@@ -24,13 +24,28 @@ pub enum Known {
 /// A store that cannot be used.
 pub fn look(plan: &Plan, performers: &Performers<'_>, store: &Store) -> Result<Vec<Known>, BuildError> {
     let mut all: Vec<Known> = Vec::with_capacity(plan.steps.len());
+    look_each(plan, performers, store, |known| all.push(known))?;
+    Ok(all)
+}
+
+/// Hands over what is known of each step of a plan, in order: a plan may have more steps than should be kept twice.
+///
+/// # Errors
+/// A store that cannot be used.
+pub fn look_each(
+    plan: &Plan,
+    performers: &Performers<'_>,
+    store: &Store,
+    mut see: impl FnMut(Known),
+) -> Result<(), BuildError> {
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
         let action = step.action.resolve(|source| match source {
             Source::Tree(digest) => Ok(*digest),
-            Source::Output { step, output } => match all.get(step.0) {
-                Some(Known::Done(_, _, outcome)) => outcome.get(output).copied().ok_or(()),
-                _ => Err(()),
-            },
+            Source::Output { step, output } => {
+                let outcome = outcomes.get(step.0).and_then(Option::as_ref);
+                outcome.and_then(|outcome| outcome.get(output)).copied().ok_or(())
+            }
         });
         let known = match action {
             Err(()) => Known::Waiting,
@@ -43,7 +58,11 @@ pub fn look(plan: &Plan, performers: &Performers<'_>, store: &Store) -> Result<V
                 }
             }
         };
-        all.push(known);
+        outcomes.push(match &known {
+            Known::Done(_, _, outcome) => Some(outcome.clone()),
+            Known::Waiting | Known::Ready(..) => None,
+        });
+        see(known);
     }
-    Ok(all)
+    Ok(())
 }

@@ -18,5 +18,5 @@ mod worker;
 pub use event::{Event, StepReport};
 pub use failure::{BuildError, StepFailure};
 pub use job_server::{JobServer, JobServerError};
-pub use look::{Known, look};
+pub use look::{Known, look, look_each};
 pub use schedule::{AfterFailure, Built, Options, Performers, build};

@@ -88,7 +88,7 @@ fn command(name: &str, input: Option<usize>, network: Network) -> Step {
     let run = Run {
         inputs: input.into_iter().collect(),
         command: vec![name.to_owned()],
-        environment: BTreeMap::new(),
+        environment: BTreeMap::new().into(),
         directory: RelPath::ROOT,
         stdin: None,
         outputs: BTreeMap::from([("out".to_owned(), Output::Folder(RelPath::ROOT))]),

@@ -48,17 +48,7 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
                 let missing = missing.iter().map(ToString::to_string).collect();
                 return Err(crate::compose::ComposeError::Unlocked { missing }.into());
             }
-            diagnostics.extend(project.unaccounted(&flats, &lock));
-            for flat in &flats {
-                let name = crate::graph::image_closure(flat);
-                let Some(closure) = lock.closure(&name, flat.situation.architecture) else { continue };
-                for conflict in lock.conflicts(closure, flat.situation.architecture) {
-                    let (package, with, relation) = (&conflict.package, &conflict.with, &conflict.relation);
-                    let message = format!("package `{package}` cannot be together with `{with}`: it says `{relation}`");
-                    let span = flat.name.span;
-                    diagnostics.push(crate::recipe::Diagnostic::error("conflicting-packages", span, message));
-                }
-            }
+            diagnostics.extend(project.objections(&flats, &lock));
         }
     }
     if !diagnostics.is_empty() {

@@ -85,6 +85,8 @@ fn exit_code(error: &CliError) -> u8 {
         CliError::Compose(error) => match error {
             ComposeError::Recipes { .. }
             | ComposeError::Endless { .. }
+            | ComposeError::TooManyFiles { .. }
+            | ComposeError::TrackedLocal { .. }
             | ComposeError::NoVariant { .. }
             | ComposeError::NoVariantInFile { .. }
             | ComposeError::SeveralVariants { .. }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     build::{AfterFailure, Known},
     compose::{Locked, Project},
-    content::RelPath,
+    content::{FolderLinks, RelPath},
     graph::{Flat, FlatComponent, image_closure, origin},
     plan::{HOST_FILES_OWNER, Plan, Source, Step, StepId},
     recipe::{Item, Spanned},
@@ -136,14 +136,16 @@ pub fn plan(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, 
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let lowered = session.lower(&project, &images)?;
-    let known = session.look(&lowered)?;
-    let mut lines = Vec::new();
-    for (index, (step, known)) in lowered.plan.steps.iter().zip(known).enumerate() {
-        let state = match known {
+    let mut states = Vec::with_capacity(lowered.plan.steps.len());
+    session.look_each(&lowered, |known| {
+        states.push(match known {
             Known::Waiting => "waiting",
             Known::Ready(..) => "ready",
             Known::Done(..) => "done",
-        };
+        });
+    })?;
+    let mut lines = Vec::new();
+    for (index, (step, state)) in lowered.plan.steps.iter().zip(states).enumerate() {
         let needs = step.action.needs();
         let last = session.store.last_duration(&format!("{} {}", step.component, step.stage));
         if context.json {
@@ -329,7 +331,7 @@ pub fn why(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
     for flat in project.flats(&order.variant, &order.architectures)? {
         let chain = if what.starts_with('/') {
             let owner = owner_of(context, &project, &order, &flat, what)?;
-            owner.map(|owner| path_chain(&project, &flat, &owner, what))
+            owner.map(|(owner, path)| path_chain(&project, &flat, &owner, &path))
         } else {
             chain(&project, &flat, what)
         };
@@ -433,35 +435,41 @@ enum Owner {
     Finish,
 }
 
-/// Who brings a path into the image, by the root as it was last built.
+/// Who brings a path into the image, by the root as it was last built, and where the path really is: `/bin/sh` is
+/// `/usr/bin/sh` where `/bin` is a link.
 fn owner_of(
     context: &Context,
     project: &Project,
     order: &crate::compose::Order,
     flat: &Flat,
     what: &str,
-) -> Result<Option<Owner>, CliError> {
+) -> Result<Option<(Owner, String)>, CliError> {
     let path = RelPath::from_absolute(what).map_err(|error| CliError::Usage(error.to_string()))?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let mut images = session.images(project, order, Locked::AsItIs)?;
     images.retain(|image| image.architecture == flat.situation.architecture);
     let mut lowered = session.lower(project, &images)?;
-    let goal = |(stage, output): (&str, &str)| {
+    let goal = |(name, stage, output): (&str, &str, &str)| {
         let is_it = |step: &Step| step.stage == stage && step.component == flat.name.value.name;
         let step = StepId(lowered.plan.steps.iter().position(is_it)?);
-        Some((stage.to_owned(), Source::Output { step, output: output.to_owned() }))
+        Some((name.to_owned(), Source::Output { step, output: output.to_owned() }))
     };
-    lowered.plan.goals = [("root", "owners"), ("finish", "root")].into_iter().filter_map(goal).collect();
+    let goals = [("owners", "root", "owners"), ("root", "root", "root"), ("finished", "finish", "root")];
+    lowered.plan.goals = goals.into_iter().filter_map(goal).collect();
     let built = session.build(&lowered)?;
-    let Some(tree) = built.goals.get("root") else { return Ok(None) };
-    let (blob, _) = session.store.file_in(*tree, &RelPath::new("owners").unwrap_or_default())?;
+    let (Some(root), Some(owners)) = (built.goals.get("root"), built.goals.get("owners")) else { return Ok(None) };
+    let links = FolderLinks::of([&*session.store.tree(*root)?]);
+    let path =
+        links.real(&path).map_err(|error| CliError::Found(format!("`{}` leads around in a circle", error.link)))?;
+    let (blob, _) = session.store.file_in(*owners, &RelPath::new("owners").unwrap_or_default())?;
     let text = String::from_utf8_lossy(&session.store.read(blob)?).into_owned();
     let mut owners = text.lines().filter_map(|line| line.split_once('\t'));
     if let Some((owner, _)) = owners.find(|(_, owned)| owned.trim_start_matches('/') == path.as_str()) {
         let is_component = flat.components.iter().any(|component| component.name.to_string() == owner);
         let is_brc = owner == HOST_FILES_OWNER && !is_component;
-        return Ok(Some(if is_brc { Owner::Brc } else { Owner::Named(owner.to_owned()) }));
+        let owner = if is_brc { Owner::Brc } else { Owner::Named(owner.to_owned()) };
+        return Ok(Some((owner, path.to_string())));
     }
-    let Some(finished) = built.goals.get("finish") else { return Ok(None) };
-    Ok(session.store.tree(*finished)?.entry(&path).map(|_| Owner::Finish))
+    let Some(finished) = built.goals.get("finished") else { return Ok(None) };
+    Ok(session.store.tree(*finished)?.entry(&path).map(|_| (Owner::Finish, path.to_string())))
 }

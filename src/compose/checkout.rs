@@ -49,12 +49,13 @@ impl Project {
     }
 
     /// Has the components of `images` built from the folders that the developer says: their versions name what is in
-    /// them, and manifests say so. The components that `brc.local.kdl` speaks of and these images do not have.
+    /// them, and manifests say so. A line for people about each folder that `brc.local.kdl` names: nothing else of what
+    /// they see says that an image is not made of locked sources alone.
     ///
     /// # Errors
     /// A folder that cannot be read, or a component that is not built, or that the command line names in vain.
-    pub(super) fn use_checkouts(&self, images: &mut [Image], store: &Store) -> Result<Vec<&Name>, ComposeError> {
-        let mut unused = Vec::new();
+    pub(super) fn use_checkouts(&self, images: &mut [Image], store: &Store) -> Result<Vec<String>, ComposeError> {
+        let mut lines = Vec::new();
         for (own, LocalSource { folder, stated }) in &self.checkouts {
             let name = own.to_string();
             let components = images.iter_mut().flat_map(Image::every_component_mut);
@@ -62,9 +63,13 @@ impl Project {
             if own_components.peek().is_none() {
                 match stated {
                     Stated::Here => return Err(ComposeError::NotIncluded { component: name }),
-                    Stated::InProject => unused.push(own),
+                    Stated::InProject => lines
+                        .push(format!("warning: `brc.local.kdl` has a source of `{own}`, which is not composed here")),
                 }
                 continue;
+            }
+            if *stated == Stated::InProject {
+                lines.push(format!("`{own}` is built from `{}`, as `brc.local.kdl` says", folder.display()));
             }
             let tree = store.put_tree(&source_tree(folder, store)?).map_err(ComposeError::Store)?;
             for component in own_components {
@@ -76,7 +81,7 @@ impl Project {
                 component.version = format!("{version}+dev.{}", tree.to_string().get(..8).unwrap_or_default());
             }
         }
-        Ok(unused)
+        Ok(lines)
     }
 }
 

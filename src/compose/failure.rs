@@ -21,9 +21,23 @@ pub enum ComposeError {
     /// A file cannot be read.
     #[error("`{path}` cannot be read", path = path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// A pattern has more to look at than can be meant.
+    #[error(
+        "`read \"{pattern}\"` looks at more than {limit} names in `{folder}`: name the folders that recipes are in, \
+         as in `read \"recipes/**/*.kdl\"`",
+        folder = folder.display()
+    )]
+    TooManyFiles { pattern: String, folder: PathBuf, limit: usize },
     /// A file cannot be written.
     #[error("`{path}` cannot be written", path = path.display())]
     Write { path: PathBuf, source: io::Error },
+    /// What is one developer's alone comes with the project.
+    #[error(
+        "`{path}` is tracked by git: it names folders of one machine, and is for the developer who wrote it; \
+         `git rm --cached` it, and name it in `.gitignore`",
+        path = path.display()
+    )]
+    TrackedLocal { path: PathBuf },
     /// Imports go on and on.
     #[error("the imports of `{path}` have no end: expected at most 64 levels", path = path.display())]
     Endless { path: PathBuf },

@@ -5,6 +5,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use super::ComposeError;
@@ -15,6 +16,8 @@ use crate::{
 
 /// What makes a folder the top of a checkout: `.gitignore` files above it have nothing to say.
 const TOPS: [&str; 2] = [".git", "brc.kdl"];
+/// The file of a folder that says what is left out.
+const IGNORE_FILE: &str = ".gitignore";
 
 /// The files below `folder` put into the store.
 ///
@@ -86,9 +89,10 @@ fn walk(folder: &Path) -> Result<Vec<Found>, ComposeError> {
     let is_top = |above: &&Path| TOPS.iter().any(|name| above.join(name).exists());
     let top = folder.ancestors().find(is_top).unwrap_or(&folder);
     let is_folder = |entry: Result<ignore::DirEntry, _>| entry.is_ok_and(|entry| entry.path() == folder);
-    let top = if walk_below(top, &folder).any(is_folder) { top } else { &folder };
+    let odd_folder = Arc::default();
+    let top = if walk_below(top, &folder, &odd_folder).any(is_folder) { top } else { &folder };
     let mut found = Vec::new();
-    for entry in walk_below(top, &folder) {
+    for entry in walk_below(top, &folder, &odd_folder).take_while(|_| odd_folder.get().is_none()) {
         let entry = entry.map_err(|error| {
             let shown = error.to_string();
             let source = error.into_io_error().unwrap_or_else(|| io::Error::other(shown));
@@ -110,19 +114,32 @@ fn walk(folder: &Path) -> Result<Vec<Found>, ComposeError> {
         let at = RelPath::new(name).map_err(|error| odd(&path, &error.to_string()))?;
         found.push(Found { path, at, kind });
     }
-    Ok(found)
+    match odd_folder.get() {
+        Some(folder) => Err(odd(&folder.join(IGNORE_FILE), "patterns are read from a file, and this is none")),
+        None => Ok(found),
+    }
 }
 
-/// The way from `top` to a folder below it and all that is in that, but for what `.gitignore` files name.
-fn walk_below(top: &Path, folder: &Path) -> ignore::Walk {
-    let folder = folder.to_owned();
+/// The way from `top` to a folder below it and all that is in that, but for what `.gitignore` files name. A folder whose
+/// own would be read from elsewhere, or never end, is noted and not entered.
+fn walk_below(top: &Path, folder: &Path, odd_folder: &Arc<OnceLock<PathBuf>>) -> ignore::Walk {
+    let (folder, odd_folder) = (folder.to_owned(), Arc::clone(odd_folder));
+    let is_read = move |folder: &Path| {
+        let is_odd = folder.join(IGNORE_FILE).symlink_metadata().is_ok_and(|found| !found.is_file());
+        if is_odd {
+            odd_folder.get_or_init(|| folder.to_owned());
+        }
+        !is_odd
+    };
     ignore::WalkBuilder::new(top)
         .standard_filters(false)
-        .git_ignore(true)
+        // Of the folder that it begins with, no filter is asked.
+        .git_ignore(is_read(top))
         .require_git(false)
         .filter_entry(move |entry| {
             let is_on_the_way = entry.path().starts_with(&folder) || folder.starts_with(entry.path());
-            is_on_the_way && entry.file_name() != ".git"
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            is_on_the_way && entry.file_name() != ".git" && (!is_folder || is_read(entry.path()))
         })
         .build()
 }
@@ -207,6 +224,23 @@ mod tests {
             ("target", ["sources/one/.gitignore", "sources/one/main.c"]),
         ] {
             assert_eq!(names(&folder.path().join(named), &store), expected, "{named}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_read_from_files_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        write(folder.path(), "patterns", "*.o");
+        for (at, named) in [(".", "src/in"), ("src", "src"), ("src/in", "src"), ("src/in/deep", "src")] {
+            let project = tempfile::tempdir_in(folder.path()).unwrap();
+            write(project.path(), "brc.kdl", "");
+            write(project.path(), "src/in/deep/main.c", "");
+            let link = project.path().join(at).join(".gitignore");
+            symlink(folder.path().join("patterns"), &link).unwrap();
+            let error = source_tree(&project.path().join(named), &store).unwrap_err();
+            let ComposeError::Read { path, source } = error else { panic!("{error:?}") };
+            assert_eq!(path, link.parent().unwrap().canonicalize().unwrap().join(".gitignore"), "{at} {source}");
         }
     }
 

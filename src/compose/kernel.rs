@@ -1,6 +1,6 @@
 //! The configuration of an image's kernel, without its compile: which option has which value, and who wanted it.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use super::{ComposeError, Project, Session};
 use crate::{
@@ -15,6 +15,8 @@ const CONFIG: &str = "config";
 /// The stage that gives it, and its output: of a kernel from source, and of a finished one.
 const CONFIGURED: (&str, &str) = ("config", "config");
 const UNPACKED: (&str, &str) = ("unpack", "boot");
+/// The most bytes of a fragment.
+const MAX_FRAGMENT_BYTES: u64 = 16 << 20;
 
 /// An option of a kernel's final configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +66,8 @@ impl Session<'_> {
             }
         }
         for fragment in &image.kernel.fragments {
-            let path = project.on_disk(fragment);
-            let text = fs::read_to_string(&path).map_err(|source| ComposeError::Read { path, source })?;
-            for line in read_fragment(&text) {
+            let text = project.read_file(fragment, MAX_FRAGMENT_BYTES)?;
+            for line in read_fragment(&String::from_utf8_lossy(&text)) {
                 // An option that the final configuration does not speak of is not set.
                 let not_set = || KernelOption { value: "n".to_owned(), wanted: Vec::new() };
                 let option = options.entry(line.option).or_insert_with(not_set);

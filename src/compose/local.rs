@@ -16,6 +16,9 @@ use crate::{
     store::Store,
 };
 
+/// The most bytes of a certificate.
+const MAX_CERTIFICATE_BYTES: u64 = 1 << 20;
+
 /// Reads every local file that `images` name.
 ///
 /// # Errors
@@ -27,7 +30,7 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
     for image in images {
         let kernel = &image.kernel;
         // Before it is kept: somebody may have named the key.
-        kernel.module_certificate.iter().try_for_each(|path| check_certificate(&project.on_disk(path)))?;
+        kernel.module_certificate.iter().try_for_each(|path| check_certificate(project, path))?;
         files.extend(kernel.fragments.iter().chain(&kernel.patches).chain(&kernel.module_certificate).cloned());
         for component in image.every_component() {
             named(&component.files, &mut files, &mut folders);
@@ -44,24 +47,23 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
         locals.checkouts.insert(tree, (*store.tree(tree).map_err(ComposeError::Store)?).clone());
     }
     for path in files {
-        let file = local_file(&project.on_disk(&path), store)?;
+        let file = put_file(project.open_file(&path)?, &project.on_disk(&path), store)?;
         locals.files.insert(path, file);
     }
     for path in folders {
-        let tree = local_tree(&project.on_disk(&path), store)?;
+        let tree = local_tree(&project.open_folder(&path)?, store)?;
         locals.folders.insert(path, tree);
     }
     for path in sources {
-        let tree = source_tree(&project.on_disk(&path), store)?;
+        let tree = source_tree(&project.open_folder(&path)?, store)?;
         locals.sources.insert(path, tree);
     }
     Ok(locals)
 }
 
-fn check_certificate(path: &Path) -> Result<(), ComposeError> {
-    let bytes = fs::read(path).map_err(|source| ComposeError::Read { path: path.to_owned(), source })?;
-    let checked = Certificate::from_pem(&bytes).map(drop);
-    checked.map_err(|source| ComposeError::Certificate { path: path.to_owned(), source })
+fn check_certificate(project: &Project, path: &str) -> Result<(), ComposeError> {
+    let checked = Certificate::from_pem(&project.read_file(path, MAX_CERTIFICATE_BYTES)?).map(drop);
+    checked.map_err(|source| ComposeError::Certificate { path: project.on_disk(path), source })
 }
 
 fn named(placed: &[Placed], files: &mut BTreeSet<String>, folders: &mut BTreeSet<String>) {
@@ -74,10 +76,9 @@ fn named(placed: &[Placed], files: &mut BTreeSet<String>, folders: &mut BTreeSet
     }
 }
 
-fn local_file(path: &Path, store: &Store) -> Result<LocalFile, ComposeError> {
-    let unreadable = |source| ComposeError::Read { path: path.to_owned(), source };
-    let mut file = fs::File::open(path).map_err(unreadable)?;
-    let executable = file.metadata().map_err(unreadable)?.permissions().mode() & 0o100 != 0;
+fn put_file(mut file: fs::File, path: &Path, store: &Store) -> Result<LocalFile, ComposeError> {
+    let metadata = file.metadata().map_err(|source| ComposeError::Read { path: path.to_owned(), source })?;
+    let executable = metadata.permissions().mode() & 0o100 != 0;
     let (blob, size) = store.put_reader(&mut file).map_err(ComposeError::Store)?;
     Ok(LocalFile { blob, size, executable })
 }
@@ -104,7 +105,8 @@ fn local_tree(folder: &Path, store: &Store) -> Result<Tree, ComposeError> {
                 let target = target.into_os_string().into_string().map_err(|_| odd("its target is not UTF-8"))?;
                 Entry::Symlink { target }
             } else if kind.is_file() {
-                let LocalFile { blob, size, executable } = local_file(&path, store)?;
+                let opened = fs::File::open(&path).map_err(unreadable)?;
+                let LocalFile { blob, size, executable } = put_file(opened, &path, store)?;
                 Entry::File { blob, size, executable }
             } else {
                 return Err(odd("it is neither file, folder nor link"));

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{ComposeError, Project, Session, manifests};
+use super::{ComposeError, Project, Session, beneath::open_file, manifests};
 use crate::{
     fetch::{Downloaded, Expect, Place, Wanted as Download, Watch},
     graph::{Flat, Image, Manifests, pin, wanted},
@@ -35,9 +35,10 @@ impl Project {
     /// A file that cannot be read or is no lock.
     pub fn lock(&self) -> Result<Lock, ComposeError> {
         let path = self.lock_path();
-        match fs::read_to_string(&path) {
+        let read = open_file(&path).and_then(io::read_to_string);
+        match read {
             Ok(text) => Lock::parse(&text).map_err(|source| ComposeError::BadLock { path, source }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Ok(Lock::default()),
             Err(source) => Err(ComposeError::Read { path, source }),
         }
     }
@@ -53,12 +54,7 @@ impl Project {
             let mut bytes = Vec::new();
             for keyring in &archive.keyrings {
                 let Some(path) = keyring.fill(|_| None) else { continue };
-                let path = self.on_disk(path.as_str());
-                let mut keyring = Vec::new();
-                fs::File::open(&path)
-                    .and_then(|file| file.take(MAX_KEYRING_BYTES).read_to_end(&mut keyring))
-                    .map_err(|source| ComposeError::Read { path, source })?;
-                bytes.push(keyring);
+                bytes.push(self.read_file(path.as_str(), MAX_KEYRING_BYTES)?);
             }
             keyrings.insert(name, bytes);
         }
@@ -84,34 +80,45 @@ impl Project {
         wanted
             .into_iter()
             .map(|(path, names)| {
-                let found = manifests(&self.on_disk(&path), &names)?;
+                let found = manifests(&self.open_folder(&path)?, &names)?;
                 Ok((path, found))
             })
             .collect()
     }
 
-    /// Writes the lock, whole or not at all; does nothing when it stays the same.
+    /// Writes the lock, whole or not at all; does nothing when it stays the same. Where `brc.lock` is a link to a lock
+    /// that several projects share, that one is written.
     ///
     /// # Errors
     /// A file system that refuses.
     pub fn write_lock(&self, lock: &Lock) -> Result<(), ComposeError> {
-        let (path, text) = (self.lock_path(), lock.to_text());
+        let (mut path, text) = (self.lock_path(), lock.to_text());
         if fs::read_to_string(&path).is_ok_and(|old| old == text) {
             return Ok(());
+        }
+        if path.is_symlink() {
+            path = path.canonicalize().map_err(|source| ComposeError::Write { path, source })?;
         }
         let refused = |source| ComposeError::Write { path: path.clone(), source };
         let mut file = tempfile::Builder::new()
             .prefix(".brc.lock")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(&self.root)
+            .tempfile_in(path.parent().unwrap_or(&self.root))
             .map_err(refused)?;
         file.write_all(text.as_bytes()).map_err(refused)?;
         file.persist(&path).map_err(|error| refused(error.error))?;
         Ok(())
     }
 
-    /// Every maintainer script in an image that no recipe accounts for.
-    pub fn unaccounted(&self, flats: &[Flat], lock: &Lock) -> Vec<Diagnostic> {
+    /// What the packages of an image say against being composed as they are locked: scripts that no recipe accounts for,
+    /// packages that cannot be together.
+    pub fn objections(&self, flats: &[Flat], lock: &Lock) -> Vec<Diagnostic> {
+        let mut diagnostics = self.unaccounted(flats, lock);
+        diagnostics.extend(conflicting(flats, lock));
+        diagnostics
+    }
+
+    fn unaccounted(&self, flats: &[Flat], lock: &Lock) -> Vec<Diagnostic> {
         let mut diagnostics = Vec::new();
         for flat in flats {
             let stated = flat.components.iter().flat_map(|component| &component.maintainer_scripts);
@@ -134,6 +141,28 @@ impl Project {
         }
         diagnostics
     }
+}
+
+/// Packages of one image that say they cannot be together.
+fn conflicting(flats: &[Flat], lock: &Lock) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    for flat in flats {
+        let architecture = flat.situation.architecture;
+        let Some(closure) = lock.closure(&crate::graph::image_closure(flat), architecture) else { continue };
+        for conflict in lock.conflicts(closure, architecture) {
+            let (package, with, relation) = (&conflict.package, &conflict.with, &conflict.relation);
+            let message = format!("package `{package}` cannot be together with `{with}`: it says `{relation}`");
+            let help = format!(
+                "name one of them at most; what is there because something depends on it is left out by \
+                 `without \"{with}\" reason=\"…\"` in the package group"
+            );
+            let diagnostic = Diagnostic::error("conflicting-packages", flat.name.span, message).help(help);
+            if !diagnostics.contains(&diagnostic) {
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+    diagnostics
 }
 
 impl Session<'_> {

@@ -4,7 +4,9 @@
 //! or written while a recipe is wrong; no output file is there after a failure. *Does not know* how anything is
 //! shown, nor the environment and the clock: `cli` tells.
 
+mod beneath;
 mod checkout;
+mod dropped;
 mod failure;
 mod finished;
 mod folder;
@@ -15,7 +17,9 @@ mod locking;
 mod output;
 mod project;
 mod reason;
+mod recipe_files;
 mod signing;
+mod tracked;
 mod trees;
 mod urls;
 
@@ -118,6 +122,7 @@ impl Session<'_> {
         lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
         let built = self.build_recorded(project, order, "compose", &lowered)?;
         self.check_finished(&images, &built)?;
+        self.tell_idle_drops(project, order, &lowered)?;
         // Everything is written before anything gets its name, the manifests first.
         let mut composed = Vec::new();
         let mut ready = Vec::new();
@@ -139,17 +144,15 @@ impl Session<'_> {
             flats.iter_mut().for_each(|flat| flat.set_version(version));
         }
         let lock = self.lock(project, &flats, locked)?;
-        let unaccounted = project.unaccounted(&flats, &lock);
-        if !unaccounted.is_empty() {
-            return Err(project.refused(unaccounted));
+        let objections = project.objections(&flats, &lock);
+        if !objections.is_empty() {
+            return Err(project.refused(objections));
         }
         let mut images = Vec::new();
         for flat in &flats {
             images.push(project.pin(flat, &lock)?);
         }
-        for unused in project.use_checkouts(&mut images, &self.store)? {
-            (self.talk)(&format!("warning: `brc.local.kdl` has a source of `{unused}`, which is not composed here"));
-        }
+        project.use_checkouts(&mut images, &self.store)?.iter().for_each(|line| (self.talk)(line));
         Ok(images)
     }
 
@@ -212,6 +215,14 @@ impl Session<'_> {
     /// A store that cannot be used.
     pub fn look(&self, lowered: &Lowered) -> Result<Vec<Known>, ComposeError> {
         self.perform(Vec::new(), |performers| build::look(&lowered.plan, &performers, &self.store))
+    }
+
+    /// Hands over what is known of each step of a plan, in order, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// A store that cannot be used.
+    pub fn look_each(&self, lowered: &Lowered, see: impl FnMut(Known)) -> Result<(), ComposeError> {
+        self.perform(Vec::new(), |performers| build::look_each(&lowered.plan, &performers, &self.store, see))
     }
 
     fn perform<T>(

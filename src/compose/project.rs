@@ -1,7 +1,7 @@
 //! A project on the disk: its folder, its recipes, and the files that they name.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     io::Read as _,
     path::{Path, PathBuf},
@@ -9,21 +9,24 @@ use std::{
 
 use brc_contract::Architecture;
 
-use super::{ComposeError, LocalSource, checkout};
+use super::{
+    ComposeError, LocalSource,
+    beneath::{Beneath, set_of},
+    checkout,
+    recipe_files::answer,
+    tracked::is_tracked,
+};
 use crate::{
-    content::{Glob, RelPath},
     graph::{Flat, flatten},
-    recipe::{self, Diagnostic, FileGlob, Name, Presence, Reading, Recipes, SourcePath, SourceSet, Wanted},
+    recipe::{self, Diagnostic, Name, Presence, Reading, Recipes, SourcePath, SourceSet},
 };
 
 /// The file that makes a folder a project.
 const PROJECT_FILE: &str = "brc.kdl";
 /// The word that means all architectures of a variant.
 const ALL_ARCHITECTURES: &str = "all";
-/// The most bytes that are read of a recipe; one more than recipes may have, so that too long ones are noticed.
-const MAX_RECIPE_BYTES: u64 = (1 << 20) + 1;
-/// The most files that are looked at for one pattern.
-const MAX_WALKED: usize = 100_000;
+/// The file of a developer's own beside it.
+const LOCAL_FILE: &str = "brc.local.kdl";
 /// More rounds than any chain of imports takes.
 const MAX_ROUNDS: usize = 64;
 
@@ -62,10 +65,18 @@ impl Project {
         let composed = SourcePath::new(&below.to_string_lossy());
         let project = project.map(|_| SourcePath::new(PROJECT_FILE));
         let mut sources = SourceSet::new(project, Some(composed.clone()));
+        let mut reading = recipe::read(&sources);
         for _ in 0..MAX_ROUNDS {
-            match recipe::read(&sources) {
-                Reading::Wanted(wanted) => answer(&root, &mut sources, &wanted)?,
+            reading = match reading {
+                Reading::Wanted(wanted, again) => {
+                    answer(&root, &mut sources, &wanted)?;
+                    again.read(&sources)
+                }
                 Reading::Read(recipes, warnings) => {
+                    let local = root.join(LOCAL_FILE);
+                    if local.exists() && is_tracked(&local) {
+                        return Err(ComposeError::TrackedLocal { path: local });
+                    }
                     let checkouts = checkout::stated(&root, &recipes);
                     return Ok(Project { root, sources, recipes: *recipes, warnings, checkouts, composed });
                 }
@@ -77,9 +88,49 @@ impl Project {
         Err(ComposeError::Endless { path: file })
     }
 
-    /// Where a path that recipes state is on the disk.
+    /// Where a path that recipes state is on the disk, to be shown; [`Project::open_file`] opens it.
     pub fn on_disk(&self, path: &str) -> PathBuf {
         self.root.join(path)
+    }
+
+    /// Opens a file that recipes name, beneath the folder of their set.
+    ///
+    /// # Errors
+    /// Nothing there, something else than a file, or a link that leads out of the set.
+    pub fn open_file(&self, path: &str) -> Result<fs::File, ComposeError> {
+        self.beneath(path, |set, below| set.file(below))
+    }
+
+    /// What is in a file that recipes name, as [`Project::open_file`] opens it.
+    ///
+    /// # Errors
+    /// As for that, and more bytes than `limit`.
+    pub fn read_file(&self, path: &str, limit: u64) -> Result<Vec<u8>, ComposeError> {
+        let mut bytes = Vec::new();
+        let read = self.open_file(path)?.take(limit + 1).read_to_end(&mut bytes);
+        let checked = read.and_then(|size| match size as u64 > limit {
+            true => Err(io::Error::other(format!("expected at most {limit} bytes"))),
+            false => Ok(bytes),
+        });
+        checked.map_err(|source| ComposeError::Read { path: self.on_disk(path), source })
+    }
+
+    /// Where a folder that recipes name is, when all links are followed: beneath the folder of their set.
+    ///
+    /// # Errors
+    /// Nothing there, something else than a folder, or a link that leads out of the set.
+    pub fn open_folder(&self, path: &str) -> Result<PathBuf, ComposeError> {
+        self.beneath(path, |set, below| set.folder(below))
+    }
+
+    fn beneath<T>(&self, path: &str, open: impl Fn(Beneath, &str) -> io::Result<T>) -> Result<T, ComposeError> {
+        let opened = || {
+            let path = SourcePath::new(path);
+            let roots = self.recipes.sets.iter().map(|set| &set.root);
+            let (set, below) = set_of(roots, &path).ok_or(io::ErrorKind::NotFound)?;
+            open(Beneath::new(&self.root.join(set.as_str()))?, below)
+        };
+        opened().map_err(|source| ComposeError::Read { path: self.on_disk(path), source })
     }
 
     /// The variant that is meant: the named one, or the only one with a version in the composed file.
@@ -114,11 +165,13 @@ impl Project {
     /// The architectures that a variant is for: those that it or the nearest parent states.
     pub fn stated_architectures(&self, variant: &Name) -> Vec<Architecture> {
         let mut stated = Vec::new();
-        let mut next = vec![variant.clone()];
+        let mut seen = BTreeSet::new();
+        let mut next = vec![variant];
         while let (true, Some(name)) = (stated.is_empty(), next.pop()) {
-            if let Some(variant) = self.recipes.variants.get(&name) {
+            // Two parents may extend the same one, and its parents in turn: each is looked at once.
+            if let Some(variant) = self.recipes.variants.get(name).filter(|_| seen.insert(name)) {
                 stated.extend(variant.architectures.iter().map(|architecture| architecture.value));
-                next.extend(variant.extends.iter().map(|parent| parent.value.clone()));
+                next.extend(variant.extends.iter().map(|parent| &parent.value));
             }
         }
         if stated.is_empty() { vec![Architecture::X86_64] } else { stated }
@@ -182,12 +235,21 @@ impl Project {
 
     /// What is not there of the files that recipes name with braces: a platform without its configuration.
     fn missing_locals(&self, flat: &Flat) -> Vec<Diagnostic> {
-        let named = flat.filled_locals().into_iter();
-        let missing = named.filter(|(path, _)| !self.on_disk(path.as_str()).exists());
-        let told = missing.map(|(path, span)| {
-            let message = format!("there is no `{path}`, which `{}` is to have", flat.title());
-            let help = "bring it, or state for which `arch`, `platform` or version it is: `when … { }`";
-            Diagnostic::error("missing-file", span, message).help(help)
+        let told = flat.filled_locals().into_iter().filter_map(|(path, span)| {
+            // One that may not be looked at is told with the reason when it is read.
+            match self.beneath(path.as_str(), |set, below| set.presence(below)).unwrap_or(Presence::Missing) {
+                Presence::File | Presence::Folder => None,
+                Presence::Outside => {
+                    let message = format!("a link leads `{path}` out of the folder of the recipes");
+                    let help = "a recipe set is self-contained: copy what the link points to in its place";
+                    Some(Diagnostic::error("outside-project", span, message).help(help))
+                }
+                Presence::Missing => {
+                    let message = format!("there is no `{path}`, which `{}` is to have", flat.title());
+                    let help = "bring it, or state for which `arch`, `platform` or version it is: `when … { }`";
+                    Some(Diagnostic::error("missing-file", span, message).help(help))
+                }
+            }
         });
         told.collect()
     }
@@ -224,77 +286,136 @@ impl Project {
     }
 }
 
-fn answer(root: &Path, sources: &mut SourceSet, wanted: &Wanted) -> Result<(), ComposeError> {
-    for path in &wanted.files {
-        match read_limited(&root.join(path.as_str())) {
-            Ok(bytes) => sources.add_file(path.clone(), bytes),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                sources.add_missing(path.clone());
-            }
-            Err(source) => return Err(ComposeError::Read { path: root.join(path.as_str()), source }),
-        }
-    }
-    for glob in &wanted.globs {
-        sources.add_matches(glob.clone(), matches(root, glob));
-    }
-    for path in &wanted.presence {
-        let presence = match fs::metadata(root.join(path.as_str())) {
-            Ok(metadata) if metadata.is_file() => Presence::File,
-            Ok(metadata) if metadata.is_dir() => Presence::Folder,
-            _ => Presence::Missing,
-        };
-        sources.add_presence(path.clone(), presence);
-    }
-    Ok(())
-}
-
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(MAX_RECIPE_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// The files that fit a pattern. Hidden names are passed over unless the pattern writes them out.
-fn matches(root: &Path, wanted: &FileGlob) -> Vec<SourcePath> {
-    let Ok(glob) = Glob::new(&format!("/{}", wanted.pattern)) else { return Vec::new() };
-    // The folders before the first wildcard are walked straight to.
-    let literal: Vec<&str> = wanted.pattern.split('/').take_while(|name| !name.contains(['*', '?'])).collect();
-    let start = if glob.is_literal() { String::new() } else { literal.join("/") };
-    let folder = root.join(wanted.folder.as_str());
-    let mut found = Vec::new();
-    let mut walked = 0;
-    let mut next = vec![start];
-    while let Some(below) = next.pop() {
-        if glob.is_literal() {
-            if folder.join(&wanted.pattern).is_file() {
-                found.push(wanted.folder.join(&wanted.pattern));
-            }
-            break;
-        }
-        let Ok(entries) = fs::read_dir(folder.join(&below)) else { continue };
-        for entry in entries.flatten() {
-            walked += 1;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if walked > MAX_WALKED || (name.starts_with('.') && !wanted.pattern.contains("/.")) {
-                continue;
-            }
-            let path = if below.is_empty() { name } else { format!("{below}/{name}") };
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => next.push(path),
-                Ok(kind) if kind.is_file() && RelPath::new(&path).is_ok_and(|path| glob.matches(&path)) => {
-                    found.push(wanted.folder.join(&path));
-                }
-                _ => {}
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    /// A project with these files in a folder beside one that is not its own, and its `brc.kdl`.
+    fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in [("host/file", "secret { }"), ("host/tree/file", "secret")].iter().chain(files) {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let file = folder.path().join("project/brc.kdl");
+        (folder, file)
+    }
+
+    /// What is said of a project that is refused.
+    fn refused(file: &Path) -> Vec<String> {
+        match Project::open(file) {
+            Ok(_) => Vec::new(),
+            Err(ComposeError::Recipes { sources, diagnostics }) => {
+                diagnostics.iter().map(|found| recipe::one_line(&sources, found)).collect()
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_link_out_of_the_recipes_is_refused_wherever_it_is_named() {
+        let (outside, inside) = (("../host/file", "../host/tree"), ("inside/file", "inside/tree"));
+        for (recipe, is_folder) in [
+            ("component \"c\" { file \"/etc/x\" from=\"LINK\"; }", false),
+            ("component \"c\" { file \"/etc/x\" from=\"LINK/file\"; }", true),
+            ("component \"c\" { tree \"LINK\" to=\"/etc/x\"; }", true),
+            ("component \"c\" { unit \"./LINK\"; }", false),
+            ("component \"c\" { version \"1\"; step \"x\"; upstream { folder \"LINK\"; }; }", true),
+            ("component \"c\" { version \"1\"; step \"x\"; patch \"LINK\"; }", false),
+            ("kernel \"k\" { version \"1\"; debian \"x\" suite=\"s\"; config \"LINK\"; }", false),
+            (
+                "kernel \"k\" { version \"1\"; debian \"x\" suite=\"s\"; config \"inside/file\"; module-certificate \"LINK\"; }",
+                false,
+            ),
+            ("archive \"a\" { suite \"s\"; keyring \"LINK\"; }", false),
+            ("read \"LINK.kdl\"", false),
+            ("read \"*.kdl\"", false),
+            ("read \"LINK/*.kdl\"", true),
+            ("recipes \"other\" { path \"other\"; }", false),
+        ] {
+            for ((file, folder), is_refused) in [(outside, true), (inside, false)] {
+                let text = format!("project \"p\"\n{recipe}\n");
+                let (top, path) = project(&[
+                    ("project/brc.kdl", &text),
+                    ("project/inside/file", ""),
+                    ("project/inside/tree/file", ""),
+                    ("project/inside/tree/a.kdl", ""),
+                    ("project/other/x", ""),
+                ]);
+                let root = path.parent().unwrap();
+                let target = if is_folder { folder } else { file };
+                for link in ["LINK", "LINK.kdl"] {
+                    symlink(target, root.join(link)).unwrap();
+                }
+                symlink(format!("../{target}"), root.join("other/brc.kdl")).unwrap();
+                fs::write(top.path().join("host/tree/a.kdl"), "").unwrap();
+                let told = refused(&path);
+                let named = told.iter().filter(|line| line.contains("out of the folder of the recipes"));
+                // What a set of its own links to has to lie in that set.
+                assert_eq!(named.count() == 1, is_refused || recipe.starts_with("recipes"), "{recipe}: {told:?}");
+                assert!(!told.iter().any(|line| line.contains("secret")), "{told:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_becomes_a_link_after_it_was_checked_is_not_opened() {
+        let text = "project \"p\"\ncomponent \"c\" { file \"/etc/x\" from=\"x\"; }\n";
+        let (_top, path) = project(&[("project/brc.kdl", text), ("project/x", "x"), ("project/tree/x", "x")]);
+        let project = Project::open(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(project.read_file("x", 1).unwrap(), b"x");
+        assert!(project.read_file("x", 0).unwrap_err().to_string().contains("cannot be read"));
+        assert!(project.open_folder("tree").unwrap().ends_with("project/tree"));
+        let root = path.parent().unwrap();
+        fs::remove_file(root.join("x")).unwrap();
+        fs::remove_dir_all(root.join("tree")).unwrap();
+        symlink("../host/file", root.join("x")).unwrap();
+        symlink("../host/tree", root.join("tree")).unwrap();
+        assert!(project.open_file("x").is_err() && project.open_folder("tree").is_err());
+        assert!(project.open_file("tree/file").is_err() && project.open_file("../host/file").is_err());
+    }
+
+    #[test]
+    fn a_recipe_that_is_no_file_is_never_waited_for() {
+        let (top, path) = project(&[("project/x", "")]);
+        let pipe = |path: &Path| {
+            let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        };
+        pipe(&path);
+        let told = |file: &Path| match Project::open(file) {
+            Err(ComposeError::Read { source, .. }) => source.to_string(),
+            other => panic!("{:?}", other.err()),
+        };
+        assert_eq!(told(&path), "expected a file, found a FIFO");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "project \"p\"").unwrap();
+        pipe(&path.with_file_name("brc.local.kdl"));
+        assert_eq!(told(&path), "expected a file, found a FIFO");
+        fs::remove_file(path.with_file_name("brc.local.kdl")).unwrap();
+        pipe(&path.with_file_name("brc.lock"));
+        let project = Project::open(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert!(matches!(project.lock(), Err(ComposeError::Read { .. })));
+        drop(top);
+    }
+
+    #[test]
+    fn variants_that_share_their_parents_are_walked_once() {
+        let mut text = "project \"p\"\n".to_owned();
+        for at in 0..200 {
+            let parents = [at + 1, at + 2].into_iter().filter(|parent| *parent < 200);
+            let parents: Vec<String> = parents.map(|parent| format!("extends \"v{parent}\"")).collect();
+            text.push_str(&format!("variant \"v{at}\" {{\n version \"1\"\n {}\n}}\n", parents.join("\n ")));
+        }
+        let (_top, path) = project(&[("project/brc.kdl", &text)]);
+        let project = Project::open(&path).unwrap_or_else(|error| panic!("{error}"));
+        // As many ways as the 200th number of Fibonacci.
+        let found = project.stated_architectures(&project.variant(Some("v0")).unwrap());
+        assert_eq!(found, [Architecture::X86_64]);
+    }
 
     #[test]
     fn one_composes_for_this_machine_unless_something_else_is_said() {

@@ -3,7 +3,7 @@
 use super::RelPath;
 
 /// A pattern over absolute paths, such as `/usr/share/doc/**`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Glob {
     text: String,
     names: Vec<String>,
@@ -49,22 +49,50 @@ impl Glob {
         !self.text.contains(['*', '?'])
     }
 
+    /// The same glob with the folder before its first wildcard, or before its last name, exchanged.
+    pub fn map_folder(&self, exchange: impl FnOnce(&RelPath) -> RelPath) -> Glob {
+        let is_plain = |name: &&String| !name.contains(['*', '?']);
+        let above = self.names.split_last().map_or(&[][..], |(_, above)| above);
+        let plain = above.iter().take_while(is_plain).count();
+        let (folder, rest) = self.names.split_at(plain);
+        let Ok(folder) = RelPath::new(&folder.join("/")) else { return self.clone() };
+        let folder = exchange(&folder);
+        let names = folder.as_str().split('/').filter(|name| !name.is_empty()).map(str::to_owned);
+        let names: Vec<String> = names.chain(rest.iter().cloned()).collect();
+        Glob { text: format!("/{}", names.join("/")), names }
+    }
+
     /// Whether `path` fits. A trailing `/**` fits everything below the folder, not the folder itself.
     pub fn matches(&self, path: &RelPath) -> bool {
-        let names: Vec<&str> = path.as_str().split('/').collect();
-        matches_names(&self.names, &names)
+        self.places(path).last() == Some(&true)
     }
-}
 
-fn matches_names(pattern: &[String], names: &[&str]) -> bool {
-    match pattern.split_first() {
-        None => names.is_empty(),
-        Some((first, [])) if first == "**" => !names.is_empty(),
-        Some((first, rest)) if first == "**" => (0..=names.len()).any(|skip| matches_names(rest, &names[skip..])),
-        Some((first, rest)) => match names.split_first() {
-            Some((name, names)) => matches_name(first.as_bytes(), name.as_bytes()) && matches_names(rest, names),
-            None => false,
-        },
+    /// Whether something below the folder `path` may fit.
+    pub fn may_match_below(&self, path: &RelPath) -> bool {
+        path.is_root() || self.places(path).split_last().is_some_and(|(_, before)| before.contains(&true))
+    }
+
+    /// After all names of `path`, before which names of the pattern it may stand; the last place is the pattern's end.
+    /// All ways through it are followed at once, name by name: several `**` cost no more than one.
+    fn places(&self, path: &RelPath) -> Vec<bool> {
+        let end = self.names.len();
+        let mut here = vec![false; end + 1];
+        here[0] = true;
+        for name in path.as_str().split('/') {
+            let mut next = vec![false; end + 1];
+            for (at, pattern) in self.names.iter().enumerate() {
+                if pattern == "**" {
+                    // It may also stand for no name, but for the last one it stands for at least one.
+                    here[at + 1] |= here[at] && at + 1 < end;
+                    next[at] |= here[at];
+                    next[at + 1] |= here[at] && at + 1 == end;
+                } else if here[at] && matches_name(pattern.as_bytes(), name.as_bytes()) {
+                    next[at + 1] = true;
+                }
+            }
+            here = next;
+        }
+        here
     }
 }
 
@@ -109,9 +137,41 @@ mod tests {
             ("/usr/li?/a", "usr/lib/a", true),
             ("/usr/lib*so*1", "usr/libxsoso.1", true),
             ("/usr", "usr", true),
+            ("/**", "usr", true),
+            ("/**/**/x", "x", true),
+            ("/**/x/**", "x", false),
+            ("/**/x/**", "a/x/b/c", true),
         ] {
             let path = RelPath::new(path).unwrap();
             assert_eq!(Glob::new(glob).unwrap().matches(&path), fits, "{glob} {path}");
+        }
+    }
+
+    #[test]
+    fn many_wildcards_are_not_tried_in_every_way() {
+        let glob = Glob::new(&"/**/a".repeat(40)).unwrap();
+        // Not one way fits, of more than there are atoms.
+        assert!(!glob.matches(&RelPath::new(&format!("{}b", "a/".repeat(2000))).unwrap()));
+    }
+
+    #[test]
+    fn folders_above_what_fits_are_known() {
+        for (glob, folder, may) in [
+            ("/usr/lib/x", "usr", true),
+            ("/usr/lib/x", "usr/lib", true),
+            ("/usr/lib/x", "usr/lib/x", false),
+            ("/usr/lib/x", "etc", false),
+            ("/*.kdl", "usr", false),
+            ("/*/a.kdl", "usr", true),
+            ("/**/a.kdl", "usr/lib", true),
+            ("/usr/**", "usr/lib", true),
+            ("/usr/**/a", "etc", false),
+        ] {
+            assert_eq!(
+                Glob::new(glob).unwrap().may_match_below(&RelPath::new(folder).unwrap()),
+                may,
+                "{glob} {folder}"
+            );
         }
     }
 

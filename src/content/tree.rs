@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Digest, Glob, RelPath};
+use super::{Digest, RelPath};
 
 /// What stands at one path of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,13 +210,13 @@ impl Tree {
         self.metadata.retain(|at, _| at.below(path).is_none());
     }
 
-    /// Removes every path that one of the globs matches, with everything below it.
-    pub fn drop_matching(&mut self, globs: &[Glob]) {
+    /// Removes every path of which `is_dropped` is true, with everything below it.
+    pub fn drop_where(&mut self, mut is_dropped: impl FnMut(&RelPath, &Entry) -> bool) {
         let mut gone: BTreeSet<RelPath> = BTreeSet::new();
         // A folder sorts before what is in it, so one pass finds what lies below a dropped one as well.
-        for path in self.entries.keys() {
+        for (path, entry) in &self.entries {
             let in_dropped = path.parent().is_some_and(|parent| gone.contains(&parent));
-            if in_dropped || globs.iter().any(|glob| glob.matches(path)) {
+            if in_dropped || is_dropped(path, entry) {
                 gone.insert(path.clone());
             }
         }
@@ -350,7 +350,7 @@ mod tests {
         tree.insert(path("usr/share/doc/a/b"), file("a")).unwrap();
         tree.insert(path("usr/share/doc-base/a"), file("a")).unwrap();
         tree.insert(path("usr/bin/a"), file("a")).unwrap();
-        tree.drop_matching(&[Glob::new("/usr/share/doc").unwrap()]);
+        tree.drop_where(|path, _| path.as_str() == "usr/share/doc");
         assert!(tree.entry(&path("usr/share/doc/a/b")).is_none());
         assert!(tree.entry(&path("usr/share/doc/a")).is_none());
         assert!(tree.entry(&path("usr/share/doc-base/a")).is_some());

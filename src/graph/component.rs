@@ -74,7 +74,7 @@ fn take_packages(flat: &mut FlatComponent, group: &Packages, items: &[Guarded<Pa
                 flat.packages.push(FlatPackage { package, archive: group.archive.value.clone(), suite });
             }
             PackagesItem::Without(without) => flat.without.push(without),
-            PackagesItem::Drop(globs) => flat.drop.extend(globs),
+            PackagesItem::Drop(drop) => flat.drop.push(drop),
             PackagesItem::MaintainerScripts(scripts) => flat.maintainer_scripts.push(scripts),
         }
     }

@@ -57,23 +57,32 @@ impl<'a> Finder<'a> {
     }
 
     /// What `link-with` brings to each of `components`, and to what is linked with them.
-    pub(super) fn sysroots(
+    pub(super) fn sysroots<'c>(
         &self,
-        components: impl IntoIterator<Item = FlatComponent>,
+        components: impl IntoIterator<Item = &'c FlatComponent>,
     ) -> BTreeMap<Name, Vec<FlatComponent>> {
-        let mut sysroots: BTreeMap<Name, Vec<FlatComponent>> = BTreeMap::new();
-        let mut open: Vec<FlatComponent> = components.into_iter().collect();
-        while let Some(component) = open.pop() {
+        let mut by_tool: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+        let mut linked = |component: &FlatComponent| -> Option<(Name, Vec<Name>)> {
+            let mut linked: Vec<Name> = component.link_with.iter().map(|name| name.value.clone()).collect();
             // A compiler says what everything that it compiles is linked with.
-            let tools = self.closure(component.build_with.iter().map(|name| &name.value));
-            let linked = component.link_with.iter().chain(tools.iter().flat_map(|tool| &tool.link_with));
-            let linked: Vec<&Name> = linked.map(|name| &name.value).collect();
-            if linked.is_empty() || sysroots.contains_key(&component.name) {
-                continue;
+            for tool in component.build_with.iter().map(|name| &name.value) {
+                if !by_tool.contains_key(tool) {
+                    let tools = self.closure([tool]);
+                    let names = tools.iter().flat_map(|tool| &tool.link_with).map(|name| name.value.clone());
+                    by_tool.insert(tool.clone(), names.collect());
+                }
+                linked.extend(by_tool.get(tool).into_iter().flatten().cloned());
             }
-            let members = self.closure(linked);
-            open.extend(members.iter().cloned());
-            sysroots.insert(component.name, members);
+            (!linked.is_empty()).then(|| (component.name.clone(), linked))
+        };
+        let mut sysroots: BTreeMap<Name, Vec<FlatComponent>> = BTreeMap::new();
+        let mut open: Vec<(Name, Vec<Name>)> = components.into_iter().filter_map(&mut linked).collect();
+        while let Some((name, names)) = open.pop() {
+            if !sysroots.contains_key(&name) {
+                let members = self.closure(&names);
+                open.extend(members.iter().filter_map(&mut linked));
+                sysroots.insert(name, members);
+            }
         }
         sysroots
     }

@@ -9,7 +9,7 @@ use crate::{
     content::RelPath,
     recipe::{
         Artifact, Brace, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Name, Package,
-        Reasoned, Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
+        PackagesDrop, Reasoned, Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
     },
 };
 
@@ -123,7 +123,7 @@ pub struct FlatComponent {
     /// Dependencies that are not followed.
     pub without: Vec<Reasoned>,
     /// What of the packages is left out.
-    pub drop: Vec<Spanned<crate::content::Glob>>,
+    pub drop: Vec<PackagesDrop>,
     /// Packages whose maintainer scripts are accounted for.
     pub maintainer_scripts: Vec<Reasoned>,
 }

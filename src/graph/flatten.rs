@@ -54,17 +54,20 @@ pub fn flatten(
 
 /// A variant after all its parents, each once, in the order in which they are named.
 fn ancestry<'a>(recipes: &'a Recipes, variant: &'a Variant) -> Vec<&'a Variant> {
-    fn visit<'a>(recipes: &'a Recipes, variant: &'a Variant, line: &mut Vec<&'a Variant>) {
-        if line.iter().any(|known| known.name == variant.name) {
-            return;
-        }
-        for parent in variant.extends.iter().filter_map(|name| recipes.variants.get(&name.value)) {
-            visit(recipes, parent, line);
-        }
-        line.push(variant);
-    }
     let mut line = Vec::new();
-    visit(recipes, variant, &mut line);
+    let mut seen = BTreeSet::from([&variant.name.value]);
+    // A stack of our own, since a line may be longer than a thread's.
+    let mut open = vec![(variant, variant.extends.iter())];
+    while let Some((variant, parents)) = open.last_mut() {
+        let Some(parent) = parents.next() else {
+            line.push(*variant);
+            open.pop();
+            continue;
+        };
+        if let Some(parent) = recipes.variants.get(&parent.value).filter(|_| seen.insert(&parent.value)) {
+            open.push((parent, parent.extends.iter()));
+        }
+    }
     line
 }
 
@@ -215,7 +218,8 @@ impl Merged {
         own.needs = self.includes.clone();
         own.items = self.items.drain(..).chain(kernel_items).collect();
         components.push(own);
-        let sysroots = finder.sysroots(components.iter().cloned().chain(kernel.as_linked()));
+        let linked_kernel = kernel.as_linked();
+        let sysroots = finder.sysroots(components.iter().chain(&linked_kernel));
         let toolsets = {
             let built = components.iter().chain(sysroots.values().flatten());
             let fetching = fetched::tools(recipes, built.clone(), &mut self.diagnostics);
@@ -314,7 +318,7 @@ pub(super) mod tests {
         loop {
             match read(&sources) {
                 Reading::Read(recipes, _) => return *recipes,
-                Reading::Wanted(wanted) => {
+                Reading::Wanted(wanted, _) => {
                     wanted.presence.into_iter().for_each(|path| sources.add_presence(path, Presence::File));
                 }
                 Reading::Refused(found) => panic!("{found:?}"),

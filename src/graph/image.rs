@@ -1,6 +1,6 @@
 //! One variant for one architecture, with nothing left open: what the plan is made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
@@ -40,7 +40,7 @@ pub struct Image {
     /// The shell scripts that run over the merged root, in order.
     pub finish: Vec<Finish>,
     /// What of the archives' packages is left out.
-    pub drop: Vec<Glob>,
+    pub drop: Vec<Dropped>,
     /// The disk.
     pub layout: Layout,
     /// Whether the disk is also written as one zstd stream.
@@ -67,8 +67,6 @@ pub struct Component {
     pub packages: Vec<Package>,
     /// The files that its recipe states.
     pub files: Vec<Placed>,
-    /// Paths below stated trees that may be taken from another owner.
-    pub replaceable: Vec<RelPath>,
     /// How it is built, if it is.
     pub recipe: Option<BuildRecipe>,
     /// The tree of a developer's own folder that takes the place of its source.
@@ -119,8 +117,8 @@ pub struct Install {
     pub mode: Option<u16>,
     /// The numeric owner and group, where they are not root's; the mode is known then.
     pub owner: Option<(u32, u32)>,
-    /// Whether it may take the path from another owner.
-    pub replaces: Replaces,
+    /// The paths that it may take from another owner.
+    pub replaces: Vec<RelPath>,
 }
 
 /// Programs that run while something is made, never in the image.
@@ -133,7 +131,7 @@ pub struct Toolset {
     /// The locked packages.
     pub packages: Vec<Package>,
     /// What of them is left out.
-    pub drop: Vec<Glob>,
+    pub drop: Vec<Dropped>,
     /// Files that recipes state.
     pub files: Vec<Placed>,
 }
@@ -144,7 +142,7 @@ pub struct Sysroot {
     /// The locked packages.
     pub packages: Vec<Package>,
     /// What of them is left out.
-    pub drop: Vec<Glob>,
+    pub drop: Vec<Dropped>,
     /// What recipes make or state, each after what it needs.
     pub components: Vec<Component>,
 }
@@ -196,8 +194,8 @@ pub struct Placed {
     pub mode: Option<u16>,
     /// The numeric owner and group.
     pub owner: (u32, u32),
-    /// Whether it may take the path from another owner.
-    pub replaces: Replaces,
+    /// The paths that it may take from another owner.
+    pub replaces: Vec<RelPath>,
 }
 
 /// What is put at a path.
@@ -215,13 +213,21 @@ pub enum What {
     Folder,
 }
 
-/// Whether a path may be taken from another owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replaces {
-    /// Two owners are an error.
-    Nothing,
-    /// The recipe said so.
-    OtherOwner,
+/// What of packages is left out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dropped {
+    /// The paths.
+    pub glob: Glob,
+    /// The one package of which they are left out; of all where none is said.
+    pub from: Option<String>,
+}
+
+impl Dropped {
+    /// What of one package is left out.
+    pub fn of(all: &[Dropped], package: &str) -> Vec<Glob> {
+        let fits = |dropped: &&Dropped| dropped.from.as_ref().is_none_or(|from| from == package);
+        all.iter().filter(fits).map(|dropped| dropped.glob.clone()).collect()
+    }
 }
 
 /// The kernel of an image: built from source, or finished.
@@ -341,11 +347,24 @@ impl Image {
         self.components.iter_mut().chain(self.sysroots.values_mut().flat_map(|sysroot| &mut sysroot.components))
     }
 
-    /// Whether a developer's own folder is in a component: it was built from one, or is linked, over however many
-    /// others, with what was.
-    pub fn is_from_checkout(&self, component: &Component) -> bool {
-        let linked = || self.sysroots.get(&component.name).into_iter().flat_map(|sysroot| &sysroot.components);
-        component.checkout.is_some() || linked().any(|linked| self.is_from_checkout(linked))
+    /// The names of the components that a developer's own folder is in: those built from one, and those that are linked,
+    /// over however many others, with what was.
+    pub fn from_checkouts(&self) -> BTreeSet<&str> {
+        let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, sysroot) in &self.sysroots {
+            for linked in &sysroot.components {
+                users.entry(&linked.name).or_default().push(name);
+            }
+        }
+        let checked_out = self.every_component().filter(|component| component.checkout.is_some());
+        let mut open: Vec<&str> = checked_out.map(|component| component.name.as_str()).collect();
+        let mut found = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if found.insert(name) {
+                open.extend(users.get(name).into_iter().flatten());
+            }
+        }
+        found
     }
 
     /// The variant and architecture as people say them: `quickstart x86_64`.

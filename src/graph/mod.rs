@@ -26,8 +26,8 @@ pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, F
 pub use flatten::flatten;
 
 pub use image::{
-    BuildRecipe, BuildStep, Component, Compressed, Finish, Growth, Image, Initramfs, Install, Kernel, KernelSource,
-    Layout, Package, Placed, Replaces, Role, Sysroot, Toolset, User, What,
+    BuildRecipe, BuildStep, Component, Compressed, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,
+    KernelSource, Layout, Package, Placed, Role, Sysroot, Toolset, User, What,
 };
 pub use impossible::kernel_command_line;
 pub use pin::pin;

@@ -1,11 +1,13 @@
 //! A flat variant and a lock become an image: every package, number and path is known.
 
+use std::collections::BTreeSet;
+
 use super::{
     fetched::Manifests,
     flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset},
     image::{
-        BuildRecipe, BuildStep, Component, Compressed, Finish, Growth, Image, Initramfs, Install, Kernel, KernelSource,
-        Layout, Package, Replaces, Sysroot, Toolset, User,
+        BuildRecipe, BuildStep, Component, Compressed, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,
+        KernelSource, Layout, Package, Sysroot, Toolset, User,
     },
     placing::Placing,
     stated::stated,
@@ -14,7 +16,6 @@ use super::{
 use brc_contract::Architecture;
 
 use crate::{
-    content::RelPath,
     lock::{ClosureId, Lock, Standing},
     recipe::{self, ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
 };
@@ -130,10 +131,8 @@ impl Pinning<'_> {
                 .filter_map(|install| placing.install(install))
                 .collect::<Vec<Install>>(),
         });
-        let replaceable = std::mem::take(&mut placing.replaceable);
         self.diagnostics.extend(placing.diagnostics);
         Component {
-            replaceable,
             name: component.name.to_string(),
             version: self.version(component),
             license: component.license.as_ref().map(|license| license.value.clone()).unwrap_or_default(),
@@ -290,12 +289,14 @@ impl Pinning<'_> {
     }
 }
 
-fn drops(components: &[FlatComponent]) -> Vec<crate::content::Glob> {
-    let mut globs: Vec<_> =
-        components.iter().flat_map(|component| &component.drop).map(|glob| glob.value.clone()).collect();
-    globs.sort();
-    globs.dedup();
-    globs
+fn drops(components: &[FlatComponent]) -> Vec<Dropped> {
+    let drops = components.iter().flat_map(|component| &component.drop);
+    let drops = drops.flat_map(|drop| {
+        let from = drop.from.as_ref().map(|package| package.value.clone());
+        drop.globs.iter().map(move |glob| Dropped { glob: glob.value.clone(), from: from.clone() })
+    });
+    let drops: BTreeSet<Dropped> = drops.collect();
+    drops.into_iter().collect()
 }
 
 /// All steps and scripts as one shell script.
@@ -316,9 +317,4 @@ fn build_step(command: &Command) -> BuildStep {
             arguments: step.arguments.iter().map(|argument| argument.value.clone()).collect(),
         },
     }
-}
-
-/// Whether a stated list of paths holds `path`.
-pub(super) fn replaces(stated: &[crate::recipe::Spanned<RelPath>], path: &RelPath) -> Replaces {
-    if stated.iter().any(|stated| stated.value == *path) { Replaces::OtherOwner } else { Replaces::Nothing }
 }

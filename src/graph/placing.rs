@@ -2,8 +2,7 @@
 
 use super::{
     flat::Flat,
-    image::{Install, Placed, Replaces, What},
-    pin::replaces,
+    image::{Install, Placed, What},
     wanted::braces,
 };
 use crate::{
@@ -27,14 +26,16 @@ pub(super) struct Placing<'a> {
     flat: &'a Flat,
     lock: &'a Lock,
     placed: Vec<Placed>,
-    /// Paths below trees that may be taken from another owner.
-    pub replaceable: Vec<RelPath>,
     pub diagnostics: Vec<Diagnostic>,
+}
+
+fn paths(stated: &[Spanned<RelPath>]) -> Vec<RelPath> {
+    stated.iter().map(|path| path.value.clone()).collect()
 }
 
 impl<'a> Placing<'a> {
     pub fn new(name: &'a Name, version: Option<String>, flat: &'a Flat, lock: &'a Lock) -> Self {
-        Placing { name, version, flat, lock, placed: Vec::new(), replaceable: Vec::new(), diagnostics: Vec::new() }
+        Placing { name, version, flat, lock, placed: Vec::new(), diagnostics: Vec::new() }
     }
 
     /// Everything that `items` put somewhere.
@@ -47,29 +48,27 @@ impl<'a> Placing<'a> {
                     let owner = self.owner(file.owner.as_ref());
                     let what = self.content(&file.content);
                     if let (Some(path), Some(what)) = (self.path(&file.to), what) {
-                        let replaces = replaces(&file.replaces, &path);
+                        let replaces = paths(&file.replaces);
                         let mode = file.mode.map(|mode| mode.value).or(Some(0o644));
                         self.placed.push(Placed { path, what, mode, owner, replaces });
                     }
                 }
                 Item::Tree(tree) => {
                     if let (Some(path), Some(from)) = (self.path(&tree.to), self.local(&tree.from)) {
-                        // What of it may replace others is said path by path, and looked at path by path.
-                        self.replaceable.extend(tree.replaces.iter().map(|path| path.value.clone()));
-                        self.place(path, What::LocalTree(from), Replaces::Nothing);
+                        self.place(path, What::LocalTree(from), paths(&tree.replaces));
                     }
                 }
                 Item::Link(link) => {
                     if let (Some(path), Some(to)) = (self.path(&link.at), self.fill(&link.to.value)) {
-                        let replaces = replaces(&link.replaces, &path);
-                        self.place(path, What::Link(to), replaces);
+                        self.place(path, What::Link(to), paths(&link.replaces));
                     }
                 }
                 Item::Directory(folder) => {
                     let owner = self.owner(folder.owner.as_ref());
                     if let Some(path) = self.path(&folder.at) {
                         let mode = folder.mode.map(|mode| mode.value);
-                        self.placed.push(Placed { path, what: What::Folder, mode, owner, replaces: Replaces::Nothing });
+                        let replaces = paths(&folder.replaces);
+                        self.placed.push(Placed { path, what: What::Folder, mode, owner, replaces });
                     }
                 }
                 Item::User(user) => users.push_str(&self.user(user)),
@@ -85,7 +84,7 @@ impl<'a> Placing<'a> {
         let file = format!("{}.conf", self.name.to_string().replace('/', "-"));
         for (folder, text) in [("usr/lib/sysusers.d", users), ("usr/lib/modules-load.d", modules)] {
             if let (false, Ok(path)) = (text.is_empty(), RelPath::new(&format!("{folder}/{file}"))) {
-                self.place(path, What::Text(text), Replaces::Nothing);
+                self.place(path, What::Text(text), Vec::new());
             }
         }
         std::mem::take(&mut self.placed)
@@ -94,7 +93,7 @@ impl<'a> Placing<'a> {
     /// A built file that becomes part of the image.
     pub fn install(&mut self, install: &InstallItem) -> Option<Install> {
         let to = self.path(&install.to)?;
-        let replaces = replaces(&install.replaces, &to);
+        let replaces = paths(&install.replaces);
         let mode = install.mode.map(|mode| mode.value);
         let owner = install.owner.as_ref().map(|owner| self.owner(Some(owner)));
         Some(Install { from: self.fill(&install.from.value)?, to, mode, owner, replaces })
@@ -209,12 +208,12 @@ impl<'a> Placing<'a> {
 
     fn at(&mut self, path: &str, what: What, span: Span) {
         match RelPath::new(path) {
-            Ok(path) => self.place(path, what, Replaces::Nothing),
+            Ok(path) => self.place(path, what, Vec::new()),
             Err(error) => self.diagnostics.push(Diagnostic::error("bad-path", span, error.to_string())),
         }
     }
 
-    fn place(&mut self, path: RelPath, what: What, replaces: Replaces) {
+    fn place(&mut self, path: RelPath, what: What, replaces: Vec<RelPath>) {
         self.placed.push(Placed { path, what, mode: None, owner: (0, 0), replaces });
     }
 

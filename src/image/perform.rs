@@ -76,7 +76,7 @@ impl Assembler {
 
 impl Performer for Assembler {
     fn identity(&self) -> &'static str {
-        "image 1"
+        "image 2"
     }
 
     fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {

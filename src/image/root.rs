@@ -1,9 +1,13 @@
 //! The root tree: every component's tree laid over the others, each path with exactly one owner.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Arc,
+};
 
 use crate::{
-    content::{Conflict, Digest, Layer, Metadata, RelPath, Tree, merge},
+    content::{Conflict, Digest, Entry, FolderLinks, Glob, Layer, Metadata, RelPath, Tree, merge},
     plan::RootLayer,
 };
 
@@ -24,9 +28,14 @@ pub struct Root {
 /// # Errors
 /// Every path with two owners; a user for a path that its layer does not have; a path that cannot be listed.
 pub fn build(layers: &[RootLayer<Digest>], trees: Vec<Tree>) -> Result<Root, RootError> {
+    let links = FolderLinks::of(&trees);
     let mut prepared = Vec::with_capacity(trees.len());
     for (layer, mut tree) in layers.iter().zip(trees) {
-        tree.drop_matching(&layer.drop);
+        let drop: Vec<Glob> = layer.drop.iter().map(|glob| links.real_glob(glob)).collect();
+        tree.drop_where(|path, entry| {
+            let place = (!drop.is_empty()).then(|| place(&links, path, entry));
+            place.is_some_and(|place| drop.iter().any(|glob| glob.matches(&place)))
+        });
         for (path, (uid, gid)) in &layer.users {
             let Some(metadata) = tree.metadata(path) else {
                 return Err(RootError::NoPath { owner: layer.owner.clone(), path: path.clone() });
@@ -52,11 +61,34 @@ pub fn build(layers: &[RootLayer<Digest>], trees: Vec<Tree>) -> Result<Root, Roo
     Ok(Root { tree, owners: lines.concat() })
 }
 
+/// Where an entry of some layer stands in the root: a package may bring `/lib/a` where `/lib` is a link.
+fn place(links: &FolderLinks, path: &RelPath, entry: &Entry) -> RelPath {
+    let real = if *entry == Entry::Directory { links.real_folder(path) } else { links.real(path) };
+    real.unwrap_or_else(|_| path.clone())
+}
+
+/// The globs of `layers` that fit nothing in any of the `trees` that are theirs, in the same order.
+pub fn idle_drops(layers: &[RootLayer<Digest>], trees: &[Arc<Tree>]) -> BTreeSet<Glob> {
+    let links = FolderLinks::of(trees.iter().map(Arc::as_ref));
+    let all: BTreeSet<&Glob> = layers.iter().flat_map(|layer| &layer.drop).collect();
+    let mut idle: BTreeMap<&Glob, Glob> = all.into_iter().map(|glob| (glob, links.real_glob(glob))).collect();
+    for (layer, tree) in layers.iter().zip(trees).filter(|(layer, _)| !layer.drop.is_empty()) {
+        for (path, entry) in tree.entries() {
+            let place = place(&links, path, entry);
+            idle.retain(|glob, real| !(real.matches(&place) && layer.drop.contains(glob)));
+        }
+    }
+    idle.into_keys().cloned().collect()
+}
+
 /// A root tree cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RootError {
     /// Paths with two owners.
-    #[error("{list}say `replaces` where this is meant, or `drop` one of them")]
+    #[error(
+        "{list}say `replaces=\"…\"` with that path on the `file`, `tree`, `link`, `dir` or `install` that is meant to win, \
+         or `drop \"…\" from=\"…\"` with it in the group of the package that is to go without it"
+    )]
     Conflicts { conflicts: Vec<Conflict>, list: String },
     /// Nothing is given to a user.
     #[error("`{owner}` says to whom `{path}` belongs, which it does not have")]
@@ -69,9 +101,9 @@ pub enum RootError {
 impl RootError {
     fn conflicts(conflicts: Vec<Conflict>) -> Self {
         let mut list = String::new();
-        for Conflict { path, first, second } in conflicts.iter().take(MAX_TOLD) {
+        for conflict in conflicts.iter().take(MAX_TOLD) {
             // Writing to a string cannot fail.
-            let _ = writeln!(list, "`{path}` is brought by both `{first}` and `{second}`");
+            let _ = writeln!(list, "{conflict}");
         }
         if conflicts.len() > MAX_TOLD {
             let _ = writeln!(list, "and {} more paths have two owners", conflicts.len() - MAX_TOLD);
@@ -82,10 +114,7 @@ impl RootError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::content::{Entry, Glob};
 
     fn path(text: &str) -> RelPath {
         RelPath::new(text).unwrap()
@@ -133,6 +162,34 @@ mod tests {
         let given = Metadata { uid: 7, gid: 8, ..Metadata::with_mode(0o4600) };
         assert_eq!(root.tree.metadata(&path("etc/a")), Some(given), "the mode stays");
         assert!(root.tree.entry(&path("doc/x")).is_none());
+    }
+
+    #[test]
+    fn what_is_dropped_is_dropped_wherever_a_package_has_it() {
+        let base = || {
+            let mut base = tree(&[("usr/lib/a", "1"), ("usr/lib/b", "1")]);
+            base.insert(path("lib"), Entry::Symlink { target: "usr/lib".to_owned() }).unwrap();
+            base
+        };
+        for (glob, left) in [
+            ("/usr/lib/old", "a b"),
+            ("/lib/old", "a b"),
+            ("/lib/a", "b old"),
+            ("/usr/lib/a", "b old"),
+            ("/lib/**", ""),
+            ("/usr/lib/*", ""),
+            ("/lib/x", "a b old"),
+        ] {
+            let glob = Glob::new(glob).unwrap();
+            let dropping = |owner| RootLayer { drop: vec![glob.clone()], ..layer(owner) };
+            let layers = [dropping("base"), dropping("old")];
+            let trees = vec![base(), tree(&[("lib/old", "1")])];
+            let idle = idle_drops(&layers, &trees.iter().cloned().map(Arc::new).collect::<Vec<_>>());
+            assert_eq!(idle.contains(&glob), left == "a b old", "{glob:?}");
+            let root = build(&layers, trees).unwrap();
+            let below = root.tree.entries().filter_map(|(at, _)| at.as_str().strip_prefix("usr/lib/"));
+            assert_eq!(below.collect::<Vec<_>>().join(" "), left, "{glob:?}");
+        }
     }
 
     #[test]

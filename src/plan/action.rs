@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
+use super::Variables;
 use crate::content::{Digest, Glob, RelPath, Sha256, Url};
 
 /// What an action gave: its trees by output name.
 pub type Outcome = BTreeMap<String, Digest>;
 
 /// One instruction of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action<T> {
     /// A locked upstream becomes a tree. Performed by `fetch`.
     Fetch(Fetch),
@@ -35,7 +36,7 @@ impl<T> Action<T> {
 }
 
 /// A locked upstream. Keyed by digest and by how it is laid out, never by where it is fetched from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Fetch {
     /// A Debian package. Outputs: `data` (what it installs), `control` (its control files).
     Debian(DebianPackage),
@@ -46,7 +47,7 @@ pub enum Fetch {
 }
 
 /// A binary package of a Debian archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DebianPackage {
     /// Its name, for people.
     pub name: String,
@@ -59,7 +60,7 @@ pub struct DebianPackage {
 }
 
 /// A source package of a Debian archive, of format 3.0.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DebianSource {
     /// Its name, for people.
     pub name: String,
@@ -68,7 +69,7 @@ pub struct DebianSource {
 }
 
 /// One archive of a source package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SourceArchive {
     /// The SHA-256 that the signed index states.
     pub sha256: Sha256,
@@ -81,7 +82,7 @@ pub struct SourceArchive {
 }
 
 /// Where a package lies in an archive; which server serves the archive is configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Located {
     /// The mirror's name: `debian`, `debian-security`.
     pub mirror: String,
@@ -90,7 +91,7 @@ pub struct Located {
 }
 
 /// A file by URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UrlFile {
     /// Its SHA-256.
     pub sha256: Sha256,
@@ -103,7 +104,7 @@ pub struct UrlFile {
 }
 
 /// How a fetched file is laid out as a tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Extract {
     /// As one file.
     Keep,
@@ -112,14 +113,14 @@ pub enum Extract {
 }
 
 /// One command in a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Run<T> {
     /// The trees that are merged into the lower directory, in this order.
     pub inputs: Vec<Input<T>>,
     /// The command; its first word is an absolute path inside the sandbox.
     pub command: Vec<String>,
     /// The whole environment.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Variables,
     /// The working directory.
     pub directory: RelPath,
     /// What the command reads on standard input.
@@ -142,7 +143,7 @@ pub struct Run<T> {
 
 /// What the build of a component must leave: nothing of the place and the day of the build, nothing that the image
 /// cannot run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Product {
     /// The folder of the build, whose path may not be in the output.
     pub built_at: RelPath,
@@ -151,7 +152,7 @@ pub struct Product {
 }
 
 /// Whether a command reaches the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Network {
     /// There is loopback and nothing else.
     None,
@@ -163,7 +164,7 @@ pub enum Network {
 }
 
 /// A tree and where the sandbox shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Input<T> {
     /// Who brings it, for error messages. Not part of the key.
     pub owner: String,
@@ -174,14 +175,14 @@ pub struct Input<T> {
 }
 
 /// What a command reads on standard input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Stdin<T> {
     /// The canonical archive of a tree, streamed from the store.
     ArchiveOf(T),
 }
 
 /// What is taken from a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Output {
     /// A folder that is empty before the command: its content. Owners are root; modes count.
     Folder(RelPath),
@@ -191,7 +192,7 @@ pub enum Output {
 }
 
 /// A file inside a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FileOf<T> {
     /// The tree.
     pub tree: T,
@@ -200,7 +201,7 @@ pub struct FileOf<T> {
 }
 
 /// One part of a disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Assemble<T> {
     /// Trees laid over each other, with no path owned twice. Outputs: `root`, `owners` (a file `owners`).
     Root {
@@ -323,7 +324,7 @@ pub enum Assemble<T> {
 }
 
 /// What an initramfs is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Initramfs<T> {
     /// The output `boot` of `PackagedKernel`.
     pub boot: T,
@@ -340,7 +341,7 @@ pub struct Initramfs<T> {
 }
 
 /// Something that a recipe names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Named<N> {
     /// What it names.
     pub name: N,
@@ -349,7 +350,7 @@ pub struct Named<N> {
 }
 
 /// One layer of a root tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RootLayer<T> {
     /// Who brings it; stands in the manifest, so part of the key.
     pub owner: String,
@@ -371,7 +372,7 @@ impl<T> RootLayer<T> {
 }
 
 /// A file on the ESP.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BootFile<T> {
     /// Where it stands: `EFI/BOOT/BOOTX64.EFI`.
     pub to: RelPath,
@@ -380,7 +381,7 @@ pub struct BootFile<T> {
 }
 
 /// The sizes and identities of one slot's two partitions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Slot {
     /// The size of the hash partition in bytes.
     pub verity_size: u64,
@@ -391,7 +392,7 @@ pub struct Slot {
 }
 
 /// A file that leaves brc.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Pack<T> {
     /// The manifest of an image. Output: `manifest` (a file `manifest.json`).
     Manifest(Manifest<T>),
@@ -407,7 +408,7 @@ pub enum Pack<T> {
 }
 
 /// What a manifest is made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Manifest<T> {
     /// The variant's name.
     pub variant: String,
@@ -430,7 +431,7 @@ pub struct Manifest<T> {
 }
 
 /// One component as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Part {
     /// Its name, as in `owners`.
     pub name: String,
@@ -445,7 +446,7 @@ pub struct Part {
 }
 
 /// What a component of an image was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PartSource {
     /// What recipes and lock say.
     Locked,
@@ -454,7 +455,7 @@ pub enum PartSource {
 }
 
 /// How a raw disk is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
     /// Sparse, as it is.
     Plain,

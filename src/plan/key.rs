@@ -115,7 +115,7 @@ fn run_fields(fields: &mut Fields, run: &Run<Digest>) {
         fields.about("command", "");
         fields.text("word", word);
     }
-    for (name, value) in &run.environment {
+    for (name, value) in run.environment.iter() {
         fields.named("variable", name);
         fields.text("value", value);
     }

@@ -27,7 +27,7 @@ fn run() -> Run<Digest> {
     Run {
         inputs: vec![Input { owner: "tools".into(), tree: tree("tools"), at: path("") }],
         command: vec!["/usr/bin/sh".into(), "-c".into(), "true".into()],
-        environment: BTreeMap::from([("PATH".into(), "/usr/bin".into())]),
+        environment: BTreeMap::from([("PATH".into(), "/usr/bin".into())]).into(),
         directory: path("build"),
         stdin: Some(Stdin::ArchiveOf(tree("root"))),
         outputs: BTreeMap::from([("out".into(), Output::Folder(path("out")))]),

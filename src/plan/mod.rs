@@ -13,6 +13,7 @@ pub mod layout;
 mod lower;
 mod resolve;
 mod step;
+mod variables;
 
 pub use action::{
     Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Initramfs, Input,
@@ -22,3 +23,4 @@ pub use action::{
 pub use key::{Fact, Facts, Key, facts, key};
 pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};
 pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};
+pub use variables::Variables;

@@ -24,12 +24,25 @@ impl Action<Source> {
     /// The steps whose outputs this action takes, sorted, each once.
     pub fn needs(&self) -> Vec<StepId> {
         let mut steps = Vec::new();
-        let Ok(_) = self.resolve(|source| {
+        let mut note = |source: &Source| {
             if let Source::Output { step, .. } = source {
                 steps.push(*step);
             }
-            Ok::<(), std::convert::Infallible>(())
-        });
+        };
+        match self {
+            // Nearly all actions are runs, which are not copied for it.
+            Action::Run(run) => {
+                run.inputs.iter().for_each(|input| note(&input.tree));
+                run.stdin.iter().for_each(|Stdin::ArchiveOf(tree)| note(tree));
+            }
+            Action::Fetch(_) => {}
+            Action::Assemble(_) | Action::Pack(_) => {
+                let Ok(_) = self.resolve(|source| {
+                    note(source);
+                    Ok::<(), std::convert::Infallible>(())
+                });
+            }
+        }
         steps.sort();
         steps.dedup();
         steps

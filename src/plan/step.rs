@@ -15,7 +15,7 @@ use crate::content::Digest;
 pub struct StepId(pub usize);
 
 /// Where an action gets a tree from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// A tree whose digest is known while planning: files that lie beside the recipes.
     Tree(Digest),

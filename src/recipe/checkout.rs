@@ -1,7 +1,7 @@
 //! A developer's own checkouts: `component "runc" { source "../runc" }` in `brc.local.kdl`.
 
 use super::{
-    LocalPath, Name, Presence, Spanned, Template, code,
+    LocalPath, Name, Spanned, Template, code,
     decode::{Cursor, Reader},
     names::{Kind, Space},
     parse::Node,
@@ -51,7 +51,7 @@ impl Checkout {
             return None;
         }
         let folder = LocalPath { folder: reader.folder.clone(), span: path.span, path: path.value };
-        reader.locals.push((folder.clone(), Presence::Folder));
+        reader.anywhere.push(folder.clone());
         Some(Checkout { component, folder })
     }
 }

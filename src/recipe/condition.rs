@@ -10,10 +10,14 @@ use brc_contract::Architecture;
 use super::{
     Diagnostic, PLATFORMS, Span, code,
     decode::Reader,
+    names::Space,
     parse::{Node, Value},
     suggestion::nearest,
     word,
 };
+
+/// Names that are listed at most where none of them is near.
+const MAX_LISTED: usize = 20;
 
 /// What a condition asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,6 +165,8 @@ pub(super) fn read_block<T>(
             }
         }
     }
+    // There may be many thousands of blocks.
+    items.shrink_to_fit();
     items
 }
 
@@ -232,13 +238,14 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Condition> {
 
 /// Reports a value that nothing can ever have.
 fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool {
-    let known: Vec<&str> = match key {
-        Key::Arch => Architecture::ALL.map(Architecture::name).to_vec(),
-        Key::Platform => PLATFORMS.to_vec(),
-        Key::Feature => reader.names.features.keys().map(String::as_str).collect(),
-        Key::Variant => reader.names.variants().collect(),
+    let names = reader.names;
+    let is_one = match key {
+        Key::Arch => Architecture::from_name(value).is_some(),
+        Key::Platform => PLATFORMS.contains(&value),
+        Key::Feature => names.features.contains_key(value),
+        Key::Variant => names.has(Space::Variant, value),
     };
-    if known.contains(&value) || reader.names.unread.contains(value) {
+    if is_one || names.unread.contains(value) {
         return true;
     }
     let (code, message) = match key {
@@ -246,10 +253,24 @@ fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool 
         Key::Arch | Key::Platform => (code::UNREACHABLE, format!("nothing ever has {}=\"{value}\"", key.name())),
         Key::Variant => (code::UNREACHABLE, format!("there is no variant `{value}`")),
     };
-    let help = match nearest(value, known.iter().copied()) {
+    let known: Vec<&str> = match key {
+        Key::Arch => Architecture::ALL.map(Architecture::name).to_vec(),
+        Key::Platform => PLATFORMS.to_vec(),
+        Key::Feature => Vec::new(),
+        Key::Variant => names.all(Space::Variant).take(MAX_LISTED + 1).collect(),
+    };
+    let meant = match key {
+        Key::Feature => reader.patience.nearest(value, names.features.keys().map(String::as_str)),
+        Key::Variant => reader.patience.nearest(value, names.all(Space::Variant)),
+        Key::Arch | Key::Platform => nearest(value, known.iter().copied()),
+    };
+    let help = match meant {
         Some(meant) => format!("did you mean `{meant}`?"),
         None if key == Key::Feature => format!("declare it: `feature \"{value}\" \"what it does\"`"),
-        None => format!("there is {}", known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")),
+        None => {
+            let shown: Vec<String> = known.iter().take(MAX_LISTED).map(|known| format!("`{known}`")).collect();
+            format!("there is {}{}", shown.join(", "), if known.len() > MAX_LISTED { ", …" } else { "" })
+        }
     };
     reader.error(code, span, message, help);
     false

@@ -9,13 +9,11 @@ use super::{
     Diagnostic, LocalPath, Name, Origin, Presence, SourcePath, Span, Spanned, Switch, Template, code,
     names::{Kind, Names, Space, Unresolved},
     parse::{Entry, Node, Value},
-    suggestion::nearest,
+    suggestion::{Patience, nearest},
     word,
 };
 use crate::content::{Glob, RelPath, Sha256};
 
-/// Suggestions for unknown names at most: each looks at every name there is.
-const MAX_SUGGESTIONS: usize = 50;
 /// The highest mode: setuid, setgid, sticky, then rwx three times.
 const MAX_MODE: u16 = 0o7777;
 /// What the running machine mounts something over: nobody would see what an image has below.
@@ -33,9 +31,11 @@ pub(super) struct Reader<'a> {
     /// Whether the file is the set's `brc.kdl`, which was read before.
     pub(super) is_project_file: bool,
     pub(super) problems: Vec<Diagnostic>,
-    pub(super) unknown_names: usize,
+    pub(super) patience: Patience,
     /// Paths beside the recipes that must be there, and as what.
     pub(super) locals: Vec<(LocalPath, Presence)>,
+    /// Folders of a developer's own, which must be there, wherever that is.
+    pub(super) anywhere: Vec<LocalPath>,
 }
 
 /// One node while it is read.
@@ -442,8 +442,7 @@ impl Reader<'_> {
             }
             Err(Unresolved::Unknown) => {
                 let problem = Diagnostic::error(code::UNKNOWN_NAME, text.span, self.unknown(text, space));
-                self.unknown_names += 1;
-                let near = (self.unknown_names <= MAX_SUGGESTIONS).then(|| self.names.near(space, text)).flatten();
+                let near = self.names.near(space, text, &mut self.patience);
                 self.problems.push(match near {
                     Some(near) => problem.help(format!("did you mean `{near}`?")),
                     None => problem,

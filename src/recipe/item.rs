@@ -101,6 +101,9 @@ pub struct DirectoryItem {
     pub mode: Option<Spanned<u16>>,
     /// `owner="user:group"`: names, never numbers; root when it is not said, the user's own group when that is not.
     pub owner: Option<Spanned<Owner>>,
+    /// `replaces="/var/lib/x"`: paths whose mode and owner another one says, also as a node `{ replaces "/a" "/b" }`.
+    /// Without it two that say different ones are an error.
+    pub replaces: Vec<Spanned<RelPath>>,
 }
 
 /// Files that may run as somebody else than whoever starts them: `setuid "/usr/bin/sudo" reason="…"`.
@@ -320,8 +323,8 @@ impl LinkItem {
 impl DirectoryItem {
     fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
         let at = cursor.text(reader, "a path of the image").and_then(|text| reader.image_path(text));
-        let (mode, owner) = (reader.mode(cursor), owner(reader, cursor));
-        Some(DirectoryItem { at: at?, mode, owner })
+        let (mode, owner, replaces) = (reader.mode(cursor), owner(reader, cursor), replaces(reader, cursor));
+        Some(DirectoryItem { at: at?, mode, owner, replaces })
     }
 }
 

@@ -49,9 +49,9 @@ pub use item::{
 };
 pub use kernel::{DebianSource, Kernel, KernelItem, Modules};
 pub use kernel_package::{InitramfsItem, KernelPackage};
-pub use packages::{Archive, Expiry, Package, Packages, PackagesItem, Reach, Reasoned, Suite};
+pub use packages::{Archive, Expiry, Package, Packages, PackagesDrop, PackagesItem, Reach, Reasoned, Suite};
 pub use project::{Change, Origin, Override, Recipes, Set};
-pub use read::{Reading, read};
+pub use read::{Again, Reading, read};
 pub use reference::Name;
 pub use source::{FileGlob, LocalPath, Presence, SourcePath, SourceSet, Wanted};
 pub use span::{FileId, Span, Spanned};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Name, Span, suggestion::nearest};
+use super::{Name, Span, suggestion::Patience};
 
 /// The three spaces in which a name means one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,12 +115,13 @@ impl Names {
         self.sets.keys().map(String::as_str)
     }
 
-    /// The names of all variants.
-    pub(super) fn variants(&self) -> impl Iterator<Item = &str> {
-        self.all(Space::Variant)
+    /// Whether some set has the name.
+    pub(super) fn has(&self, space: Space, name: &str) -> bool {
+        self.owners.contains_key(&(space, name.to_owned()))
     }
 
-    fn all(&self, space: Space) -> impl Iterator<Item = &str> {
+    /// Every name of a space, sorted.
+    pub(super) fn all(&self, space: Space) -> impl Iterator<Item = &str> {
         self.owners.keys().filter(move |(of, _)| *of == space).map(|(_, name)| name.as_str())
     }
 
@@ -149,17 +150,16 @@ impl Names {
     }
 
     /// The name that an unknown one is most likely meant to be.
-    pub(super) fn near(&self, space: Space, text: &str) -> Option<String> {
-        let Some((_, name)) = text.split_once('/') else {
-            return nearest(text, self.all(space)).map(str::to_owned);
+    pub(super) fn near(&self, space: Space, text: &str, patience: &mut Patience) -> Option<String> {
+        let Some((set, name)) = text.split_once('/') else {
+            return patience.nearest(text, self.all(space)).map(str::to_owned);
         };
-        let full: Vec<String> = self
-            .owners
-            .iter()
-            .filter(|((of, _), _)| *of == space)
-            .flat_map(|((_, name), sets)| sets.iter().map(move |set| format!("{set}/{name}")))
-            .collect();
-        let same_name = full.iter().find(|full| full.ends_with(&format!("/{name}"))).map(String::as_str);
-        nearest(text, full.iter().map(String::as_str)).or(same_name).map(str::to_owned)
+        let near_set =
+            patience.nearest(set, self.sets()).filter(|near| self.kind(space, &Name::new(*near, name)).is_some());
+        let own = self.sets.get(set).and_then(|own| own.get(&space)).into_iter().flat_map(BTreeMap::keys);
+        let near_name = || patience.nearest(name, own.map(String::as_str));
+        let full =
+            near_set.map(|set| format!("{set}/{name}")).or_else(|| near_name().map(|name| format!("{set}/{name}")));
+        full.or_else(|| Some(format!("{}/{name}", self.owners.get(&(space, name.to_owned()))?.first()?)))
     }
 }

@@ -84,11 +84,21 @@ pub enum PackagesItem {
     Package(Package),
     /// `without "debconf" … reason="…"`: packages that are not followed, whatever depends on them.
     Without(Reasoned),
-    /// `drop "/usr/share/doc/**" …`: paths that are left out of the image, of every package in it.
-    Drop(Vec<Spanned<Glob>>),
+    /// `drop "/usr/share/doc/**" … from="foo"`: paths that are left out of the image, of every package in it or of one.
+    Drop(PackagesDrop),
     /// `maintainer-scripts "libc6" … reason="…"`: packages whose scripts are accounted for; brc runs none, and names
     /// those that nobody accounted for.
     MaintainerScripts(Reasoned),
+}
+
+/// Paths of packages that are left out: `drop "/usr/share/doc/**" …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackagesDrop {
+    /// The paths as they are in the image, whatever links a package brings them through; `*` and `?` stand for letters of
+    /// a name, `**` for folders. One that fits nothing is told when the image is composed.
+    pub globs: Vec<Spanned<Glob>>,
+    /// `from="foo"`: the one package of which they are left out, where two bring the same path; all when it is not said.
+    pub from: Option<Spanned<String>>,
 }
 
 /// One package that is wanted.
@@ -234,7 +244,8 @@ impl PackagesItem {
             "drop" => {
                 let texts = cursor.texts(reader, "a glob");
                 let globs: Vec<_> = texts.into_iter().filter_map(|text| reader.glob(text)).collect();
-                Some(PackagesItem::Drop(globs)).filter(|_| !node.entries.is_empty())
+                let from = cursor.text_property(reader, "from").and_then(|text| reader.package(text));
+                (!globs.is_empty()).then_some(PackagesItem::Drop(PackagesDrop { globs, from }))
             }
             "package" => {
                 let name = cursor.text(reader, "the name of a package");

@@ -305,6 +305,10 @@ impl<'t> Plain<'t, '_> {
                     }
                 }
                 _ => {
+                    // Most nodes have one.
+                    if node.entries.is_empty() {
+                        node.entries.reserve_exact(1);
+                    }
                     node.entries.push(self.entry()?);
                     end = self.tokens.get(self.at.checked_sub(1)?)?.end;
                 }
@@ -338,6 +342,7 @@ impl<'t> Plain<'t, '_> {
                 TokenKind::End => self.at += 1,
                 TokenKind::Close => {
                     self.at += 1;
+                    nodes.shrink_to_fit();
                     return Some(nodes);
                 }
                 _ => {

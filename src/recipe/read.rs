@@ -12,6 +12,7 @@ use super::{
     parse::{Node, Parsed, parse},
     project::{Import, ProjectFile},
     source::Defect,
+    suggestion::Patience,
     word,
 };
 
@@ -21,12 +22,65 @@ const MAX_FILES: usize = 20_000;
 /// What reading came to.
 #[derive(Debug, Clone)]
 pub enum Reading {
-    /// More must be looked up; then read again.
-    Wanted(Wanted),
+    /// More must be looked up; then reading goes on with [`Again::read`].
+    Wanted(Wanted, Again),
     /// Everything is right; the diagnostics are warnings.
     Read(Box<Recipes>, Vec<Diagnostic>),
     /// There are mistakes: all of them, warnings too, in the order of files and places.
     Refused(Vec<Diagnostic>),
+}
+
+/// From where on is read again when what was wanted is there.
+#[derive(Debug, Clone)]
+pub struct Again(Point);
+
+#[derive(Debug, Clone)]
+enum Point {
+    /// Texts were missing.
+    Start,
+    /// All texts were read; of the files that they name it was not known whether they are there.
+    Decoded(Box<Undecided>),
+}
+
+/// What all texts say, before the files that they name are looked at.
+#[derive(Debug, Clone)]
+struct Undecided {
+    recipes: Recipes,
+    problems: Vec<Diagnostic>,
+    locals: Vec<(LocalPath, Presence)>,
+    anywhere: Vec<LocalPath>,
+}
+
+impl Again {
+    /// Reads on.
+    pub fn read(self, sources: &SourceSet) -> Reading {
+        match self.0 {
+            Point::Start => read(sources),
+            Point::Decoded(undecided) => undecided.decide(sources),
+        }
+    }
+}
+
+impl Undecided {
+    fn decide(mut self, sources: &SourceSet) -> Reading {
+        let mut wanted = Wanted::default();
+        for (local, presence) in &self.locals {
+            self.problems.extend(check_presence(sources, local, *presence, &mut wanted.presence));
+        }
+        for folder in &self.anywhere {
+            self.problems.extend(check_presence(sources, folder, Presence::Folder, &mut wanted.anywhere));
+        }
+        if !wanted.is_empty() {
+            wanted.roots = roots(&self.recipes.sets);
+            return Reading::Wanted(wanted, Again(Point::Decoded(Box::new(self))));
+        }
+        check::check(&self.recipes, &mut self.problems);
+        finish(sources, self.recipes, self.problems)
+    }
+}
+
+fn roots(sets: &[Set]) -> BTreeSet<SourcePath> {
+    sets.iter().map(|set| set.root.clone()).collect()
 }
 
 /// One file with the set that it belongs to.
@@ -62,7 +116,7 @@ pub fn read(sources: &SourceSet) -> Reading {
     };
     survey.own_set();
     if !survey.wanted.is_empty() {
-        return Reading::Wanted(survey.wanted);
+        return Reading::Wanted(Wanted { roots: roots(&survey.sets), ..survey.wanted }, Again(Point::Start));
     }
     let Survey { mut problems, sets, members, .. } = survey;
     let parsed: Vec<Parsed<'_>> = members
@@ -74,7 +128,7 @@ pub fn read(sources: &SourceSet) -> Reading {
         .collect();
     let names = collect_names(&sets, &members, &parsed, &mut problems);
     let mut recipes = Recipes { sets: sets.clone(), ..Recipes::default() };
-    let mut locals = Vec::new();
+    let (mut locals, mut anywhere) = (Vec::new(), Vec::new());
     let decoded: Vec<(Decoded, Reader<'_>)> = members
         .par_iter()
         .zip(&parsed)
@@ -91,8 +145,9 @@ pub fn read(sources: &SourceSet) -> Reading {
                     origin: member.origin,
                     is_project_file: sources.path(member.file).name() == "brc.kdl",
                     problems: Vec::new(),
-                    unknown_names: 0,
+                    patience: Patience::new(),
                     locals: Vec::new(),
+                    anywhere: Vec::new(),
                 };
                 (Decoded::read(&mut reader, nodes), reader)
             })
@@ -102,19 +157,12 @@ pub fn read(sources: &SourceSet) -> Reading {
         decoded.add_to(&mut recipes);
         problems.extend(reader.problems);
         locals.extend(reader.locals);
+        anywhere.extend(reader.anywhere);
     }
     problems.extend(parsed.into_iter().flat_map(|parsed| parsed.problems));
     // An override of a developer's own applies after all others.
     recipes.overrides.sort_by_key(|change| change.origin == Origin::Local);
-    let mut wanted = Wanted::default();
-    for (local, presence) in &locals {
-        problems.extend(check_presence(sources, local, *presence, &mut wanted));
-    }
-    if !wanted.is_empty() {
-        return Reading::Wanted(wanted);
-    }
-    check::check(&recipes, &mut problems);
-    finish(sources, recipes, problems)
+    Undecided { recipes, problems, locals, anywhere }.decide(sources)
 }
 
 fn finish(sources: &SourceSet, recipes: Recipes, mut problems: Vec<Diagnostic>) -> Reading {
@@ -127,6 +175,13 @@ fn finish(sources: &SourceSet, recipes: Recipes, mut problems: Vec<Diagnostic>) 
     } else {
         Reading::Read(Box::new(recipes), problems)
     }
+}
+
+/// What is said of a path that lies in the folder of its set as text alone.
+fn leads_out(path: &impl std::fmt::Display, span: Span) -> Diagnostic {
+    let message = format!("a link leads `{path}` out of the folder of the recipes");
+    let help = "a recipe set is self-contained: copy what the link points to in its place";
+    Diagnostic::error(code::OUTSIDE_PROJECT, span, message).help(help)
 }
 
 fn describe(defect: Defect, file: FileId) -> Diagnostic {
@@ -157,7 +212,10 @@ impl Survey<'_> {
             return;
         };
         let root = project.folder();
-        let Some(file) = self.text(&project, None) else { return };
+        let Some(file) = self.text(&project, None) else {
+            self.sets.push(Set { name: String::new(), root, span: None });
+            return;
+        };
         let content = self.project_file(file, &root);
         let name = content.name.as_ref().map_or_else(String::new, |name| name.value.clone());
         let span = content.name.as_ref().map(|name| name.span);
@@ -176,6 +234,7 @@ impl Survey<'_> {
         let local = root.join("brc.local.kdl");
         match sources.file(&local) {
             Some(Some(file)) => self.add(0, file, Origin::Local, Span::start_of(file)),
+            Some(None) if sources.is_outside(&local) => self.problems.push(leads_out(&local, Span::start_of(file))),
             Some(None) => {}
             None => _ = self.wanted.files.insert(local),
         }
@@ -214,8 +273,11 @@ impl Survey<'_> {
         match self.sources.file(path) {
             Some(Some(file)) => return Some(file),
             Some(None) => {
-                let message = format!("there is no file `{path}`");
-                let mut problem = Diagnostic::error(code::MISSING_FILE, Span::start_of(FileId(0)), message);
+                let start = Span::start_of(FileId(0));
+                let mut problem = match self.sources.is_outside(path) {
+                    true => leads_out(path, start),
+                    false => Diagnostic::error(code::MISSING_FILE, start, format!("there is no file `{path}`")),
+                };
                 problem.labels.clear();
                 problem.labels.extend(asked.map(|span| super::Label { span, text: String::new() }));
                 self.problems.push(problem);
@@ -240,8 +302,9 @@ impl Survey<'_> {
             origin: Origin::Recipe,
             is_project_file: true,
             problems: Vec::new(),
-            unknown_names: 0,
+            patience: Patience::new(),
             locals: Vec::new(),
+            anywhere: Vec::new(),
         };
         let content = ProjectFile::read(&mut reader, &parsed.nodes);
         self.problems.extend(reader.problems);
@@ -438,17 +501,20 @@ fn check_presence(
     sources: &SourceSet,
     local: &LocalPath,
     wanted_as: Presence,
-    wanted: &mut Wanted,
+    wanted: &mut BTreeSet<SourcePath>,
 ) -> Option<Diagnostic> {
     let paths = local.possible();
     let unknown: Vec<&SourcePath> = paths.iter().filter(|path| sources.presence(path).is_none()).collect();
     if !unknown.is_empty() {
-        wanted.presence.extend(unknown.into_iter().cloned());
+        wanted.extend(unknown.into_iter().cloned());
         return None;
     }
     let found: BTreeSet<Presence> = paths.iter().filter_map(|path| sources.presence(path)).collect();
     if paths.is_empty() || found.contains(&wanted_as) {
         return None;
+    }
+    if found.contains(&Presence::Outside) {
+        return Some(leads_out(&local.path, local.span));
     }
     let noun = if wanted_as == Presence::Folder { "folder" } else { "file" };
     let message = match found.iter().next() {

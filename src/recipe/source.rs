@@ -121,8 +121,10 @@ pub enum Presence {
     File,
     /// A folder.
     Folder,
-    /// Nothing, or nothing that may be read.
+    /// Nothing, or neither file nor folder.
     Missing,
+    /// A link on the way leads out of the folder of the recipe set.
+    Outside,
 }
 
 /// A pattern over files: `recipes/**/*.kdl` below a folder.
@@ -137,9 +139,18 @@ pub struct FileGlob {
 impl FileGlob {
     /// Whether `path`, relative to the folder, fits. Names that begin with a dot fit only where the pattern has one.
     pub fn matches(&self, path: &str) -> bool {
+        self.asks(path, Glob::matches)
+    }
+
+    /// Whether a file below the folder `path`, relative to the pattern's, may fit.
+    pub fn may_match_below(&self, path: &str) -> bool {
+        self.asks(path, Glob::may_match_below)
+    }
+
+    fn asks(&self, path: &str, ask: impl Fn(&Glob, &RelPath) -> bool) -> bool {
         let hidden = |path: &str| path.split('/').filter(|name| name.starts_with('.')).count();
         let (Ok(glob), Ok(path)) = (Glob::new(&format!("/{}", self.pattern)), RelPath::new(path)) else { return false };
-        hidden(path.as_str()) <= hidden(&self.pattern) && glob.matches(&path)
+        hidden(path.as_str()) <= hidden(&self.pattern) && ask(&glob, &path)
     }
 }
 
@@ -152,6 +163,11 @@ pub struct Wanted {
     pub globs: BTreeSet<FileGlob>,
     /// Paths of which only is asked what they are; answer with [`SourceSet::add_presence`].
     pub presence: BTreeSet<SourcePath>,
+    /// The same of folders that a developer names on this machine, which may be anywhere.
+    pub anywhere: BTreeSet<SourcePath>,
+    /// The folders of the recipe sets. Every other path lies in one of them as text, and has to on the disk: one that a link
+    /// leads out of its folder is [`Presence::Outside`], a file [`SourceSet::add_outside`].
+    pub roots: BTreeSet<SourcePath>,
 }
 
 /// The texts that were read so far and what is known about other paths.
@@ -161,6 +177,7 @@ pub struct SourceSet {
     composed: Option<SourcePath>,
     files: Vec<Source>,
     by_path: BTreeMap<SourcePath, Option<FileId>>,
+    outside: BTreeSet<SourcePath>,
     matches: BTreeMap<FileGlob, Vec<SourcePath>>,
     presence: BTreeMap<SourcePath, Presence>,
 }
@@ -218,6 +235,12 @@ impl SourceSet {
         self.by_path.entry(path).or_insert(None);
     }
 
+    /// Says that a link leads a wanted file out of the folder of its recipe set, so that it is not read.
+    pub fn add_outside(&mut self, path: SourcePath) {
+        self.outside.insert(path.clone());
+        self.add_missing(path);
+    }
+
     /// Says which files fit a pattern.
     pub fn add_matches(&mut self, glob: FileGlob, mut paths: Vec<SourcePath>) {
         paths.sort();
@@ -264,6 +287,10 @@ impl SourceSet {
         self.by_path.get(path).copied()
     }
 
+    pub(super) fn is_outside(&self, path: &SourcePath) -> bool {
+        self.outside.contains(path)
+    }
+
     pub(super) fn matches(&self, glob: &FileGlob) -> Option<&[SourcePath]> {
         self.matches.get(glob).map(Vec::as_slice)
     }
@@ -276,7 +303,7 @@ impl SourceSet {
 impl Wanted {
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.globs.is_empty() && self.presence.is_empty()
+        self.files.is_empty() && self.globs.is_empty() && self.presence.is_empty() && self.anywhere.is_empty()
     }
 }
 
@@ -330,6 +357,10 @@ mod tests {
         ] {
             let glob = FileGlob { folder: SourcePath::default(), pattern: pattern.to_owned() };
             assert_eq!(glob.matches(path), fits, "{pattern} {path}");
+        }
+        let glob = FileGlob { folder: SourcePath::default(), pattern: "recipes/*/*.kdl".to_owned() };
+        for (folder, may) in [("recipes", true), ("recipes/a", true), ("recipes/a/b", false), ("recipes/.a", false)] {
+            assert_eq!(glob.may_match_below(folder), may, "{folder}");
         }
     }
 }

@@ -35,7 +35,7 @@ fn matches(root: &Path, glob: &FileGlob) -> Vec<SourcePath> {
 fn read_all(root: &Path, mut sources: SourceSet) -> (SourceSet, Reading) {
     for _ in 0..8 {
         let wanted = match read(&sources) {
-            Reading::Wanted(wanted) => wanted,
+            Reading::Wanted(wanted, _) => wanted,
             reading => return (sources, reading),
         };
         for path in wanted.files {
@@ -48,7 +48,7 @@ fn read_all(root: &Path, mut sources: SourceSet) -> (SourceSet, Reading) {
             let paths = matches(root, &glob);
             sources.add_matches(glob, paths);
         }
-        for path in wanted.presence {
+        for path in wanted.presence.into_iter().chain(wanted.anywhere) {
             let presence = match fs::metadata(root.join(path.as_str())) {
                 Ok(metadata) if metadata.is_dir() => Presence::Folder,
                 Ok(_) => Presence::File,
@@ -73,7 +73,7 @@ fn read_text(text: &str) -> (SourceSet, Reading) {
 
 fn problems(reading: Reading) -> Vec<Diagnostic> {
     match reading {
-        Reading::Wanted(_) => Vec::new(),
+        Reading::Wanted(..) => Vec::new(),
         Reading::Read(_, warnings) => warnings,
         Reading::Refused(problems) => problems,
     }

@@ -349,7 +349,8 @@ impl FeatureSetting {
         let name = name?;
         if !reader.names.features.contains_key(&name.value) && !reader.names.unread.contains(&name.value) {
             let message = format!("no recipe declares a feature `{}`", name.value);
-            let help = match nearest(&name, reader.names.features.keys().map(String::as_str)) {
+            let features = reader.names.features.keys().map(String::as_str);
+            let help = match reader.patience.nearest(&name, features) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("declare it: `feature \"{}\" \"what it does\"`", name.value),
             };

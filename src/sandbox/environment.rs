@@ -20,7 +20,7 @@ const DEFAULTS: [(&str, &str); 4] = [
 
 /// The whole environment of a run.
 pub(super) fn variables<T>(run: &Run<T>, job_server: Option<&Path>) -> BTreeMap<String, String> {
-    let mut variables = run.environment.clone();
+    let mut variables = (*run.environment).clone();
     let mut default = |name: &str, value: String| {
         variables.entry(name.to_owned()).or_insert(value);
     };

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use super::perform::RunError;
 use crate::{
-    content::{Conflict, Digest, Layer, RelPath, Tree, merge},
+    content::{Digest, Layer, RelPath, Tree, merge},
     plan::{Output, Run},
     store::{Checkout, Store, StoreError},
 };
@@ -61,14 +61,6 @@ pub(super) fn merged(store: &Store, run: &Run<Digest>) -> Result<Tree, RunError>
         trees.push((input.owner.as_str(), moved));
     }
     let layers: Vec<Layer<'_>> = trees.iter().map(|(owner, tree)| Layer { owner, tree, replaces: &[] }).collect();
-    let (tree, _) = merge(&layers).map_err(|conflicts| conflict(&conflicts))?;
+    let (tree, _) = merge(&layers).map_err(|conflicts| RunError::Conflict { conflicts })?;
     Ok(tree)
-}
-
-fn conflict(conflicts: &[Conflict]) -> RunError {
-    let (path, first, second) = match conflicts.first() {
-        Some(one) => (one.path.clone(), one.first.clone(), one.second.clone()),
-        None => Default::default(),
-    };
-    RunError::Conflict { path, first, second, more: conflicts.len().saturating_sub(1) }
 }

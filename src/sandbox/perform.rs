@@ -26,7 +26,7 @@ use super::{
     watch::{Over, Watch},
 };
 use crate::{
-    content::{ArchiveError, Digest, RelPath, Tree},
+    content::{ArchiveError, Conflict, Digest, RelPath, Tree},
     plan::{Action, Failure, Fault, Network, Outcome, Output, Performer, Progress, Request, Run, Stdin},
     store::{Checkout, Store, StoreError, remove_all},
 };
@@ -348,8 +348,8 @@ pub enum RunError {
     #[error("the output `{path}` lies behind the link `{link}` of an input; name its target instead")]
     ThroughLink { path: RelPath, link: RelPath },
     /// Two inputs want the same path.
-    #[error("`{path}` is wanted by both `{first}` and `{second}` ({more} more such paths)")]
-    Conflict { path: RelPath, first: String, second: String, more: usize },
+    #[error("{}", Conflict::told(conflicts))]
+    Conflict { conflicts: Vec<Conflict> },
     /// The command failed.
     #[error(
         "`{program}` {}{}; its last lines:{tail}\nthe whole log: `{}`",

@@ -30,7 +30,7 @@ use super::{
     shard::list,
     unfinished::rename_into,
 };
-use crate::content::{Conflict, Digest, Entry, FIXED_TIME, Layer, RelPath, Tree, merge};
+use crate::content::{Digest, Entry, FIXED_TIME, Layer, RelPath, Tree, merge};
 
 const FIRST_LINE: &str = "brc-checkout 2";
 /// How often a place is fought for with other processes before giving up.
@@ -144,7 +144,7 @@ impl Store {
             trees.push((format!("tree {} at `{path}`", digest.short()), moved));
         }
         let layers: Vec<Layer<'_>> = trees.iter().map(|(owner, tree)| Layer { owner, tree, replaces: &[] }).collect();
-        merge(&layers).map(|(tree, _)| tree).map_err(|conflicts| conflict(&conflicts))
+        merge(&layers).map(|(tree, _)| tree).map_err(|conflicts| StoreError::Conflict { conflicts })
     }
 
     fn lay_out(&self, tree: &Tree, root: &Path) -> Result<(), StoreError> {
@@ -211,14 +211,6 @@ fn checkout_key(layers: &[(RelPath, Digest)]) -> Digest {
         text.push_str(&format!("{digest} {}\0", path.as_str()));
     }
     Digest::of(text.as_bytes())
-}
-
-fn conflict(conflicts: &[Conflict]) -> StoreError {
-    let (path, first, second) = match conflicts.first() {
-        Some(one) => (one.path.clone(), one.first.clone(), one.second.clone()),
-        None => Default::default(),
-    };
-    StoreError::Conflict { path, first, second, more: conflicts.len().saturating_sub(1) }
 }
 
 fn may_copy(error: &io::Error) -> bool {

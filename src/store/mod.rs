@@ -75,7 +75,7 @@ pub use usage::{DiskUse, Kind, Usage};
 pub use verify::{Mend, VerifyReport};
 
 use self::private::{check_file, make_part, make_private};
-use crate::content::{Digest, RelPath, TreeError};
+use crate::content::{Conflict, Digest, RelPath, TreeError};
 
 /// What `VERSION` holds.
 const VERSION: &str = "brc-store 1\n";
@@ -259,8 +259,8 @@ pub enum StoreError {
     #[error("the trees cannot be laid over each other")]
     Layer { source: TreeError },
     /// Two layers of a checkout want the same path.
-    #[error("`{path}` is wanted by both {first} and {second} ({more} more such paths)")]
-    Conflict { path: RelPath, first: String, second: String, more: usize },
+    #[error("{}", Conflict::told(conflicts))]
+    Conflict { conflicts: Vec<Conflict> },
     /// A tree says another size of a blob than it has.
     #[error("`{path}` should have {expected} bytes, but object `{blob}` has {found}")]
     WrongSize { path: RelPath, blob: Digest, expected: u64, found: u64 },

@@ -286,13 +286,17 @@ fn a_path_of_the_image_leads_to_whoever_brought_it() {
     // It compiles the kernel where the store does not have it.
     quickstart();
     let project = Project::new("path");
-    project.state("one\n", COPY);
+    project.state("one\n", &format!("{COPY}\"#\n    drop \"/usr/lib/nothing\"\n    step #\"true"));
     let out = project.path("out");
-    project.run("compose", &["--out", out.to_str().unwrap()]);
+    let composed = project.output("compose", &["--out", out.to_str().unwrap()]);
+    let talk = String::from_utf8_lossy(&composed.stderr).into_owned();
+    assert!(composed.status.success() && talk.contains("`drop \"/usr/lib/nothing\"` fits nothing"), "{talk}");
     for (path, expected) in [
         ("/usr/lib/note", "quickstart/note ("),
         ("/usr/bin/runc", "brc/runc ("),
         ("/usr/bin/udevadm", "package udev"),
+        // It is told where that really is.
+        ("/bin/udevadm", "package udev"),
         ("/usr/lib/os-release", "brc itself"),
         ("/etc/passwd", "finish steps: "),
     ] {

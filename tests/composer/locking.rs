@@ -14,14 +14,14 @@ use crate::support::{
 };
 
 /// A copy of quickstart beside an archive `notes`, whose mirror is a folder.
-struct Project {
-    recipe: PathBuf,
+pub struct Project {
+    pub recipe: PathBuf,
     key: ArchiveKey,
 }
 
 impl Project {
     /// With recipes of its own, and these components in the image.
-    fn new(name: &str, recipes: &str, include: &str) -> Project {
+    pub fn new(name: &str, recipes: &str, include: &str) -> Project {
         let recipe = copy_of_quickstart(&folder(name));
         let (key, mirror) = (ArchiveKey::new(&KeySpec::default()), recipe.with_file_name("mirror"));
         fs::write(recipe.with_file_name("notes.asc"), key.certificate()).unwrap();
@@ -35,7 +35,7 @@ impl Project {
     }
 
     /// Has the mirror hold these suites and nothing else.
-    fn publish(&self, suites: &[SuiteSpec]) {
+    pub fn publish(&self, suites: &[SuiteSpec]) {
         let mirror = self.recipe.with_file_name("mirror");
         let _ = fs::remove_dir_all(&mirror);
         for (path, bytes) in suites.iter().flat_map(|suite| suite.files(&self.key)) {
@@ -50,7 +50,7 @@ impl Project {
     }
 }
 
-fn suite(name: &str, packages: Vec<PackageSpec>) -> SuiteSpec {
+pub fn suite(name: &str, packages: Vec<PackageSpec>) -> SuiteSpec {
     SuiteSpec { mirror: "notes".to_owned(), valid_until: None, ..SuiteSpec::new(name, packages) }
 }
 

@@ -21,6 +21,7 @@ mod kernel;
 mod living;
 mod locking;
 mod oracle;
+mod paths;
 mod refusal;
 mod sandbox;
 mod sealed;

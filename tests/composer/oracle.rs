@@ -48,7 +48,8 @@ fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
             Input { owner: "oracles".into(), tree: tools, at: RelPath::ROOT },
             Input { owner: "image".into(), tree: image, at: path("image") },
         ],
-        environment: BTreeMap::from([("PATH".into(), "/usr/sbin:/usr/bin".into()), ("LC_ALL".into(), "C".into())]),
+        environment: BTreeMap::from([("PATH".into(), "/usr/sbin:/usr/bin".into()), ("LC_ALL".into(), "C".into())])
+            .into(),
         directory: path("out"),
         outputs: BTreeMap::from([("out".into(), Output::Folder(path("out")))]),
         ..support::run::run(&["/usr/bin/sh", "-euc", script])

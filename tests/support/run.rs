@@ -17,7 +17,7 @@ pub fn run(command: &[&str]) -> Run<Digest> {
     Run {
         inputs: Vec::new(),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
-        environment: BTreeMap::new(),
+        environment: BTreeMap::new().into(),
         directory: path("build"),
         stdin: None,
         outputs: BTreeMap::new(),

@@ -96,7 +96,7 @@ impl Bench {
         let input = |(tree, at): &(Digest, &str)| Input { owner: (*at).into(), tree: *tree, at: path(at) };
         let run = Run {
             inputs: inputs.iter().map(input).collect(),
-            environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/usr/sbin".to_owned())]),
+            environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/usr/sbin".to_owned())]).into(),
             stdin: stdin.map(Stdin::ArchiveOf),
             outputs: BTreeMap::from([("out".to_owned(), Output::Folder(path("out")))]),
             ..run(command)

@@ -15,7 +15,7 @@ pub(super) fn command(image: &Image, inputs: Vec<Input<Source>>, words: Vec<Stri
     Run {
         inputs,
         command: words,
-        environment: environment(image),
+        environment: environment(image).into(),
         directory: path("build"),
         stdin: None,
         outputs: BTreeMap::new(),

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     content::{RelPath, Tree},
-    graph::{BuildRecipe, BuildStep, Component, Image, SourceTree, Sysroot},
-    plan::{Action, Assemble, Input, Product, RootLayer, Run, Source},
+    graph::{BuildRecipe, BuildStep, Component, Dropped, Image, SourceTree, Sysroot},
+    plan::{Action, Assemble, Input, Product, RootLayer, Run, Source, Variables},
     recipe::BuildSystem,
 };
 
@@ -27,6 +27,21 @@ const INSTALL_FILE: &str = include_str!("install-file.sh");
 impl Lowering<'_> {
     /// The tree of what a component's build left in `$out`.
     pub(super) fn built(
+        &mut self,
+        image: &Image,
+        component: &Component,
+        recipe: &BuildRecipe,
+        toolsets: &BTreeMap<&str, Source>,
+    ) -> Source {
+        if let Some(built) = self.built.get(&component.name) {
+            return built.clone();
+        }
+        let built = self.build(image, component, recipe, toolsets);
+        self.built.insert(component.name.clone(), built.clone());
+        built
+    }
+
+    fn build(
         &mut self,
         image: &Image,
         component: &Component,
@@ -55,7 +70,7 @@ impl Lowering<'_> {
         }
         inputs.push(patches);
         script.push_str(&steps(recipe));
-        let mut environment = build_environment(image, component, VISIBLE_PROCESSORS);
+        let mut environment = self.build_environment(image, component);
         if recipe.steps.iter().any(|step| matches!(step, BuildStep::System { system: BuildSystem::Kbuild, .. })) {
             let kernel = image.kernel.name.clone();
             match self.kernel(image, toolsets).devel {
@@ -75,6 +90,12 @@ impl Lowering<'_> {
         output(step, "out")
     }
 
+    /// The environment of a component's steps. That of all components with the same version is the same.
+    pub(super) fn build_environment(&mut self, image: &Image, component: &Component) -> Variables {
+        let known = self.environments.entry(component.version.clone());
+        known.or_insert_with(|| build_environment(image, component, VISIBLE_PROCESSORS).into()).clone()
+    }
+
     /// What a component is linked with, as one tree: packages and components of the target.
     fn sysroot(
         &mut self,
@@ -86,7 +107,8 @@ impl Lowering<'_> {
         let mut layers = vec![RootLayer::plain("brc", self.merged_usr())];
         for package in &sysroot.packages {
             let tree = self.package(package);
-            layers.push(RootLayer { drop: sysroot.drop.clone(), ..RootLayer::plain(&package.name, tree) });
+            let drop = Dropped::of(&sysroot.drop, &package.name);
+            layers.push(RootLayer { drop, ..RootLayer::plain(&package.name, tree) });
         }
         for member in &sysroot.components {
             if let Some(recipe) = &member.recipe {
@@ -148,7 +170,7 @@ fn steps(recipe: &BuildRecipe) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Install, Replaces};
+    use crate::graph::Install;
 
     #[test]
     fn names_reach_the_shell_as_they_are() {
@@ -166,7 +188,7 @@ mod tests {
                 to: RelPath::new("usr/bin/x").unwrap(),
                 mode: Some(0o755),
                 owner: None,
-                replaces: Replaces::Nothing,
+                replaces: Vec::new(),
             }],
         };
         let script = steps(&recipe);

@@ -1,11 +1,11 @@
 //! The locked crates of a component, compiled by an action of their own: an edit of the component compiles only that.
 
 use super::{
-    BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
+    BUILD_SECONDS, Lowering,
     command::{command, folders, shell},
     component::with_source,
     output, path,
-    target::{BUILD_FOLDER, build_environment, shell_of},
+    target::{BUILD_FOLDER, shell_of},
 };
 use crate::{
     graph::{BuildRecipe, BuildStep, Component, FetchedWhat, Image, SourceTree},
@@ -46,7 +46,7 @@ impl Lowering<'_> {
             Some(manifests) => with_source(inputs, manifests),
             None => inputs.to_vec(),
         };
-        let mut environment = build_environment(image, component, VISIBLE_PROCESSORS);
+        let mut environment = self.build_environment(image, component);
         // That of a checkout changes with every edit.
         environment.remove("version");
         let run = Run {

@@ -126,6 +126,7 @@ impl Lowering<'_> {
 /// Everything in the image as the manifest names it, sorted by name.
 fn parts(image: &Image) -> Vec<Part> {
     let mut parts = Vec::new();
+    let checkouts = image.from_checkouts();
     for component in &image.components {
         for package in &component.packages {
             parts.push(Part {
@@ -146,7 +147,7 @@ fn parts(image: &Image) -> Vec<Part> {
                 .and_then(|recipe| recipe.upstream.as_ref())
                 .and_then(|upstream| upstream.sha256())
                 .filter(|_| component.checkout.is_none()),
-            source: if image.is_from_checkout(component) { PartSource::Checkout } else { PartSource::Locked },
+            source: if checkouts.contains(component.name.as_str()) { PartSource::Checkout } else { PartSource::Locked },
         });
     }
     parts.sort();

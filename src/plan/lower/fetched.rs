@@ -129,7 +129,7 @@ impl Lowering<'_> {
         let environment = fixed.into_iter().chain(script.variables);
         let words = shell(&format!("mkdir -p \"$HOME\"\n{}", script.text));
         let run = Run {
-            environment: environment.map(|(name, value)| (name.to_owned(), value)).collect(),
+            environment: environment.map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>().into(),
             directory: script.directory,
             outputs: folders(&[(OUTPUT, script.output)]),
             network: Network::Fetching { expected: fetched.tree },

@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, slice};
 
 use super::{
-    BUILD_SECONDS, Lowering, VISIBLE_PROCESSORS,
+    BUILD_SECONDS, Lowering,
     command::{command, folders, shell},
     component::with_source,
     output, path,
-    target::{BUILD_FOLDER, GO_CACHE, build_environment, shell_of},
+    target::{BUILD_FOLDER, GO_CACHE, shell_of},
 };
 use crate::{
     graph::{BuildRecipe, BuildStep, Component, FetchedWhat, Image},
@@ -59,7 +59,7 @@ impl Lowering<'_> {
         let imports = self.step(&component.name, "imports", Action::Run(read));
 
         let inputs = with_source(inputs, output(imports, "imports"));
-        let mut environment = build_environment(image, component, VISIBLE_PROCESSORS);
+        let mut environment = self.build_environment(image, component);
         // That of a checkout changes with every edit.
         environment.insert("version".to_owned(), "0".to_owned());
         let run = Run {

@@ -66,7 +66,7 @@ impl Lowering<'_> {
         environment.insert("source".to_owned(), format!("/source{pattern}"));
         environment.extend(kbuild_environment(image));
         let mut run = Run {
-            environment,
+            environment: environment.into(),
             outputs: folders(&[("config", "out")]),
             ..command(image, inputs, shell(CONFIG), CONFIG_SECONDS)
         };

@@ -19,12 +19,15 @@ mod target;
 mod toolset;
 mod upstream;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    hash::{Hash as _, Hasher},
+};
 
 pub use fetched::fetched_goal;
 pub use host_files::HOST_FILES_OWNER;
 
-use super::{Action, Fetch, Plan, Source, Step, StepId};
+use super::{Action, Fetch, Plan, Source, Step, StepId, Variables};
 use crate::{
     content::{Digest, Entry, Metadata, RelPath, Tree},
     graph::{Image, Package, Placed, Role, What},
@@ -76,11 +79,32 @@ pub struct Lowered {
 /// # Errors
 /// What the images want and no action can give, all of it: a local file that nobody read, a role without a tool.
 pub fn lower(images: &[Image], locals: &Locals) -> Result<Lowered, Vec<LowerError>> {
-    let mut lowering = Lowering { locals, lowered: Lowered::default(), steps: BTreeMap::new(), errors: Vec::new() };
+    let mut lowering = Lowering {
+        locals,
+        lowered: Lowered::default(),
+        steps: BTreeMap::new(),
+        built: BTreeMap::new(),
+        environments: BTreeMap::new(),
+        errors: Vec::new(),
+    };
     for image in images {
         lowering.image(image);
     }
     if lowering.errors.is_empty() { Ok(lowering.lowered) } else { Err(lowering.errors) }
+}
+
+/// Every field of an action as bytes, one after the other; labels are not part of it.
+struct Fields(Vec<u8>);
+
+impl Hasher for Fields {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        // What is asked for are the bytes.
+        0
+    }
 }
 
 struct Lowering<'a> {
@@ -88,11 +112,17 @@ struct Lowering<'a> {
     lowered: Lowered,
     /// Steps by what they do, so that images share them.
     steps: BTreeMap<Digest, StepId>,
+    /// What the components of the image at hand are built to. Each is asked for again by all that link with it.
+    built: BTreeMap<String, Source>,
+    /// The environments of its components' builds, by their versions.
+    environments: BTreeMap<String, Variables>,
     errors: Vec<LowerError>,
 }
 
 impl Lowering<'_> {
     fn image(&mut self, image: &Image) {
+        self.built.clear();
+        self.environments.clear();
         let toolsets: BTreeMap<&str, Source> =
             image.toolsets.iter().map(|(name, toolset)| (name.as_str(), self.toolset(toolset))).collect();
         let kernel = self.kernel(image, &toolsets);
@@ -111,8 +141,9 @@ impl Lowering<'_> {
 
     /// Adds a step, or finds the one that does just the same.
     fn step(&mut self, component: &str, stage: &str, action: Action<Source>) -> StepId {
-        // The debug form spells out every field; labels are not part of it.
-        let identity = Digest::of(format!("{action:?}").as_bytes());
+        let mut fields = Fields(Vec::new());
+        action.hash(&mut fields);
+        let identity = Digest::of(&fields.0);
         if let Some(id) = self.steps.get(&identity) {
             return *id;
         }

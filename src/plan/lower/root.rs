@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     content::RelPath,
-    graph::{Component, Image, Replaces, Role, What},
+    graph::{Component, Dropped, Image, Role, What},
     plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
 };
 
@@ -40,7 +40,8 @@ impl Lowering<'_> {
             for package in &component.packages {
                 if seen.insert(package.sha256) {
                     let tree = self.package(package);
-                    layers.push(RootLayer { drop: image.drop.clone(), ..RootLayer::plain(&package.name, tree) });
+                    let drop = Dropped::of(&image.drop, &package.name);
+                    layers.push(RootLayer { drop, ..RootLayer::plain(&package.name, tree) });
                 }
             }
         }
@@ -78,8 +79,7 @@ impl Lowering<'_> {
     ) {
         if let Some(recipe) = &component.recipe {
             let tree = self.built(image, component, recipe, toolsets);
-            let taken = recipe.installs.iter().filter(|install| install.replaces == Replaces::OtherOwner);
-            let replaces = taken.map(|install| install.to.clone()).collect();
+            let replaces = recipe.installs.iter().flat_map(|install| install.replaces.clone()).collect();
             let users =
                 recipe.installs.iter().filter_map(|install| Some((install.to.clone(), install.owner?))).collect();
             let drop = recipe.drop.clone();
@@ -88,8 +88,7 @@ impl Lowering<'_> {
         if !component.files.is_empty() {
             let tree = self.placed(&component.files);
             let tree = self.tree(tree);
-            let taken = component.files.iter().filter(|file| file.replaces == Replaces::OtherOwner);
-            let replaces = taken.map(|file| &file.path).chain(&component.replaceable).cloned().collect();
+            let replaces = component.files.iter().flat_map(|file| file.replaces.clone()).collect();
             layers.push(RootLayer { replaces, ..RootLayer::plain(&component.name, tree) });
         }
     }
@@ -109,7 +108,7 @@ impl Lowering<'_> {
             Input { owner: image.variant.clone(), tree: merged, at: path("target") },
         ];
         let run = Run {
-            environment,
+            environment: environment.into(),
             outputs: BTreeMap::from([("root".to_owned(), Output::Changed(path("target")))]),
             ..command(image, inputs, shell(&script), FINISH_SECONDS)
         };

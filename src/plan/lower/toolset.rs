@@ -3,7 +3,7 @@
 use super::{Lowering, output, path};
 use crate::{
     content::{Entry, Tree},
-    graph::{Replaces, Toolset},
+    graph::{Dropped, Toolset},
     plan::{Action, Assemble, RootLayer, Source},
 };
 
@@ -18,11 +18,11 @@ impl Lowering<'_> {
         let mut layers = vec![RootLayer::plain("brc", self.merged_usr())];
         for package in &toolset.packages {
             let tree = self.package(package);
-            layers.push(RootLayer { drop: toolset.drop.clone(), ..RootLayer::plain(&package.name, tree) });
+            let drop = Dropped::of(&toolset.drop, &package.name);
+            layers.push(RootLayer { drop, ..RootLayer::plain(&package.name, tree) });
         }
         let files = self.placed(&toolset.files);
-        let replaces = toolset.files.iter().filter(|file| file.replaces == Replaces::OtherOwner);
-        let replaces = replaces.map(|file| file.path.clone()).collect();
+        let replaces = toolset.files.iter().flat_map(|file| file.replaces.clone()).collect();
         let tree = self.tree(files);
         layers.push(RootLayer { replaces, ..RootLayer::plain(&toolset.name, tree) });
         let step = self.step(&toolset.name, "tools", Action::Assemble(Assemble::Root { layers }));

@@ -1,0 +1,106 @@
+//! Paths that recipes have left out of packages and that no package has.
+
+use std::collections::BTreeSet;
+
+use super::{ComposeError, Order, Project, Session};
+use crate::{
+    build::Known,
+    content::Glob,
+    graph::{FlatComponent, origin},
+    image::idle_drops,
+    plan::{Action, Assemble, Lowered},
+    recipe::Spanned,
+};
+
+impl Session<'_> {
+    /// Tells of each `drop` that drops nothing: a path that is written wrong, a package that is not there any more.
+    /// Only when all trees are there can that be known.
+    pub(super) fn tell_idle_drops(
+        &self,
+        project: &Project,
+        order: &Order,
+        lowered: &Lowered,
+    ) -> Result<(), ComposeError> {
+        let mut owners: BTreeSet<String> = BTreeSet::new();
+        // What one architecture has and another has not is dropped there.
+        let mut idle: Option<BTreeSet<Glob>> = None;
+        for (step, known) in lowered.plan.steps.iter().zip(self.look(lowered)?) {
+            let Known::Done(_, Action::Assemble(Assemble::Root { layers }), _) = known else { continue };
+            if step.component == order.variant.name {
+                let trees: Result<Vec<_>, _> = layers.iter().map(|layer| self.store.tree(layer.tree)).collect();
+                let found = idle_drops(&layers, &trees.map_err(ComposeError::Store)?);
+                idle = Some(idle.map_or(found.clone(), |idle| idle.intersection(&found).cloned().collect()));
+                owners.extend(layers.into_iter().map(|layer| layer.owner));
+            }
+        }
+        let (flats, idle) = (project.flats(&order.variant, &order.architectures)?, idle.unwrap_or_default());
+        let components = flats.iter().flat_map(|flat| &flat.components);
+        let lines: BTreeSet<String> =
+            components.flat_map(|component| idle_lines(project, component, &idle, &owners)).collect();
+        lines.iter().for_each(|line| (self.talk)(line));
+        Ok(())
+    }
+}
+
+/// A line for each `drop` of a component that is one of `idle`, or speaks of a package that is not one of `owners`.
+fn idle_lines(
+    project: &Project,
+    component: &FlatComponent,
+    idle: &BTreeSet<Glob>,
+    owners: &BTreeSet<String>,
+) -> Vec<String> {
+    let at = |glob: &Spanned<Glob>| origin(&project.sources, glob.span);
+    let line = |glob: &Spanned<Glob>, from: Option<&str>| {
+        let shown = glob.value.as_str();
+        match from {
+            Some(from) if !owners.contains(from) => {
+                Some(format!("warning: {}: `drop \"{shown}\"` speaks of `{from}`, which is not in the image", at(glob)))
+            }
+            _ if idle.contains(&glob.value) => {
+                Some(format!("warning: {}: `drop \"{shown}\"` fits nothing; correct it or leave it out", at(glob)))
+            }
+            _ => None,
+        }
+    };
+    let built = component.build_drop.iter().filter_map(|glob| line(glob, None));
+    let packages = component.drop.iter().flat_map(|drop| {
+        let from = drop.from.as_ref().map(|package| package.value.as_str());
+        drop.globs.iter().filter_map(move |glob| line(glob, from))
+    });
+    built.chain(packages).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use brc_contract::Architecture;
+
+    use super::*;
+
+    #[test]
+    fn a_drop_that_fits_nothing_is_told_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = "project \"p\"\n\
+            archive \"d\" { suite \"s\"; keyring \"k\"; }\n\
+            packages \"g\" archive=\"d\" suite=\"s\" {\n    aa\n    drop \"/fits\" \"/idle\"\n    drop \"/fits\" from=\"bb\"\n}\n\
+            kernel \"k\" { config \"k\"; version \"1\"; upstream { url \"https://example.org/k\" sha256=\"0000000000000000000000000000000000000000000000000000000000000000\"; }; }\n\
+            variant \"v\" { version \"1\"; arch \"x86_64\"; include \"k\" \"g\"; }\n";
+        for (name, text) in [("brc.kdl", recipe), ("k", "")] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let project = Project::open(&folder.path().join("brc.kdl")).unwrap_or_else(|error| panic!("{error:?}"));
+        let variant = project.variant(None).unwrap();
+        let flats = project.flats(&variant, &[Architecture::X86_64]).unwrap_or_else(|error| panic!("{error:?}"));
+        let (idle, owners) = ([Glob::new("/idle").unwrap()].into(), ["aa".to_owned()].into());
+        let lines = flats.iter().flat_map(|flat| &flat.components);
+        let lines: Vec<String> = lines.flat_map(|component| idle_lines(&project, component, &idle, &owners)).collect();
+        assert_eq!(
+            lines,
+            [
+                "warning: brc.kdl:5: `drop \"/idle\"` fits nothing; correct it or leave it out",
+                "warning: brc.kdl:6: `drop \"/fits\"` speaks of `bb`, which is not in the image"
+            ]
+        );
+    }
+}
