@@ -137,7 +137,7 @@ impl Findings {
 
 /// An error and what caused it, as a clause.
 pub(super) fn told(error: &(dyn Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
