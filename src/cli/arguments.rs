@@ -1,8 +1,16 @@
 //! The command line, as clap reads it. The doc comments here are the help texts.
 
-use std::path::PathBuf;
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
+
+use super::CliError;
 
 /// Compose bootable, verified, reproducible disk images from KDL recipes, without root.
 #[derive(Debug, Parser)]
@@ -26,10 +34,10 @@ pub struct Global {
     #[arg(long, global = true)]
     pub offline: bool,
     /// Keep built content in this folder instead of the user's cache
-    #[arg(long, global = true, value_name = "DIR", env = "BRC_STORE")]
+    #[arg(long, global = true, value_name = "DIR", env = "BRC_STORE", value_parser = path_or_nothing())]
     pub store: Option<PathBuf>,
     /// Use this many processors in all [default: all of them]
-    #[arg(long, short, global = true, value_name = "N", env = "BRC_JOBS")]
+    #[arg(long, short, global = true, value_name = "N", env = "BRC_JOBS", value_parser = number_or_nothing)]
     pub jobs: Option<usize>,
     /// Fetch what an archive calls NAME from URL; may be given several times
     #[arg(long, global = true, value_name = "NAME=URL")]
@@ -38,22 +46,75 @@ pub struct Global {
     #[arg(long, global = true, value_name = "NAME=DIR")]
     pub source: Vec<String>,
     /// Sign kernel modules with the private key in this file (RSA, PEM); may be given several times
-    #[arg(long, global = true, value_name = "FILE", env = "BRC_SIGNING_KEY")]
+    #[arg(long, global = true, value_name = "FILE", env = "BRC_SIGNING_KEY", value_parser = path_or_nothing())]
     pub signing_key: Vec<PathBuf>,
 }
 
-/// Which variant of which project.
-#[derive(Debug, Clone, Args)]
-pub struct Target {
-    /// A recipe file; its project is the nearest `brc.kdl` above it
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// The variant, when the file has several
+/// A path; an empty one, as an empty variable gives it, says nothing.
+fn path_or_nothing() -> impl clap::builder::TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// A number; an empty one, as an empty variable gives it, says nothing: it is 0.
+fn number_or_nothing(text: &str) -> Result<usize, String> {
+    if text.is_empty() { Ok(0) } else { text.parse().map_err(|error| format!("{error}")) }
+}
+
+/// Which variant, for which architectures.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Choice {
+    /// The variant, where there are several
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
     /// The architectures, separated by commas, or `all` [default: this machine's where the variant has it]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub arch: Vec<String>,
+}
+
+/// Which variant of which project.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Target {
+    /// A recipe file; its project is the nearest `brc.kdl` above it [default: the project of this folder]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// What of it.
+    #[command(flatten)]
+    pub choice: Choice,
+}
+
+/// A recipe file and the word that a command is about, or that word alone.
+#[derive(Debug, Clone, Args)]
+pub struct Named {
+    /// The component; before it a recipe file [default: the project of this folder]
+    #[arg(value_name = "[FILE] COMPONENT", num_args = 1..=2, required = true)]
+    pub words: Vec<OsString>,
+    /// What of the project.
+    #[command(flatten)]
+    pub choice: Choice,
+}
+
+impl Named {
+    /// The project and the component.
+    ///
+    /// # Errors
+    /// More words than two, or a component that is no text.
+    pub fn split(&self) -> Result<(Target, String), CliError> {
+        let (file, word) = last_word(&self.words, "COMPONENT")?;
+        let word = word.to_str().ok_or_else(|| CliError::Usage(format!("`{}` is no name", word.display())))?;
+        Ok((Target { file, choice: self.choice.clone() }, word.to_owned()))
+    }
+}
+
+/// `[FILE] WORD`: the file, when there is one, and the word.
+///
+/// # Errors
+/// No word, or more than two.
+pub fn last_word<'a>(words: &'a [OsString], what: &str) -> Result<(Option<PathBuf>, &'a OsStr), CliError> {
+    match words {
+        [word] => Ok((None, word)),
+        [file, word] => Ok((Some(file.into()), word)),
+        _ => Err(CliError::Usage(format!("found {} words: expected `[FILE] {what}`", words.len()))),
+    }
 }
 
 /// The commands.
@@ -83,7 +144,7 @@ pub enum Verb {
     WhatRan(WhatRan),
     /// Build one component without the image, and say where its outputs lie
     Build(Build),
-    /// Build a component twice more in other surroundings and compare every byte
+    /// Build a component, or the variant's name for all of it, twice more in other surroundings; compare every byte
     Repro(Repro),
     /// Open a shell in the sandbox of a component's action
     Shell(Shell),
@@ -99,6 +160,9 @@ pub enum Verb {
     Store(Store),
     /// Say what this machine lacks, and how to give it that
     Doctor,
+    /// Lay recipes out: indentation and spaces; comments and meaning stay
+    #[command(name = "fmt")]
+    Format(Format),
     /// Start a project in this folder
     Init(Init),
     /// Print completions for a shell
@@ -134,36 +198,46 @@ pub struct Check {
     /// Also check what needs the lock file: closures, maintainer scripts
     #[arg(long)]
     pub locked: bool,
+    /// Also say which dependencies of packages are not followed, and why
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// `brc lock` and `brc outdated`
 #[derive(Debug, Args)]
 pub struct Lock {
-    /// A recipe file; all variants of its project are locked together
+    /// A recipe file; all variants of its project are locked together [default: the project of this folder]
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
 }
 
 /// `brc update`
 #[derive(Debug, Args)]
 pub struct Update {
-    /// A recipe file; all variants of its project are locked together
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Only these packages
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
+    /// Only these packages; before them a recipe file, which ends in `.kdl` [default: the project of this folder]
+    #[arg(value_name = "[FILE] NAME")]
+    pub words: Vec<String>,
+}
+
+impl Update {
+    /// The recipe file, when there is one, and the packages.
+    pub fn split(&self) -> (Option<PathBuf>, &[String]) {
+        match self.words.split_first() {
+            Some((file, names)) if file.ends_with(".kdl") => (Some(file.into()), names),
+            _ => (None, &self.words),
+        }
+    }
 }
 
 /// `brc vendor`
 #[derive(Debug, Args)]
 pub struct Vendor {
+    /// The folder that is filled; before it a recipe file [default: the project of this folder]
+    #[arg(value_name = "[FILE] DIR", num_args = 1..=2, required = true)]
+    pub words: Vec<OsString>,
     /// What is vendored.
     #[command(flatten)]
-    pub target: Target,
-    /// The folder that is filled
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
+    pub choice: Choice,
 }
 
 /// `brc show`
@@ -207,12 +281,13 @@ pub enum GraphFormat {
 /// `brc why`
 #[derive(Debug, Args)]
 pub struct Why {
+    /// A component, a package, or an absolute path in the image; before it a recipe file [default: the project of
+    /// this folder]
+    #[arg(value_name = "[FILE] WHAT", num_args = 1..=2, required_unless_present = "rebuilt")]
+    pub words: Vec<OsString>,
     /// Of which image.
     #[command(flatten)]
-    pub target: Target,
-    /// A component, a package, or an absolute path in the image
-    #[arg(value_name = "WHAT", required_unless_present = "rebuilt", conflicts_with = "rebuilt")]
-    pub what: Option<String>,
+    pub choice: Choice,
     /// Say which input changed since the actions of this component last ran, or when they last ran
     #[arg(long, value_name = "COMPONENT")]
     pub rebuilt: Option<String>,
@@ -232,12 +307,9 @@ pub struct WhatRan {
 /// `brc build`
 #[derive(Debug, Args)]
 pub struct Build {
-    /// Of which image.
+    /// What of which image.
     #[command(flatten)]
-    pub target: Target,
-    /// The component
-    #[arg(value_name = "COMPONENT")]
-    pub component: String,
+    pub named: Named,
     /// Copy what was built into this folder
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -246,12 +318,9 @@ pub struct Build {
 /// `brc repro`
 #[derive(Debug, Args)]
 pub struct Repro {
-    /// Of which image.
+    /// What of which image.
     #[command(flatten)]
-    pub target: Target,
-    /// The component, or the variant for everything that is built for the image
-    #[arg(value_name = "COMPONENT")]
-    pub component: String,
+    pub named: Named,
     /// Build below this folder instead of the store's: another file system has another order of names in folders
     #[arg(long, value_name = "DIR")]
     pub elsewhere: Option<PathBuf>,
@@ -260,12 +329,9 @@ pub struct Repro {
 /// `brc shell`
 #[derive(Debug, Args)]
 pub struct Shell {
-    /// Of which image.
+    /// What of which image.
     #[command(flatten)]
-    pub target: Target,
-    /// The component
-    #[arg(value_name = "COMPONENT")]
-    pub component: String,
+    pub named: Named,
     /// Open the sandbox as the failed action left it
     #[arg(long)]
     pub failed: bool,
@@ -274,12 +340,9 @@ pub struct Shell {
 /// `brc log`
 #[derive(Debug, Args)]
 pub struct Log {
-    /// Of which image.
+    /// What of which image.
     #[command(flatten)]
-    pub target: Target,
-    /// The component
-    #[arg(value_name = "COMPONENT")]
-    pub component: String,
+    pub named: Named,
 }
 
 /// `brc kernel`
@@ -304,9 +367,9 @@ pub enum KernelVerb {
     },
     /// Print the options that two kernels have with different values
     Diff {
-        /// A recipe file
+        /// A recipe file [default: the project of this folder]
         #[arg(value_name = "FILE")]
-        first: PathBuf,
+        first: Option<PathBuf>,
         /// The file of the other side [default: the same]
         #[arg(value_name = "OTHER")]
         second: Option<PathBuf>,
@@ -401,6 +464,17 @@ pub enum StoreVerb {
     },
     /// Read everything and compare it with its digest
     Verify,
+}
+
+/// `brc fmt`
+#[derive(Debug, Args)]
+pub struct Format {
+    /// The recipe files [default: all those of the project of this folder]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Write nothing: name the files that would change, with exit code 1
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `brc init`

@@ -14,13 +14,13 @@ use serde_json::json;
 
 use super::{
     CliError, arguments,
-    complain::{print_json, say},
     context::{Context, OWN_PROGRAM},
+    output::{print_json, say},
 };
 use crate::{
     build::AfterFailure,
     compose::{Locked, Order, Project, Session},
-    content::Digest,
+    content::{Digest, counted},
     graph::Role,
     image::inspect,
     machine::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
@@ -38,6 +38,7 @@ const PROJECT_FILE: &str = "brc.kdl";
 pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, CliError> {
     let order = order(context, arguments)?;
     // Before anything is fetched for it.
+    super::inspect::must_be_image(&order.image)?;
     fs::File::open(&order.image).map_err(|source| failed(BootError::Image { path: order.image.clone(), source }))?;
     let store = context.store()?;
     let architecture = architecture_of(&arguments.image)?;
@@ -127,7 +128,7 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
     let missed = wanted.map(|text| format!(" without printing `{text}`")).unwrap_or_default();
     let message = match &ended {
         Ended::TimedOut { .. } => {
-            Some(format!("error: {} seconds went by{missed}", arguments.timeout.unwrap_or_default()))
+            Some(format!("error: {} went by{missed}", counted(arguments.timeout.unwrap_or_default(), "second")))
         }
         Ended::Halted { .. } if wanted.is_some() => Some(format!("error: the machine ended{missed}")),
         Ended::Found | Ended::Halted { .. } | Ended::Cancelled => None,

@@ -6,16 +6,16 @@ use serde_json::json;
 
 use super::{
     CliError, arguments,
-    complain::{print_json, say, show_all},
     context::Context,
+    output::{print_json, say},
 };
-use crate::{compose::Project, recipe::Name};
+use crate::{content::counted, recipe::Name};
 
 /// Checks recipes, and with `--locked` what the lock says of them.
 pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, CliError> {
-    let project = Project::open(&arguments.target.file)?;
-    show_all(context, &project.sources, &project.warnings);
-    let variants: Vec<Name> = match &arguments.target.variant {
+    let project = context.project(arguments.target.file.as_deref())?;
+    let choice = &arguments.target.choice;
+    let variants: Vec<Name> = match &choice.variant {
         Some(named) => vec![project.variant(Some(named))?],
         None => project.variants(),
     };
@@ -23,7 +23,7 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
     let mut pruned = Vec::new();
     for variant in &variants {
         // What is wrong on another machine is wrong here.
-        let architectures = match arguments.target.arch.as_slice() {
+        let architectures = match choice.arch.as_slice() {
             [] => project.stated_architectures(variant),
             named => project.architectures(variant, named)?,
         };
@@ -56,12 +56,24 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
     }
     pruned.sort();
     pruned.dedup();
-    for (packages, reason) in pruned {
-        if context.json {
+    if context.json {
+        for (packages, reason) in &pruned {
             print_json(&json!({"event": "pruned", "packages": packages, "reason": reason}));
-        } else {
-            say(&format!("not followed: {packages} ({reason})"));
         }
+        print_json(&json!({
+            "event": "checked", "files": project.sources.len(), "variants": variants.len(),
+            "components": project.components(), "not_followed": pruned.len(),
+        }));
+        return Ok(ExitCode::SUCCESS);
     }
+    if arguments.verbose {
+        pruned.iter().for_each(|(packages, reason)| say(&format!("not followed: {packages} ({reason})")));
+    }
+    say(&format!(
+        "good: {}, {} and {} read",
+        counted(project.sources.len(), "file"),
+        counted(variants.len(), "variant"),
+        counted(project.components(), "component")
+    ));
     Ok(ExitCode::SUCCESS)
 }

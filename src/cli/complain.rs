@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     fs::File,
-    io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _, stderr, stdout},
+    io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, stderr},
     path::Path,
     process::ExitCode,
 };
@@ -11,10 +11,14 @@ use std::{
 use miette::{GraphicalReportHandler, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde_json::json;
 
-use super::context::Context;
+use super::{
+    context::Context,
+    output::{print_json, printable, printable_in_place, say, say_drawn, say_log},
+};
 use crate::{
     build::{BuildError, StepFailure},
     compose::ComposeError,
+    content::counted,
     fetch::FetchError,
     lock::LockError,
     plan::Fault,
@@ -39,6 +43,8 @@ pub enum CliError {
     Found(String),
     /// This machine cannot.
     Machine(Box<dyn Error + Send + Sync>),
+    /// We are wrong ourselves.
+    Bug(String),
     /// The outside refused.
     Outside(Box<dyn Error + Send + Sync>),
 }
@@ -63,13 +69,21 @@ pub fn complain(context: &Context, error: &CliError) -> ExitCode {
         CliError::Compose(ComposeError::Build(BuildError::Steps { failures, skipped })) => {
             failures.iter().for_each(|failure| step_failed(context, failure));
             if *skipped > failures.len() {
-                say(&format!("{} more actions were not tried", skipped - failures.len()));
+                say(&format!("not tried: {}", counted(skipped - failures.len(), "more action")));
             }
         }
-        CliError::Compose(error) => chain(context, error),
+        CliError::Compose(error) => {
+            chain(context, error);
+            if let ComposeError::Unlocked { .. } = error
+                && !context.json
+            {
+                say(&format!("next: {}", context.project_command("lock", &[])));
+            }
+        }
         CliError::Usage(message) | CliError::Found(message) => {
             message_only(context, message);
         }
+        CliError::Bug(message) => message_only(context, &format!("{message}: this is a bug in brc, please report it")),
         CliError::Machine(error) | CliError::Outside(error) => chain(context, error.as_ref()),
     }
     ExitCode::from(code)
@@ -80,6 +94,7 @@ fn exit_code(error: &CliError) -> u8 {
     match error {
         CliError::Usage(_) => 2,
         CliError::Found(_) => 1,
+        CliError::Bug(_) => 70,
         CliError::Machine(_) => 3,
         CliError::Outside(_) => 4,
         CliError::Compose(error) => match error {
@@ -87,6 +102,7 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::Endless { .. }
             | ComposeError::TooManyFiles { .. }
             | ComposeError::TrackedLocal { .. }
+            | ComposeError::NoProject { .. }
             | ComposeError::NoVariant { .. }
             | ComposeError::NoVariantInFile { .. }
             | ComposeError::SeveralVariants { .. }
@@ -165,25 +181,26 @@ pub fn show_all(context: &Context, sources: &SourceSet, diagnostics: &[Diagnosti
 
 fn draw(sources: &SourceSet, diagnostic: &Diagnostic) {
     let Some(first) = diagnostic.span() else { return say(&one_line(sources, diagnostic)) };
-    let mut shown = MietteDiagnostic::new(&diagnostic.message).with_code(diagnostic.code);
+    let mut shown = MietteDiagnostic::new(printable(&diagnostic.message)).with_code(diagnostic.code);
     if diagnostic.severity == Severity::Warning {
         shown = shown.with_severity(miette::Severity::Warning);
     }
     if let Some(help) = &diagnostic.help {
-        shown = shown.with_help(help);
+        shown = shown.with_help(printable(help));
     }
     // Places in other files are told as lines below.
     let (here, elsewhere): (Vec<_>, Vec<_>) = diagnostic.labels.iter().partition(|label| label.span.file == first.file);
     for label in here {
         let range = label.span.start as usize..label.span.end as usize;
-        let text = Some(label.text.clone()).filter(|text| !text.is_empty());
+        let text = Some(printable(&label.text).into_owned()).filter(|text| !text.is_empty());
         shown = shown.and_label(LabeledSpan::new_with_span(text, range));
     }
-    let source = NamedSource::new(sources.path(first.file).to_string(), sources.text(first.file).to_owned());
+    let path = sources.path(first.file).to_string();
+    let source = NamedSource::new(printable(&path), printable_in_place(sources.text(first.file)));
     let report = Report::new(shown).with_source_code(source);
     let mut text = String::new();
     match GraphicalReportHandler::new().render_report(&mut text, report.as_ref()) {
-        Ok(()) => say(text.trim_end()),
+        Ok(()) => say_drawn(text.trim_end()),
         Err(_) => say(&one_line(sources, diagnostic)),
     }
     for label in elsewhere {
@@ -201,7 +218,8 @@ fn step_failed(context: &Context, failed: &StepFailure) {
         }));
         return;
     }
-    say(&format!(
+    // The chain may end in the last lines of a log, with its colours.
+    say_log(&format!(
         "error: `{}` failed at `{}`: {}",
         step.component,
         step.stage,
@@ -211,18 +229,22 @@ fn step_failed(context: &Context, failed: &StepFailure) {
     let of_fetch = || error.downcast_ref::<FetchError>().and_then(FetchError::way_out);
     let of_run = || error.downcast_ref::<RunError>().and_then(RunError::way_out);
     if let Some(way_out) = of_fetch().or_else(of_run) {
-        say(&format!("next: {way_out}"));
+        say(&format!("help: {way_out}"));
     }
-    // A command that failed tells its last lines itself.
+    let is_gone = error.downcast_ref::<FetchError>().and_then(FetchError::gone).is_some();
+    // What fails while it is being locked is no action of an image yet, so no shell would find it.
     let is_run = failed.failure.error.downcast_ref::<RunError>().is_some();
     let tail = tail(&failed.log);
-    if is_run {
-        // What fails while it is being locked is no action of an image yet, so no shell would find it.
-        if let Some(recipe) = context.recipe() {
-            say(&format!("look around where it failed: brc shell {recipe} {} --failed", step.component));
-        }
-    } else if !tail.is_empty() {
-        say(&format!("its last lines:\n{tail}\nall of it: {}", failed.log.display()));
+    // A command that failed tells its last lines itself.
+    if !is_run && !tail.is_empty() {
+        say("its last lines:");
+        say_log(&tail);
+        say(&format!("all of it: {}", failed.log.display()));
+    }
+    if is_gone {
+        say(&format!("next: {}", context.project_command("update", &[])));
+    } else if is_run && let Some(command) = context.command("shell", &[&step.component, "--failed"]) {
+        say(&format!("next: {command}"));
     }
 }
 
@@ -267,20 +289,4 @@ pub fn chain_text(error: &(dyn Error + 'static)) -> String {
         next = source.source();
     }
     text
-}
-
-/// Writes a line of talk to standard error.
-pub fn say(text: &str) {
-    // Nobody reads: there is nobody to tell.
-    let _ = writeln!(stderr(), "{text}");
-}
-
-/// Writes a line of data to standard output.
-pub fn print(text: &str) {
-    let _ = writeln!(stdout(), "{text}");
-}
-
-/// Writes a JSON object as a line of data.
-pub fn print_json(value: &serde_json::Value) {
-    print(&value.to_string());
 }

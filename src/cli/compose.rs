@@ -9,14 +9,14 @@ use serde_json::json;
 
 use super::{
     CliError, arguments,
-    complain::{print, print_json, say},
     context::Context,
+    output::{print, print_json, say},
     progress::bytes,
 };
 use crate::{
     build::{AfterFailure, Known},
     compose::{Composed, Locked, Project, Session, copy_out, gone},
-    content::RelPath,
+    content::{RelPath, counted},
     lock::{Goal, Gone},
     plan::{Lowered, Source},
 };
@@ -81,15 +81,16 @@ fn relock(session: &Session<'_>, project: &Project, gone: Gone) -> Result<(), Cl
 
 /// Builds one component for each architecture and says where its outputs lie.
 pub fn build(context: &Context, arguments: &arguments::Build) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
+    let (target, component) = arguments.named.split()?;
+    let (project, order) = context.order(&target)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = super::explain::goals_of(&lowered.plan, &arguments.component)?;
-    session.build_recorded(&project, &order, &format!("build {}", arguments.component), &lowered)?;
+    lowered.plan.goals = super::explain::goals_of(&lowered.plan, &component)?;
+    session.build_recorded(&project, &order, &format!("build {component}"), &lowered)?;
     for image in &images {
         let mut lowered = session.lower(&project, std::slice::from_ref(image))?;
-        lowered.plan.goals = super::explain::goals_of(&lowered.plan, &arguments.component)?;
+        lowered.plan.goals = super::explain::goals_of(&lowered.plan, &component)?;
         let several = images.len() > 1;
         let below = |out: &PathBuf| if several { out.join(image.architecture.name()) } else { out.clone() };
         let out = arguments.out.as_ref().map(below);
@@ -131,7 +132,7 @@ fn show_outputs(
                     "entries": entries, "bytes": size, "path": place,
                 }));
             } else {
-                say(&format!("{name}, {output}: {entries} entries, {}", bytes(size)));
+                say(&format!("{name}, {output}: {}, {}", counted(entries, "entry"), bytes(size)));
                 print(&place.display().to_string());
             }
         }

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs, io,
+    env,
+    ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock, atomic::AtomicBool},
     thread,
@@ -16,8 +18,9 @@ use signal_hook::{
 
 use super::{
     CliError,
-    arguments::{Global, Target},
-    complain::say,
+    arguments::{Choice, Global, Target},
+    hint::command_line,
+    output::say,
     progress::{Style, Watcher},
 };
 use crate::{
@@ -49,8 +52,10 @@ pub struct Context {
     signing_keys: Vec<PathBuf>,
     cancelled: Arc<AtomicBool>,
     watcher: Watcher,
-    /// The recipe of the command line, with what picks the variant, for hints that can be copied.
-    recipe: OnceLock<String>,
+    /// What the command line says of the project, for commands that are told to people.
+    file: OnceLock<Option<PathBuf>>,
+    /// What it says of the variant; not set where a whole project is meant, as it is while locking.
+    choice: OnceLock<Choice>,
 }
 
 impl Context {
@@ -61,22 +66,51 @@ impl Context {
         Context {
             json: global.json,
             offline: global.offline,
-            store: global.store,
-            jobs: global.jobs.unwrap_or(processors).max(1),
+            store: global.store.filter(|folder| !folder.as_os_str().is_empty()),
+            jobs: global.jobs.filter(|jobs| *jobs > 0).unwrap_or(processors),
             mirrors: global.mirror,
             project: OnceLock::new(),
             sources: global.source,
-            signing_keys: global.signing_key,
+            signing_keys: global.signing_key.into_iter().filter(|file| !file.as_os_str().is_empty()).collect(),
             cancelled: Arc::new(AtomicBool::new(false)),
             watcher: Watcher::new(style),
-            recipe: OnceLock::new(),
+            file: OnceLock::new(),
+            choice: OnceLock::new(),
         }
     }
 
-    /// The words of the command line that name the image, for commands that are told to people; none where a whole
-    /// project is meant, as it is while locking.
-    pub fn recipe(&self) -> Option<&str> {
-        self.recipe.get().map(String::as_str)
+    /// A command about the image of this command line, ready to be pasted into a shell: `brc VERB FILE WORDS…` with
+    /// every option that makes it the same image. None where a whole project is meant, as it is while locking.
+    pub fn command(&self, verb: &str, words: &[&str]) -> Option<String> {
+        let choice = self.choice.get()?;
+        let mut line = self.project_words(verb, words);
+        for (option, value) in [("--variant", choice.variant.clone()), ("--arch", non_empty(choice.arch.join(",")))] {
+            line.extend(value.into_iter().flat_map(|value| [option.into(), value.into()]));
+        }
+        Some(command_line(&line))
+    }
+
+    /// A command about the whole project of this command line, ready to be pasted into a shell.
+    pub fn project_command(&self, verb: &str, words: &[&str]) -> String {
+        command_line(&self.project_words(verb, words))
+    }
+
+    /// A command about files alone, ready to be pasted into a shell.
+    pub fn plain_command<'f>(&self, verb: &str, files: impl IntoIterator<Item = &'f PathBuf>) -> String {
+        let files = files.into_iter().map(|file| file.clone().into_os_string());
+        command_line(&[program(), verb.into()].into_iter().chain(files).collect::<Vec<_>>())
+    }
+
+    fn project_words(&self, verb: &str, words: &[&str]) -> Vec<OsString> {
+        let mut line = vec![program(), verb.into()];
+        line.extend(self.file.get().cloned().flatten().map(OsString::from));
+        line.extend(words.iter().map(OsString::from));
+        let store = self.store.iter().map(|store| ("--store", store.clone().into_os_string()));
+        let keys = self.signing_keys.iter().map(|file| ("--signing-key", file.clone().into_os_string()));
+        let sources = self.sources.iter().map(|source| ("--source", source.into()));
+        let mirrors = self.mirrors.iter().map(|mirror| ("--mirror", mirror.into()));
+        line.extend(store.chain(keys).chain(sources).chain(mirrors).flat_map(|(option, value)| [option.into(), value]));
+        line
     }
 
     /// The folders that take the place of sources, as the command line names them.
@@ -155,20 +189,24 @@ impl Context {
     /// # Errors
     /// Mistakes in recipes, or a target that is not there.
     pub fn order(&self, target: &Target) -> Result<(Project, Order), CliError> {
-        let variant = target.variant.as_ref().map_or_else(String::new, |name| format!(" --variant {name}"));
-        self.recipe.get_or_init(|| format!("{}{variant}", target.file.display()));
-        let project = self.project(&target.file)?;
-        let variant = project.variant(target.variant.as_deref())?;
-        let architectures = project.architectures(&variant, &target.arch)?;
+        self.choice.get_or_init(|| target.choice.clone());
+        let project = self.project(target.file.as_deref())?;
+        let variant = project.variant(target.choice.variant.as_deref())?;
+        let architectures = project.architectures(&variant, &target.choice.arch)?;
         Ok((project, Order { variant, architectures, image_version: None }))
     }
 
-    /// The project of a recipe file, with the checkouts that the command line names.
+    /// The project of a recipe file, or else of the folder that one stands in, with the checkouts that the command
+    /// line names.
     ///
     /// # Errors
     /// Mistakes in recipes.
-    pub fn project(&self, file: &Path) -> Result<Project, CliError> {
-        let mut project = Project::open(file)?;
+    pub fn project(&self, file: Option<&Path>) -> Result<Project, CliError> {
+        self.file.get_or_init(|| file.map(Path::to_owned));
+        let mut project = match file {
+            Some(file) if !file.is_dir() => Project::open(file)?,
+            folder => Project::open_above(folder.unwrap_or(Path::new(".")))?,
+        };
         for source in &self.sources {
             let (name, folder) = source.split_once('=').ok_or_else(|| {
                 CliError::Usage(format!("`--source {source}` names no folder: expected `--source NAME=DIR`"))
@@ -220,7 +258,10 @@ impl Context {
         #[expect(clippy::disallowed_methods, reason = "only cli reads the environment")]
         let variables = env::vars_os();
         for (variable, url) in variables {
-            let (Some(variable), Some(url)) = (variable.to_str(), url.to_str()) else { continue };
+            // An empty variable says nothing.
+            let (Some(variable), Some(url)) = (variable.to_str(), url.to_str().filter(|url| !url.is_empty())) else {
+                continue;
+            };
             if let Some(name) = variable.strip_prefix("BRC_MIRROR_") {
                 offer(&name.to_lowercase().replace('_', "-"), &[url])?;
             }
@@ -350,6 +391,17 @@ pub fn now() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "only cli reads the clock")]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn non_empty(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// This program as a shell finds it: as it was called where that is a path, else by its name.
+fn program() -> OsString {
+    #[expect(clippy::disallowed_methods, reason = "only cli knows how it was called")]
+    let called = env::args_os().next().filter(|called| Path::new(called).components().count() > 1);
+    called.unwrap_or_else(|| "brc".into())
 }
 
 /// A variable of the environment.

@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::{
     CliError,
-    complain::{chain_text, print, print_json},
+    complain::chain_text,
     context::{Context, OWN_PROGRAM},
+    output::{print, print_json},
     progress::bytes,
 };
-use crate::{compose::Project, sandbox};
+use crate::{compose::Project, content::counted, sandbox};
 
 /// One thing that was looked at.
 struct Finding {
@@ -86,7 +87,7 @@ fn memory_finding() -> Finding {
 fn text_of(error: CliError) -> String {
     match error {
         CliError::Compose(error) => chain_text(&error),
-        CliError::Usage(text) | CliError::Found(text) => text,
+        CliError::Usage(text) | CliError::Found(text) | CliError::Bug(text) => text,
         CliError::Machine(error) | CliError::Outside(error) => chain_text(error.as_ref()),
     }
 }
@@ -99,7 +100,7 @@ fn mirror_finding(context: &Context) -> Finding {
     }
     match context.mirrors() {
         Ok(mirrors) if !mirrors.bases("debian").is_empty() => {
-            let text = format!("`debian` is served by {} places", mirrors.bases("debian").len());
+            let text = format!("`debian` is served by {}", counted(mirrors.bases("debian").len(), "place"));
             Finding { what: "mirror", state: State::Good, text }
         }
         Ok(_) => {

@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::{
     CliError,
-    arguments::{self, GraphFormat},
-    complain::{print, print_json},
+    arguments::{self, GraphFormat, Target},
     context::Context,
+    output::{print, print_json},
 };
 use crate::{
     build::{AfterFailure, Known},
@@ -323,10 +323,20 @@ fn svg(edges: &Edges) -> String {
 /// Tells how something came into the image.
 pub fn why(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, CliError> {
     if let Some(component) = &arguments.rebuilt {
-        return super::history::rebuilt(context, &arguments.target, component);
+        let file = match arguments.words.as_slice() {
+            [] => None,
+            [file] => Some(file.into()),
+            _ => {
+                return Err(CliError::Usage(
+                    "`--rebuilt` names the component: expected only `[FILE]` besides".to_owned(),
+                ));
+            }
+        };
+        return super::history::rebuilt(context, &Target { file, choice: arguments.choice.clone() }, component);
     }
-    let (project, order) = context.order(&arguments.target)?;
-    let what = arguments.what.as_deref().unwrap_or_default();
+    let (file, what) = arguments::last_word(&arguments.words, "WHAT")?;
+    let what = what.to_str().ok_or_else(|| CliError::Usage(format!("`{}` is no name", what.display())))?;
+    let (project, order) = context.order(&Target { file, choice: arguments.choice.clone() })?;
     let mut found = Vec::new();
     for flat in project.flats(&order.variant, &order.architectures)? {
         let chain = if what.starts_with('/') {

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::{
     CliError,
     arguments::{self, Target},
-    complain::{print, print_json, say},
     context::Context,
+    output::{print, print_json, say},
     progress::seconds,
 };
 use crate::{
     build::AfterFailure,
     compose::{Change, Locked, Project, Reason, Session, critical_path, reason},
-    content::{Differs, Digest, date_text, differences},
+    content::{Differs, Digest, counted, date_text, differences},
     graph::{Flat, origin},
     recipe::Span,
     store::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState, Store},
@@ -35,8 +35,10 @@ pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<Exi
     let store = context.store()?;
     let builds = store.builds(&project.root, &order.variant.to_string(), ALL)?;
     let Some(build) = builds.get(arguments.earlier) else {
-        let message = format!("{} builds of `{}` are remembered", builds.len(), order.variant);
-        return Err(CliError::Found(format!("{message}: run `brc compose {}`", context.recipe().unwrap_or("FILE"))));
+        let remembered = counted(builds.len(), "build");
+        let command = context.command("compose", &[]).unwrap_or_default();
+        let message = format!("remembered of `{}`: {remembered}; the next one is made by `{command}`", order.variant);
+        return Err(CliError::Found(message));
     };
     let builds = builds.get(arguments.earlier..).unwrap_or_default();
     let ran = |(_, step): &(usize, &StepRecord)| step.state != StepState::Reused;
@@ -62,11 +64,11 @@ pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<Exi
         failed => format!(" ({failed} failed)"),
     };
     say(&format!(
-        "brc {}, {}: {end} in {}, {} actions ran on this machine{failed}, {} were reused",
+        "brc {}, {}: {end} in {}, on this machine ran {}{failed}, {} reused",
         build.command,
         date_text(build.began),
         seconds(build.took),
-        ran.len(),
+        counted(ran.len(), "action"),
         build.known
     ));
     for (at, step) in &ran {
@@ -77,8 +79,9 @@ pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<Exi
     let steps: Vec<String> = path.iter().map(|step| format!("{} {}", title(step), seconds(step.took))).collect();
     say(&format!("critical path {}: {}", seconds(on_path), steps.join(" -> ")));
     say(&format!("processors worked {} in all", seconds(build.processors)));
-    let (recipe, name) = (context.recipe().unwrap_or("FILE"), &first.component);
-    say(&format!("again: brc build {recipe} {name}; inside: brc shell {recipe} {name}"));
+    for (what, verb) in [("again", "build"), ("inside", "shell")] {
+        say(&format!("{what}: {}", context.command(verb, &[&first.component]).unwrap_or_default()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,7 +95,7 @@ fn action_json(context: &Context, store: &Store, step: &StepRecord, reason: &Rea
         "component": step.component, "stage": step.stage, "key": step.key.to_string(), "state": step.state.name(),
         "reason": reason.to_string(), "changes": changes_json(reason), "where": "this machine",
         "seconds": step.took.as_secs_f64(), "log": log.exists().then_some(log),
-        "reproduce": format!("brc build {} {}", context.recipe().unwrap_or("FILE"), step.component),
+        "reproduce": context.command("build", &[&step.component]),
     })
 }
 
@@ -129,7 +132,8 @@ pub fn rebuilt(context: &Context, target: &Target, component: &str) -> Result<Ex
         let when = builds.first().map(|build| date_text(build.began)).unwrap_or_default();
         telling.build(&format!("ran {when}"), builds, own)?;
     } else {
-        let message = format!("no action of `{component}` ran in the last {} builds: all were reused", builds.len());
+        let message =
+            format!("no action of `{component}` ran in the last {}: all were reused", counted(builds.len(), "build"));
         return Err(CliError::Found(message));
     }
     Ok(ExitCode::SUCCESS)
@@ -231,7 +235,7 @@ fn tree_lines(store: &Store, old: Digest, new: Digest) -> Vec<String> {
     let found = differences(&old, &new);
     let mut lines: Vec<String> = found.iter().take(SHOWN_PATHS).map(ToString::to_string).collect();
     if found.len() > SHOWN_PATHS {
-        lines.push(format!("and {} paths more", found.len() - SHOWN_PATHS));
+        lines.push(format!("and {}", counted(found.len() - SHOWN_PATHS, "more path")));
     }
     let text = |blob: Digest| {
         let bytes = store.read(blob).ok().filter(|bytes| bytes.len() <= MAX_TEXT_BYTES && !bytes.contains(&0))?;
@@ -260,7 +264,7 @@ fn changed_lines(old: &str, new: &str) -> (usize, Vec<String>) {
         let side = side.get(..side.len() - after).unwrap_or_default();
         lines.extend(side.iter().take(SHOWN_LINES).map(|line| format!("{mark} {line}")));
         if side.len() > SHOWN_LINES {
-            lines.push(format!("{mark} … {} lines more", side.len() - SHOWN_LINES));
+            lines.push(format!("{mark} … {}", counted(side.len() - SHOWN_LINES, "more line")));
         }
     }
     (same + 1, lines)
@@ -281,6 +285,6 @@ mod tests {
             assert_eq!(changed_lines(old, new), (number, lines.into_iter().map(str::to_owned).collect()));
         }
         let (_, lines) = changed_lines("", &"x\n".repeat(20));
-        assert_eq!(lines.last().unwrap(), "+ … 14 lines more");
+        assert_eq!(lines.last().unwrap(), "+ … 14 more lines");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -10,19 +11,21 @@ use serde_json::json;
 
 use super::{
     CliError, arguments,
-    complain::{chain_text, print_json, say},
+    complain::chain_text,
     context::Context,
+    output::{print_json, say},
     progress::bytes,
 };
 use crate::{
     artifact::{Manifest, ManifestError, refuse_development},
     compose::ComposeError,
-    content::Sha256,
+    content::{Sha256, counted},
     image::inspect::{Expected, Figures, FromManifest, Report, Unchecked, verify},
 };
 
 /// Checks an image and shows every finding; a finding is exit code 1.
 pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode, CliError> {
+    must_be_image(&arguments.image)?;
     let manifest = match &arguments.manifest {
         Some(path) => Some(path.clone()),
         None => beside(&arguments.image).filter(|path| path.is_file()),
@@ -60,6 +63,19 @@ fn trusted(arguments: &arguments::Verify, manifest: Option<&FromManifest>) -> Re
     }
 }
 
+/// Refuses what is no file before it is opened: to open a named pipe waits for its writer.
+///
+/// # Errors
+/// Nothing there, or neither a file nor a block device.
+pub fn must_be_image(path: &Path) -> Result<(), CliError> {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() || metadata.file_type().is_block_device() => Ok(()),
+        Ok(_) => Err(CliError::Usage(format!("`{shown}` is no disk image: expected a file or a block device"))),
+        Err(error) => Err(CliError::Usage(format!("the image `{shown}` cannot be read: {error}"))),
+    }
+}
+
 /// Where compose writes the manifest of this image.
 fn beside(image: &Path) -> Option<PathBuf> {
     let name = image.file_name()?.to_str()?.strip_suffix(".raw")?;
@@ -67,6 +83,10 @@ fn beside(image: &Path) -> Option<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<Manifest, CliError> {
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    if !is_file {
+        return Err(CliError::Usage(format!("there is no manifest `{}`: expected a file", path.display())));
+    }
     let bytes = fs::read(path).map_err(|source| ComposeError::Read { path: path.to_owned(), source })?;
     Manifest::parse(&bytes).map_err(|error| no_manifest(path, &error))
 }
@@ -100,18 +120,14 @@ fn show(report: &Report, manifest: Option<&Path>) {
     };
     if report.is_good() {
         say(&format!(
-            "good: {} data blocks and {} hash blocks hashed, {} paths with {} read; {against}",
-            figures.data_blocks,
-            figures.hash_blocks,
-            figures.paths,
+            "good: {} and {} hashed, {} with {} read; {against}",
+            counted(figures.data_blocks, "data block"),
+            counted(figures.hash_blocks, "hash block"),
+            counted(figures.paths, "path"),
             bytes(figures.file_bytes)
         ));
     } else {
-        let findings = match report.findings.len() {
-            1 => "1 finding".to_owned(),
-            count => format!("{count} findings"),
-        };
-        say(&format!("{findings}; {against}"));
+        say(&format!("{}; {against}", counted(report.findings.len(), "finding")));
     }
     for unchecked in &report.unchecked {
         say(&format!("not checked: {}", reason(*unchecked, figures)));

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     CliError,
-    arguments::{self, KernelVerb, Target},
-    complain::{print, print_json},
+    arguments::{self, Choice, KernelVerb, Target},
     context::Context,
+    output::{print, print_json},
 };
 use crate::{
     build::AfterFailure,
@@ -27,7 +27,8 @@ pub fn run(context: &Context, arguments: &arguments::Kernel) -> Result<ExitCode,
     match &arguments.verb {
         KernelVerb::Config { target, all } => config(context, target, *all),
         KernelVerb::Diff { first, second, variant, arch, all } => {
-            let sides = Sides { files: [first, second.as_deref().unwrap_or(first)], variants: variant, arch };
+            let files = [first.as_deref(), second.as_deref().or(first.as_deref())];
+            let sides = Sides { files, variants: variant, arch };
             diff(context, &sides, *all)
         }
     }
@@ -115,7 +116,7 @@ fn option_json(name: &str, option: &KernelOption) -> Value {
 
 /// What is compared: one or two files, variants and architectures.
 struct Sides<'a> {
-    files: [&'a Path; 2],
+    files: [Option<&'a Path>; 2],
     variants: &'a [String],
     arch: &'a [String],
 }
@@ -131,11 +132,8 @@ impl Sides<'_> {
         }
         let order = |index: usize| -> Result<(Project, Order), CliError> {
             let pick = |values: &[String]| values.get(index).or(values.first()).cloned();
-            let target = Target {
-                file: self.files[index].to_owned(),
-                variant: pick(self.variants),
-                arch: pick(self.arch).into_iter().collect(),
-            };
+            let choice = Choice { variant: pick(self.variants), arch: pick(self.arch).into_iter().collect() };
+            let target = Target { file: self.files[index].map(Path::to_owned), choice };
             context.order(&target)
         };
         let mut sides = [order(0)?, order(1)?];

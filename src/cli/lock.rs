@@ -5,13 +5,15 @@ use std::{collections::BTreeSet, path::Path, process::ExitCode};
 use serde_json::json;
 
 use super::{
-    CliError, arguments,
-    complain::{print, print_json, say},
+    CliError,
+    arguments::{self, Target},
     context::Context,
+    output::{print, print_json, say},
 };
 use crate::{
     build::AfterFailure,
     compose::ComposeError,
+    content::counted,
     fetch::{Expect, Place, Wanted, Watch},
     lock::{Change, Goal, Lock, Report},
     plan::{Located, Progress},
@@ -22,17 +24,18 @@ const CONNECTIONS: usize = 8;
 
 /// Pins what is missing.
 pub fn lock(context: &Context, arguments: &arguments::Lock) -> Result<ExitCode, CliError> {
-    change(context, &arguments.file, Goal::Complete, Written::Yes)
+    change(context, arguments.file.as_deref(), Goal::Complete, Written::Yes)
 }
 
 /// Moves versions forward.
 pub fn update(context: &Context, arguments: &arguments::Update) -> Result<ExitCode, CliError> {
-    change(context, &arguments.file, Goal::Update(arguments.names.iter().cloned().collect()), Written::Yes)
+    let (file, names) = arguments.split();
+    change(context, file.as_deref(), Goal::Update(names.iter().cloned().collect()), Written::Yes)
 }
 
 /// Says what an update would move, and writes nothing.
 pub fn outdated(context: &Context, arguments: &arguments::Lock) -> Result<ExitCode, CliError> {
-    change(context, &arguments.file, Goal::Update(BTreeSet::new()), Written::No)
+    change(context, arguments.file.as_deref(), Goal::Update(BTreeSet::new()), Written::No)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +44,7 @@ enum Written {
     No,
 }
 
-fn change(context: &Context, file: &Path, goal: Goal, written: Written) -> Result<ExitCode, CliError> {
+fn change(context: &Context, file: Option<&Path>, goal: Goal, written: Written) -> Result<ExitCode, CliError> {
     let project = context.project(file)?;
     let flats = project.all_flats()?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
@@ -75,21 +78,23 @@ pub fn change_text(change: &Change) -> String {
 
 /// Fills a folder from which `--offline` composes.
 pub fn vendor(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCode, CliError> {
-    let (project, mut order) = context.order(&arguments.target)?;
-    if arguments.target.arch.is_empty() {
+    let (file, folder) = arguments::last_word(&arguments.words, "DIR")?;
+    let (target, folder) = (Target { file, choice: arguments.choice.clone() }, Path::new(folder));
+    let (project, mut order) = context.order(&target)?;
+    if target.choice.arch.is_empty() {
         // Another machine may compose from the folder.
         order.architectures = project.stated_architectures(&order.variant);
     }
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, crate::compose::Locked::Completed)?;
     let lock = project.lock()?;
-    session.vendor_trees(&project, &images, &arguments.folder)?;
+    session.vendor_trees(&project, &images, folder)?;
     let wanted: Vec<Wanted> = files(&lock).collect();
     let ignore = |_: Progress| {};
     let watch = Watch { cancelled: context.cancelled(), progress: &ignore };
-    say(&format!("gathering {} files", wanted.len()));
+    say(&format!("gathering {}", counted(wanted.len(), "file")));
     let mut first_error = None;
-    for (wanted, result) in wanted.iter().zip(session.client.vendor(&wanted, &arguments.folder, CONNECTIONS, watch)) {
+    for (wanted, result) in wanted.iter().zip(session.client.vendor(&wanted, folder, CONNECTIONS, watch)) {
         if let Err(error) = result {
             say(&format!("error: `{}`: {}", wanted.name, super::complain::chain_text(&error)));
             first_error.get_or_insert(error);

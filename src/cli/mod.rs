@@ -12,10 +12,13 @@ mod compose;
 mod context;
 mod doctor;
 mod explain;
+mod format;
+mod hint;
 mod history;
 mod inspect;
 mod kernel;
 mod lock;
+mod output;
 mod progress;
 mod repro;
 mod setup;
@@ -56,11 +59,12 @@ pub fn main() -> ExitCode {
         Verb::Verify(arguments) => inspect::run(&context, &arguments),
         Verb::Store(arguments) => store::run(&context, &arguments),
         Verb::Doctor => doctor::run(&context),
+        Verb::Format(arguments) => format::run(&context, &arguments),
         Verb::Init(arguments) => setup::init(&context, &arguments),
         Verb::Completions(arguments) => setup::completions(&arguments),
     };
-    match result {
+    output::finish(match result {
         Ok(code) => code,
         Err(error) => complain::complain(&context, &error),
-    }
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{IsTerminal, Write, stderr, stdout},
+    io::{IsTerminal, stderr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -10,8 +10,10 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::output::{print_json, printable, say};
 use crate::{
     build::{Event, StepReport},
+    content::counted,
     plan::{Progress, StepId},
 };
 
@@ -145,7 +147,9 @@ impl Terminal {
 fn show_line(counts: &mut Counts, event: &Event) {
     counts.follow(event);
     let line = match event {
-        Event::Planned { wanted, known } => format!("{} of {wanted} steps to do, {known} known", wanted - known),
+        Event::Planned { wanted, known } => {
+            format!("{} of {} to do, {known} known", wanted - known, counted(*wanted, "step"))
+        }
         Event::Started { step, last: Some(last) } => {
             format!("{}: started, took {} last time", name(step), seconds(*last))
         }
@@ -157,8 +161,7 @@ fn show_line(counts: &mut Counts, event: &Event) {
         Event::Progressed { progress: progress @ Progress::Waiting(_), .. } => progress_text(progress),
         Event::Reused(_) | Event::Progressed { .. } | Event::Ended { .. } => return,
     };
-    // Nobody reads: there is nobody to tell.
-    let _ = writeln!(stderr(), "{line}");
+    say(&line);
 }
 
 fn show_json(counts: &mut Counts, event: &Event) {
@@ -183,7 +186,7 @@ fn show_json(counts: &mut Counts, event: &Event) {
             "event": "ended", "seconds": took.as_secs_f64(), "processor_seconds": processors.as_secs_f64(),
         }),
     };
-    let _ = writeln!(stdout(), "{value}");
+    print_json(&value);
 }
 
 fn step_json(event: &str, step: &StepReport) -> serde_json::Value {
@@ -192,15 +195,15 @@ fn step_json(event: &str, step: &StepReport) -> serde_json::Value {
 
 fn progress_text(progress: &Progress) -> String {
     match progress {
-        Progress::Line(line) => line.clone(),
-        Progress::Waiting(what) => format!("waiting for {what}"),
+        Progress::Line(line) => printable(line).into_owned(),
+        Progress::Waiting(what) => printable(&format!("waiting for {what}")).into_owned(),
         Progress::Bytes { done, total: Some(total) } => format!("{} of {}", bytes(*done), bytes(*total)),
         Progress::Bytes { done, total: None } => bytes(*done),
     }
 }
 
 fn name(step: &StepReport) -> String {
-    format!("{} {}", step.component, step.stage)
+    printable(&format!("{} {}", step.component, step.stage)).into_owned()
 }
 
 /// A duration as people say it: `0.3 s`, `7 min 31 s`.
@@ -223,7 +226,7 @@ pub fn bytes(count: u64) -> String {
         value /= 1024.0;
         unit = Some(next);
     }
-    unit.map_or(format!("{count} bytes"), |unit| format!("{value:.1} {unit}"))
+    unit.map_or(counted(count, "byte"), |unit| format!("{value:.1} {unit}"))
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, arguments,
-    complain::{print, print_json, say},
     context::{Context, OWN_PROGRAM},
+    output::{print, print_json, say},
 };
 use crate::{
     build::{AfterFailure, BuildError, Known},
-    compose::{ComposeError, Locked, Session},
-    content::{Difference, Differs, Digest, Entry, differences},
+    compose::{ComposeError, Locked, Order, Project, Session},
+    content::{Difference, Differs, Digest, Entry, counted, differences},
     plan::{Action, Lowered, Network},
     store::{Store, WorkFolder, remove_all},
 };
@@ -54,16 +54,18 @@ struct Compared {
 
 /// Builds a component twice more without using what it gave, and compares the bytes.
 pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
+    let (target, component) = arguments.named.split()?;
+    let (project, order) = context.order(&target)?;
+    let again = Again { context, project: &project, order: &order, component: &component };
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = super::explain::goals_of(&lowered.plan, &arguments.component)?;
-    session.build_recorded(&project, &order, &format!("repro {}", arguments.component), &lowered)?;
-    let is_whole = [order.variant.to_string(), order.variant.name.clone()].contains(&arguments.component);
-    let (compared, lent) = divide(&session, &lowered, is_whole.then_some(()).ok_or(arguments.component.as_str()))?;
+    lowered.plan.goals = super::explain::goals_of(&lowered.plan, &component)?;
+    session.build_recorded(&project, &order, &format!("repro {component}"), &lowered)?;
+    let is_whole = [order.variant.to_string(), order.variant.name.clone()].contains(&component);
+    let (compared, lent) = divide(&session, &lowered, is_whole.then_some(()).ok_or(component.as_str()))?;
     if compared.is_empty() {
-        let message = format!("`{}` is only fetched, by its hash: nothing is built", arguments.component);
+        let message = format!("`{component}` is only fetched, by its hash: nothing is built");
         return Err(CliError::Usage(message));
     }
     let many = context.jobs().max(2);
@@ -79,8 +81,8 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         let folder = work.path().join(surroundings.place);
         let other = Store::open(&folder.join("store"))?;
         session.store.lend(&lent, &other)?;
-        say(&format!("building `{}` again: {surroundings}", arguments.component));
-        if let Some(code) = build_again(context, arguments, surroundings, &folder)? {
+        say(&format!("building `{component}` again: {surroundings}"));
+        if let Some(code) = again.build(surroundings, &folder)? {
             return Ok(code);
         }
         for known in &compared {
@@ -92,7 +94,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         drop(other);
         remove_all(&folder).map_err(|error| CliError::Machine(error.into()))?;
     }
-    tell_same(context, arguments, &session.store, &compared, &all)
+    tell_same(context, &component, &session.store, &compared, &all)
 }
 
 /// The actions that are compared, in the order of the plan, and the keys of those that they need. What is fetched has
@@ -127,61 +129,65 @@ fn divide(
     Ok((compared, lent))
 }
 
-/// Runs `brc build` as a process of its own, since locale, umask and folders belong to a process. Its exit code when
-/// it failed for a reason that says nothing about the component: interrupted, a full disk, a bug of ours.
-fn build_again(
-    context: &Context,
-    arguments: &arguments::Repro,
-    surroundings: &Surroundings,
-    folder: &Path,
-) -> Result<Option<ExitCode>, CliError> {
-    let machine = |error: io::Error| CliError::Machine(error.into());
-    let file = arguments.target.file.canonicalize().map_err(machine)?;
-    let temporary = folder.join("temporary");
-    fs::create_dir_all(&temporary).map_err(machine)?;
-    #[expect(clippy::disallowed_methods, reason = "it is brc itself, in other surroundings, which belong to a process")]
-    let mut command = Command::new(OWN_PROGRAM);
-    command.arg("build").arg(file).arg(&arguments.component).arg("--offline");
-    command.arg("--store").arg(folder.join("store")).arg("--jobs").arg(surroundings.jobs.to_string());
-    if let Some(variant) = &arguments.target.variant {
-        command.arg("--variant").arg(variant);
-    }
-    if !arguments.target.arch.is_empty() {
-        command.arg("--arch").arg(arguments.target.arch.join(","));
-    }
-    for source in context.sources() {
-        let (name, folder) = source.split_once('=').unwrap_or((source, ""));
-        let folder = Path::new(folder).canonicalize().map_err(machine)?;
-        command.arg("--source").arg(format!("{name}={}", folder.display()));
-    }
-    // As paths from anywhere; the child reads no variable for them.
-    for key in context.signing_keys() {
-        command.arg("--signing-key").arg(key.canonicalize().map_err(machine)?);
-    }
-    command.env_remove("BRC_SIGNING_KEY");
-    for variable in ["LC_ALL", "LANG", "LANGUAGE"] {
-        command.env(variable, surroundings.locale);
-    }
-    command.env("TZ", surroundings.zone).env("TMPDIR", &temporary).env("HOME", folder).current_dir(&temporary);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(surroundings.umask));
-    let child = command.spawn();
-    rustix::process::umask(before);
-    let status = child.and_then(|mut child| child.wait()).map_err(machine)?;
-    if context.cancelled().load(Ordering::Relaxed) {
-        return Err(ComposeError::Build(BuildError::Cancelled).into());
-    }
-    match status.code() {
-        Some(0) => Ok(None),
-        Some(1) => {
-            let message = format!("`{}` does not build in other surroundings ({surroundings})", arguments.component);
-            Err(CliError::Found(message))
+/// What is built again.
+struct Again<'a> {
+    context: &'a Context,
+    project: &'a Project,
+    order: &'a Order,
+    component: &'a str,
+}
+
+impl Again<'_> {
+    /// Runs `brc build` as a process of its own, since locale, umask and folders belong to a process. Its exit code when
+    /// it failed for a reason that says nothing about the component: interrupted, a full disk, a bug of ours.
+    fn build(&self, surroundings: &Surroundings, folder: &Path) -> Result<Option<ExitCode>, CliError> {
+        let (context, component) = (self.context, self.component);
+        let machine = |error: io::Error| CliError::Machine(error.into());
+        let temporary = folder.join("temporary");
+        fs::create_dir_all(&temporary).map_err(machine)?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it is brc itself, in other surroundings, which belong to a process"
+        )]
+        let mut command = Command::new(OWN_PROGRAM);
+        command.arg("build").arg(&self.project.root).arg(component).arg("--offline");
+        command.arg("--store").arg(folder.join("store")).arg("--jobs").arg(surroundings.jobs.to_string());
+        let architectures: Vec<&str> = self.order.architectures.iter().map(|one| one.name()).collect();
+        command.arg("--variant").arg(self.order.variant.to_string()).arg("--arch").arg(architectures.join(","));
+        for source in context.sources() {
+            let (name, folder) = source.split_once('=').unwrap_or((source, ""));
+            let folder = Path::new(folder).canonicalize().map_err(machine)?;
+            command.arg("--source").arg(format!("{name}={}", folder.display()));
         }
-        Some(code) => {
-            say(&format!("`{}` was not built again, for the reason above: nothing was compared", arguments.component));
-            Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))))
+        // As paths from anywhere; the child reads no variable for them.
+        for key in context.signing_keys() {
+            command.arg("--signing-key").arg(key.canonicalize().map_err(machine)?);
         }
-        None => Err(CliError::Machine(format!("brc was ended by {status} while it built again").into())),
+        command.env_remove("BRC_SIGNING_KEY");
+        for variable in ["LC_ALL", "LANG", "LANGUAGE"] {
+            command.env(variable, surroundings.locale);
+        }
+        command.env("TZ", surroundings.zone).env("TMPDIR", &temporary).env("HOME", folder).current_dir(&temporary);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(surroundings.umask));
+        let child = command.spawn();
+        rustix::process::umask(before);
+        let status = child.and_then(|mut child| child.wait()).map_err(machine)?;
+        if context.cancelled().load(Ordering::Relaxed) {
+            return Err(ComposeError::Build(BuildError::Cancelled).into());
+        }
+        match status.code() {
+            Some(0) => Ok(None),
+            Some(1) => {
+                let message = format!("`{component}` does not build in other surroundings ({surroundings})");
+                Err(CliError::Found(message))
+            }
+            Some(code) => {
+                say(&format!("`{component}` was not built again, for the reason above: nothing was compared"));
+                Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))))
+            }
+            None => Err(CliError::Machine(format!("brc was ended by {status} while it built again").into())),
+        }
     }
 }
 
@@ -273,7 +279,7 @@ fn tell_difference(context: &Context, known: &Compared, found: &Found, surroundi
 
 fn tell_same(
     context: &Context,
-    arguments: &arguments::Repro,
+    component: &str,
     store: &Store,
     compared: &[Compared],
     all: &[Surroundings],
@@ -295,11 +301,11 @@ fn tell_same(
     if context.json {
         let all: Vec<Value> = all.iter().map(shown).collect();
         print_json(&json!({
-            "same": true, "component": arguments.component, "digest": digest.to_string(), "files": files,
+            "same": true, "component": component, "digest": digest.to_string(), "files": files,
             "actions": compared.iter().map(|known| &known.title).collect::<Vec<_>>(), "surroundings": all,
         }));
     } else {
-        print(&format!("same bytes: {digest} ({files} files)"));
+        print(&format!("same bytes: {digest} ({})", counted(files, "file")));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,37 +7,58 @@ use clap::CommandFactory as _;
 use super::{
     CliError,
     arguments::{self, Arguments},
-    complain::{print, say},
     context::Context,
+    output::{print, say},
 };
 use crate::compose::ComposeError;
 
+/// The file that makes a folder a project.
+const PROJECT_FILE: &str = "brc.kdl";
+/// The recipe set that brc ships.
+const SET: &str = "brc";
+
 /// Starts a project in this folder.
-pub fn init(_context: &Context, arguments: &arguments::Init) -> Result<ExitCode, CliError> {
+pub fn init(context: &Context, arguments: &arguments::Init) -> Result<ExitCode, CliError> {
     let here = Path::new(".").canonicalize().map_err(|error| CliError::Machine(error.into()))?;
     let folder = here.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = arguments.name.clone().unwrap_or(folder);
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > 24 || !name.chars().all(plain) {
-        let message = format!("`{name}` cannot be a project's name: expected up to 24 of a-z, 0-9 and `-`");
+    if name.is_empty() || name.len() > 24 || !name.chars().all(plain) || name.starts_with('-') {
+        let message = format!(
+            "`{name}` cannot be a project's name: expected up to 24 of a-z, 0-9 and `-`, as in `brc init my-images`"
+        );
+        return Err(CliError::Usage(message));
+    }
+    if name == SET {
+        let message = format!(
+            "`{name}` is the name of the recipe set that the project imports: expected another one, as in \
+             `brc init my-images`"
+        );
         return Err(CliError::Usage(message));
     }
     let recipes = &arguments.recipes;
-    if !recipes.join("brc.kdl").is_file() {
+    if !recipes.join(PROJECT_FILE).is_file() {
         let message = format!("`{}` has no `brc.kdl`: expected the folder of brc's recipe set", recipes.display());
         return Err(CliError::Usage(message));
     }
-    let project = format!(
-        "project {name:?}\nread \"variants/*.kdl\"\nrecipes \"brc\" {{ path {:?} }}\n",
-        recipes.display().to_string()
-    );
+    let Some(import) = recipes.to_str() else {
+        let message = format!("`{}` is no UTF-8, and recipes are: expected another path", recipes.display());
+        return Err(CliError::Usage(message));
+    };
+    let project = format!("project {name:?}\nread \"variants/*.kdl\"\nrecipes {SET:?} {{ path {import:?} }}\n");
     let variant = format!(
-        "// Compose it: brc compose variants/{name}.kdl\n\nvariant {name:?} {{\n    version \"0.1.0\"\n    \
-         extends \"brc/base\"\n    arch \"x86_64\"\n    include \"brc/containerd\"\n}}\n"
+        "// Compose it: brc compose\n\nvariant {name:?} {{\n    version \"0.1.0\"\n    extends \"brc/base\"\n    \
+         arch \"x86_64\" \"aarch64\"\n    include \"brc/containerd\"\n}}\n"
     );
-    write_new(Path::new("brc.kdl"), &project)?;
-    write_new(&Path::new("variants").join(format!("{name}.kdl")), &variant)?;
-    say("next: brc compose variants/*.kdl");
+    let files =
+        [(Path::new(PROJECT_FILE).to_owned(), project), (Path::new("variants").join(format!("{name}.kdl")), variant)];
+    // Both or none.
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
+        let message = format!("`{}` is there already: expected a folder without a project", path.display());
+        return Err(CliError::Usage(message));
+    }
+    files.iter().try_for_each(|(path, text)| write_new(path, text))?;
+    say(&format!("next: {}", context.project_command("compose", &[])));
     Ok(ExitCode::SUCCESS)
 }
 

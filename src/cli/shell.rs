@@ -2,16 +2,16 @@
 
 use std::{
     fs,
-    io::{stdin, stdout},
+    io::{self, stdin, stdout},
     os::fd::AsFd as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use super::{
     CliError, arguments,
-    complain::{print, say},
     context::Context,
+    output::{print, print_log, say},
 };
 use crate::{
     build::{AfterFailure, Known},
@@ -30,9 +30,10 @@ struct Found {
 
 /// Opens a shell in the sandbox of a component's last action.
 pub fn shell(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode, CliError> {
+    let (target, component) = arguments.named.split()?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let mut runs: Vec<(String, Run<Digest>, PathBuf)> = Vec::new();
-    for found in actions_of(context, &session, &arguments.target, &arguments.component)? {
+    for found in actions_of(context, &session, &target, &component)? {
         if let Action::Run(run) = found.action {
             let kept = session.sandbox.kept(&session.store.log_path(found.key.digest()));
             runs.push((found.name, run, kept));
@@ -45,7 +46,7 @@ pub fn shell(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode
     let Some((name, run, kept)) = runs.pop() else {
         let what =
             if arguments.failed { "that failed and was kept" } else { "that runs a command and could start now" };
-        return Err(CliError::Found(format!("`{}` has no action {what}", arguments.component)));
+        return Err(CliError::Found(format!("`{component}` has no action {what}")));
     };
     let kind = super::context::env_text("TERM").unwrap_or_else(|| "dumb".to_owned());
     say(&format!("a shell in the sandbox of `{name}`; the command is in $BRC_COMMAND: eval \"$BRC_COMMAND\""));
@@ -61,29 +62,41 @@ pub fn shell(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode
 
 /// Prints what the actions of a component printed; when they would be others now, what they printed the last time.
 pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, CliError> {
+    let (target, component) = arguments.named.split()?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let mut shown = 0;
-    for found in actions_of(context, &session, &arguments.target, &arguments.component)? {
-        if let Ok(text) = fs::read_to_string(session.store.log_path(found.key.digest())) {
-            print(&format!("==> {}\n{}", found.name, text.trim_end()));
+    for found in actions_of(context, &session, &target, &component)? {
+        if let Some(text) = read_log(&session.store.log_path(found.key.digest()))? {
+            print(&format!("==> {}", found.name));
+            print_log(text.trim_end());
             shown += 1;
         }
     }
-    let (project, order) = context.order(&arguments.target)?;
+    let (project, order) = context.order(&target)?;
     for build in session.store.builds(&project.root, &order.variant.to_string(), usize::MAX)? {
-        let own = build.steps.iter().filter(|step| super::explain::is_called(&step.component, &arguments.component));
+        let own = build.steps.iter().filter(|step| super::explain::is_called(&step.component, &component));
         for step in own.filter(|_| shown == 0).collect::<Vec<_>>() {
-            if let Ok(text) = fs::read_to_string(session.store.log_path(step.key)) {
+            if let Some(text) = read_log(&session.store.log_path(step.key))? {
                 let (when, stage) = (date_text(build.began), &step.stage);
-                print(&format!("==> {} {stage}, as it was {when}\n{}", step.component, text.trim_end()));
+                print(&format!("==> {} {stage}, as it was {when}", step.component));
+                print_log(text.trim_end());
                 shown += 1;
             }
         }
     }
     if shown == 0 {
-        return Err(CliError::Found(format!("no action of `{}` has printed anything yet", arguments.component)));
+        return Err(CliError::Found(format!("no action of `{component}` has printed anything yet")));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What an action printed; none when it left no log. Bytes that are no UTF-8 are shown as such.
+fn read_log(path: &Path) -> Result<Option<String>, CliError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CliError::Machine(format!("the log `{}` cannot be read: {error}", path.display()).into())),
+    }
 }
 
 fn actions_of(

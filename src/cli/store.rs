@@ -7,11 +7,14 @@ use serde_json::json;
 use super::{
     CliError,
     arguments::{self, StoreVerb},
-    complain::{print, print_json, say},
     context::Context,
+    output::{print, print_json, say},
     progress::bytes,
 };
-use crate::store::{GcMode, GcPolicy, Kind, Mend, VerifyReport};
+use crate::{
+    content::counted,
+    store::{GcMode, GcPolicy, Kind, Mend, VerifyReport},
+};
 
 /// One day, in seconds.
 const DAY: u64 = 24 * 3600;
@@ -27,7 +30,7 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
                 if context.json {
                     print_json(&json!({"kind": name(kind), "files": used.count, "bytes": used.bytes}));
                 } else {
-                    print(&format!("{:<12} {:>8} files {:>12}", name(kind), used.count, bytes(used.bytes)));
+                    print(&format!("{:<12} {:>14} {:>12}", name(kind), counted(used.count, "file"), bytes(used.bytes)));
                 }
             }
         }
@@ -44,8 +47,8 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
             } else {
                 let verb = if *dry_run { "would be removed" } else { "removed" };
                 print(&format!(
-                    "{} files, {}: {verb}",
-                    report.removed.total().count,
+                    "{}, {}: {verb}",
+                    counted(report.removed.total().count, "file"),
                     bytes(report.removed.total().bytes)
                 ));
             }

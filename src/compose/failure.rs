@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, io, path::PathBuf};
 
 use crate::{
     build::BuildError,
+    content::counted,
     fetch::FetchError,
     image::{CertificateError, SigningKeyError},
     lock::{Gone, Lock, LockError, ParseLockError},
@@ -16,7 +17,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
     /// Recipes are wrong.
-    #[error("the recipes have {} mistakes", diagnostics.len())]
+    #[error("the recipes have {}", counted(diagnostics.len(), "mistake"))]
     Recipes { sources: Box<SourceSet>, diagnostics: Vec<Diagnostic> },
     /// A file cannot be read.
     #[error("`{path}` cannot be read", path = path.display())]
@@ -28,6 +29,12 @@ pub enum ComposeError {
         folder = folder.display()
     )]
     TooManyFiles { pattern: String, folder: PathBuf, limit: usize },
+    /// No project is meant.
+    #[error(
+        "there is no `brc.kdl` in `{folder}` or above it: name a recipe file, go to a project, or start one with `brc init`",
+        folder = folder.display()
+    )]
+    NoProject { folder: PathBuf },
     /// A file cannot be written.
     #[error("`{path}` cannot be written", path = path.display())]
     Write { path: PathBuf, source: io::Error },

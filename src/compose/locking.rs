@@ -9,6 +9,7 @@ use std::{
 
 use super::{ComposeError, Project, Session, beneath::open_file, manifests};
 use crate::{
+    content::counted,
     fetch::{Downloaded, Expect, Place, Wanted as Download, Watch},
     graph::{Flat, Image, Manifests, pin, wanted},
     lock::{Goal, Lock, Locking, NeededFile, Report, Wanted},
@@ -185,7 +186,7 @@ impl Session<'_> {
             if needed.is_empty() {
                 break;
             }
-            (self.talk)(&format!("locking: fetching {} files", needed.len()));
+            (self.talk)(&format!("locking: fetching {}", counted(needed.len(), "file")));
             self.receive_all(&mut locking, &needed)?;
             locking.advance().map_err(ComposeError::Lock)?;
         }

@@ -42,7 +42,8 @@ pub struct Project {
     pub warnings: Vec<Diagnostic>,
     /// The folders that take the place of components' sources.
     pub checkouts: BTreeMap<Name, LocalSource>,
-    composed: SourcePath,
+    /// The file that was asked for; none when the project was.
+    composed: Option<SourcePath>,
 }
 
 impl Project {
@@ -62,9 +63,25 @@ impl Project {
         let project = Project::root_above(folder);
         let root = project.unwrap_or(folder).to_owned();
         let below = file.strip_prefix(&root).unwrap_or(&file);
-        let composed = SourcePath::new(&below.to_string_lossy());
+        let composed = Some(SourcePath::new(&below.to_string_lossy()));
         let project = project.map(|_| SourcePath::new(PROJECT_FILE));
-        let mut sources = SourceSet::new(project, Some(composed.clone()));
+        Project::read(root, project, composed)
+    }
+
+    /// Reads the project that `folder` belongs to, all of it.
+    ///
+    /// # Errors
+    /// No project there, a file that cannot be read, or every mistake in the recipes.
+    pub fn open_above(folder: &Path) -> Result<Project, ComposeError> {
+        let folder = folder.canonicalize().map_err(|source| ComposeError::Read { path: folder.to_owned(), source })?;
+        match Project::root_above(&folder) {
+            Some(root) => Project::read(root.to_owned(), Some(SourcePath::new(PROJECT_FILE)), None),
+            None => Err(ComposeError::NoProject { folder }),
+        }
+    }
+
+    fn read(root: PathBuf, project: Option<SourcePath>, composed: Option<SourcePath>) -> Result<Project, ComposeError> {
+        let mut sources = SourceSet::new(project, composed.clone());
         let mut reading = recipe::read(&sources);
         for _ in 0..MAX_ROUNDS {
             reading = match reading {
@@ -85,7 +102,7 @@ impl Project {
                 }
             }
         }
-        Err(ComposeError::Endless { path: file })
+        Err(ComposeError::Endless { path: composed.map_or(root.join(PROJECT_FILE), |file| root.join(file.as_str())) })
     }
 
     /// Where a path that recipes state is on the disk, to be shown; [`Project::open_file`] opens it.
@@ -133,13 +150,20 @@ impl Project {
         opened().map_err(|source| ComposeError::Read { path: self.on_disk(path), source })
     }
 
-    /// The variant that is meant: the named one, or the only one with a version in the composed file.
+    /// The variant that is meant: the named one, or the only one that can be composed of the file that was asked for,
+    /// or else of the project.
     ///
     /// # Errors
     /// No such variant, or several.
     pub fn variant(&self, named: Option<&str>) -> Result<Name, ComposeError> {
         let all = || self.recipes.variants.values().filter(|variant| variant.version.is_some());
-        let here = || all().filter(|variant| *self.sources.path(variant.span.file) == self.composed);
+        let own = self.own_set();
+        let here = || {
+            all().filter(|variant| match &self.composed {
+                Some(file) => self.sources.path(variant.span.file) == file,
+                None => variant.name.value.set == own,
+            })
+        };
         let names = |variants: Vec<&recipe::Variant>| -> Vec<String> {
             variants.iter().map(|variant| variant.name.value.to_string()).collect()
         };
@@ -151,15 +175,32 @@ impl Project {
                     .map(|variant| variant.name.value.clone())
                     .ok_or_else(|| ComposeError::NoVariant { wanted: named.to_owned(), known: names(all().collect()) })
             }
-            None => match here().collect::<Vec<_>>().as_slice() {
+            None => match self.composable(here().collect()).as_slice() {
                 [one] => Ok(one.name.value.clone()),
                 [] => Err(ComposeError::NoVariantInFile {
-                    path: self.on_disk(self.composed.as_str()),
+                    path: self.on_disk(self.composed.as_ref().map_or(PROJECT_FILE, SourcePath::as_str)),
                     known: names(all().collect()),
                 }),
                 several => Err(ComposeError::SeveralVariants { known: names(several.to_vec()) }),
             },
         }
+    }
+
+    /// Those of several variants that are not only there to be extended, as one without a kernel is.
+    fn composable<'a>(&self, variants: Vec<&'a recipe::Variant>) -> Vec<&'a recipe::Variant> {
+        let is_base = |variant: &&recipe::Variant| {
+            let name = &variant.name.value;
+            let found = self.flats(name, &self.stated_architectures(name));
+            matches!(found, Err(ComposeError::Recipes { diagnostics, .. })
+                if diagnostics.iter().any(|found| found.code == "no-kernel"))
+        };
+        let is_one_of_several = variants.len() > 1;
+        variants.into_iter().filter(|variant| !(is_one_of_several && is_base(variant))).collect()
+    }
+
+    /// The name of the project's own recipe set.
+    fn own_set(&self) -> String {
+        self.recipes.sets.first().map(|set| set.name.clone()).unwrap_or_default()
     }
 
     /// The architectures that a variant is for: those that it or the nearest parent states.
@@ -256,9 +297,14 @@ impl Project {
 
     /// The variants of this project that have a version: those that can be composed, and bases that only say so.
     pub fn variants(&self) -> Vec<Name> {
-        let own = self.recipes.sets.first().map(|set| set.name.clone()).unwrap_or_default();
+        let own = self.own_set();
         let all = self.recipes.variants.values().filter(|variant| variant.version.is_some());
         all.map(|variant| variant.name.value.clone()).filter(|name| name.set == own).collect()
+    }
+
+    /// How many components, package groups and kernels were read, those of imported sets too.
+    pub fn components(&self) -> usize {
+        self.recipes.components.len() + self.recipes.packages.len() + self.recipes.kernels.len()
     }
 
     /// All that the project's lock serves: each variant that can be composed, for each of its architectures.

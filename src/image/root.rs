@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    content::{Conflict, Digest, Entry, FolderLinks, Glob, Layer, Metadata, RelPath, Tree, merge},
+    content::{Conflict, Digest, Entry, FolderLinks, Glob, Layer, Metadata, RelPath, Tree, counted, merge},
     plan::RootLayer,
 };
 
@@ -106,7 +106,7 @@ impl RootError {
             let _ = writeln!(list, "{conflict}");
         }
         if conflicts.len() > MAX_TOLD {
-            let _ = writeln!(list, "and {} more paths have two owners", conflicts.len() - MAX_TOLD);
+            let _ = writeln!(list, "and so {}", counted(conflicts.len() - MAX_TOLD, "more path"));
         }
         RootError::Conflicts { conflicts, list }
     }

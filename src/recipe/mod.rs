@@ -14,6 +14,7 @@ mod component;
 mod condition;
 mod decode;
 mod diagnostic;
+mod format;
 mod fragment;
 mod item;
 mod kernel;
@@ -42,6 +43,7 @@ pub use checkout::Checkout;
 pub use component::{Component, ComponentItem, InstallItem, Satisfies};
 pub use condition::{Clause, Condition, Guarded, Key, Sense};
 pub use diagnostic::{Diagnostic, Label, Severity, line_and_column, one_line};
+pub use format::{FormatError, format};
 pub use fragment::{FragmentLine, read_fragment};
 pub use item::{
     Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, SetuidItem, TreeItem,

@@ -184,7 +184,7 @@ fn leads_out(path: &impl std::fmt::Display, span: Span) -> Diagnostic {
     Diagnostic::error(code::OUTSIDE_PROJECT, span, message).help(help)
 }
 
-fn describe(defect: Defect, file: FileId) -> Diagnostic {
+pub(super) fn describe(defect: Defect, file: FileId) -> Diagnostic {
     match defect {
         Defect::TooLarge => {
             let message = "the file is larger than 1 MiB";

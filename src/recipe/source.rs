@@ -252,6 +252,21 @@ impl SourceSet {
         self.presence.insert(path, presence);
     }
 
+    /// Every file that was read, with its path.
+    pub fn files(&self) -> impl Iterator<Item = (FileId, &SourcePath)> {
+        self.files.iter().enumerate().map(|(at, file)| (FileId(u32::try_from(at).unwrap_or(u32::MAX)), &file.path))
+    }
+
+    /// How many files were read.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether no file was read.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// The path of a file.
     pub fn path(&self, file: FileId) -> &SourcePath {
         static NOWHERE: SourcePath = SourcePath(String::new());

@@ -26,7 +26,7 @@ use super::{
     watch::{Over, Watch},
 };
 use crate::{
-    content::{ArchiveError, Conflict, Digest, RelPath, Tree},
+    content::{ArchiveError, Conflict, Digest, RelPath, Tree, counted},
     plan::{Action, Failure, Fault, Network, Outcome, Output, Performer, Progress, Request, Run, Stdin},
     store::{Checkout, Store, StoreError, remove_all},
 };
@@ -171,7 +171,7 @@ impl Sandbox {
             }
         };
         if ended.owner_count > 0 {
-            let note = format!("{} changes of owners were only pretended:", ended.owner_count);
+            let note = format!("{} of owners, only pretended:", counted(ended.owner_count, "change"));
             let mut lines = std::iter::once(&note).chain(&ended.owners);
             lines.try_for_each(|line| log.note(line)).map_err(plumbing)?;
         }
@@ -357,7 +357,7 @@ pub enum RunError {
     )]
     Ended { program: String, status: Status, network_tries: u64, tail: Tail, log: PathBuf },
     /// The command took too long.
-    #[error("the command did not end within {seconds} seconds and was killed; its last lines:{tail}\nthe whole log: `{}`", .log.display())]
+    #[error("the command did not end within {} and was killed; its last lines:{tail}\nthe whole log: `{}`", counted(*seconds, "second"), .log.display())]
     TimedOut { seconds: u64, tail: Tail, log: PathBuf },
     /// The command ended in time, but left more than could be taken in the time that was left.
     #[error(

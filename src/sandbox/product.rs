@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use super::{glibc::newest_libc, output::Taker, watch::Watched};
 use crate::{
-    content::{Digest, Entry, RelPath, Tree, civil_date},
+    content::{Digest, Entry, RelPath, Tree, civil_date, counted},
     plan::Product,
     store::StoreError,
 };
@@ -160,10 +160,10 @@ pub enum ProductError {
     Libc { path: RelPath, wanted: String, libc: String },
     /// Files where nobody takes them.
     #[error(
-        "{count} files were written outside the outputs and would be lost, `{}` among them: expected all below \
+        "{} written outside the outputs would be lost, `{}` among them: expected all below \
          `$out`, what is only needed while it builds in the source's folder or `$TMPDIR`; install with \
          `DESTDIR=\"$out\"`, or with `$out` before the path",
-        paths.iter().map(ToString::to_string).collect::<Vec<_>>().join("`, `")
+        counted(*count, "file"), paths.iter().map(ToString::to_string).collect::<Vec<_>>().join("`, `")
     )]
     Stray { paths: Vec<RelPath>, count: usize },
     /// A file cannot be read.

@@ -13,6 +13,7 @@ mod support;
 
 mod attack;
 mod check;
+mod command_line;
 mod doctor;
 mod download;
 mod from_source;

@@ -111,7 +111,7 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
             ),
             1,
             &[
-                "failed at `build`: the output is refused: 2 files were written outside the outputs and would be lost, \
+                "failed at `build`: the output is refused: 2 files written outside the outputs would be lost, \
                  `/usr/local/bin/w`, `/usr/local/bin/word` among them: expected all below `$out`",
                 "install with `DESTDIR=\"$out\"`",
             ],
@@ -124,7 +124,7 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
             1,
             &[
                 "failed at `build`: `/usr/bin/sh` exited with 1 and tried the network",
-                "next: have what it fetches locked",
+                "help: have what it fetches locked",
             ],
         ),
         (
@@ -135,7 +135,7 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
             1,
             &[
                 "failed at `build`: `/usr/bin/sh` exited with 1 and tried the network",
-                "next: have what it fetches locked",
+                "help: have what it fetches locked",
             ],
         ),
         (
@@ -152,14 +152,14 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
             "hashed",
             hash,
             4,
-            &["failed at `fetch`: `acme.kdl`", &zeros, "found ", "next: it is not the file that was locked"],
+            &["failed at `fetch`: `acme.kdl`", &zeros, "found ", "help: it is not the file that was locked"],
         ),
-        ("gone", gone, 4, &["failed at `fetch`: `nothing.tar`", "is gone", "next: correct `url`"]),
+        ("gone", gone, 4, &["failed at `fetch`: `nothing.tar`", "is gone", "help: correct `url`"]),
         (
             "dead",
             dead,
             4,
-            &["failed at `fetch`: `dead.tar`", "127.0.0.1:9", "Connection refused", "next: look at the network"],
+            &["failed at `fetch`: `dead.tar`", "127.0.0.1:9", "Connection refused", "help: look at the network"],
         ),
     ];
     for (name, block, ..) in &cases {

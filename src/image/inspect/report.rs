@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::content::Sha256;
+use crate::content::{Sha256, counted};
 
 /// Findings of one part that are told; of the others only the number.
 const MAX_OF_PART: usize = 100;
@@ -127,7 +127,7 @@ impl Findings {
         for of_part in self.0.chunk_by(|a, b| a.part == b.part) {
             kept.extend(of_part.iter().take(MAX_OF_PART).cloned());
             if let Some(more) = of_part.len().checked_sub(MAX_OF_PART).filter(|more| *more > 0) {
-                let problem = format!("{more} more findings");
+                let problem = counted(more, "more finding");
                 kept.push(Finding { part: of_part[0].part, offset: None, block: None, problem });
             }
         }

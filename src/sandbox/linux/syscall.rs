@@ -1,4 +1,4 @@
-//! The kernel calls that no safe crate has, each behind a safe function. Every `unsafe` of brc is in this file.
+//! The kernel calls that no safe crate has, each behind a safe function. Every `unsafe` of brc is in this file, and one in `stream.rs`.
 //!
 //! All of it runs in the re-executed child, which has one thread.
 

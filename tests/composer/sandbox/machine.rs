@@ -19,7 +19,7 @@ fn giving_files_to_others_succeeds_and_is_told() {
     let text = bench.prints("touch a; chown 0:0 a; chown 5:7 a; chown -h 33 a; stat -c %u:%g a");
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("0:0"));
-    assert_eq!(lines.next(), Some("brc: 2 changes of owners were only pretended:"), "{text}");
+    assert_eq!(lines.next(), Some("brc: 2 changes of owners, only pretended:"), "{text}");
     assert_eq!(lines.next(), Some("brc: a 5:7"), "{text}");
     assert_eq!(lines.next(), Some("brc: a 33:-1"), "{text}");
 }

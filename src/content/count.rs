@@ -1,0 +1,33 @@
+//! Numbers with the noun that they count.
+
+/// A number and what it counts, as people say it: `1 place`, `2 places`, `3 entries`.
+pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    if count == 1 {
+        return format!("1 {noun}");
+    }
+    let is_vowel = |letter: char| "aeiou".contains(letter);
+    match noun.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(is_vowel) => format!("{count} {stem}ies"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        for (count, noun, expected) in [
+            (0, "place", "0 places"),
+            (1, "place", "1 place"),
+            (2, "place", "2 places"),
+            (1, "entry", "1 entry"),
+            (2, "entry", "2 entries"),
+            (2, "day", "2 days"),
+        ] {
+            assert_eq!(counted(count, noun), expected);
+        }
+    }
+}
