@@ -211,7 +211,7 @@ fn with_machine(
         let stated = project.stated_architectures(&variant);
         let Some(architecture) = stated.iter().find(|stated| **stated == architecture) else { continue };
         let architectures = vec![*architecture];
-        let order = Order { variant, architectures, image_version: None };
+        let order = Order { variant, architectures, image_version: None, beside: None };
         let flats = project.flats(&order.variant, &order.architectures)?;
         if flats.iter().any(|flat| flat.roles.contains_key(&Role::Machine)) {
             return Ok((project, order));

@@ -108,6 +108,8 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::SeveralVariants { .. }
             | ComposeError::NoArchitecture { .. }
             | ComposeError::NoComponent { .. }
+            | ComposeError::NoPart { .. }
+            | ComposeError::SeveralParts { .. }
             | ComposeError::NotBuilt { .. }
             | ComposeError::NotIncluded { .. }
             | ComposeError::BadLock { .. }

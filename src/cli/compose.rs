@@ -82,7 +82,7 @@ fn relock(session: &Session<'_>, project: &Project, gone: Gone) -> Result<(), Cl
 /// Builds one component for each architecture and says where its outputs lie.
 pub fn build(context: &Context, arguments: &arguments::Build) -> Result<ExitCode, CliError> {
     let (target, component) = arguments.named.split()?;
-    let (project, order) = context.order(&target)?;
+    let (project, order) = context.order_of(&target, &component)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;

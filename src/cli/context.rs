@@ -193,7 +193,18 @@ impl Context {
         let project = self.project(target.file.as_deref())?;
         let variant = project.variant(target.choice.variant.as_deref())?;
         let architectures = project.architectures(&variant, &target.choice.arch)?;
-        Ok((project, Order { variant, architectures, image_version: None }))
+        Ok((project, Order { variant, architectures, image_version: None, beside: None }))
+    }
+
+    /// The project of a target and what is meant of it when a part of it is named, which no variant needs to have.
+    ///
+    /// # Errors
+    /// Mistakes in recipes, a target that is not there, or a name that nothing has.
+    pub fn order_of(&self, target: &Target, named: &str) -> Result<(Project, Order), CliError> {
+        self.choice.get_or_init(|| target.choice.clone());
+        let project = self.project(target.file.as_deref())?;
+        let order = project.order_of(named, target.choice.variant.as_deref(), &target.choice.arch)?;
+        Ok((project, order))
     }
 
     /// The project of a recipe file, or else of the folder that one stands in, with the checkouts that the command
@@ -211,6 +222,10 @@ impl Context {
             let (name, folder) = source.split_once('=').ok_or_else(|| {
                 CliError::Usage(format!("`--source {source}` names no folder: expected `--source NAME=DIR`"))
             })?;
+            if !Path::new(folder).is_dir() {
+                let message = format!("`--source {source}`: there is no folder `{folder}`");
+                return Err(CliError::Usage(message));
+            }
             project.check_out(name, Path::new(folder))?;
         }
         self.enter(&project.root);

@@ -113,13 +113,13 @@ fn changes_json(reason: &Reason) -> Vec<Value> {
 /// Says which input of a component's actions changed: since they last ran if they would run now, else when they last
 /// ran.
 pub fn rebuilt(context: &Context, target: &Target, component: &str) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(target)?;
+    let (project, order) = context.order_of(target, component)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let mut lowered = session.lower(&project, &images)?;
     lowered.plan.goals = super::explain::goals_of(&lowered.plan, component)?;
     let mut builds = session.store.builds(&project.root, &order.variant.to_string(), ALL)?;
-    let flats = project.flats(&order.variant, &order.architectures)?;
+    let flats = project.flats_with(&order.variant, &order.architectures, order.beside.as_ref())?;
     let foreseen = session.foreseen(&lowered)?;
     let ran = |step: &StepRecord| step.state != StepState::Reused;
     let own = |step: &StepRecord| ran(step) && super::explain::is_called(&step.component, component);

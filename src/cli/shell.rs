@@ -72,7 +72,7 @@ pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, Cl
             shown += 1;
         }
     }
-    let (project, order) = context.order(&target)?;
+    let (project, order) = context.order_of(&target, &component)?;
     for build in session.store.builds(&project.root, &order.variant.to_string(), usize::MAX)? {
         let own = build.steps.iter().filter(|step| super::explain::is_called(&step.component, &component));
         for step in own.filter(|_| shown == 0).collect::<Vec<_>>() {
@@ -105,7 +105,7 @@ fn actions_of(
     target: &arguments::Target,
     component: &str,
 ) -> Result<Vec<Found>, CliError> {
-    let (project, order) = context.order(target)?;
+    let (project, order) = context.order_of(target, component)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let lowered = session.lower(&project, &images)?;
     super::explain::steps_of(&lowered.plan, component)?;

@@ -60,6 +60,16 @@ pub enum ComposeError {
     /// There is no such component, or there are several.
     #[error("`--source {wanted}=…` names no single component; expected one of: {}", known.join(", "))]
     NoComponent { wanted: String, known: Vec<String> },
+    /// Nothing has this name.
+    #[error(
+        "nothing is called `{wanted}`{}: expected a component, kernel, tool set or package; components of this project: {}",
+        near.as_ref().map(|near| format!(", did you mean `{near}`")).unwrap_or_default(),
+        if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+    )]
+    NoPart { wanted: String, near: Option<String>, known: Vec<String> },
+    /// Several sets have a component of this name.
+    #[error("`{wanted}` could be {}: expected one of them", known.join(" or "))]
+    SeveralParts { wanted: String, known: Vec<String> },
     /// A folder cannot take the place of a source that is not there.
     #[error(
         "`{component}` is not built from source, so no folder can take the source's place: expected a component with steps"

@@ -15,6 +15,7 @@ mod kernel;
 mod local;
 mod locking;
 mod output;
+mod part;
 mod project;
 mod reason;
 mod recipe_files;
@@ -86,6 +87,8 @@ pub struct Order {
     pub architectures: Vec<Architecture>,
     /// The version that replaces the recipe's.
     pub image_version: Option<String>,
+    /// A component that is built, whether the variant has it or not.
+    pub beside: Option<Name>,
 }
 
 /// What may be done to a lock that does not serve the recipes.
@@ -139,7 +142,7 @@ impl Session<'_> {
     /// # Errors
     /// Mistakes in recipes, a lock that does not serve them, scripts that nothing accounts for.
     pub fn images(&self, project: &Project, order: &Order, locked: Locked) -> Result<Vec<Image>, ComposeError> {
-        let mut flats = project.flats(&order.variant, &order.architectures)?;
+        let mut flats = project.flats_with(&order.variant, &order.architectures, order.beside.as_ref())?;
         if let Some(version) = &order.image_version {
             flats.iter_mut().for_each(|flat| flat.set_version(version));
         }
@@ -172,7 +175,7 @@ impl Session<'_> {
         let is_one = |one: &Flat, other: &Flat| {
             one.name.value == other.name.value && one.situation.architecture == other.situation.architecture
         };
-        let is_new = |flat: &&Flat| !all.iter().any(|one| is_one(one, flat));
+        let is_new = |flat: &&Flat| !flat.beside.is_empty() || !all.iter().any(|one| is_one(one, flat));
         all.extend(flats.iter().filter(is_new).cloned().collect::<Vec<_>>());
         let (lock, report) = self.make_lock(project, &all, lock, Goal::Complete)?;
         report.warnings.iter().for_each(|warning| (self.talk)(&format!("warning: {warning}")));

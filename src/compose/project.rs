@@ -17,7 +17,7 @@ use super::{
     tracked::is_tracked,
 };
 use crate::{
-    graph::{Flat, flatten},
+    graph::{Flat, flatten_with},
     recipe::{self, Diagnostic, Name, Presence, Reading, Recipes, SourcePath, SourceSet},
 };
 
@@ -199,7 +199,7 @@ impl Project {
     }
 
     /// The name of the project's own recipe set.
-    fn own_set(&self) -> String {
+    pub(super) fn own_set(&self) -> String {
         self.recipes.sets.first().map(|set| set.name.clone()).unwrap_or_default()
     }
 
@@ -252,10 +252,23 @@ impl Project {
     /// # Errors
     /// Every mistake that shows when parents are merged.
     pub fn flats(&self, variant: &Name, architectures: &[Architecture]) -> Result<Vec<Flat>, ComposeError> {
+        self.flats_with(variant, architectures, None)
+    }
+
+    /// The same, with one more component that is to be built, whether the variant has it or not.
+    ///
+    /// # Errors
+    /// As [`Project::flats`].
+    pub fn flats_with(
+        &self,
+        variant: &Name,
+        architectures: &[Architecture],
+        beside: Option<&Name>,
+    ) -> Result<Vec<Flat>, ComposeError> {
         let mut flats = Vec::new();
         let mut diagnostics = Vec::new();
         for architecture in architectures {
-            match flatten(&self.recipes, variant, *architecture, Architecture::of_this_program()) {
+            match flatten_with(&self.recipes, variant, *architecture, Architecture::of_this_program(), beside) {
                 Ok(flat) => {
                     diagnostics.extend(self.missing_locals(&flat));
                     flats.push(flat);

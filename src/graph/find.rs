@@ -49,6 +49,11 @@ impl<'a> Finder<'a> {
         (found, kernels)
     }
 
+    /// One component without what it needs, if it is built.
+    pub(super) fn alone(&self, name: Option<&Name>) -> Vec<FlatComponent> {
+        name.and_then(|name| self.find(name)).into_iter().filter(FlatComponent::is_built).collect()
+    }
+
     /// What some names bring with all that they need, each after what it needs.
     fn closure<'n>(&self, names: impl IntoIterator<Item = &'n Name>) -> Vec<FlatComponent> {
         let (mut found, mut seen) = (Vec::new(), BTreeSet::new());

@@ -24,6 +24,8 @@ pub struct Flat {
     pub situation: Situation,
     /// What is in the image: every component after those it needs. The last one is the variant itself.
     pub components: Vec<FlatComponent>,
+    /// Components that are wanted by name and that the image does not have: they are built for it all the same.
+    pub beside: Vec<FlatComponent>,
     /// The architecture of the machine that composes: what runs while building is for it.
     pub execution: Architecture,
     /// What builds it, by the name that `build-with` or `tool` says.
@@ -204,7 +206,7 @@ impl Flat {
     /// The components of the image, of its tool sets and of what its parts are linked with.
     pub fn every_component(&self) -> impl Iterator<Item = &FlatComponent> {
         let tools = self.toolsets.values().flat_map(|toolset| &toolset.members);
-        self.components.iter().chain(tools).chain(self.sysroots.values().flatten())
+        self.components.iter().chain(&self.beside).chain(tools).chain(self.sysroots.values().flatten())
     }
 
     /// Gives the image another version than its recipe.

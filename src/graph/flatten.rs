@@ -30,6 +30,20 @@ pub fn flatten(
     architecture: Architecture,
     execution: Architecture,
 ) -> Result<Flat, Vec<Diagnostic>> {
+    flatten_with(recipes, variant, architecture, execution, None)
+}
+
+/// The same, with one more component that is to be built, whether the variant has it or not.
+///
+/// # Errors
+/// As [`flatten`].
+pub fn flatten_with(
+    recipes: &Recipes,
+    variant: &Name,
+    architecture: Architecture,
+    execution: Architecture,
+    beside: Option<&Name>,
+) -> Result<Flat, Vec<Diagnostic>> {
     let Some(wanted) = recipes.variants.get(variant) else { return Err(Vec::new()) };
     let line = ancestry(recipes, wanted);
     let mut merged = Merged::default();
@@ -47,6 +61,7 @@ pub fn flatten(
             merged.take(guarded.item.clone(), guarded.span, ancestor, wanted);
         }
     }
+    merged.beside = beside.cloned();
     let flat = merged.flat(recipes, wanted, situation, execution)?;
     let impossible = impossible(&flat);
     if impossible.is_empty() { Ok(flat) } else { Err(impossible) }
@@ -98,6 +113,7 @@ struct Merged {
     overrides: Vec<Override>,
     items: Vec<(Item, Span)>,
     replaced: Vec<Replaced>,
+    beside: Option<Name>,
     /// Who said each scalar, to notice parents that disagree.
     sayers: BTreeMap<String, (Name, Span, String)>,
     /// What parents disagree about, as long as the variant itself does not say it.
@@ -218,10 +234,12 @@ impl Merged {
         own.needs = self.includes.clone();
         own.items = self.items.drain(..).chain(kernel_items).collect();
         components.push(own);
+        let is_there = |name: &&Name| components.iter().any(|component| component.name == **name);
+        let beside = Finder { removed: &[], ..finder }.alone(self.beside.as_ref().filter(|name| !is_there(name)));
         let linked_kernel = kernel.as_linked();
-        let sysroots = finder.sysroots(components.iter().chain(&linked_kernel));
+        let sysroots = finder.sysroots(components.iter().chain(&beside).chain(&linked_kernel));
         let toolsets = {
-            let built = components.iter().chain(sysroots.values().flatten());
+            let built = components.iter().chain(&beside).chain(sysroots.values().flatten());
             let fetching = fetched::tools(recipes, built.clone(), &mut self.diagnostics);
             let named = built.flat_map(|component| &component.build_with).chain(&kernel.build_with).chain(&fetching);
             finder.toolsets(named, &self.roles, execution)
@@ -242,6 +260,7 @@ impl Merged {
             version,
             situation,
             components,
+            beside,
             execution,
             toolsets,
             sysroots,

@@ -23,6 +23,8 @@ pub struct Image {
     pub platform: String,
     /// What is in it: every component after those it needs.
     pub components: Vec<Component>,
+    /// Components that are built for the image and that it does not have.
+    pub beside: Vec<Component>,
     /// The architecture of the machine that composes: what runs while building is for it.
     pub execution: Architecture,
     /// What builds it, by the name of the component that `build-with` or `tool` names.
@@ -339,12 +341,13 @@ pub struct User {
 impl Image {
     /// The components of the image and those that they are linked with; a component may come more than once.
     pub fn every_component(&self) -> impl Iterator<Item = &Component> {
-        self.components.iter().chain(self.sysroots.values().flat_map(|sysroot| &sysroot.components))
+        self.components.iter().chain(&self.beside).chain(self.sysroots.values().flat_map(|sysroot| &sysroot.components))
     }
 
     /// The same, to be changed.
     pub fn every_component_mut(&mut self) -> impl Iterator<Item = &mut Component> {
-        self.components.iter_mut().chain(self.sysroots.values_mut().flat_map(|sysroot| &mut sysroot.components))
+        let sysroots = self.sysroots.values_mut().flat_map(|sysroot| &mut sysroot.components);
+        self.components.iter_mut().chain(&mut self.beside).chain(sysroots)
     }
 
     /// The names of the components that a developer's own folder is in: those built from one, and those that are linked,

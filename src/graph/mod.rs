@@ -23,7 +23,7 @@ mod wanted;
 pub use condition::Situation;
 pub use fetched::{Fetched, FetchedWhat, Manifests};
 pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, FlatToolset, Replaced, Serves};
-pub use flatten::flatten;
+pub use flatten::{flatten, flatten_with};
 
 pub use image::{
     BuildRecipe, BuildStep, Component, Compressed, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,

@@ -75,6 +75,7 @@ impl Pinning<'_> {
         let toolsets = toolsets.collect();
         let sysroots = flat.sysroots.iter().map(|(name, members)| (name.to_string(), self.sysroot(name, members)));
         let sysroots = sysroots.collect();
+        let beside = flat.beside.iter().map(|component| self.component(component)).collect();
         let kernel = self.kernel()?;
         Some(Image {
             variant: flat.name.value.name.clone(),
@@ -84,6 +85,7 @@ impl Pinning<'_> {
             execution: flat.execution,
             drop: drops(&flat.components),
             finish: self.finish(),
+            beside,
             components,
             toolsets,
             sysroots,

@@ -24,5 +24,5 @@ pub mod verity;
 
 pub use extent::copy as copy_sparse;
 pub use perform::{AssembleError, Assembler};
-pub use root::idle_drops;
+pub use root::{build as build_root, idle_drops};
 pub use signature::{Certificate, CertificateError, SigningKey, SigningKeyError};

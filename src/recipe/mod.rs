@@ -57,6 +57,7 @@ pub use read::{Again, Reading, read};
 pub use reference::Name;
 pub use source::{FileGlob, LocalPath, Presence, SourcePath, SourceSet, Wanted};
 pub use span::{FileId, Span, Spanned};
+pub use suggestion::nearest;
 pub use template::{Brace, Template, TemplateError};
 pub use upstream::{DebianUpstream, LanguageSet, Unpack, Upstream, UpstreamSource};
 pub use user::{Owner, UserItem};

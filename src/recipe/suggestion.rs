@@ -26,7 +26,7 @@ impl Patience {
 }
 
 /// The word of `known` that `word` is most likely meant to be, if one is near enough.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // One slip in three letters; more would suggest words that have nothing in common.
     let most = (word.chars().count() / 3).clamp(1, 3);
     known

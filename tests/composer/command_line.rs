@@ -61,7 +61,7 @@ fn verbs_are_about_the_project_one_stands_in() {
         }
     }
     let told = said(&run_in(&one.join("variants"), &["why", "part"]));
-    assert!(told.contains("acme/node (variants/node.kdl:1)") && told.contains("acme/part"), "{told}");
+    assert!(told.contains("acme/node (variants/node.kdl:") && told.contains("acme/part"), "{told}");
     assert!(said(&run_in(&one, &["why", "variants/node.kdl", "part"])).contains("acme/part"));
     // A folder is as good as standing in it.
     assert!(run_in(Path::new("/"), &["show", one.to_str().unwrap()]).status.success());
@@ -256,4 +256,22 @@ fn what_is_not_locked_is_locked_by_the_line_that_says_so() {
     let pasted = pasted(&folder, &line);
     assert!(pasted.status.success() || pasted.status.code() == Some(4), "{line}: {}", said(&pasted));
     assert!(!folder.join("broken").exists());
+}
+
+#[test]
+fn a_name_that_nothing_has_is_told_before_anything_is_locked() {
+    let folder = project("unknown-part", &["node"]);
+    for words in [
+        &["build", "prat"][..],
+        &["repro", "prat"],
+        &["shell", "prat"],
+        &["log", "prat"],
+        &["why", "--rebuilt", "prat"],
+    ] {
+        let output = run_in(&folder, words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", said(&output));
+        let expected = "nothing is called `prat`, did you mean `part`";
+        assert!(said(&output).contains(expected), "{words:?}: {}", said(&output));
+    }
+    assert!(!folder.join("brc.lock").exists());
 }

@@ -316,6 +316,52 @@ fn a_path_of_the_image_leads_to_whoever_brought_it() {
 }
 
 #[test]
+fn what_packages_and_recipes_place_is_told_without_a_build() {
+    let project = Project::new("why-stated");
+    // Nothing of it can be built, so whatever is told was not.
+    project.state("one\n", "exit 1");
+    let recipe = fs::read_to_string(&project.recipe).unwrap();
+    let placed =
+        recipe.replacen("component \"note\" {", "component \"note\" {\n    file \"/etc/placed\" text=\"x\"", 1);
+    fs::write(&project.recipe, placed).unwrap();
+    project.run("lock", &[]);
+    for (path, expected) in [
+        ("/usr/lib/note", "quickstart/note ("),
+        ("/etc/placed", "quickstart/note ("),
+        ("/usr/bin/udevadm", "package udev"),
+        ("/usr/bin/runc", "brc/runc ("),
+        ("/usr/lib/os-release", "brc itself"),
+    ] {
+        let ran = project.run("why", &[path]);
+        let chain = ran.events.last().unwrap()["chain"].to_string();
+        assert!(chain.contains(expected) && chain.ends_with(&format!("{path}\"]")), "{path}: {chain}");
+        let performed = ran.performed();
+        assert!(performed.iter().all(|step| step.ends_with(" fetch")), "{path}: {performed:?}");
+    }
+}
+
+#[test]
+fn a_component_is_built_that_no_variant_has() {
+    let project = Project::new("beside");
+    project.state("one\n", COPY);
+    let recipe = fs::read_to_string(&project.recipe).unwrap();
+    let aside = "component \"aside\" {\n    version \"1\"\n    build-with \"brc/finish-tools\"\n    \
+                 step #\"echo $version >\"$out/aside\"\"#\n}\n";
+    fs::write(&project.recipe, format!("{recipe}\n{aside}")).unwrap();
+    project.run("lock", &[]);
+    let ran = project.run("build", &["aside"]);
+    let built = ran.of("built").next().unwrap();
+    assert_eq!(fs::read_to_string(Path::new(text(built, "path")).join("aside")).unwrap(), "1\n");
+    // Its failure is looked into as any other's, by the line that says so.
+    fs::write(&project.recipe, format!("{recipe}\n{}", aside.replace("echo", "false"))).unwrap();
+    let failed = project.output("build", &["aside"]);
+    let talk = String::from_utf8_lossy(&failed.stderr).into_owned();
+    let next = talk.lines().find_map(|line| line.strip_prefix("next: ")).unwrap_or_else(|| panic!("{talk}"));
+    let looked = Command::new("bash").args(["-c", next]).stdin(Stdio::null()).output().unwrap();
+    assert!(looked.status.success(), "{next}: {}", String::from_utf8_lossy(&looked.stderr));
+}
+
+#[test]
 fn a_component_is_the_same_in_other_surroundings_or_the_first_byte_is_named() {
     let project = Project::new("repro");
     project.state("one\n", COPY);

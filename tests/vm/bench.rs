@@ -140,7 +140,7 @@ fn trees(store: &Store, recipe: &Path, architecture: Architecture) -> BTreeMap<&
     };
     let project = Project::open(recipe).unwrap();
     let variant = project.variant(Some("quickstart")).unwrap();
-    let order = Order { variant, architectures: vec![architecture], image_version: None };
+    let order = Order { variant, architectures: vec![architecture], image_version: None, beside: None };
     let images = session.images(&project, &order, Locked::AsItIs).unwrap();
     let mut lowered = session.lower(&project, &images).unwrap();
     let wanted = ["oracle", "probe", "root-filesystem", "erofs"];

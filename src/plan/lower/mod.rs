@@ -126,6 +126,11 @@ impl Lowering<'_> {
         let toolsets: BTreeMap<&str, Source> =
             image.toolsets.iter().map(|(name, toolset)| (name.as_str(), self.toolset(toolset))).collect();
         let kernel = self.kernel(image, &toolsets);
+        for component in &image.beside {
+            if let Some(recipe) = &component.recipe {
+                self.built(image, component, recipe, &toolsets);
+            }
+        }
         let loader = self.role(image, Role::BootLoader, &toolsets);
         let boot = loader.map(|loader| self.boot(image, &kernel, &loader));
         let root = self.root(image, &toolsets, &kernel, boot.as_ref());
