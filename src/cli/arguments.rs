@@ -127,10 +127,12 @@ pub enum Verb {
     /// Pin what the recipes name and the lock file does not have yet
     Lock(Lock),
     /// Move locked versions forward and say what changed
+    #[command(override_usage = "brc update [OPTIONS] [FILE] [NAME]...")]
     Update(Update),
     /// Say which locked versions have newer ones
     Outdated(Lock),
     /// Fetch everything that the image is made from into a folder for `--offline`
+    #[command(override_usage = "brc vendor [OPTIONS] [FILE] DIR")]
     Vendor(Vendor),
     /// Print a variant with nothing left open, and where each value is written
     Show(Show),
@@ -139,16 +141,21 @@ pub enum Verb {
     /// Draw the components and who needs whom
     Graph(Graph),
     /// Say why a component, package or path is in the image, or why a component was built again
+    #[command(override_usage = "brc why [OPTIONS] [FILE] WHAT\n       brc why [OPTIONS] [FILE] --rebuilt COMPONENT")]
     Why(Why),
     /// Say what the last build ran, why, how long it took, and what it waited for
     WhatRan(WhatRan),
     /// Build one component without the image, and say where its outputs lie
+    #[command(override_usage = "brc build [OPTIONS] [FILE] COMPONENT")]
     Build(Build),
     /// Build a component, or the variant's name for all of it, twice more in other surroundings; compare every byte
+    #[command(override_usage = "brc repro [OPTIONS] [FILE] COMPONENT")]
     Repro(Repro),
     /// Open a shell in the sandbox of a component's action
+    #[command(override_usage = "brc shell [OPTIONS] [FILE] COMPONENT")]
     Shell(Shell),
     /// Print what an action printed
+    #[command(override_usage = "brc log [OPTIONS] [FILE] COMPONENT")]
     Log(Log),
     /// Look at the configuration of a kernel
     Kernel(Kernel),

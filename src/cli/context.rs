@@ -108,7 +108,9 @@ impl Context {
         let store = self.store.iter().map(|store| ("--store", store.clone().into_os_string()));
         let keys = self.signing_keys.iter().map(|file| ("--signing-key", file.clone().into_os_string()));
         let sources = self.sources.iter().map(|source| ("--source", source.into()));
-        let mirrors = self.mirrors.iter().map(|mirror| ("--mirror", mirror.into()));
+        // A password is shown to nobody.
+        let mirrors = self.mirrors.iter().filter(|mirror| !mirror.contains('@'));
+        let mirrors = mirrors.map(|mirror| ("--mirror", mirror.into()));
         line.extend(store.chain(keys).chain(sources).chain(mirrors).flat_map(|(option, value)| [option.into(), value]));
         line
     }

@@ -110,6 +110,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 pub fn printable_in_place(text: &str) -> String {
     let replaced = |letter: char| match letter.len_utf8() {
         _ if !is_obeyed(letter) => letter,
+        // Before the end of a line, as some systems write it.
+        1 if letter == '\r' => ' ',
         1 => '?',
         2 => '¿',
         _ => char::REPLACEMENT_CHARACTER,
@@ -127,8 +129,9 @@ fn is_obeyed(letter: char) -> bool {
 
 /// A log as it may be shown: with its colours, or with them written out like everything else.
 fn log_text(text: &str, colours: bool) -> String {
+    let text = text.replace("\r\n", "\n");
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     let mut coloured = false;
     while let Some(at) = rest.find('\u{1b}') {
         let (before, sequence) = rest.split_at(at);
@@ -181,6 +184,6 @@ mod tests {
         let written = "\\u{1b}[2J\\u{1b}]52;c;eA==\\u{7}\\u{1b}[38";
         assert_eq!(log_text(log, true), format!("\u{1b}[1;31mred\u{1b}[0m {written}\u{1b}[0m"));
         assert_eq!(log_text(log, false), format!("\\u{{1b}}[1;31mred\\u{{1b}}[0m {written}"));
-        assert_eq!(log_text("plain", true), "plain");
+        assert_eq!(log_text("plain\r\nlines", true), "plain\nlines");
     }
 }

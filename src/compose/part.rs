@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use brc_contract::Architecture;
-
 use super::{ComposeError, Order, Project};
 use crate::{graph::Flat, recipe::Name};
 
@@ -78,14 +76,11 @@ impl Project {
         if known.contains(named) || lock.packages.keys().any(|package| package.name == named) {
             return Ok(());
         }
-        // Neither the hundreds of packages, nor each name twice.
         let own = self.own_set();
         let components = self.recipes.components.keys().filter(|name| name.set == own);
-        Err(ComposeError::NoPart {
-            wanted: named.to_owned(),
-            near: crate::recipe::nearest(named, known.iter().map(String::as_str)).map(str::to_owned),
-            known: components.map(|name| name.name.clone()).collect(),
-        })
+        let components: Vec<String> = components.map(|name| name.name.clone()).collect();
+        let near = crate::recipe::nearest(named, known.iter().chain(&components).map(String::as_str));
+        Err(ComposeError::NoPart { wanted: named.to_owned(), near: near.map(str::to_owned), known: components })
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{ComposeError, Session};
 use crate::{
-    content::{Digest, Sha256, Url},
+    content::{Digest, Sha256, Url, counted},
     fetch::{Expect, FetchError, MAX_URL_BYTES, Mismatch, Place, Wanted as Download, Watch},
     lock::{LockError, Problem, Wanted, WantedUrl},
     plan::Progress,
@@ -35,7 +35,7 @@ impl Session<'_> {
         if unseen.is_empty() {
             return Ok(Vec::new());
         }
-        (self.talk)(&format!("locking: fetching {} files by URL", unseen.len()));
+        (self.talk)(&format!("locking: fetching {} by URL", counted(unseen.len(), "file")));
         let downloads: Vec<Download> = unseen.iter().map(|url| download(url)).collect();
         let watch = Watch { cancelled: self.cancelled, progress: &|_: Progress| {} };
         let mut failed = Vec::new();

@@ -82,7 +82,7 @@ impl Lock {
             if versions.len() > 1 {
                 let places: Vec<String> = places.into_iter().collect();
                 let message = format!(
-                    "expected one version of {}, found {}; move them together by `brc update FILE {}`, or state \
+                    "expected one version of {}, found {}; move them together by `brc update {}`, or state \
                      `version=` of each",
                     same.packages.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and "),
                     places.join(", "),

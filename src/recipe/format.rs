@@ -173,10 +173,9 @@ impl<'t> Layout<'t> {
         self.out.push('\n');
         let words = || pieces.iter().filter_map(|piece| piece.kind);
         self.at_edge = words().next_back() == Some(TokenKind::Open);
-        match words().next_back() {
-            Some(last) => self.goes_on = matches!(last, TokenKind::Backslash | TokenKind::Slashdash),
-            // A comment of its own line does not end a line that goes on.
-            None => {}
+        // A comment of its own line does not end a line that goes on.
+        if let Some(last) = words().next_back() {
+            self.goes_on = matches!(last, TokenKind::Backslash | TokenKind::Slashdash);
         }
     }
 

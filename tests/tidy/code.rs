@@ -135,6 +135,26 @@ fn only_cli_prints_and_exits() {
 }
 
 #[test]
+fn text_reaches_the_terminal_through_one_door() {
+    let mut broken = Vec::new();
+    // A machine's console, which `machine` cleans, and the descriptor that a shell is given.
+    let doors = ["src/cli/output.rs", "src/cli/boot.rs", "src/cli/shell.rs"];
+    for source in rust_files(root(), &["src/cli"]) {
+        let program = source.program();
+        for (at, token) in program.iter().enumerate().filter(|(_, token)| token.kind == Kind::Word) {
+            let follows = |text: &str| program.get(at + 1).is_some_and(|mark| mark.is(text));
+            let prints = ["println", "eprintln", "print", "eprint"].contains(&token.text.as_str()) && follows("!");
+            let of_child = at.checked_sub(1).is_some_and(|before| program[before].is("."));
+            let opens = token.text == "stdout" && follows("(") && !of_child && !in_one_of(source, &doors);
+            if prints || opens {
+                broken.push(format!("{}:{}: `{}`", source.path, token.line, token.text));
+            }
+        }
+    }
+    holds("What is shown passes src/cli/output.rs, which writes control characters out.", broken);
+}
+
+#[test]
 fn async_stays_behind_its_doors() {
     let mut broken = Vec::new();
     for source in rust_files(root(), &["src"]) {

@@ -309,7 +309,7 @@ fn packages_of_one_version_are_locked_together_or_not_at_all() {
     let (lock, _) = first.lock(wanted(&first), &Lock::default(), Goal::Complete).unwrap();
     assert!(lock.missing(&wanted(&first)).is_empty());
     let says = "tools.kdl:7: expected one version of `compiler` and `library`, found `compiler` 1 in tool test (x86_64), \
-                `library` 2 in sysroot x (x86_64); move them together by `brc update FILE compiler library`, or state \
+                `library` 2 in sysroot x (x86_64); move them together by `brc update compiler library`, or state \
                 `version=` of each";
     assert_eq!(told(mixed.lock(wanted(&mixed), &Lock::default(), Goal::Complete)), says);
     // One of them moves alone; both move together.
