@@ -110,6 +110,7 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::NoComponent { .. }
             | ComposeError::NoPart { .. }
             | ComposeError::SeveralParts { .. }
+            | ComposeError::NothingBuilt { .. }
             | ComposeError::NotBuilt { .. }
             | ComposeError::NotIncluded { .. }
             | ComposeError::BadLock { .. }

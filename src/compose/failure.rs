@@ -67,6 +67,9 @@ pub enum ComposeError {
         if known.is_empty() { "none".to_owned() } else { known.join(", ") }
     )]
     NoPart { wanted: String, near: Option<String>, known: Vec<String> },
+    /// There is no build of it to speak of.
+    #[error("`{component}` only brings files or packages: expected a component with steps, a kernel or a tool set")]
+    NothingBuilt { component: String },
     /// Several sets have a component of this name.
     #[error("`{wanted}` could be {}: expected one of them", known.join(" or "))]
     SeveralParts { wanted: String, known: Vec<String> },

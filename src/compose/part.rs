@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{ComposeError, Order, Project};
-use crate::{graph::Flat, recipe::Name};
+use crate::{
+    graph::{Flat, FlatComponent},
+    recipe::Name,
+};
 
 impl Project {
     /// What is ordered of a project when a part of it is named: of which variant, and which component is built though
@@ -31,8 +34,13 @@ impl Project {
             variant => variant?,
         };
         let architectures = self.architectures(&variant, architectures)?;
-        if component.is_none() {
-            self.must_be_known(named, &self.flats(&variant, &architectures)?)?;
+        let flats = self.flats_with(&variant, &architectures, component.as_ref())?;
+        match &component {
+            None => self.must_be_known(named, &flats)?,
+            Some(name) if !flats.iter().any(|flat| is_made(flat, name)) => {
+                return Err(ComposeError::NothingBuilt { component: name.to_string() });
+            }
+            Some(_) => {}
         }
         Ok(Order { variant, architectures, image_version: None, beside: component })
     }
@@ -82,6 +90,12 @@ impl Project {
         let near = crate::recipe::nearest(named, known.iter().chain(&components).map(String::as_str));
         Err(ComposeError::NoPart { wanted: named.to_owned(), near: near.map(str::to_owned), known: components })
     }
+}
+
+/// Whether an action makes a component, or the tool set that is called by its name.
+fn is_made(flat: &Flat, name: &Name) -> bool {
+    let is_built = |component: &FlatComponent| component.name == *name && component.is_built();
+    flat.toolsets.contains_key(name) || flat.every_component().any(is_built)
 }
 
 /// The names of everything that a variant has or is made with, each with and without its set.

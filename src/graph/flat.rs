@@ -301,7 +301,7 @@ impl Flat {
 
 impl FlatComponent {
     /// Whether a build makes it.
-    pub(super) fn is_built(&self) -> bool {
+    pub fn is_built(&self) -> bool {
         !self.commands.is_empty() || !self.installs.is_empty()
     }
 

@@ -273,5 +273,8 @@ fn a_name_that_nothing_has_is_told_before_anything_is_locked() {
         let expected = "nothing is called `prat`, did you mean `part`";
         assert!(said(&output).contains(expected), "{words:?}: {}", said(&output));
     }
+    let output = run_in(&folder, &["build", "part"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("`acme/part` only brings files or packages"), "{}", said(&output));
     assert!(!folder.join("brc.lock").exists());
 }
