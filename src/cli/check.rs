@@ -49,6 +49,16 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
                 return Err(crate::compose::ComposeError::Unlocked { missing }.into());
             }
             diagnostics.extend(project.objections(&flats, &lock));
+            for flat in &flats {
+                match project.pin(flat, &lock) {
+                    Ok(_) => {}
+                    Err(crate::compose::ComposeError::Recipes { diagnostics: found, .. }) => {
+                        let new: Vec<_> = found.into_iter().filter(|found| !diagnostics.contains(found)).collect();
+                        diagnostics.extend(new);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
         }
     }
     if !diagnostics.is_empty() {

@@ -1,4 +1,4 @@
-//! What recipes say and only the finished root can show: units, users and groups, files with special rights.
+//! What recipes say and only the finished root can show: units, users and groups, modules, files with special rights.
 
 use super::{flat::Flat, placing::Placing, wanted::origin};
 use crate::{
@@ -14,6 +14,8 @@ pub struct Stated {
     pub units: Vec<StatedUnit>,
     /// Users and groups.
     pub accounts: Vec<StatedAccount>,
+    /// Kernel modules that are loaded at boot, and where that is written.
+    pub modules: Vec<(String, String)>,
     /// Files that may have a setuid or setgid bit or file capabilities, and where that is written: `FILE:LINE`.
     pub setuid: Vec<(RelPath, String)>,
 }
@@ -93,6 +95,7 @@ pub(super) fn stated(flat: &Flat, lock: &Lock, sources: &SourceSet) -> Stated {
                     }
                     unit.drop_ins.iter().for_each(|drop_in| say(UnitVerb::DroppedInto, drop_in.span));
                 }
+                Item::KernelModule(name) => stated.modules.push((name.value.clone(), at(name.span))),
                 Item::Mask(unit) => {
                     let verb = UnitVerb::Masked;
                     stated.units.push(StatedUnit { name: unit.value.clone(), verb, origin: at(unit.span) });

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Output};
 
-use crate::support::project::{brc, folder};
+use crate::support::{
+    archive::{ArchiveKey, KeySpec, PackageSpec, SuiteSpec},
+    project::{brc, folder},
+};
 
 /// A kernel, and a variant `v` that has it.
 const KERNEL: &str = r#"
@@ -97,4 +100,46 @@ fn a_variant_without_a_kernel_is_told_unless_others_extend_it() {
     let base = "variant \"base\" { version \"1\"; arch \"x86_64\" }\n";
     let extended = with_kernel("extends \"base\"");
     assert_eq!(run("check-kernel", "check", &format!("{base}{extended}")).0.status.code(), Some(0));
+}
+
+#[test]
+fn an_owner_or_group_that_nothing_makes_is_told_of_a_locked_project() {
+    let project = folder("check-owners");
+    let key = ArchiveKey::new(&KeySpec::default());
+    let kernel = PackageSpec::new("linux-source", "1").file("usr/src/linux.tar.xz", "");
+    let suite = SuiteSpec { mirror: "a".to_owned(), valid_until: None, ..SuiteSpec::new("s", vec![kernel]) };
+    let mirror = project.join("mirror");
+    for (path, bytes) in suite.files(&key) {
+        let path = mirror.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let recipe = with_kernel("file \"/etc/a\" text=\"a\" owner=\"none\"; user \"b\" { group \"nobodies\"; }");
+    let mirrors = format!("a = {mirror:?}\n");
+    for (file, bytes) in [
+        ("brc.kdl", b"project \"p\"\nread \"x.kdl\"\n".as_slice()),
+        ("k.config", b""),
+        ("key.asc", &key.certificate()),
+        ("mirrors.toml", mirrors.as_bytes()),
+        ("x.kdl", recipe.as_bytes()),
+    ] {
+        fs::write(project.join(file), bytes).unwrap();
+    }
+    let run = |words: &[&str]| {
+        let mut command = brc();
+        let output = command.args(words).arg("--store").arg(project.join("store")).arg(project.join("x.kdl")).output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, talk) = run(&["lock"]);
+    assert_eq!(code, Some(0), "{talk}");
+    assert_eq!(run(&["check"]).0, Some(0));
+    let (code, talk) = run(&["check", "--locked"]);
+    assert_eq!(code, Some(2), "{talk}");
+    for expected in [
+        "x.kdl:11:34: nothing in the image makes a user `none`",
+        "x.kdl:11:59: nothing in the image makes a group `nobodies`",
+    ] {
+        assert!(talk.contains(expected), "{expected:?} in\n{talk}");
+    }
 }

@@ -2,6 +2,7 @@
 //! root is as small as they want it. Every finding of all images at once, with the place that says so.
 
 mod account;
+mod module;
 mod privilege;
 mod unit;
 
@@ -88,6 +89,7 @@ pub(super) fn goal(title: &str, built: &Built, kind: &str) -> Result<Digest, Com
 fn findings(image: &Image, root: &Root<'_>) -> Result<Vec<Finding>, StoreError> {
     let mut found = unit::findings(&image.stated.units, root)?;
     found.extend(account::findings(&image.stated.accounts, &image.users, root)?);
+    found.extend(module::findings(&image.stated.modules, root)?);
     found.extend(privilege::findings(&image.title(), &image.stated.setuid, root));
     Ok(found)
 }
