@@ -8,7 +8,7 @@ use super::{Role, Situation, upstream::stated_version, wanted::braces};
 use crate::{
     content::RelPath,
     recipe::{
-        Artifact, Brace, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Name, Package,
+        Artifact, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Modules, Name, Package,
         PackagesDrop, Reasoned, Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
     },
 };
@@ -160,6 +160,10 @@ pub struct FlatKernel {
     pub module_certificate: Option<LocalPath>,
     /// Its version, where the recipe says one.
     pub version: Option<Spanned<String>>,
+    /// Its licence, where the recipe says one.
+    pub license: Option<Spanned<String>>,
+    /// Whether it has modules.
+    pub modules: Modules,
 }
 
 /// Where a kernel's source comes from.
@@ -238,7 +242,7 @@ impl Flat {
     pub fn filled_locals(&self) -> Vec<(SourcePath, Span)> {
         let mut found = Vec::new();
         let mut fill = |path: &LocalPath, version: Option<&Spanned<String>>| {
-            let braced = [Brace::Version, Brace::Arch, Brace::Platform].iter().any(|brace| path.path.uses(*brace));
+            let braced = path.path.as_plain().is_none();
             let version = version.map(|version| version.value.as_str());
             let filled = path.fill(|brace| braces(self, version, brace)).filter(|_| braced);
             found.extend(filled.map(|filled| (filled, path.span)));

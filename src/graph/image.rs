@@ -7,7 +7,7 @@ use brc_contract::Architecture;
 use super::{Stated, Upstream, UrlUpstream};
 use crate::{
     content::{Digest, Glob, RelPath, Sha256},
-    recipe::BuildSystem,
+    recipe::{BuildSystem, Modules},
 };
 
 /// Everything that is known about one image before anything is built.
@@ -237,6 +237,12 @@ impl Dropped {
 pub struct Kernel {
     /// Its name with its set.
     pub name: String,
+    /// Its version: what the recipe says, else its package's.
+    pub version: String,
+    /// Its licence expression, empty where none is said.
+    pub license: String,
+    /// Whether it has modules.
+    pub modules: Modules,
     /// Where its recipe is.
     pub origin: String,
     /// Where its source comes from.

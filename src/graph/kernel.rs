@@ -5,7 +5,7 @@ use super::{
     flat::{FinishedKernel, FlatComponent, FlatKernel, FlatKernelPackage, FlatKernelSource},
 };
 use crate::recipe::{
-    Brace, Change, Diagnostic, InitramfsItem, Item, Kernel, KernelItem, KernelPackage, Override, Span, Spanned,
+    Brace, Change, Diagnostic, InitramfsItem, Item, Kernel, KernelItem, KernelPackage, Modules, Override, Span, Spanned,
 };
 
 /// The kernel as overrides and conditions leave it, and what it brings besides.
@@ -23,7 +23,7 @@ pub(super) fn flat_kernel(
     });
     let (mut source, mut finished, mut rest) = (None, FinishedKernel::default(), Vec::new());
     let (mut fragments, mut build_with, mut patches) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut module_certificate, mut version) = (None, None);
+    let (mut module_certificate, mut version, mut license, mut modules) = (None, None, None, None);
     for guarded in std::iter::once(&kernel.items).chain(changed).flat_map(|items| situation.decide(items)) {
         match guarded.item.clone() {
             KernelItem::Debian(debian) => source = Some(FlatKernelSource::Debian(debian)),
@@ -36,7 +36,8 @@ pub(super) fn flat_kernel(
             KernelItem::Package(package) => finished.packages.extend(flat_package(&package, situation)),
             KernelItem::Initramfs(items) => finished.take(situation.decide(&items).map(|guarded| &guarded.item)),
             KernelItem::Version(stated) => version = Some(stated),
-            KernelItem::License(_) | KernelItem::Modules(_) => {}
+            KernelItem::License(stated) => license = Some(stated),
+            KernelItem::Modules(stated) => modules = Some(stated),
             KernelItem::Config(paths) => fragments.extend(paths),
             KernelItem::BuildWith(names) => build_with.extend(names),
             KernelItem::Patch(paths) => patches.extend(paths),
@@ -55,7 +56,29 @@ pub(super) fn flat_kernel(
         }
         None => FlatKernelSource::Package(finished),
     };
-    Ok((FlatKernel { name, span, source, fragments, build_with, patches, module_certificate, version }, rest))
+    if let (FlatKernelSource::Package(_), Some(left_out)) =
+        (&source, modules.filter(|stated| stated.value == Modules::LeftOut))
+    {
+        let message = format!("kernel `{}` comes finished, and its drivers are modules", kernel.name.value);
+        let help = "leave it out, or have a kernel from source";
+        return Err(Diagnostic::error("finished-kernel-has-modules", left_out.span, message).help(help));
+    }
+    let modules = modules.map_or(Modules::Installed, |modules| modules.value);
+    Ok((
+        FlatKernel {
+            name,
+            span,
+            source,
+            fragments,
+            build_with,
+            patches,
+            module_certificate,
+            version,
+            license,
+            modules,
+        },
+        rest,
+    ))
 }
 
 fn lacks(kernel: &Kernel, has: &str, wanted: &str) -> Diagnostic {
@@ -93,5 +116,35 @@ impl FlatKernel {
         let FlatKernelSource::Package(finished) = &self.source else { return None };
         let link_with = finished.init.iter().cloned().collect();
         Some(FlatComponent { link_with, ..FlatComponent::new(self.name.clone(), self.span) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::flatten::tests::flat, *};
+
+    #[test]
+    fn what_a_kernel_says_of_modules_and_its_licence_is_obeyed() {
+        let text = r#"
+            override "k" { modules #false; license "GPL-2.0-only" }
+            variant "v" { version "1"; arch "x86_64"; include "k" }"#;
+        let kernel = flat(text).unwrap().kernel;
+        assert_eq!((kernel.modules, kernel.license.unwrap().value.as_str()), (Modules::LeftOut, "GPL-2.0-only"));
+        let plain = flat(r#"variant "v" { version "1"; arch "x86_64"; include "k" }"#).unwrap().kernel;
+        assert_eq!((plain.modules, plain.license), (Modules::Installed, None));
+    }
+
+    #[test]
+    fn a_finished_kernel_cannot_go_without_its_modules() {
+        let text = |modules: &str| {
+            format!(
+                "archive \"d\" {{ suite \"s\"; keyring \"k.asc\" }}\ncomponent \"early\" {{ step \"true\" }}\n\
+                 kernel \"f\" {{ package \"linux\" archive=\"d\" suite=\"s\"; initramfs {{ init \"early\"; module \"erofs\" }}; {modules} }}\n\
+                 variant \"v\" {{ version \"1\"; arch \"x86_64\"; include \"f\" }}"
+            )
+        };
+        assert!(flat(&text("modules #true")).is_ok());
+        let codes: Vec<&str> = flat(&text("modules #false")).unwrap_err().iter().map(|found| found.code).collect();
+        assert_eq!(codes, ["finished-kernel-has-modules"]);
     }
 }

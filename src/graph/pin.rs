@@ -199,8 +199,16 @@ impl Pinning<'_> {
         let fill = |path: &crate::recipe::LocalPath| {
             path.fill(|brace| braces(self.flat, version, brace)).map(|path| path.to_string())
         };
+        let package = match &source {
+            KernelSource::Debian { package, .. } => Some(package),
+            KernelSource::Finished { packages, .. } => packages.first(),
+            KernelSource::Upstream(_) => None,
+        };
         Some(Kernel {
             name: kernel.name.to_string(),
+            version: version.or(package.map(|package| package.version.as_str())).unwrap_or_default().to_owned(),
+            license: kernel.license.as_ref().map(|license| license.value.clone()).unwrap_or_default(),
+            modules: kernel.modules,
             origin: origin(self.sources, kernel.span),
             source,
             fragments: kernel.fragments.iter().filter_map(fill).collect(),

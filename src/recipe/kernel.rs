@@ -50,7 +50,8 @@ pub enum KernelItem {
     BuildWith(Vec<Spanned<Name>>),
     /// `patch "a.patch" …`: laid over the source with `patch -p1`, in order.
     Patch(Vec<LocalPath>),
-    /// `modules #false`: no modules, neither built nor installed; they are when it is not said.
+    /// `modules #false`: of a kernel from source: no modules, neither built nor installed, whatever its fragments say;
+    /// they are when it is not said.
     Modules(Spanned<Modules>),
     /// `module-certificate "keys/modules.pem"`: the X.509 certificate, as PEM, of the key that every module of the
     /// image is signed with; the kernel takes no others. The key itself is given to brc with `--signing-key`.

@@ -93,4 +93,12 @@ fn users_groups_instances_and_content_below_var_are_in_the_image_as_they_are_sai
     assert!(of("/usr/lib/tmpfiles.d/00-brc-factory.conf").is_some());
     let below_var = files.iter().filter(|file| file["path"].as_str().is_some_and(|path| path.starts_with("/var/")));
     assert_eq!(below_var.count(), 0);
+    // What starts the image is a part of it, with its version and licence.
+    let components = manifest["components"].as_array().unwrap();
+    let kernel = components.iter().find(|component| component["name"] == "brc/debian-cloud").unwrap();
+    assert_eq!(kernel["license"], "GPL-2.0-only", "{kernel}");
+    assert!(kernel["version"].as_str().is_some_and(|version| version.starts_with("6.")), "{kernel}");
+    for name in ["brc/early", "linux-image-cloud-amd64"] {
+        assert!(components.iter().any(|component| component["name"] == name), "{name}");
+    }
 }

@@ -1,6 +1,6 @@
 //! From the root tree to the disk: file system, verity, partitions, manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::partition;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     content::RelPath,
-    graph::{Compressed, Image, Role},
+    graph::{Component, Compressed, Image, KernelSource, Package, Role},
     plan::{
         Action, Assemble, Compression, FileOf, Input, Manifest, Pack, Part, PartSource, Run, Slot, Source, Stdin,
         identity::{Seed, file_system_uuid},
@@ -123,34 +123,63 @@ impl Lowering<'_> {
     }
 }
 
-/// Everything in the image as the manifest names it, sorted by name.
+/// Everything in the image as the manifest names it, sorted by name: what is in the root, and what starts it.
 fn parts(image: &Image) -> Vec<Part> {
-    let mut parts = Vec::new();
     let checkouts = image.from_checkouts();
+    let mut parts = kernel_parts(image, &checkouts);
     for component in &image.components {
-        for package in &component.packages {
-            parts.push(Part {
-                name: package.name.clone(),
-                version: package.version.clone(),
-                license: package.license.clone(),
-                sha256: Some(package.sha256),
-                source: PartSource::Locked,
-            });
-        }
-        parts.push(Part {
-            name: component.name.clone(),
-            version: component.version.clone(),
-            license: if component.license.is_empty() { "NOASSERTION".to_owned() } else { component.license.clone() },
-            sha256: component
-                .recipe
-                .as_ref()
-                .and_then(|recipe| recipe.upstream.as_ref())
-                .and_then(|upstream| upstream.sha256())
-                .filter(|_| component.checkout.is_none()),
-            source: if checkouts.contains(component.name.as_str()) { PartSource::Checkout } else { PartSource::Locked },
-        });
+        parts.extend(component.packages.iter().map(package_part));
+        parts.push(component_part(component, &checkouts));
     }
     parts.sort();
     parts.dedup();
     parts
+}
+
+fn package_part(package: &Package) -> Part {
+    Part {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        license: package.license.clone(),
+        sha256: Some(package.sha256),
+        source: PartSource::Locked,
+    }
+}
+
+fn component_part(component: &Component, checkouts: &BTreeSet<&str>) -> Part {
+    let upstream = component.recipe.as_ref().and_then(|recipe| recipe.upstream.as_ref());
+    Part {
+        name: component.name.clone(),
+        version: component.version.clone(),
+        license: stated_or_unknown(&component.license),
+        sha256: upstream.and_then(|upstream| upstream.sha256()).filter(|_| component.checkout.is_none()),
+        source: if checkouts.contains(component.name.as_str()) { PartSource::Checkout } else { PartSource::Locked },
+    }
+}
+
+/// The kernel, its packages, and the first program of what a finished one is started with.
+fn kernel_parts(image: &Image, checkouts: &BTreeSet<&str>) -> Vec<Part> {
+    let kernel = &image.kernel;
+    let (sha256, mut parts) = match &kernel.source {
+        KernelSource::Debian { package, .. } => (Some(package.sha256), Vec::new()),
+        KernelSource::Upstream(upstream) => (Some(upstream.sha256), Vec::new()),
+        KernelSource::Finished { packages, initramfs } => {
+            let linked = image.sysroots.get(&kernel.name).into_iter().flat_map(|sysroot| &sysroot.components);
+            let init = linked.filter(|component| component.name == initramfs.init);
+            let init = init.map(|component| component_part(component, checkouts));
+            (packages.first().map(|package| package.sha256), packages.iter().map(package_part).chain(init).collect())
+        }
+    };
+    parts.push(Part {
+        name: kernel.name.clone(),
+        version: kernel.version.clone(),
+        license: stated_or_unknown(&kernel.license),
+        sha256,
+        source: PartSource::Locked,
+    });
+    parts
+}
+
+fn stated_or_unknown(license: &str) -> String {
+    if license.is_empty() { "NOASSERTION".to_owned() } else { license.to_owned() }
 }

@@ -11,12 +11,15 @@ use crate::{
     content::{FIXED_TIME, RelPath, Tree},
     graph::{Image, KernelSource},
     plan::{Action, Extract, FileOf, Input, Run, Source},
+    recipe::Modules,
 };
 
 /// Unpacks the source, lays the fragments over `tinyconfig`, and fails with every wanted option that is missing.
 const CONFIG: &str = include_str!("kernel-config.sh");
 /// Compiles the kernel and its modules.
 const COMPILE: &str = include_str!("kernel-compile.sh");
+/// What `modules #false` says, after all fragments.
+const NO_MODULES: &str = "# CONFIG_MODULES is not set\n";
 /// Where fragments find the certificate: `CONFIG_SYSTEM_TRUSTED_KEYS="/certificates/modules.pem"`.
 const CERTIFICATES: &str = "certificates";
 const MODULE_CERTIFICATE: &str = "modules.pem";
@@ -56,6 +59,11 @@ impl Lowering<'_> {
             if let (Some(entry), Ok(at)) = (self.local(fragment), RelPath::new(&format!("{index:02}-{name}"))) {
                 self.place(&mut fragments, &at, entry, None);
             }
+        }
+        let last = RelPath::new(&format!("{:02}-modules-false", kernel.fragments.len()));
+        if let (Modules::LeftOut, Ok(at)) = (kernel.modules, last) {
+            let entry = self.text_entry(NO_MODULES);
+            self.place(&mut fragments, &at, entry, None);
         }
         let fragments = self.tree(fragments);
         let patches = self.patches(&kernel.patches);
