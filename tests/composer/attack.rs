@@ -110,6 +110,8 @@ fn packages() -> Vec<Attack> {
         bytes[at] ^= 1;
         deb_of(&bytes, "data.tar.xz")
     };
+    // Of one block, and the blocks that end it.
+    let one = tar(&[TarEntry::file("./a", b"a")]);
     // A window of 4 GiB, as the frame header of a zstd stream may demand.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xb0, 0x01, 0, 0];
     vec![
@@ -138,7 +140,12 @@ fn packages() -> Vec<Attack> {
         ("broken stream", flipped(60), ""),
         ("broken checksum of a stream", flipped(usize::MAX), ""),
         ("huge window", deb_of(&window, "data.tar.zst"), "cannot be read"),
-        ("wrong checksum of a header", deb_of(&[&[b'x'; 512][..], &data].concat(), "data.tar"), "cannot be read"),
+        (
+            "no header",
+            deb_of(&[&[b'x'; 512][..], &data].concat(), "data.tar"),
+            "expected a tar archive, found one file",
+        ),
+        ("wrong checksum of a header", deb_of(&[&one[..1024], &[b'x'; 512]].concat(), "data.tar"), "cannot be read"),
         ("many entries", many_entries(), "more than 200000 entries"),
         ("folders that nobody named", implied_folders(), "more than 200000 entries"),
         ("bomb in control", bomb(), "more than 67108864 bytes"),

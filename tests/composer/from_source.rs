@@ -197,6 +197,19 @@ fn a_module_for_a_kernel_without_modules_is_refused() {
     }
 }
 
+#[test]
+fn modules_that_are_neither_locked_nor_beside_the_source_are_asked_for() {
+    let mut build = command("build", project(), "all");
+    let refused = build.args(["greet-unlocked", "--arch=x86_64"]).output().unwrap();
+    let text = talk(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    for part in
+        ["found: none are locked, and there is no `vendor`", "next: state `go-module` with the folder of `go.mod`"]
+    {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+}
+
 fn talk(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
