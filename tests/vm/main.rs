@@ -23,6 +23,8 @@ mod run;
 mod bench;
 mod from_source;
 #[cfg(feature = "suite-vm")]
+mod initramfs;
+#[cfg(feature = "suite-vm")]
 mod module;
 mod quickstart;
 #[cfg(feature = "suite-vm")]
