@@ -98,7 +98,7 @@ fn run(lower: &Path, scratch: &Path) {
         uid: 0,
         view: View::Fixed { processors: 2 },
         command: vec!["/bin/true".into()],
-        environment: BTreeMap::new().into(),
+        environment: BTreeMap::new(),
         directory: String::new(),
         terminal: Terminal::None,
     };

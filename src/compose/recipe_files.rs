@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn lock(path: &Path) -> io::Result<()> {
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0))
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o0))
     }
 
     #[test]

@@ -151,7 +151,7 @@ mod tests {
     fn many_wildcards_are_not_tried_in_every_way() {
         let glob = Glob::new(&"/**/a".repeat(40)).unwrap();
         // Not one way fits, of more than there are atoms.
-        assert!(!glob.matches(&RelPath::new(&format!("{}b", "a/".repeat(2000))).unwrap()));
+        assert!(!glob.matches(&RelPath::new(&format!("{}b", "a/".repeat(120))).unwrap()));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl FolderLinks {
         for _ in 0..MAX_ROUNDS {
             let mut next = FolderLinks::default();
             for (path, target) in &stated {
-                let place = all.real(path).map_or_else(|_| (*path).clone(), |real| real);
+                let place = all.real(path).unwrap_or_else(|_| (*path).clone());
                 next.links.entry(place.as_str().to_owned()).or_insert_with(|| (*target).clone());
             }
             let is_settled = next.links == all.links;

@@ -1,6 +1,6 @@
 //! Finds components by name, with all that they need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use brc_contract::Architecture;
 
@@ -83,10 +83,10 @@ impl<'a> Finder<'a> {
         let mut sysroots: BTreeMap<Name, Vec<FlatComponent>> = BTreeMap::new();
         let mut open: Vec<(Name, Vec<Name>)> = components.into_iter().filter_map(&mut linked).collect();
         while let Some((name, names)) = open.pop() {
-            if !sysroots.contains_key(&name) {
+            if let btree_map::Entry::Vacant(place) = sysroots.entry(name) {
                 let members = self.closure(&names);
                 open.extend(members.iter().filter_map(&mut linked));
-                sysroots.insert(name, members);
+                place.insert(members);
             }
         }
         sysroots

@@ -386,7 +386,9 @@ mod tests {
         let firmware = BTreeMap::from([(RelPath::new("vendor/x.bin").unwrap(), b"f".to_vec())]);
         let archive = archive(b"init", &modules, &firmware).unwrap();
         assert_eq!(archive.len() % 4, 0);
-        let header = "07070100000001000041ed0000000000000000000000020000000000000000000000000000000000000000000000000000000400000000lib\0";
+        // Inode 1, a folder 0755 of root's with two links, four bytes of name with the NUL; no time, size or device.
+        let fields = [1, 0o040_755, 0, 0, 2, 0, 0, 0, 0, 0, 0, 4, 0].map(|field| format!("{field:08x}")).concat();
+        let header = format!("070701{fields}lib\0");
         assert_eq!(String::from_utf8_lossy(&archive[..header.len()]), header);
         // The names in order: folders first, so that each is there before what lies in it.
         let text = String::from_utf8_lossy(&archive).into_owned();
