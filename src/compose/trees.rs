@@ -94,7 +94,7 @@ impl Session<'_> {
                 let file = tempfile::NamedTempFile::new_in(&folder)?;
                 let mut out = io::BufWriter::new(file);
                 let open = |blob| self.store.open_blob(blob).map_err(io::Error::other);
-                write_archive(&tree, open, &mut out).map_err(io::Error::other)?;
+                write_archive(&tree, 0, open, &mut out).map_err(io::Error::other)?;
                 let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
                 file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
                 file.persist(&to)?;

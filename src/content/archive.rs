@@ -16,8 +16,7 @@ pub enum ArchiveError {
 }
 
 /// Writes `tree` as a tar stream: `./` first, then every path sorted bytewise, each with owner, mode and
-/// attributes (`SCHILY.xattr.` records), no user names, and zero as every time: a tree has none.
-/// Who reads it says which time its files show.
+/// attributes (`SCHILY.xattr.` records), `time` (seconds since 1970) as every time, no user names.
 ///
 /// `open` gives the bytes of a blob. `./` comes first because `mkfs.erofs` makes `/` 0777 without it.
 ///
@@ -25,6 +24,7 @@ pub enum ArchiveError {
 /// The first blob that cannot be read, or the first write that fails.
 pub fn write_archive<R: Read>(
     tree: &Tree,
+    time: u64,
     mut open: impl FnMut(Digest) -> io::Result<R>,
     out: &mut dyn Write,
 ) -> Result<(), ArchiveError> {
@@ -47,7 +47,7 @@ pub fn write_archive<R: Read>(
         header.set_mode(u32::from(metadata.mode));
         header.set_uid(u64::from(metadata.uid));
         header.set_gid(u64::from(metadata.gid));
-        header.set_mtime(0);
+        header.set_mtime(time);
         header.set_size(0);
         match entry {
             Entry::Directory => {
@@ -144,13 +144,13 @@ mod tests {
         let long = format!("usr/{}/ping", "long-name".repeat(20));
         tree.insert_with(RelPath::new(&long).unwrap(), entry, data).unwrap();
         let mut bytes = Vec::new();
-        write_archive(&tree, |_| Ok(&b"ping"[..]), &mut bytes).unwrap();
+        write_archive(&tree, 7, |_| Ok(&b"ping"[..]), &mut bytes).unwrap();
         let mut archive = tar::Archive::new(&bytes[..]);
         let mut names = Vec::new();
         for entry in archive.entries().unwrap() {
             let mut entry = entry.unwrap();
             names.push(entry.path().unwrap().to_string_lossy().into_owned());
-            assert_eq!(entry.header().mtime().unwrap(), 0);
+            assert_eq!(entry.header().mtime().unwrap(), 7);
             if entry.header().entry_type().is_file() {
                 assert_eq!((entry.header().uid().unwrap(), entry.header().gid().unwrap()), (3, 4));
                 assert_eq!(entry.header().mode().unwrap(), 0o4750);
@@ -169,7 +169,7 @@ mod tests {
             let mut tree = Tree::new();
             tree.insert(RelPath::new("link").unwrap(), Entry::Symlink { target: target.to_owned() }).unwrap();
             let mut bytes = Vec::new();
-            write_archive(&tree, |_| Ok(io::empty()), &mut bytes).unwrap();
+            write_archive(&tree, 0, |_| Ok(io::empty()), &mut bytes).unwrap();
             let mut archive = tar::Archive::new(&bytes[..]);
             let entry = archive.entries().unwrap().nth(1).unwrap().unwrap();
             assert_eq!(entry.link_name_bytes().unwrap(), target.as_bytes());
@@ -182,9 +182,9 @@ mod tests {
         let entry = Entry::File { blob: Digest::of(b"ping"), size: 4, executable: false };
         tree.insert(RelPath::new("ping").unwrap(), entry).unwrap();
         for content in ["", "pin", "pings"] {
-            let result = write_archive(&tree, |_| Ok(content.as_bytes()), &mut io::sink());
+            let result = write_archive(&tree, 0, |_| Ok(content.as_bytes()), &mut io::sink());
             assert!(matches!(result, Err(ArchiveError::Content { .. })), "{content}");
         }
-        write_archive(&tree, |_| Ok(&b"ping"[..]), &mut io::sink()).unwrap();
+        write_archive(&tree, 0, |_| Ok(&b"ping"[..]), &mut io::sink()).unwrap();
     }
 }

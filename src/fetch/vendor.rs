@@ -130,7 +130,7 @@ mod tests {
         let entry = Entry::File { blob, size: text.len() as u64, executable: false };
         tree.insert(RelPath::new("a").unwrap(), entry).unwrap();
         let mut archive = Vec::new();
-        write_archive(&tree, |blob| store.open_blob(blob).map_err(io::Error::other), &mut archive).unwrap();
+        write_archive(&tree, 0, |blob| store.open_blob(blob).map_err(io::Error::other), &mut archive).unwrap();
         (tree.digest(), archive)
     }
 

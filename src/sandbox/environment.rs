@@ -34,6 +34,12 @@ pub(super) fn variables<T>(run: &Run<T>, job_server: Option<&Path>) -> BTreeMap<
     variables
 }
 
+/// The time that a run is shown, in seconds since 1970.
+pub(super) fn clock<T>(run: &Run<T>) -> u64 {
+    let stated = run.environment.get("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok());
+    stated.unwrap_or(FIXED_TIME)
+}
+
 /// The folder that a run's `HOME` names, for what programs keep beside their work; not one in memory.
 pub(super) fn home<T>(run: &Run<T>) -> Option<RelPath> {
     let home = run.environment.get("HOME").and_then(|home| RelPath::from_absolute(home).ok());

@@ -147,7 +147,7 @@ impl Sandbox {
             let archive_broke = &archive_broke;
             let archiver = archive.map(|(tree, pipe)| {
                 scope.spawn(move || {
-                    let written = stdin::stream(&self.store, &tree, pipe);
+                    let written = stdin::stream(&self.store, &tree, environment::clock(run), pipe);
                     archive_broke.store(written.is_err(), Ordering::Relaxed);
                     written
                 })

@@ -113,11 +113,13 @@ impl Lowering<'_> {
             "/out/root.erofs",
         ];
         let inputs = vec![Input { owner: "file system tools".to_owned(), tree: tools, at: RelPath::ROOT }];
-        let run = Run {
+        let mut run = Run {
             stdin: Some(Stdin::ArchiveOf(root.tree.clone())),
             outputs: folders(&[("erofs", "out")]),
             ..command(image, inputs, words.map(str::to_owned).to_vec(), FILE_SYSTEM_SECONDS)
         };
+        // It is stronger than `-T`, and what the files of the archive show.
+        run.environment.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.clone());
         let step = self.step(&image.variant, "erofs", Action::Run(run));
         Some(output(step, "erofs"))
     }

@@ -219,6 +219,7 @@ fn the_archive_of_a_tree_is_read_on_standard_input() {
     let bench = Bench::new();
     let tree = bench.tree(&[("hello", "world")]);
     let mut run = bench.script("cat > /out/archive; dd if=/out/archive bs=1 count=2 2> /dev/null; echo");
+    run.environment.insert("SOURCE_DATE_EPOCH".into(), "1700000000".into());
     run.stdin = Some(Stdin::ArchiveOf(bench.store.put_tree(&tree).unwrap()));
     run.outputs.insert("out".into(), Output::Folder(path("out")));
     let outcome = bench.perform(&run).unwrap_or_else(|failure| panic!("{}", chain(&failure)));
@@ -226,7 +227,7 @@ fn the_archive_of_a_tree_is_read_on_standard_input() {
     let Some(Entry::File { blob, .. }) = out.entry(&path("archive")) else { panic!("no archive") };
     let mut expected = Vec::new();
     let open = |blob| bench.store.open_blob(blob).map_err(std::io::Error::other);
-    brc::content::write_archive(&tree, open, &mut expected).unwrap();
+    brc::content::write_archive(&tree, 1_700_000_000, open, &mut expected).unwrap();
     assert_eq!(bench.store.read(*blob).unwrap(), expected);
 
     // A command that does not care to read it is no failure.
