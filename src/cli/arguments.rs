@@ -224,6 +224,9 @@ pub struct Update {
     /// Only these packages; before them a recipe file, which ends in `.kdl` [default: the project of this folder]
     #[arg(value_name = "[FILE] NAME")]
     pub words: Vec<String>,
+    /// Take what the imported recipe sets have pinned, instead of the newest versions
+    #[arg(long)]
+    pub from_set: bool,
 }
 
 impl Update {

@@ -114,6 +114,7 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::NotBuilt { .. }
             | ComposeError::NotIncluded { .. }
             | ComposeError::BadLock { .. }
+            | ComposeError::NoSetLock
             | ComposeError::Unlocked { .. }
             | ComposeError::SigningKey { .. }
             | ComposeError::Certificate { .. }

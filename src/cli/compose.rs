@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     build::{AfterFailure, Known},
-    compose::{Composed, Locked, Project, Session, copy_out, gone},
+    compose::{Composed, Locked, Project, Session, SetPins, copy_out, gone},
     content::{RelPath, counted},
     lock::{Goal, Gone},
     plan::{Lowered, Source},
@@ -73,7 +73,8 @@ fn show(context: &Context, image: &Composed) {
 /// Moves just what no mirror has any more, loudly.
 fn relock(session: &Session<'_>, project: &Project, gone: Gone) -> Result<(), CliError> {
     say("warning: the lock names files that no mirror has any more; moving just these forward (--relock):");
-    let (lock, report) = session.make_lock(project, &project.all_flats()?, project.lock()?, Goal::Relock(gone))?;
+    let (flats, lock) = (project.all_flats()?, project.lock()?);
+    let (lock, report) = session.make_lock(project, &flats, &lock, Goal::Relock(gone), SetPins::Missing)?;
     report.changes.iter().for_each(|change| say(&format!("warning:   {}", super::lock::change_text(change))));
     project.write_lock(&lock)?;
     Ok(())

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     build::AfterFailure,
-    compose::ComposeError,
+    compose::{ComposeError, SetPins},
     content::counted,
     fetch::{Expect, Place, Wanted, Watch},
     lock::{Change, Goal, Lock, Report},
@@ -24,18 +24,26 @@ const CONNECTIONS: usize = 8;
 
 /// Pins what is missing.
 pub fn lock(context: &Context, arguments: &arguments::Lock) -> Result<ExitCode, CliError> {
-    change(context, arguments.file.as_deref(), Goal::Complete, Written::Yes)
+    change(context, arguments.file.as_deref(), Goal::Complete, SetPins::Missing, Written::Yes)
 }
 
-/// Moves versions forward.
+/// Moves versions forward, or to those of the imported sets.
 pub fn update(context: &Context, arguments: &arguments::Update) -> Result<ExitCode, CliError> {
     let (file, names) = arguments.split();
-    change(context, file.as_deref(), Goal::Update(names.iter().cloned().collect()), Written::Yes)
+    if !arguments.from_set {
+        let goal = Goal::Update(names.iter().cloned().collect());
+        return change(context, file.as_deref(), goal, SetPins::Missing, Written::Yes);
+    }
+    if let Some(name) = names.first() {
+        let message = format!("`--from-set` takes all that the sets have pinned: leave out `{name}`");
+        return Err(CliError::Usage(message));
+    }
+    change(context, file.as_deref(), Goal::Complete, SetPins::All, Written::Yes)
 }
 
 /// Says what an update would move, and writes nothing.
 pub fn outdated(context: &Context, arguments: &arguments::Lock) -> Result<ExitCode, CliError> {
-    change(context, arguments.file.as_deref(), Goal::Update(BTreeSet::new()), Written::No)
+    change(context, arguments.file.as_deref(), Goal::Update(BTreeSet::new()), SetPins::Missing, Written::No)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,11 +52,17 @@ enum Written {
     No,
 }
 
-fn change(context: &Context, file: Option<&Path>, goal: Goal, written: Written) -> Result<ExitCode, CliError> {
+fn change(
+    context: &Context,
+    file: Option<&Path>,
+    goal: Goal,
+    pins: SetPins,
+    written: Written,
+) -> Result<ExitCode, CliError> {
     let project = context.project(file)?;
     let flats = project.all_flats()?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
-    let (lock, report) = session.make_lock(&project, &flats, project.lock()?, goal)?;
+    let (lock, report) = session.make_lock(&project, &flats, &project.lock()?, goal, pins)?;
     show(context, &report);
     if written == Written::Yes {
         project.write_lock(&lock)?;

@@ -94,8 +94,16 @@ pub enum ComposeError {
     #[error("`{path}` cannot be used as a `module-certificate`", path = path.display())]
     Certificate { path: PathBuf, source: CertificateError },
     /// The lock on the disk is none.
-    #[error("`{path}` is not a lock that this brc reads", path = path.display())]
+    #[error(
+        "`{path}` is not a lock that this brc reads; restore it from version control, or remove it and run `brc lock`",
+        path = path.display()
+    )]
     BadLock { path: PathBuf, source: ParseLockError },
+    /// The pins of sets are wanted that have none.
+    #[error(
+        "no imported recipe set has pins to take: expected a `brc.lock` beside the `brc.kdl` of one, made by `brc lock` there"
+    )]
+    NoSetLock,
     /// The lock does not serve the recipes.
     #[error("the lock does not serve the recipes; run `brc lock`:\n{}", missing.join("\n"))]
     Unlocked { missing: Vec<String> },

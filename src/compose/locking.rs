@@ -12,7 +12,7 @@ use crate::{
     content::counted,
     fetch::{Downloaded, Expect, Place, Wanted as Download, Watch},
     graph::{Flat, Image, Manifests, pin, wanted},
-    lock::{Goal, Lock, Locking, NeededFile, Report, Wanted},
+    lock::{Closure, Goal, Lock, Locking, NeededFile, Report, Wanted},
     plan::{Located, Progress},
     recipe::{Diagnostic, Name},
 };
@@ -23,6 +23,15 @@ const LOCK_FILE: &str = "brc.lock";
 const MAX_KEYRING_BYTES: u64 = 4 << 20;
 /// How many indices and packages are fetched at once.
 const CONNECTIONS: usize = 8;
+
+/// Which pins of the imported sets are taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetPins {
+    /// Those of what the project has not pinned itself.
+    Missing,
+    /// All of them.
+    All,
+}
 
 impl Project {
     /// Where the lock is.
@@ -35,13 +44,20 @@ impl Project {
     /// # Errors
     /// A file that cannot be read or is no lock.
     pub fn lock(&self) -> Result<Lock, ComposeError> {
-        let path = self.lock_path();
-        let read = open_file(&path).and_then(io::read_to_string);
-        match read {
-            Ok(text) => Lock::parse(&text).map_err(|source| ComposeError::BadLock { path, source }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Ok(Lock::default()),
-            Err(source) => Err(ComposeError::Read { path, source }),
+        Ok(read_lock(self.lock_path())?.unwrap_or_default())
+    }
+
+    /// The lock of each imported set that brings one, with the set's name, in the order of the imports.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no lock.
+    fn set_locks(&self) -> Result<Vec<(&str, Lock)>, ComposeError> {
+        let mut locks = Vec::new();
+        for set in self.recipes.sets.iter().skip(1) {
+            let path = self.on_disk(set.root.join(LOCK_FILE).as_str());
+            locks.extend(read_lock(path)?.map(|lock| (set.name.as_str(), lock)));
         }
+        Ok(locks)
     }
 
     /// What `flats` want locked.
@@ -175,25 +191,53 @@ impl Session<'_> {
         &self,
         project: &Project,
         flats: &[Flat],
-        old: Lock,
+        own: &Lock,
         goal: Goal,
+        pins: SetPins,
     ) -> Result<(Lock, Report), ComposeError> {
-        let wanted = project.wanted(flats)?;
-        let seen = old.urls.clone();
-        let mut locking = Locking::new(wanted.clone(), old, goal, self.now);
+        let mut wanted = project.wanted(flats)?;
+        let mut elsewhere = project.wanted(&project.elsewhere(flats))?.closures;
+        let id = |one: &Closure| (one.name.clone(), one.architecture);
+        elsewhere.retain(|other| wanted.closures.iter().all(|one| id(one) != id(other)));
+        wanted.elsewhere = elsewhere;
+        let start = self.start(project, own, pins)?;
+        let seen = start.urls.clone();
+        let mut locking = Locking::new(wanted.clone(), start, goal, self.now);
         loop {
+            locking.advance().map_err(ComposeError::Lock)?;
             let needed = locking.needed();
             if needed.is_empty() {
                 break;
             }
             (self.talk)(&format!("locking: fetching {}", counted(needed.len(), "file")));
             self.receive_all(&mut locking, &needed)?;
-            locking.advance().map_err(ComposeError::Lock)?;
         }
         let (mut lock, mut report) = locking.finish().map_err(ComposeError::Lock)?;
         report.warnings.extend(self.confirm_urls(&wanted, &seen)?);
+        lock.forget_idle_numbers(own);
+        report.changes = lock.changes_since(own);
         self.fetch_trees(project, flats, &wanted, &mut lock)?;
         Ok((lock, report))
+    }
+
+    /// What locking starts from: the project's own lock with what the imported sets have pinned.
+    fn start(&self, project: &Project, own: &Lock, pins: SetPins) -> Result<Lock, ComposeError> {
+        let sets = project.set_locks()?;
+        let names: Vec<String> = sets.iter().map(|(name, _)| format!("`{name}`")).collect();
+        if names.is_empty() {
+            return match pins {
+                SetPins::Missing => Ok(own.clone()),
+                SetPins::All => Err(ComposeError::NoSetLock),
+            };
+        }
+        let all = sets.iter().fold(Lock::default(), |all, (_, lock)| all.completed_by(lock));
+        Ok(match pins {
+            SetPins::Missing => own.clone().completed_by(&all),
+            SetPins::All => {
+                (self.talk)(&format!("locking: taking what {} pinned", names.join(" and ")));
+                own.replaced_by(&all)
+            }
+        })
     }
 
     fn receive_all(&self, locking: &mut Locking, needed: &[NeededFile]) -> Result<(), ComposeError> {
@@ -227,6 +271,15 @@ impl Session<'_> {
             tried += 1;
         }
         Ok(())
+    }
+}
+
+/// The lock in a file; `None` when there is none.
+fn read_lock(path: PathBuf) -> Result<Option<Lock>, ComposeError> {
+    match open_file(&path).and_then(io::read_to_string) {
+        Ok(text) => Lock::parse(&text).map(Some).map_err(|source| ComposeError::BadLock { path, source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Ok(None),
+        Err(source) => Err(ComposeError::Read { path, source }),
     }
 }
 

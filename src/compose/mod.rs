@@ -50,6 +50,7 @@ pub use failure::{ComposeError, gone};
 pub use folder::{manifests, source_tree};
 pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
+pub use locking::SetPins;
 pub use output::{Ready, copy_out, output_path};
 pub use project::Project;
 pub use reason::{Change, Reason, critical_path, reason};
@@ -177,7 +178,7 @@ impl Session<'_> {
         };
         let is_new = |flat: &&Flat| !flat.beside.is_empty() || !all.iter().any(|one| is_one(one, flat));
         all.extend(flats.iter().filter(is_new).cloned().collect::<Vec<_>>());
-        let (lock, report) = self.make_lock(project, &all, lock, Goal::Complete)?;
+        let (lock, report) = self.make_lock(project, &all, &lock, Goal::Complete, SetPins::Missing)?;
         report.warnings.iter().for_each(|warning| (self.talk)(&format!("warning: {warning}")));
         project.write_lock(&lock)?;
         Ok(lock)

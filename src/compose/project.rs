@@ -308,6 +308,19 @@ impl Project {
         told.collect()
     }
 
+    /// The same images as machines of other architectures compose them.
+    pub fn elsewhere(&self, flats: &[Flat]) -> Vec<Flat> {
+        let here = Architecture::of_this_program();
+        let others = || Architecture::ALL.into_iter().filter(move |other| *other != here);
+        let again = flats.iter().flat_map(|flat| others().map(move |other| (flat, other)));
+        // No condition asks for that machine, so nothing can be wrong here that is right on this one.
+        again
+            .filter_map(|(flat, other)| {
+                flatten(&self.recipes, &flat.name.value, flat.situation.architecture, other).ok()
+            })
+            .collect()
+    }
+
     /// The variants of this project that have a version: those that can be composed, and bases that only say so.
     pub fn variants(&self) -> Vec<Name> {
         let own = self.own_set();

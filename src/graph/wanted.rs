@@ -74,6 +74,7 @@ pub fn wanted(
     Wanted {
         archives: archives.collect(),
         closures: collector.closures.into_values().collect(),
+        elsewhere: Vec::new(),
         sources: collector.debian_sources.into_values().collect(),
         urls: collector.urls.into_values().collect(),
         trees: collector.trees,

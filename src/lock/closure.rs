@@ -26,6 +26,16 @@ use super::{
 /// How often a walk may start again before it is given up: far more than any real closure needs.
 const MAX_ROUNDS: usize = 2000;
 
+/// What packages are chosen from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stock {
+    /// The lists of all archives, and what is pinned.
+    Archives,
+    /// What is pinned and nothing else. Where the lists might have an alternative that comes first, nothing is chosen,
+    /// so that the closure is not solved. Of several that provide a name, one that is pinned will do.
+    Pins,
+}
+
 /// A closure as it came out.
 pub(super) struct Solved<'a> {
     /// Its packages by name, each with the member that brought it in.
@@ -40,12 +50,12 @@ pub(super) struct Solved<'a> {
 pub(super) fn solve<'a>(
     closure: &'a Closure,
     archives: &[Archive],
-    catalogue: &Catalogue<'a>,
+    (catalogue, stock): (&Catalogue<'a>, Stock),
     old: Option<&LockedClosure>,
 ) -> Result<Solved<'a>, Vec<Problem>> {
     let mut bounds = stated(closure);
     for _ in 0..MAX_ROUNDS {
-        let mut walk = Walk::new(closure, archives, catalogue, old, &bounds);
+        let mut walk = Walk::new(closure, archives, (catalogue, stock), old, &bounds);
         match walk.run() {
             None => {
                 if walk.problems.is_empty() {
@@ -126,6 +136,7 @@ struct Member<'a> {
 struct Walk<'a, 'b> {
     closure: &'a Closure,
     catalogue: &'b Catalogue<'a>,
+    stock: Stock,
     bounds: &'b Bounds<'a>,
     /// What the closure held before: whatever of it still fits stays.
     before: Option<&'b LockedClosure>,
@@ -158,7 +169,7 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn new(
         closure: &'a Closure,
         archives: &[Archive],
-        catalogue: &'b Catalogue<'a>,
+        (catalogue, stock): (&'b Catalogue<'a>, Stock),
         before: Option<&'b LockedClosure>,
         bounds: &'b Bounds<'a>,
     ) -> Self {
@@ -168,6 +179,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         let mut walk = Self {
             closure,
             catalogue,
+            stock,
             bounds,
             before,
             tiers: Vec::new(),
@@ -296,6 +308,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                     return None;
                 }
                 Alternative::Clash(relation) => return Some(Clash { by, relation: *relation }),
+                Alternative::Missing if self.stock == Stock::Pins => break,
                 Alternative::Met | Alternative::Missing => {}
             }
         }
@@ -340,7 +353,11 @@ impl<'a, 'b> Walk<'a, 'b> {
         let fits = |entry: &&Entry<'_>| {
             relation.admits(entry.version) && bounds.iter().all(|(_, bound)| bound.admits(entry.version))
         };
-        self.tiers(want, depth).iter().find_map(|tier| {
+        let tiers = match self.stock {
+            Stock::Archives => usize::MAX,
+            Stock::Pins => 1,
+        };
+        self.tiers(want, depth).iter().take(tiers).find_map(|tier| {
             let entries = self.catalogue.named(relation.name).filter(|entry| in_tier(entry, tier)).filter(fits);
             entries.reduce(|best, next| if self.rank(next, best).is_gt() { next } else { best })
         })

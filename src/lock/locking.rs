@@ -122,8 +122,18 @@ impl Locking {
             warnings: Vec::new(),
         };
         locking.lock.urls = locking.wanted.urls.iter().map(|url| (url.url.clone(), url.sha256)).collect();
+        if locking.goal == Goal::Complete {
+            locking.take_from_pins();
+        }
         locking.need_releases();
         locking
+    }
+
+    /// Solves what can be solved without asking an archive.
+    fn take_from_pins(&mut self) {
+        let resolved = resolution::from_pins(&self.wanted, &self.old, &self.stale());
+        self.old.closures.extend(resolved.closures);
+        self.warnings.extend(resolved.warnings);
     }
 
     /// The files to fetch next; none when only [`Locking::advance`] or [`Locking::finish`] is left.
@@ -229,7 +239,7 @@ impl Locking {
                 !old.answers(closure) || old.members.keys().any(|id| gone.packages.contains(id))
             }
         };
-        let closures = self.wanted.closures.iter().enumerate();
+        let closures = self.wanted.every_closure().enumerate();
         closures.filter(|(_, closure)| stale(closure)).map(|(index, _)| index).collect()
     }
 
@@ -255,7 +265,7 @@ impl Locking {
         if stale.is_empty() && sources.is_empty() {
             return;
         }
-        let wants = stale.iter().filter_map(|index| self.wanted.closures.get(*index)).flat_map(|one| &one.packages);
+        let wants = stale.iter().filter_map(|index| self.wanted.closure(*index)).flat_map(|one| &one.packages);
         let mut named: BTreeSet<(&str, &str)> =
             wants.filter_map(|want| Some((want.archive.as_str(), want.suite.as_deref()?))).collect();
         named.extend(sources.iter().map(|source| (source.id.archive.as_str(), source.id.suite.as_str())));
@@ -281,8 +291,9 @@ impl Locking {
     /// Asks for the indices of the architectures in question.
     fn need_indices(&mut self) -> Result<(), LockError> {
         let stale = self.stale();
-        let closures = stale.iter().filter_map(|index| self.wanted.closures.get(*index));
+        let closures = stale.iter().filter_map(|index| self.wanted.closure(*index));
         let architectures: BTreeSet<&str> = closures.map(|closure| closure.architecture.debian()).collect();
+        let here: BTreeSet<&str> = self.wanted.closures.iter().map(|closure| closure.architecture.debian()).collect();
         let sources = self.stale_sources();
         let mut needed = BTreeMap::new();
         for ((archive, suite), release) in &self.releases {
@@ -293,7 +304,9 @@ impl Locking {
             };
             let has_sources = sources.iter().any(is_family);
             for area in &which.areas {
-                let words = architectures.iter().copied().chain(all);
+                // Not every archive is for every architecture.
+                let is_there = |word: &&str| here.contains(word) || release.has_packages(area, word);
+                let words = architectures.iter().copied().filter(is_there).chain(all);
                 let packages = words.map(|word| (IndexKind::Packages, format!("{area}/binary-{word}"), "Packages"));
                 let sources = has_sources.then(|| (IndexKind::Sources, format!("{area}/source"), "Sources"));
                 for (kind, folder, name) in packages.chain(sources) {

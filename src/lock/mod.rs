@@ -10,6 +10,7 @@ mod closure;
 mod control;
 mod document;
 mod index;
+mod inherit;
 mod keyring;
 mod license;
 mod line;

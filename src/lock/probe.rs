@@ -9,7 +9,8 @@ use brc_contract::Architecture;
 use crate::content::Compression;
 
 use super::{
-    closure, control,
+    closure::{self, Stock},
+    control,
     document::Lock,
     index::{self, Catalogue, Origin},
     release,
@@ -68,7 +69,7 @@ pub fn packages(text: &str) -> Option<Lock> {
         without: Vec::new(),
         satisfied: Vec::new(),
     };
-    let solved = closure::solve(&closure, &[archive()], &catalogue, None).ok()?;
+    let solved = closure::solve(&closure, &[archive()], (&catalogue, Stock::Archives), None).ok()?;
     let mut resolved = Resolved::default();
     let id = super::document::ClosureId { name: closure.name.clone(), architecture };
     resolved.enter(id, &closure, &solved, &Lock::default());

@@ -41,6 +41,14 @@ pub(super) struct ReleaseFile {
     pub(super) size: u64,
 }
 
+impl Release {
+    /// Whether it lists packages of a component for an architecture, in Debian's words.
+    pub(super) fn has_packages(&self, component: &str, architecture: &str) -> bool {
+        let index = format!("{component}/binary-{architecture}/Packages");
+        self.files.range(index.clone()..).next().is_some_and(|(path, _)| path.starts_with(&index))
+    }
+}
+
 /// Checks an `InRelease` against the pinned keyrings and what was asked for, and reads it.
 ///
 /// `now` is seconds since 1970.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::content::Compression;
 
 use super::{
-    closure::{self, Solved},
+    closure::{self, Solved, Stock},
     document::{ClosureId, Lock, LockedClosure, LockedSource, LockedWant, Package, PackageId, SourceId},
     index::{self, Catalogue, Entry, IndexError, Listed, Origin},
     locking::{Goal, LockError, refuse},
@@ -82,6 +82,7 @@ pub(super) fn resolve(
     let mut catalogues: BTreeMap<&str, Catalogue<'_>> = BTreeMap::new();
     let mut resolved = Resolved::default();
     let mut problems = unknown_names(wanted, old, goal);
+    let mut elsewhere: BTreeMap<&str, Problem> = BTreeMap::new();
     for source in &wanted.sources {
         let is_stale = stale_sources.iter().any(|stale| stale.id == source.id);
         let chosen = match old.sources.get(&source.id) {
@@ -93,7 +94,7 @@ pub(super) fn resolve(
             Err(problem) => problems.push(problem),
         }
     }
-    for (number, closure) in wanted.closures.iter().enumerate() {
+    for (number, closure) in wanted.every_closure().enumerate() {
         let id = ClosureId { name: closure.name.clone(), architecture: closure.architecture };
         let before = old.closures.get(&id);
         if let (false, Some(before)) = (stale.contains(&number), before) {
@@ -103,17 +104,61 @@ pub(super) fn resolve(
         let architecture = closure.architecture;
         let catalogue =
             catalogues.entry(architecture.debian()).or_insert_with(|| Catalogue::new(&listed, architecture));
-        match closure::solve(closure, &wanted.archives, catalogue, before) {
-            Ok(solved) => resolved.enter(id, closure, &solved, old),
-            Err(found) => problems.extend(found),
+        match closure::solve(closure, &wanted.archives, (catalogue, Stock::Archives), before) {
+            Ok(mut solved) => {
+                // What ends nothing elsewhere may be needed here.
+                if number >= wanted.closures.len() {
+                    solved.idle.clear();
+                }
+                resolved.enter(id, closure, &solved, old);
+            }
+            Err(found) if number < wanted.closures.len() => problems.extend(found),
+            // It is no use to this machine.
+            Err(found) => match before {
+                Some(before) => resolved.adopt(id, before, old),
+                // The first says what it is about.
+                None => drop(elsewhere.entry(architecture.name()).or_insert_with(|| unmet_elsewhere(closure, &found))),
+            },
         }
     }
     if problems.is_empty() {
+        resolved.warnings.extend(elsewhere.into_values());
         return Ok(resolved);
     }
     problems.sort();
     problems.dedup();
     Err(LockError::Unmet(problems))
+}
+
+/// The stale closures that can be had from what is pinned already: no list is read for them.
+pub(super) fn from_pins(wanted: &Wanted, old: &Lock, stale: &[usize]) -> Resolved {
+    let pinned = Listed { entries: index::locked(old).map(|(_, entry)| entry).collect(), odd: Vec::new() };
+    let mut catalogues: BTreeMap<&str, Catalogue<'_>> = BTreeMap::new();
+    let mut resolved = Resolved::default();
+    for (number, closure) in stale.iter().filter_map(|number| Some((number, wanted.closure(*number)?))) {
+        let id = ClosureId { name: closure.name.clone(), architecture: closure.architecture };
+        let before = old.closures.get(&id);
+        let catalogue = catalogues
+            .entry(closure.architecture.debian())
+            .or_insert_with(|| Catalogue::new(&pinned, closure.architecture));
+        if let Ok(mut solved) = closure::solve(closure, &wanted.archives, (catalogue, Stock::Pins), before) {
+            if *number >= wanted.closures.len() {
+                solved.idle.clear();
+            }
+            resolved.enter(id, closure, &solved, old);
+        }
+    }
+    resolved
+}
+
+fn unmet_elsewhere(closure: &Closure, found: &[Problem]) -> Problem {
+    let (name, architecture) = (&closure.name, closure.architecture.name());
+    let why: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+    let message = format!(
+        "{architecture} machines cannot compose this, since nothing can be locked for their `{name}`: {}",
+        why.join("; ")
+    );
+    Problem { origin: String::new(), message }
 }
 
 fn texts(indices: &[&Index]) -> Result<Vec<String>, LockError> {

@@ -12,6 +12,9 @@ pub struct Wanted {
     pub archives: Vec<Archive>,
     /// The sets of packages, one per variant and architecture and one per tool set.
     pub closures: Vec<Closure>,
+    /// The tool sets of machines of other architectures. They are locked where they can be, so that the lock is the
+    /// same whichever machine makes it.
+    pub elsewhere: Vec<Closure>,
     /// Debian source packages.
     pub sources: Vec<WantedSource>,
     /// Upstreams that are files by URL.
@@ -22,6 +25,18 @@ pub struct Wanted {
     pub same_versions: Vec<SameVersion>,
     /// Users and groups that components declare, beside those that packages ask for.
     pub users: Vec<WantedUser>,
+}
+
+impl Wanted {
+    /// The sets of packages: those that must be had, then those that are wanted elsewhere.
+    pub(super) fn every_closure(&self) -> impl Iterator<Item = &Closure> {
+        self.closures.iter().chain(&self.elsewhere)
+    }
+
+    /// A set of packages by its place among all.
+    pub(super) fn closure(&self, place: usize) -> Option<&Closure> {
+        self.closures.get(place).or_else(|| self.elsewhere.get(place.checked_sub(self.closures.len())?))
+    }
 }
 
 /// A Debian archive: suites that are signed by the same keys.

@@ -26,6 +26,7 @@ mod paths;
 mod refusal;
 mod sandbox;
 mod sealed;
+mod set_lock;
 mod stated;
 mod store;
 mod surroundings;

@@ -1,7 +1,9 @@
 //! Locking from end to end, against small archives made here.
 
 mod closure;
+mod elsewhere;
 mod indices;
+mod inherit;
 mod keeping;
 mod source;
 mod text;
