@@ -17,7 +17,7 @@ use super::{
     tracked::is_tracked,
 };
 use crate::{
-    graph::{Flat, flatten_with},
+    graph::{Flat, flatten, flatten_with},
     recipe::{self, Diagnostic, Name, Presence, Reading, Recipes, SourcePath, SourceSet},
 };
 
