@@ -139,10 +139,12 @@ mod tests {
         let text = |modules: &str| {
             format!(
                 "archive \"d\" {{ suite \"s\"; keyring \"k.asc\" }}\ncomponent \"early\" {{ step \"true\" }}\n\
-                 kernel \"f\" {{ package \"linux\" archive=\"d\" suite=\"s\"; initramfs {{ init \"early\"; module \"erofs\" }}; {modules} }}\n\
+                 kernel \"f\" {{ package \"linux\" archive=\"d\" suite=\"s\"; initramfs {{ init \"early\"; module \"erofs\" }} }}\n\
+                 override \"f\" {{ {modules} }}\n\
                  variant \"v\" {{ version \"1\"; arch \"x86_64\"; include \"f\" }}"
             )
         };
+        // The kernel's own block cannot say it: that is refused where it is read.
         assert!(flat(&text("modules #true")).is_ok());
         let codes: Vec<&str> = flat(&text("modules #false")).unwrap_err().iter().map(|found| found.code).collect();
         assert_eq!(codes, ["finished-kernel-has-modules"]);
