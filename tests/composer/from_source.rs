@@ -187,14 +187,16 @@ fn a_patched_and_overridden_component_in_c_and_one_in_go_come_into_an_image() {
 }
 
 #[test]
-fn a_module_for_a_kernel_without_modules_is_refused() {
-    let mut build = command("build", project(), "all");
-    let refused = build.args(["kbuild", "--arch=x86_64"]).output().unwrap();
+fn a_module_for_a_kernel_that_comes_finished_is_refused() {
+    let recipe = copy_of_project("from-source-module");
+    let module = "component \"module\" { version \"1\"; upstream { folder \"autotools\" }; build-with \"brc/c\"; kbuild; }\n\
+                  variant \"module\" { version \"1\"; extends \"brc/base\"; arch \"x86_64\"; include \"module\"; }\n";
+    fs::write(&recipe, module).unwrap();
+    let refused = brc().arg("build").arg(&recipe).arg("module").output().unwrap();
     let text = talk(&refused);
-    assert_eq!(refused.status.code(), Some(1), "{text}");
-    for part in ["`acme/kbuild` failed", "expected: ", "found: ", "next: "] {
-        assert!(text.contains(part), "{part:?} in\n{text}");
-    }
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    let told = "`acme/module` is built with `kbuild`, and kernel `brc/debian-cloud` comes finished: modules need a kernel from source";
+    assert!(text.contains(told), "{text}");
 }
 
 #[test]
