@@ -433,7 +433,7 @@ fn a_local_checkout_takes_the_place_of_a_source() {
     let warned = project.output("build", &["note"]);
     let talk = String::from_utf8_lossy(&warned.stderr).into_owned();
     assert!(warned.status.success() && talk.contains("`quickstart/idle`, which is not composed here"), "{talk}");
-    let refused = project.output("build", &["note", "--source", "idle=elsewhere"]);
+    let refused = project.output("build", &["note", "--source", "idle=."]);
     let talk = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{talk}");
     assert!(talk.contains("`--source quickstart/idle=…` changes nothing"), "{talk}");
