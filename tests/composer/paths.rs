@@ -36,7 +36,7 @@ fn recipes(group: &str, component: &str) -> String {
 /// What building `made` says when `group` and `component` are added to the recipes.
 fn told(name: &str, group: &str, component: &str) -> String {
     let project = Project::new(name, &recipes(group, component), "\"made\"");
-    project.publish(&[suite("notes", packages())]);
+    project.publish(&[suite("notes", packages()), suite("later", vec![])]);
     let ran = Command::output(brc().arg("build").arg(&project.recipe).arg("made")).unwrap();
     // Nothing here has a shell, so the build itself fails, after its tools were put together or could not be.
     assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
@@ -81,7 +81,7 @@ fn each_way_out_of_a_conflict_is_one() {
 #[test]
 fn a_lock_that_is_a_link_is_written_where_it_is() {
     let project = Project::new("paths-lock", &recipes("", ""), "\"made\"");
-    project.publish(&[suite("notes", packages())]);
+    project.publish(&[suite("notes", packages()), suite("later", vec![])]);
     let (lock, shared) = (project.recipe.with_file_name("brc.lock"), project.recipe.with_file_name("shared"));
     fs::create_dir(&shared).unwrap();
     fs::rename(&lock, shared.join("all.lock")).unwrap();
@@ -109,7 +109,7 @@ fn packages_that_cannot_be_together_are_not_composed() {
         PackageSpec::new("cc", "1"),
         PackageSpec::new("dd", "1").depends("cc"),
     ];
-    project.publish(&[suite("notes", packages)]);
+    project.publish(&[suite("notes", packages), suite("later", vec![])]);
     let said = "package `bb` cannot be together with `cc`: it says `cc`";
     for verb in [&["compose"][..], &["plan"], &["check", "--locked"]] {
         if verb[0] == "plan" {
@@ -165,6 +165,10 @@ fn what_many_link_with_is_planned_once() {
     let output = brc().arg("plan").arg(&project.recipe).output().unwrap();
     let (plan, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{told}");
-    assert_eq!(plan.lines().filter(|line| line.contains("/l") && line.contains(" build ")).count(), 60, "{plan}");
+    assert_eq!(
+        plan.lines().filter(|line| line.contains("quickstart/l") && line.contains(" build ")).count(),
+        60,
+        "{plan}"
+    );
     assert!(told.contains("`quickstart/l59` is built from"), "{told}");
 }
