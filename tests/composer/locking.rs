@@ -87,7 +87,7 @@ component "compiled" {
         "expected one version of `brc-compiler` and `brc-library`",
         "`brc-compiler` 1 in tool quickstart/tools (x86_64)",
         "`brc-library` 2 in sysroot quickstart/compiled (x86_64)",
-        "`brc update FILE brc-compiler brc-library`",
+        "`brc update brc-compiler brc-library`",
     ] {
         assert!(message.contains(part), "{part:?} in {message}");
     }

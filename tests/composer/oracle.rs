@@ -137,9 +137,12 @@ fn cpio_and_modprobe_agree_with_the_initramfs() {
     let script = "cp -r /image/usr . && release=$(ls usr/lib/modules) && depmod -b /out/usr $release && \
                   modprobe -a -S $release -d /out/usr --show-depends sha256-ssse3 dm-verity erofs virtio_blk >said";
     let known = run(&store, tools, together, script);
+    let plain = |name: &str| name.trim_end_matches(".xz").replace('-', "_");
+    // A faster crc32c, which another module asks for softly by what it does and not by its name: the kernel has one.
     let known: Vec<String> = known
         .lines()
-        .filter_map(|line| line.strip_prefix("insmod ")?.trim().rsplit('/').next().map(|name| name.replace('-', "_")))
+        .filter_map(|line| line.strip_prefix("insmod ")?.trim().rsplit('/').next().map(plain))
+        .filter(|name| name != "crc32c_intel.ko")
         .collect();
     let order: Vec<&str> = order.lines().collect();
     let missing: Vec<_> = known.iter().filter(|name| !order.contains(&name.as_str())).collect();
