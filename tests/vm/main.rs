@@ -21,6 +21,7 @@ mod project;
 mod run;
 
 mod bench;
+#[cfg(feature = "suite-vm")]
 mod from_source;
 #[cfg(feature = "suite-vm")]
 mod initramfs;
