@@ -1,12 +1,12 @@
 //! Trees that locked programs fetch: made while locking, found again in the store and in vendored folders.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 use super::{ComposeError, Project, Session};
 use crate::{
     content::{Digest, write_archive},
     graph::{Flat, Image},
-    lock::{Lock, Wanted},
+    lock::{Lock, TreeId, Wanted},
     plan::{Action, Network, Outcome, Performer as _, Plan, Source, StepId, fetched_goal, key},
 };
 
@@ -20,18 +20,23 @@ impl Session<'_> {
         lock: &mut Lock,
     ) -> Result<(), ComposeError> {
         let missing = wanted.trees.iter().map(|tree| tree.id(lock)).filter(|id| !lock.trees.contains_key(id));
-        let missing: BTreeMap<String, _> = missing.map(|id| (fetched_goal(id.question), id)).collect();
+        let missing: Vec<TreeId> = missing.collect();
         if missing.is_empty() {
             return Ok(());
         }
-        for id in missing.values() {
+        for id in &missing {
             (self.talk)(&format!("locking: fetching {} of {}", id.kind.name(), id.component));
         }
         let images = flats.iter().map(|flat| project.pin(flat, lock)).collect::<Result<Vec<_>, _>>()?;
         let mut lowered = self.lower(project, &images)?;
-        lowered.plan.goals.retain(|(goal, _)| missing.contains_key(goal));
+        // Components of one folder ask the same.
+        let goals: BTreeSet<String> = missing.iter().map(|id| fetched_goal(id.question)).collect();
+        lowered.plan.goals.retain(|(goal, _)| goals.contains(goal));
         let built = self.build(&lowered)?;
-        let found = missing.into_iter().filter_map(|(goal, id)| Some((id, *built.goals.get(&goal)?)));
+        let found = missing.into_iter().filter_map(|id| {
+            let tree = *built.goals.get(&fetched_goal(id.question))?;
+            Some((id, tree))
+        });
         lock.trees.extend(found);
         Ok(())
     }

@@ -188,7 +188,7 @@ impl<'a> Asking<'a> {
             FetchedWhat::Git { commit, .. } => question = format!("git\n{commit}\n"),
             FetchedWhat::GoModule { path, version } => question = format!("go-module\n{path}\n{version}\n"),
             FetchedWhat::Crates { lock } => {
-                question.push_str(&format!("crates\n{}\n{}", lock.as_str(), self.identity(&[lock], &mut debian)?));
+                question.push_str(&format!("crates 2\n{}\n{}", lock.as_str(), self.identity(&[lock], &mut debian)?));
             }
             FetchedWhat::GoModules { folder } => {
                 let files = ["go.mod", "go.sum"].map(|name| folder.join(&RelPath::new(name).unwrap_or_default()));

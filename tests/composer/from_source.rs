@@ -114,6 +114,17 @@ fn every_build_system_builds_for_either_target_what_is_position_independent_and_
 }
 
 #[test]
+fn what_components_of_one_folder_ask_alike_is_locked_for_each() {
+    let lock = fs::read_to_string(project().with_file_name("brc.lock")).unwrap();
+    let tree = |name: &str| {
+        let start = format!("tree \"acme/{name}\" \"crates\" ");
+        let answer = lock.lines().find_map(|line| line.strip_prefix(&start));
+        answer.unwrap_or_else(|| panic!("no crates of `{name}`")).to_owned()
+    };
+    assert_eq!(tree("greet-cargo"), tree("greet-again"));
+}
+
+#[test]
 fn an_edit_of_a_go_component_compiles_no_module_anew() {
     let source = folder("from-source-edited");
     copy(&repository().join("tests/data/from-source/go"), &source);

@@ -280,6 +280,10 @@ fn crates_come_with_what_cargo_must_be_told_and_are_held_to_their_checksums() {
         files(&tree),
         ["a-1.0.0/.cargo-checksum.json", "a-1.0.0/Cargo.toml", "a-1.0.0/src/lib.rs", "cargo-config.toml"]
     );
+    // Nothing in it shows which cargo fetched it.
+    let Some(Entry::File { blob, .. }) = tree.entry(&path("a-1.0.0/.cargo-checksum.json")) else { panic!("no sums") };
+    let sums = String::from_utf8(bench.store.read(*blob).unwrap()).unwrap();
+    assert_eq!(sums, format!("{{\"files\":{{}},\"package\":\"{checksum}\"}}"));
     let other = "0".repeat(64);
     let failure = fetch_crates(&bench, &server, &other).unwrap_err();
     assert_eq!(failure.fault, Fault::Outside);
