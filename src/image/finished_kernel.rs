@@ -48,7 +48,7 @@ impl Work<'_> {
         let named: Vec<_> = wanted.load.iter().map(|module| (module.name.as_str(), module.origin.as_str())).collect();
         let loaded = initramfs::load_order(&kernel, &named, |name| {
             let Some((packing, blob)) = modules.get(name) else { return Ok(None) };
-            let unpacked = packing.unpack(&self.store.read(*blob)?);
+            let unpacked = packaged_kernel::unpack(&self.store.read(*blob)?, *packing);
             let unpacked = unpacked.map_err(|source| InitramfsError::Unpack { name: name.to_owned(), source })?;
             Ok::<_, AssembleError>(Some(unpacked))
         })?;

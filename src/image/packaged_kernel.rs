@@ -5,12 +5,10 @@
 
 use std::io::{self, Read as _};
 
-use crate::content::{Entry, RelPath, Tree};
+use crate::content::{Compression, Entry, RelPath, Tree};
 
 /// The largest module: those of distributions have a few MiB.
 const MAX_MODULE_BYTES: u64 = 256 << 20;
-/// The most memory that unpacking one may take; `xz -9` needs 65 MiB.
-const MAX_XZ_MEMORY_BYTES: u64 = 128 << 20;
 /// Where Debian's packages have kernels and their configurations.
 const KERNEL: &str = "boot/vmlinuz-";
 const CONFIG: &str = "boot/config-";
@@ -73,45 +71,24 @@ pub fn find(packages: &[Tree]) -> Result<PackagedKernel, PackagedKernelError> {
 }
 
 /// A module's name, with `_` for `-`, and how its file is packed; `None` for a file that is no module.
-pub fn module_of(path: &str) -> Option<(String, Packing)> {
+pub fn module_of(path: &str) -> Option<(String, Compression)> {
     let name = path.rsplit('/').next()?;
-    let packings =
-        [(".ko", Packing::Plain), (".ko.gz", Packing::Gzip), (".ko.xz", Packing::Xz), (".ko.zst", Packing::Zstd)];
-    packings.into_iter().find_map(|(end, packing)| Some((name.strip_suffix(end)?.replace('-', "_"), packing)))
+    let (stem, suffix) = name.split_at(name.rfind(".ko")?);
+    let packing = Compression::of_suffix(suffix.strip_prefix(".ko")?)?;
+    Some((stem.replace('-', "_"), packing))
 }
 
-/// How a module is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
-    /// Not at all.
-    Plain,
-    Gzip,
-    Xz,
-    Zstd,
-}
-
-impl Packing {
-    /// The module in a file.
-    ///
-    /// # Errors
-    /// A damaged file, or a module of more than 256 MiB.
-    pub fn unpack(self, packed: &[u8]) -> io::Result<Vec<u8>> {
-        let reader: Box<dyn io::Read + '_> = match self {
-            Packing::Plain => Box::new(packed),
-            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
-            Packing::Xz => {
-                let stream = liblzma::stream::Stream::new_stream_decoder(MAX_XZ_MEMORY_BYTES, 0)?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream))
-            }
-            Packing::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
-        };
-        let mut bytes = Vec::new();
-        reader.take(MAX_MODULE_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_MODULE_BYTES {
-            return Err(io::Error::other("it has more than 256 MiB"));
-        }
-        Ok(bytes)
+/// The module in a file that is packed like this.
+///
+/// # Errors
+/// A damaged file, or a module of more than 256 MiB.
+pub fn unpack(packed: &[u8], packing: Compression) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    packing.decoder(packed)?.take(MAX_MODULE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_MODULE_BYTES {
+        return Err(io::Error::other("it has more than 256 MiB"));
     }
+    Ok(bytes)
 }
 
 /// Packages hold no kernel that can be taken.
@@ -187,11 +164,11 @@ mod tests {
         ];
         for (path, bytes) in &packed {
             let (name, packing) = module_of(path).unwrap();
-            assert_eq!((name.as_str(), packing.unpack(bytes).unwrap()), ("dm_mod", module.clone()), "{path}");
+            assert_eq!((name.as_str(), unpack(bytes, packing).unwrap()), ("dm_mod", module.clone()), "{path}");
         }
         assert_eq!(module_of("modules.order"), None);
         assert_eq!(module_of("kernel/notes.ko.txt"), None);
         let damaged = packed[0].1.get(..50).unwrap();
-        assert!(Packing::Xz.unpack(damaged).is_err() && Packing::Zstd.unpack(b"x").is_err());
+        assert!(unpack(damaged, Compression::Xz).is_err() && unpack(b"x", Compression::Zstd).is_err());
     }
 }

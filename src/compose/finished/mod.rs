@@ -9,13 +9,11 @@ mod unit;
 use super::{ComposeError, Session};
 use crate::{
     build::Built,
-    content::{Digest, Entry, RelPath, Tree},
+    content::{Digest, Entry, FolderLinks, RelPath, Tree},
     graph::Image,
     store::{Store, StoreError},
 };
 
-/// Links are followed at most this often before a path is given up.
-const MAX_LINKS: usize = 40;
 /// The file of the goal `erofs`.
 const ROOT_IMAGE: &str = "root.erofs";
 
@@ -47,7 +45,7 @@ impl Session<'_> {
         let (mut wrong, mut odd): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         for image in images {
             let tree = self.store.tree(goal(&image.title(), built, "root")?).map_err(ComposeError::Store)?;
-            let root = Root { tree: &tree, store: &self.store };
+            let root = Root::new(&tree, &self.store);
             let mut found = findings(image, &root).map_err(ComposeError::Store)?;
             let bytes = self.root_bytes(image, built)?;
             if let Some((budget, origin)) = image.layout.budget.as_ref().filter(|(budget, _)| bytes > *budget) {
@@ -97,40 +95,18 @@ fn findings(image: &Image, root: &Root<'_>) -> Result<Vec<Finding>, StoreError> 
 /// A finished root.
 struct Root<'a> {
     tree: &'a Tree,
+    links: FolderLinks,
     store: &'a Store,
 }
 
-impl Root<'_> {
+impl<'a> Root<'a> {
+    fn new(tree: &'a Tree, store: &'a Store) -> Self {
+        Root { tree, links: FolderLinks::of([tree]), store }
+    }
+
     /// Where `path` leads in the end, links of folders and its own followed; `None` when nothing is there.
     fn real(&self, path: &RelPath) -> Option<RelPath> {
-        let mut names: Vec<String> = path.as_str().rsplit('/').map(str::to_owned).collect();
-        let mut at = RelPath::ROOT;
-        let mut links = 0;
-        while let Some(name) = names.pop() {
-            match name.as_str() {
-                "" | "." => continue,
-                ".." => {
-                    at = at.parent().unwrap_or_default();
-                    continue;
-                }
-                _ => {}
-            }
-            let next = at.join(&RelPath::new(&name).ok()?);
-            match self.tree.entry(&next)? {
-                Entry::Symlink { target } => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return None;
-                    }
-                    if target.starts_with('/') {
-                        at = RelPath::ROOT;
-                    }
-                    names.extend(target.rsplit('/').map(str::to_owned));
-                }
-                Entry::File { .. } | Entry::Directory => at = next,
-            }
-        }
-        Some(at)
+        self.links.real_folder(path).ok().filter(|real| self.tree.entry(real).is_some())
     }
 
     /// The text of a file, links followed; `None` when there is none. Bytes that are not UTF-8 are replaced: what is
@@ -179,7 +155,7 @@ mod tests {
         }
 
         pub(super) fn root(&self) -> Root<'_> {
-            Root { tree: &self.tree, store: &self.store }
+            Root::new(&self.tree, &self.store)
         }
     }
 
