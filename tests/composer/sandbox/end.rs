@@ -88,7 +88,7 @@ fn a_run_that_takes_too_long_is_killed_and_told() {
     run.timeout_seconds = 1;
     let failure = bench.perform(&run).unwrap_err();
     assert_eq!(failure.fault, Fault::Build);
-    assert!(failure.error.to_string().contains("within 1 seconds"), "{}", chain(&failure));
+    assert!(failure.error.to_string().contains("within 1 second and"), "{}", chain(&failure));
     assert!(failure.error.to_string().contains("| begun"), "{}", chain(&failure));
     assert_eq!(processes_with("sleep\x004444"), Vec::<String>::new());
 }

@@ -259,7 +259,7 @@ fn inputs_that_disagree_are_named_by_owner() {
         run.inputs.push(Input { owner: owner.into(), tree, at: path("opt") });
     }
     let failure = bench.perform(&run).unwrap_err();
-    assert!(chain(&failure).contains("`/opt/x` is wanted by both `one` and `two`"), "{}", chain(&failure));
+    assert!(chain(&failure).contains("`/opt/x` is brought by both `one` and `two`"), "{}", chain(&failure));
 }
 
 #[test]
