@@ -115,10 +115,11 @@ impl JobServer {
                 state.pipes.insert(number, Pipe { file, granted: 0 });
                 return Ok(Some(number));
             }
-            let pipes: Vec<(u64, Arc<File>)> =
-                state.pipes.iter().map(|(number, pipe)| (*number, Arc::clone(&pipe.file))).collect();
+            // What lies in a pipe that got no token is nobody's, and stays.
+            let dealt = state.pipes.values().filter(|pipe| pipe.granted > 0);
+            let pipes: Vec<Arc<File>> = dealt.map(|pipe| Arc::clone(&pipe.file)).collect();
             drop(state);
-            let mut polls: Vec<PollFd<'_>> = pipes.iter().map(|(_, file)| PollFd::new(file, PollFlags::IN)).collect();
+            let mut polls: Vec<PollFd<'_>> = pipes.iter().map(|file| PollFd::new(file, PollFlags::IN)).collect();
             let wait = Timespec { tv_sec: 0, tv_nsec: WAIT.as_nanos() as i64 };
             match poll(&mut polls, Some(&wait)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}

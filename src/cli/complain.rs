@@ -218,7 +218,7 @@ fn step_failed(context: &Context, failed: &StepFailure) {
     if context.json {
         print_json(&json!({
             "event": "failure", "component": step.component, "stage": step.stage, "key": step.key.to_string(),
-            "error": chain_text(failed.failure.error.as_ref()), "log": failed.log,
+            "error": chain_text(failed.failure.error.as_ref()), "log": failed.log.display().to_string(),
         }));
         return;
     }

@@ -61,7 +61,8 @@ fn check_version(version: &str) -> Result<(), CliError> {
 fn show(context: &Context, image: &Composed) {
     if context.json {
         print_json(&json!({
-            "event": "composed", "image": image.title, "disk": image.disk, "manifest": image.manifest,
+            "event": "composed", "image": image.title, "disk": image.disk.display().to_string(),
+            "manifest": image.manifest.display().to_string(),
             "root_bytes": image.root_bytes,
         }));
     } else {

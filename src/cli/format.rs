@@ -52,7 +52,7 @@ pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode,
             replace(path, text)?;
         }
         if context.json {
-            print_json(&json!({"event": "formatted", "file": path, "written": !arguments.check}));
+            print_json(&json!({"event": "formatted", "file": path.display().to_string(), "written": !arguments.check}));
         } else {
             print(&path.display().to_string());
         }

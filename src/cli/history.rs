@@ -94,7 +94,7 @@ fn action_json(context: &Context, store: &Store, step: &StepRecord, reason: &Rea
     json!({
         "component": step.component, "stage": step.stage, "key": step.key.to_string(), "state": step.state.name(),
         "reason": reason.to_string(), "changes": changes_json(reason), "where": "this machine",
-        "seconds": step.took.as_secs_f64(), "log": log.exists().then_some(log),
+        "seconds": step.took.as_secs_f64(), "log": log.exists().then(|| log.display().to_string()),
         "reproduce": context.command("build", &[&step.component]),
     })
 }

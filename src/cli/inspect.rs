@@ -168,7 +168,7 @@ fn report_json(report: &Report, manifest: Option<&Path>) -> serde_json::Value {
         "good": report.is_good(),
         "findings": findings,
         "unchecked": unchecked,
-        "manifest": manifest,
+        "manifest": manifest.map(|path| path.display().to_string()),
         "image_bytes": figures.image_bytes,
         "architecture": figures.architecture,
         "entry": figures.entry,

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::{ComposeError, Order, Project, Session};
 use crate::{
     build::Known,
-    content::Glob,
-    graph::{FlatComponent, origin},
+    content::{Digest, Glob},
+    graph::{FlatComponent, FlatKernel, FlatKernelSource, origin},
     image::idle_drops,
-    plan::{Action, Assemble, Lowered},
+    plan::{Action, Assemble, Lowered, RootLayer},
     recipe::Spanned,
 };
 
@@ -22,24 +22,62 @@ impl Session<'_> {
         lowered: &Lowered,
     ) -> Result<(), ComposeError> {
         let mut owners: BTreeSet<String> = BTreeSet::new();
-        // What one architecture has and another has not is dropped there.
-        let mut idle: Option<BTreeSet<Glob>> = None;
+        let (mut of_root, mut of_kernel) = (Idle::default(), Idle::default());
         for (step, known) in lowered.plan.steps.iter().zip(self.look(lowered)?) {
-            let Known::Done(_, Action::Assemble(Assemble::Root { layers }), _) = known else { continue };
-            if step.component == order.variant.name {
-                let trees: Result<Vec<_>, _> = layers.iter().map(|layer| self.store.tree(layer.tree)).collect();
-                let found = idle_drops(&layers, &trees.map_err(ComposeError::Store)?);
-                idle = Some(idle.map_or(found.clone(), |idle| idle.intersection(&found).cloned().collect()));
-                owners.extend(layers.into_iter().map(|layer| layer.owner));
+            match known {
+                Known::Done(_, Action::Assemble(Assemble::Root { layers }), _)
+                    if step.component == order.variant.name =>
+                {
+                    of_root.narrow(self.idle_of(&layers)?);
+                    owners.extend(layers.into_iter().map(|layer| layer.owner));
+                }
+                Known::Done(_, Action::Assemble(Assemble::PackagedKernel { packages, drop }), _) => {
+                    let layer = |tree| RootLayer { drop: drop.clone(), ..RootLayer::plain(&step.component, tree) };
+                    of_kernel.narrow(self.idle_of(&packages.into_iter().map(layer).collect::<Vec<_>>())?);
+                }
+                _ => {}
             }
         }
-        let (flats, idle) = (project.flats(&order.variant, &order.architectures)?, idle.unwrap_or_default());
+        let flats = project.flats(&order.variant, &order.architectures)?;
         let components = flats.iter().flat_map(|flat| &flat.components);
-        let lines: BTreeSet<String> =
-            components.flat_map(|component| idle_lines(project, component, &idle, &owners)).collect();
+        let mut lines: BTreeSet<String> =
+            components.flat_map(|component| idle_lines(project, component, of_root.globs(), &owners)).collect();
+        lines.extend(flats.iter().flat_map(|flat| kernel_lines(project, &flat.kernel, of_kernel.globs())));
         lines.iter().for_each(|line| (self.talk)(line));
         Ok(())
     }
+
+    fn idle_of(&self, layers: &[RootLayer<Digest>]) -> Result<BTreeSet<Glob>, ComposeError> {
+        let trees: Result<Vec<_>, _> = layers.iter().map(|layer| self.store.tree(layer.tree)).collect();
+        Ok(idle_drops(layers, &trees.map_err(ComposeError::Store)?))
+    }
+}
+
+/// The globs that fit nothing for any architecture: what one has and another has not is dropped there.
+#[derive(Debug, Default)]
+struct Idle(Option<BTreeSet<Glob>>);
+
+impl Idle {
+    fn narrow(&mut self, found: BTreeSet<Glob>) {
+        self.0 = Some(self.0.take().map_or(found.clone(), |idle| idle.intersection(&found).cloned().collect()));
+    }
+
+    fn globs(&self) -> &BTreeSet<Glob> {
+        const NONE: &BTreeSet<Glob> = &BTreeSet::new();
+        self.0.as_ref().unwrap_or(NONE)
+    }
+}
+
+/// A line for each `drop` of a finished kernel that is one of `idle`.
+fn kernel_lines(project: &Project, kernel: &FlatKernel, idle: &BTreeSet<Glob>) -> Vec<String> {
+    let FlatKernelSource::Package(finished) = &kernel.source else { return Vec::new() };
+    let idle = finished.drop.iter().filter(|glob| idle.contains(&glob.value));
+    idle.map(|glob| idle_line(project, glob)).collect()
+}
+
+fn idle_line(project: &Project, glob: &Spanned<Glob>) -> String {
+    let at = origin(&project.sources, glob.span);
+    format!("warning: {at}: `drop \"{}\"` fits nothing; correct it or leave it out", glob.value.as_str())
 }
 
 /// A line for each `drop` of a component that is one of `idle`, or speaks of a package that is not one of `owners`.
@@ -56,9 +94,7 @@ fn idle_lines(
             Some(from) if !owners.contains(from) => {
                 Some(format!("warning: {}: `drop \"{shown}\"` speaks of `{from}`, which is not in the image", at(glob)))
             }
-            _ if idle.contains(&glob.value) => {
-                Some(format!("warning: {}: `drop \"{shown}\"` fits nothing; correct it or leave it out", at(glob)))
-            }
+            _ if idle.contains(&glob.value) => Some(idle_line(project, glob)),
             _ => None,
         }
     };

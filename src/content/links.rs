@@ -32,7 +32,12 @@ impl FolderLinks {
             Entry::Symlink { target } => Some((path, target)),
             Entry::File { .. } | Entry::Directory => None,
         });
-        let stated: Vec<(&RelPath, &String)> = stated.collect();
+        Self::of_links(stated)
+    }
+
+    /// These links, each with its path and what it says; of two at the same path the first one counts.
+    pub fn of_links<'t>(stated: impl IntoIterator<Item = (&'t RelPath, &'t String)>) -> Self {
+        let stated: Vec<(&RelPath, &String)> = stated.into_iter().collect();
         let mut all = FolderLinks::default();
         // A link may itself lie behind another one.
         for _ in 0..MAX_ROUNDS {

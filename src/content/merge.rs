@@ -91,18 +91,38 @@ fn shown(metadata: &Metadata) -> String {
 /// # Errors
 /// Every path that two layers want, sorted.
 pub fn merge(layers: &[Layer<'_>]) -> Result<(Tree, BTreeMap<RelPath, String>), Vec<Conflict>> {
+    let gone = replaced_links(layers);
+    let links = layers.iter().enumerate().flat_map(|(number, layer)| {
+        let gone = &gone;
+        let stands = move |path: &RelPath| gone.get(path).is_none_or(|by| *by <= number);
+        layer.tree.entries().filter_map(move |(path, entry)| match entry {
+            Entry::Symlink { target } if stands(path) => Some((path, target)),
+            _ => None,
+        })
+    });
     let mut merging = Merging {
-        links: FolderLinks::of(layers.iter().map(|layer| layer.tree)),
+        links: FolderLinks::of_links(links),
         tree: Tree::new(),
         owners: BTreeMap::new(),
         folders: BTreeMap::new(),
         conflicts: BTreeMap::new(),
     };
-    layers.iter().for_each(|layer| merging.lay(layer));
+    for (number, layer) in layers.iter().enumerate() {
+        merging.lay(layer, |path| gone.get(path).is_some_and(|by| *by > number));
+    }
     let mut conflicts: Vec<Conflict> = merging.conflicts.into_values().flatten().collect();
     conflicts.sort_by(|a, b| (&a.path, &a.second).cmp(&(&b.path, &b.second)));
     let owners = || merging.owners.into_iter().map(|(path, owner)| (path, owner.to_owned())).collect();
     if conflicts.is_empty() { Ok((merging.tree, owners())) } else { Err(conflicts) }
+}
+
+/// The links that a later layer replaces, each with the number of the last one that does: nobody is led through them.
+fn replaced_links<'a>(layers: &'a [Layer<'_>]) -> BTreeMap<&'a RelPath, usize> {
+    let replaced = layers.iter().enumerate().flat_map(|(number, layer)| {
+        let brought = layer.replaces.iter().filter(|path| layer.tree.entry(path).is_some());
+        brought.map(move |path| (path, number))
+    });
+    replaced.collect()
 }
 
 struct Merging<'a> {
@@ -115,13 +135,17 @@ struct Merging<'a> {
 }
 
 impl<'a> Merging<'a> {
-    fn lay(&mut self, layer: &Layer<'a>) {
+    /// `is_gone` says which links of the layer a later one replaces.
+    fn lay(&mut self, layer: &Layer<'a>, is_gone: impl Fn(&RelPath) -> bool) {
         let replaces = layer.replaces.iter().filter_map(|path| self.links.real(path).ok());
         let replaces: BTreeSet<RelPath> = replaces.collect();
         // Folders of the layer that found no place: what is in them needs no word of its own.
         let mut blocked: BTreeSet<&RelPath> = BTreeSet::new();
         let mut above: Option<(RelPath, RelPath)> = None;
         for (path, entry) in layer.tree.entries() {
+            if matches!(entry, Entry::Symlink { .. }) && is_gone(path) {
+                continue;
+            }
             let parent = path.parent().unwrap_or_default();
             if blocked.contains(&parent) {
                 blocked.insert(path);
@@ -311,6 +335,20 @@ mod tests {
             let (merged, _) = merge(&layers).unwrap();
             assert!(merged.entry(&path("usr/lib/modules/b")).is_some());
             assert!(matches!(merged.entry(&path("lib")), Some(Entry::Symlink { .. })));
+        }
+    }
+
+    #[test]
+    fn nobody_is_led_through_a_link_that_a_later_layer_replaces() {
+        let base = tree(&[("a", "-> old"), ("old/x", "1")]);
+        let other = tree(&[("a/y", "2")]);
+        let replaces = [path("a")];
+        for (own, expected) in [(tree(&[("a", "-> new")]), "new/y"), (tree(&[("a/z", "3")]), "a/y")] {
+            let own = Layer { owner: "own", tree: &own, replaces: &replaces };
+            let (merged, owners) = merge(&[layer("base", &base), layer("other", &other), own.clone()]).unwrap();
+            assert_eq!(merged.entry(&path("a")), own.tree.entry(&path("a")));
+            assert_eq!(owners[&path(expected)], "other");
+            assert!(merged.entry(&path("old/x")).is_some() && merged.entry(&path("old/y")).is_none());
         }
     }
 

@@ -6,7 +6,7 @@ use brc_contract::Architecture;
 
 use super::{Role, Situation, upstream::stated_version, wanted::braces};
 use crate::{
-    content::RelPath,
+    content::{Glob, RelPath},
     recipe::{
         Artifact, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Modules, Name, Package,
         PackagesDrop, Reasoned, Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
@@ -117,7 +117,7 @@ pub struct FlatComponent {
     /// What of the build is installed.
     pub installs: Vec<InstallItem>,
     /// What of the build does not come into the image.
-    pub build_drop: Vec<Spanned<crate::content::Glob>>,
+    pub build_drop: Vec<Spanned<Glob>>,
     /// What else it brings.
     pub items: Vec<(Item, Span)>,
     /// The packages it brings, with archive and suite.
@@ -188,6 +188,8 @@ pub struct FinishedKernel {
     pub modules: Vec<Spanned<String>>,
     /// The firmware that they ask for.
     pub firmware: Vec<Spanned<RelPath>>,
+    /// What of its modules and firmware does not come into the image.
+    pub drop: Vec<Spanned<Glob>>,
 }
 
 /// A package of a finished kernel.

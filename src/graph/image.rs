@@ -275,6 +275,8 @@ pub enum KernelSource {
         packages: Vec<Package>,
         /// What it is started with.
         initramfs: Initramfs,
+        /// What of its modules and firmware does not come into the image.
+        drop: Vec<Glob>,
     },
 }
 

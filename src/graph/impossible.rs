@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use brc_contract::command_line;
 
 use super::{
-    flat::{Flat, FlatComponent},
+    flat::{Flat, FlatComponent, FlatKernelSource},
     placing::{MASKS, UNITS},
     wanted::braces,
 };
 use crate::{
     content::RelPath,
-    recipe::{Content, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template},
+    recipe::{Content, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template, Versioned as _, no_version},
 };
 
 /// What the kernel is told: what brc says, then what recipes add.
@@ -31,7 +31,40 @@ pub(super) fn impossible(flat: &Flat) -> Vec<Diagnostic> {
         let new: Vec<Diagnostic> = clashes(flat, members).into_iter().filter(|new| !found.contains(new)).collect();
         found.extend(new);
     }
+    found.extend(without_version(flat));
     found.extend(long_command_line(flat));
+    found
+}
+
+/// Every `{version}` of what has none under these conditions: what it is part of would silently be left out.
+fn without_version(flat: &Flat) -> Vec<Diagnostic> {
+    let members = flat.toolsets.values().flat_map(|toolset| &toolset.members).chain(flat.sysroots.values().flatten());
+    let components = flat.components.iter().chain(&flat.beside).chain(members);
+    let of_components = components.filter(|component| component.version.is_none()).map(|component| {
+        let spans = [
+            component.upstream.versioned(),
+            component.patches.versioned(),
+            component.installs.versioned(),
+            component.items.iter().flat_map(|(item, _)| item.versioned()).collect(),
+        ];
+        (&component.name, spans.concat())
+    });
+    let kernel = &flat.kernel;
+    let of_kernel = kernel.version.is_none().then(|| {
+        let upstream = match &kernel.source {
+            FlatKernelSource::Upstream(upstream) => upstream.versioned(),
+            FlatKernelSource::Debian(_) | FlatKernelSource::Package(_) => Vec::new(),
+        };
+        let spans =
+            [upstream, kernel.fragments.versioned(), kernel.patches.versioned(), kernel.module_certificate.versioned()];
+        (&kernel.name, spans.concat())
+    });
+    let mut found = Vec::new();
+    for (name, spans) in of_components.chain(of_kernel) {
+        let new = spans.into_iter().map(|span| no_version(&name.to_string(), span));
+        // A component can be a member of many sets.
+        found.extend(new.filter(|new| !found.contains(new)).collect::<Vec<_>>());
+    }
     found
 }
 
@@ -69,6 +102,8 @@ struct Place<'a> {
     span: Span,
     /// Whether it may take the path from another owner.
     replaces: bool,
+    /// Whether its word has a `replaces=` at all.
+    can_replace: bool,
 }
 
 #[derive(PartialEq)]
@@ -112,6 +147,7 @@ fn clashes(flat: &Flat, components: &[FlatComponent]) -> Vec<Diagnostic> {
 fn twice(path: &RelPath, earlier: &Place<'_>, place: &Place<'_>) -> Option<Diagnostic> {
     let same_owner = earlier.owner == place.owner;
     let (message, help) = match (&earlier.what, &place.what) {
+        _ if place.replaces && !same_owner => return None,
         (What::Folder(one), What::Folder(other)) => {
             let is_stated = |folder: &DirectoryItem| folder.mode.is_some() || folder.owner.is_some();
             let said = |folder: &DirectoryItem| {
@@ -121,14 +157,18 @@ fn twice(path: &RelPath, earlier: &Place<'_>, place: &Place<'_>) -> Option<Diagn
             if !is_stated(one) || !is_stated(other) || said(one) == said(other) {
                 return None;
             }
-            (format!("`{path}` has two modes or owners"), "one of them would silently win: leave one out")
+            let help = if same_owner { "leave one out" } else { "say `replaces=` with that path where this is meant" };
+            (format!("`{path}` has two modes or owners"), help)
         }
-        _ if place.replaces && !same_owner => return None,
         (one, other) if !same_owner && (one == other || is_unknown(one) || is_unknown(other)) => return None,
         _ if same_owner => (format!("`{path}` is stated twice"), "leave one out"),
         _ => {
             let (one, other) = (earlier.owner, place.owner);
-            (format!("`{path}` is brought by both `{one}` and `{other}`"), "say `replaces=` where this is meant")
+            let help = match place.can_replace {
+                true => "say `replaces=` with that path where this is meant",
+                false => "leave one out; a `drop-in` changes a unit that another brings",
+            };
+            (format!("`{path}` is brought by both `{one}` and `{other}`"), help)
         }
     };
     let diagnostic = Diagnostic::error("placed-twice", place.span, message);
@@ -146,37 +186,40 @@ fn placed<'a>(flat: &'a Flat, component: &'a FlatComponent) -> Vec<(RelPath, Pla
     let fill = |template: &Template| template.fill(|brace| braces(flat, version, brace));
     let at = |template: &Spanned<Template>| RelPath::from_absolute(&fill(&template.value)?).ok();
     let mut found = Vec::new();
-    let mut place = |path: Option<RelPath>, what, span, replaces: &[Spanned<RelPath>]| {
+    let mut place = |path: Option<RelPath>, what, span, replaces: Option<&[Spanned<RelPath>]>| {
         let Some(path) = path else { return };
-        let replaces = replaces.iter().any(|replaced| replaced.value == path);
-        found.push((path, Place { what, owner: &component.name, span, replaces }));
+        let can_replace = replaces.is_some();
+        let replaces = replaces.unwrap_or_default().iter().any(|replaced| replaced.value == path);
+        found.push((path, Place { what, owner: &component.name, span, replaces, can_replace }));
     };
     for install in &component.installs {
-        place(at(&install.to), What::File(None), install.to.span, &install.replaces);
+        place(at(&install.to), What::File(None), install.to.span, Some(&install.replaces));
     }
     for (item, span) in &component.items {
         match item {
             Item::File(file) => {
                 let mode = file.mode.map(|mode| mode.value);
-                place(at(&file.to), What::File(known(&file.content, mode)), file.to.span, &file.replaces);
+                place(at(&file.to), What::File(known(&file.content, mode)), file.to.span, Some(&file.replaces));
             }
             Item::Link(link) => {
                 let Some(to) = fill(&link.to.value) else { continue };
-                place(at(&link.at), What::Link(to), link.at.span, &link.replaces);
+                place(at(&link.at), What::Link(to), link.at.span, Some(&link.replaces));
             }
-            Item::Directory(folder) => place(at(&folder.at), What::Folder(folder), folder.at.span, &[]),
+            Item::Directory(folder) => {
+                place(at(&folder.at), What::Folder(folder), folder.at.span, Some(&folder.replaces));
+            }
             Item::Mask(unit) => {
                 let path = RelPath::new(&format!("{MASKS}/{}", unit.value)).ok();
-                place(path, What::Link("/dev/null".to_owned()), *span, &[]);
+                place(path, What::Link("/dev/null".to_owned()), *span, None);
             }
             Item::Unit(unit) => {
                 let folder = format!("{UNITS}/{}", unit.name.value);
                 if let Some(content) = &unit.content {
-                    place(RelPath::new(&folder).ok(), What::File(known(content, None)), unit.name.span, &[]);
+                    place(RelPath::new(&folder).ok(), What::File(known(content, None)), unit.name.span, None);
                 }
                 for drop_in in &unit.drop_ins {
                     let path = RelPath::new(&format!("{folder}.d/{}", drop_in.name.value)).ok();
-                    place(path, What::File(known(&drop_in.content, None)), drop_in.name.span, &[]);
+                    place(path, What::File(known(&drop_in.content, None)), drop_in.name.span, None);
                 }
             }
             _ => {}
@@ -215,6 +258,7 @@ mod tests {
             (r#"dir "/etc/a" mode=0o700; dir "/etc/a" mode=0o750; file "/etc/a/x" text="1""#, "", Some(twice)),
             (r#"dir "/etc/a" mode=0o700; dir "/etc/a""#, "", None),
             (r#"dir "/etc/a" mode=0o700"#, r#"dir "/etc/a" mode=0o750"#, Some(twice)),
+            (r#"dir "/etc/a" mode=0o700"#, r#"dir "/etc/a" mode=0o750 replaces="/etc/a""#, None),
             (r#"dir "/etc/a"; file "/etc/a/{arch}" text="1""#, "", None),
             (r#"link "/etc/a" to="b"; file "/etc/a/c" text="c""#, "", Some(below)),
             (r#"link "/etc/a" to="b""#, r#"file "/etc/a/c" text="c""#, None),
@@ -225,6 +269,9 @@ mod tests {
             (r#"file "/etc/a" text="1""#, r#"file "/etc/a" text="2" replaces="/etc/a""#, None),
             (r#"file "/etc/a" text="1""#, r#"link "/etc/a" to="b""#, Some(twice)),
             (r#"mask "a.service""#, r#"mask "a.service""#, None),
+            (r#"version "1"; link "/etc/a" to="{version}""#, "", None),
+            (r#"when arch="aarch64" { version "1" }; link "/etc/a" to="{version}""#, "", Some("missing-node")),
+            (r#"when arch="aarch64" { version "1" }; file "/etc/a" from="{version}""#, "", Some("missing-node")),
             (r#"mask "a.service"; mask "a.service""#, "", Some(twice)),
             (r#"unit "a.service" text="1" { drop-in "a.conf" text="" }"#, r#"unit "a.service" text="2""#, Some(twice)),
         ] {

@@ -5,7 +5,8 @@ use super::{
     flat::{FinishedKernel, FlatComponent, FlatKernel, FlatKernelPackage, FlatKernelSource},
 };
 use crate::recipe::{
-    Brace, Change, Diagnostic, InitramfsItem, Item, Kernel, KernelItem, KernelPackage, Modules, Override, Span, Spanned,
+    Brace, Change, Diagnostic, InitramfsItem, Item, Kernel, KernelItem, KernelPackage, Modules, Override, Span,
+    Spanned, no_version,
 };
 
 /// The kernel as overrides and conditions leave it, and what it brings besides.
@@ -22,6 +23,7 @@ pub(super) fn flat_kernel(
         _ => None,
     });
     let (mut source, mut finished, mut rest) = (None, FinishedKernel::default(), Vec::new());
+    let mut packages = Vec::new();
     let (mut fragments, mut build_with, mut patches) = (Vec::new(), Vec::new(), Vec::new());
     let (mut module_certificate, mut version, mut license, mut modules) = (None, None, None, None);
     for guarded in std::iter::once(&kernel.items).chain(changed).flat_map(|items| situation.decide(items)) {
@@ -33,8 +35,9 @@ pub(super) fn flat_kernel(
                     _ => upstream,
                 }));
             }
-            KernelItem::Package(package) => finished.packages.extend(flat_package(&package, situation)),
+            KernelItem::Package(package) => packages.push(package),
             KernelItem::Initramfs(items) => finished.take(situation.decide(&items).map(|guarded| &guarded.item)),
+            KernelItem::Drop(globs) => finished.drop.extend(globs),
             KernelItem::Version(stated) => version = Some(stated),
             KernelItem::License(stated) => license = Some(stated),
             KernelItem::Modules(stated) => modules = Some(stated),
@@ -46,6 +49,12 @@ pub(super) fn flat_kernel(
         }
     }
     let (name, span) = (kernel.name.value.clone(), kernel.span);
+    for package in &packages {
+        finished.packages.push(flat_package(package, situation, version.as_ref(), kernel)?);
+    }
+    let of_source = [&fragments, &patches].into_iter().flatten().chain(&module_certificate).map(|path| path.span);
+    let of_source = of_source.chain(build_with.iter().map(|name| name.span)).min();
+    let of_finished = finished.span();
     let source = match source {
         Some(source) => source,
         None if finished.packages.is_empty() => {
@@ -56,6 +65,15 @@ pub(super) fn flat_kernel(
         }
         None => FlatKernelSource::Package(finished),
     };
+    // The block of a kernel is looked at where it is read; an override can say anything of any kernel.
+    let (said, is) = match source {
+        FlatKernelSource::Package(_) => (of_source, "comes finished, from a package"),
+        FlatKernelSource::Debian(_) | FlatKernelSource::Upstream(_) => (of_finished, "is built from source"),
+    };
+    if let Some(span) = said {
+        let message = format!("kernel `{}` {is}, so this says nothing", kernel.name.value);
+        return Err(Diagnostic::error("idle-kernel-word", span, message).help("leave it out"));
+    }
     if let (FlatKernelSource::Package(_), Some(left_out)) =
         (&source, modules.filter(|stated| stated.value == Modules::LeftOut))
     {
@@ -86,18 +104,33 @@ fn lacks(kernel: &Kernel, has: &str, wanted: &str) -> Diagnostic {
     Diagnostic::error("no-kernel-source", kernel.name.span, message).help(format!("write {wanted} in it"))
 }
 
-fn flat_package(package: &KernelPackage, situation: &Situation) -> Option<FlatKernelPackage> {
+fn flat_package(
+    package: &KernelPackage,
+    situation: &Situation,
+    version: Option<&Spanned<String>>,
+    kernel: &Kernel,
+) -> Result<FlatKernelPackage, Diagnostic> {
     let name = package.name.fill(|brace| match brace {
         Brace::Arch => Some(situation.architecture.name()),
         Brace::DebianArch => Some(situation.architecture.debian()),
         Brace::Platform => Some(situation.platform.as_str()),
-        Brace::Version => None,
-    })?;
+        Brace::Version => version.map(|version| version.value.as_str()),
+    });
+    let name = name.ok_or_else(|| no_version(&kernel.name.value.to_string(), package.name.span))?;
     let (archive, suite) = (package.archive.value.clone(), package.suite.value.clone());
-    Some(FlatKernelPackage { name: Spanned::new(name, package.name.span), archive, suite })
+    Ok(FlatKernelPackage { name: Spanned::new(name, package.name.span), archive, suite })
 }
 
 impl FinishedKernel {
+    /// Where a recipe first speaks of it.
+    fn span(&self) -> Option<Span> {
+        let packages = self.packages.iter().map(|package| package.name.span);
+        let modules = self.modules.iter().map(|name| name.span);
+        let firmware = self.firmware.iter().map(|path| path.span);
+        let init = self.init.iter().map(|name| name.span);
+        packages.chain(modules).chain(firmware).chain(init).chain(self.drop.iter().map(|glob| glob.span)).min()
+    }
+
     fn take<'a>(&mut self, items: impl Iterator<Item = &'a InitramfsItem>) {
         for item in items {
             match item.clone() {
@@ -146,7 +179,23 @@ mod tests {
         };
         // The kernel's own block cannot say it: that is refused where it is read.
         assert!(flat(&text("modules #true")).is_ok());
-        let codes: Vec<&str> = flat(&text("modules #false")).unwrap_err().iter().map(|found| found.code).collect();
-        assert_eq!(codes, ["finished-kernel-has-modules"]);
+        let codes =
+            |said: &str| -> Vec<&str> { flat(&text(said)).unwrap_err().iter().map(|found| found.code).collect() };
+        assert_eq!(codes("modules #false"), ["finished-kernel-has-modules"]);
+        for said in ["config \"c\"", "patch \"p\"", "build-with \"early\"", "module-certificate \"c\""] {
+            assert_eq!(codes(said), ["idle-kernel-word"], "{said}");
+        }
+        assert_eq!(codes("package \"firmware-{version}\" archive=\"d\" suite=\"s\""), ["missing-node"]);
+        let from_source = |said: &str| {
+            let text = format!(
+                "archive \"d\" {{ suite \"s\"; keyring \"k.asc\" }}\ncomponent \"early\" {{ step \"true\" }}\n\
+                 override \"k\" {{ {said} }}\nvariant \"v\" {{ version \"1\"; arch \"x86_64\"; include \"k\" }}"
+            );
+            flat(&text).err().unwrap_or_default().iter().map(|found| found.code).collect::<Vec<_>>()
+        };
+        assert_eq!(from_source("license \"MIT\""), [""; 0]);
+        for said in ["package \"firmware\" archive=\"d\" suite=\"s\"", "initramfs { init \"early\" }", "drop \"/x\""] {
+            assert_eq!(from_source(said), ["idle-kernel-word"], "{said}");
+        }
     }
 }

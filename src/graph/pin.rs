@@ -194,6 +194,7 @@ impl Pinning<'_> {
                     modules: self.places(&finished.modules),
                     firmware: self.places(&finished.firmware),
                 },
+                drop: finished.drop.iter().map(|glob| glob.value.clone()).collect(),
             },
         };
         let fill = |path: &crate::recipe::LocalPath| {
@@ -201,7 +202,7 @@ impl Pinning<'_> {
         };
         let package = match &source {
             KernelSource::Debian { package, .. } => Some(package),
-            KernelSource::Finished { packages, .. } => packages.first(),
+            KernelSource::Finished { packages, .. } => kernel_image(&kernel.source, packages),
             KernelSource::Upstream(_) => None,
         };
         Some(Kernel {
@@ -297,6 +298,16 @@ impl Pinning<'_> {
             origin: origin(self.sources, flat.slot.span),
         }
     }
+}
+
+/// The package that holds a finished kernel: the one with the kernel's release in its name, which the one that the
+/// recipe names leads to, or that one itself.
+fn kernel_image<'p>(source: &FlatKernelSource, packages: &'p [Package]) -> Option<&'p Package> {
+    let FlatKernelSource::Package(finished) = source else { return None };
+    let is_named = |package: &&Package| finished.packages.iter().any(|named| named.name.value == package.name);
+    let image = packages.iter().find(|package| package.name.starts_with("linux-image-") && !is_named(package));
+    let named = || finished.packages.iter().find_map(|named| packages.iter().find(|one| one.name == named.name.value));
+    image.or_else(named)
 }
 
 fn drops(components: &[FlatComponent]) -> Vec<Dropped> {

@@ -59,12 +59,20 @@ pub fn is_zero(bytes: &[u8]) -> bool {
     words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
+/// The size of a file or block device, in bytes.
+///
+/// # Errors
+/// It cannot be sought in.
+pub fn size(file: &File) -> io::Result<u64> {
+    Ok(seek(file, SeekFrom::End(0))?)
+}
+
 /// Where the first byte that is not zero stands between `start` and `end` of `file`; what is a hole is not read.
 ///
 /// # Errors
 /// The file ends before `end` or cannot be read.
 pub fn first_nonzero(file: &File, start: u64, end: u64) -> io::Result<Option<u64>> {
-    if start < end && file.metadata()?.len() < end {
+    if start < end && size(file)? < end {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let mut at = start;

@@ -1,7 +1,7 @@
 //! Content below `/var`, which the running machine mounts its data partition over: it moves to `/usr/share/factory`, and
 //! systemd-tmpfiles makes it at boot where it is not there yet (tmpfiles.d(5): `d`, `C`, `L`).
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use brc_contract::well_known;
 
@@ -61,9 +61,8 @@ pub fn visible(tree: Tree, owners: &str, stated: &[RelPath]) -> Result<Visible, 
         return Err(FactoryError::hidden(&hidden, owners));
     }
     let (mut tree, mut owners) = (tree, Owners::read(owners));
-    for (path, ..) in &moved {
-        tree.remove(path);
-    }
+    let gone: BTreeSet<&RelPath> = moved.iter().map(|(path, ..)| path).collect();
+    tree.drop_where(|path, _| gone.contains(path));
     for (path, entry, metadata) in moved {
         let owner = owners.remove(&path);
         if let Entry::File { .. } = entry {

@@ -4,19 +4,24 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     initramfs::{self, InitramfsError, Kernel},
+    kernel_drop::{self, KernelDropError},
     packaged_kernel,
     perform::{AssembleError, Work, file_tree},
 };
 use crate::{
-    content::{Digest, Entry, RelPath, Tree},
+    content::{Digest, Entry, FolderLinks, Glob, RelPath, Tree},
     plan::{FileOf, Initramfs, Outcome},
     store::StoreError,
 };
 
 impl Work<'_> {
-    pub(super) fn packaged_kernel(&self, packages: &[Digest]) -> Result<Outcome, AssembleError> {
+    pub(super) fn packaged_kernel(&self, packages: &[Digest], drop: &[Glob]) -> Result<Outcome, AssembleError> {
         let trees = packages.iter().map(|tree| self.store.tree(*tree).map(Arc::unwrap_or_clone));
         let found = packaged_kernel::find(&trees.collect::<Result<Vec<Tree>, StoreError>>()?)?;
+        let content = kernel_drop::without(&found.content, drop, |blob, packing| {
+            let unpacked = packaged_kernel::unpack(&self.store.read(blob)?, packing);
+            unpacked.map_err(|source| AssembleError::from(KernelDropError::from(source)))
+        })?;
         let release = format!("{}\n", found.release);
         let mut boot = file_tree([("release", self.store.put(release.as_bytes())?, release.len() as u64)]);
         for (name, entry) in [("kernel", found.kernel), ("config", found.config)] {
@@ -25,7 +30,7 @@ impl Work<'_> {
         }
         Ok(Outcome::from([
             ("boot".to_owned(), self.store.put_tree(&boot)?),
-            ("modules".to_owned(), self.store.put_tree(&found.content)?),
+            ("modules".to_owned(), self.store.put_tree(&content)?),
         ]))
     }
 
@@ -53,10 +58,13 @@ impl Work<'_> {
             Ok::<_, AssembleError>(Some(unpacked))
         })?;
         initramfs::check(&kernel, &loaded, &wanted.disks)?;
+        let links = FolderLinks::of([content.as_ref()]);
         let mut firmware = BTreeMap::new();
         for file in &wanted.firmware {
             let at = RelPath::new("usr/lib/firmware").unwrap_or_default().join(&file.name);
-            let Some(Entry::File { blob, .. }) = content.entry(&at) else {
+            // Many a file of firmware is a link to another.
+            let real = links.real_folder(&at).unwrap_or(at);
+            let Some(Entry::File { blob, .. }) = content.entry(&real) else {
                 let (name, origin) = (file.name.to_string(), file.origin.clone());
                 return Err(InitramfsError::NoFirmware { name, origin }.into());
             };

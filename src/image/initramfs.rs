@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::initramfs::{self, ModuleOrder, ModuleOrderError};
 use object::{Object as _, ObjectSection as _, read::elf::ElfFile64};
 
-use super::packaged_kernel::module_of;
+use super::{packaged_kernel::module_of, uki::MAX_UKI_BYTES};
 use crate::content::RelPath;
 
 /// What a root under verity needs of a kernel: the option, and the module that it becomes where it is not built in.
@@ -20,6 +20,9 @@ const WANTED: [(&str, &str, &str); 4] = [
     ("EROFS_FS", "erofs", "the root is an EROFS file system"),
     ("CRYPTO_SHA256", "sha256_generic", "the root's hashes are SHA-256"),
 ];
+
+/// The longest chain of modules that depend on each other; those of Linux are ten or so.
+const MAX_CHAIN: usize = 64;
 
 /// A kernel as its packages describe it.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +63,12 @@ pub fn load_order<E: From<InitramfsError>>(
     let built_in = built_in(kernel.built_in);
     let mut order = Vec::new();
     let mut known = BTreeMap::new();
+    let mut bytes = 0;
+    let mut read = |name: &str| -> Result<Option<Vec<u8>>, E> {
+        let module = read(name)?;
+        bytes += module.as_ref().map_or(0, |module| module.len() as u64);
+        if bytes > MAX_UKI_BYTES { Err(InitramfsError::TooLarge.into()) } else { Ok(module) }
+    };
     for (name, origin) in wanted {
         let wanted = normal(name);
         if built_in.contains(&wanted) {
@@ -93,6 +102,9 @@ fn visit<E: From<InitramfsError>>(
     let information = information(&bytes).ok_or_else(|| InitramfsError::NotAModule { name: name.to_owned() })?;
     known.insert(name.to_owned(), Visit::Open);
     chain.push(name.to_owned());
+    if chain.len() > MAX_CHAIN {
+        return Err(InitramfsError::TooDeep { chain: chain.join("` needs `") }.into());
+    }
     for dependency in &information.depends {
         if !built_in.contains(dependency) && !visit(dependency, built_in, chain, known, order, read)? {
             let dependency = dependency.clone();
@@ -120,15 +132,15 @@ enum Visit {
 
 /// What a module says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Information {
+pub(super) struct Information {
     /// Modules that it cannot do without.
-    depends: Vec<String>,
+    pub(super) depends: Vec<String>,
     /// Modules that should be loaded before it.
     before: Vec<String>,
 }
 
 /// Reads `.modinfo`: texts `key=value`, each ended by a NUL (Linux, `include/linux/moduleparam.h`).
-fn information(module: &[u8]) -> Option<Information> {
+pub(super) fn information(module: &[u8]) -> Option<Information> {
     let file: ElfFile64<'_> = ElfFile64::parse(module).ok()?;
     let section = file.section_by_name(".modinfo")?.data().ok()?;
     let mut information = Information::default();
@@ -189,9 +201,9 @@ pub fn archive(
     files.insert(inside(initramfs::ORDER), (0o644, order.as_bytes()));
     let module_path = |module: &Module| inside(&format!("{}/{}", initramfs::MODULES, module.file()));
     files.extend(modules.iter().map(|module| (module_path(module), (0o644, module.bytes.as_slice()))));
-    files.extend(
-        firmware.iter().map(|(path, bytes)| (format!("lib/firmware/{}", path.as_str()), (0o644, bytes.as_slice()))),
-    );
+    files.extend(firmware.iter().map(|(path, bytes)| {
+        (inside(&format!("{}/{path}", initramfs::FIRMWARE, path = path.as_str())), (0o644, bytes.as_slice()))
+    }));
     let folders: BTreeSet<String> = files.keys().flat_map(|path| folders_of(path)).collect();
     let mut archive = Archive::default();
     for folder in folders.iter().filter(|folder| !folder.is_empty()) {
@@ -258,7 +270,7 @@ fn built_in(text: &str) -> BTreeSet<String> {
 #[derive(Debug, thiserror::Error)]
 pub enum InitramfsError {
     /// The kernel has no such module.
-    #[error("kernel `{release}` has no module `{name}`, which `initramfs` names ({origin})")]
+    #[error("kernel `{release}` has no module `{name}`, or its `drop` leaves it out; `initramfs` names it ({origin})")]
     NoModule { name: String, origin: String, release: String },
     /// The kernel's packages have no such firmware.
     #[error("no package of the kernel has `/usr/lib/firmware/{name}`, which `initramfs` names ({origin})")]
@@ -269,6 +281,12 @@ pub enum InitramfsError {
     /// Modules depend on each other.
     #[error("the modules `{chain}` depend on each other")]
     Cycle { chain: String },
+    /// More modules than a kernel image holds.
+    #[error("its modules have more than {} MiB together, and a unified kernel image no more", MAX_UKI_BYTES >> 20)]
+    TooLarge,
+    /// Modules that depend on each other in a longer chain than any kernel has.
+    #[error("more than {MAX_CHAIN} modules depend on each other: `{chain}`")]
+    TooDeep { chain: String },
     /// The modules cannot be listed.
     #[error("the modules of the initramfs cannot be listed")]
     Order {
@@ -295,11 +313,11 @@ pub enum InitramfsError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// An ELF file with nothing but a `.modinfo` (ELF-64, version 1.5 draft 2).
-    fn module(information: &str) -> Vec<u8> {
+    pub(in super::super) fn module(information: &str) -> Vec<u8> {
         const NAMES: &[u8] = b"\0.modinfo\0.shstrtab\0";
         let table = (64 + information.len() + NAMES.len()).next_multiple_of(8);
         let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
@@ -334,7 +352,13 @@ mod tests {
             "a" => "depends=b\0",
             "b" => "depends=a\0",
             "text" => return Ok(Some(b"no module".to_vec())),
-            _ => return Ok(None),
+            "huge" => return Ok(Some(vec![0; MAX_UKI_BYTES as usize + 1])),
+            _ => {
+                let Some(number) = name.strip_prefix("deep").and_then(|number| number.parse::<u32>().ok()) else {
+                    return Ok(None);
+                };
+                return Ok(Some(module(&format!("depends=deep{}\0", number + 1))));
+            }
         };
         Ok(Some(module(information)))
     }
@@ -353,10 +377,15 @@ mod tests {
     #[test]
     fn what_would_not_start_is_told_by_name() {
         let cases = [
-            ("erofs2", "kernel `6.12` has no module `erofs2`, which `initramfs` names (k.kdl:7)"),
+            (
+                "erofs2",
+                "kernel `6.12` has no module `erofs2`, or its `drop` leaves it out; `initramfs` names it (k.kdl:7)",
+            ),
             ("lonely", "module `lonely` needs `dropped`"),
             ("a", "the modules `a`, `b` depend on each other"),
             ("text", "`text.ko` is no kernel module"),
+            ("huge", "its modules have more than 256 MiB together"),
+            ("deep0", "more than 64 modules depend on each other: `deep0` needs `deep1` needs"),
         ];
         for (name, expected) in cases {
             let error = load_order(&KERNEL, &[(name, "k.kdl:7")], read).unwrap_err().to_string();

@@ -13,6 +13,7 @@ pub mod fat;
 mod finished_kernel;
 mod initramfs;
 pub mod inspect;
+mod kernel_drop;
 mod module;
 mod packaged_kernel;
 pub mod pe;

@@ -20,6 +20,7 @@ use super::{
     factory::{self, FactoryError},
     fat::{self, FatError, FatFile},
     initramfs::InitramfsError,
+    kernel_drop::KernelDropError,
     module::{self, ModuleError},
     packaged_kernel::PackagedKernelError,
     root::{self, RootError},
@@ -92,8 +93,8 @@ impl Performer for Assembler {
             Assemble::Modules { tree } => ("modules", work.modules(*tree)),
             Assemble::SignedModules { modules, certificate } => ("modules", work.signed_modules(*modules, certificate)),
             Assemble::Replaced { tree, with } => ("root", work.replaced(*tree, *with)),
-            Assemble::PackagedKernel { packages } => {
-                return work.packaged_kernel(packages).map_err(AssembleError::into_failure);
+            Assemble::PackagedKernel { packages, drop } => {
+                return work.packaged_kernel(packages, drop).map_err(AssembleError::into_failure);
             }
             Assemble::Initramfs(initramfs) => ("initramfs", work.initramfs(initramfs)),
             Assemble::Verity { data, salt, uuid } => ("verity", work.verity(data, salt, uuid)),
@@ -405,6 +406,12 @@ pub enum AssembleError {
     PackagedKernel {
         #[from]
         source: PackagedKernelError,
+    },
+    /// What is left out of a finished kernel.
+    #[error("the kernel cannot go without what its `drop` leaves out")]
+    KernelDrop {
+        #[from]
+        source: KernelDropError,
     },
     /// What a finished kernel is started with.
     #[error("the initramfs cannot be made")]

@@ -140,7 +140,7 @@ pub fn fill_command_line(line: &str, root: &VerifiedRoot<'_>) -> Result<String, 
     let filled = [
         (command_line::ROOT_PARTITION, format!("PARTUUID={}", partition::root_guid(&root.root_hash))),
         (command_line::HASH_PARTITION, format!("PARTUUID={}", partition::hash_guid(&root.root_hash))),
-        (command_line::SECTORS, (root.data_blocks * (BLOCK / SECTOR)).to_string()),
+        (command_line::SECTORS, root.data_blocks.saturating_mul(BLOCK / SECTOR).to_string()),
         (command_line::BLOCKS, root.data_blocks.to_string()),
         (command_line::ROOT_HASH, hex(&root.root_hash)),
         (command_line::SALT, hex(root.salt)),

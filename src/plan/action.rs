@@ -243,6 +243,8 @@ pub enum Assemble<T> {
     PackagedKernel {
         /// What the packages install; one of them holds a kernel.
         packages: Vec<T>,
+        /// What of their modules and firmware `modules` lacks.
+        drop: Vec<Glob>,
     },
     /// What a finished kernel is started with, until it has its root: a cpio archive. Output: `initramfs` (a file
     /// `initramfs.cpio`).

@@ -174,9 +174,10 @@ fn assemble_fields(fields: &mut Fields, assemble: &Assemble<Digest>) {
             fields.digest("tree", *tree);
             fields.digest("with", *with);
         }
-        Assemble::PackagedKernel { packages } => {
+        Assemble::PackagedKernel { packages, drop } => {
             fields.text("action", "assemble kernel package");
             packages.iter().for_each(|package| fields.digest("package", *package));
+            drop.iter().for_each(|glob| fields.text("drop", glob.as_str()));
         }
         Assemble::Initramfs(initramfs) => initramfs_fields(fields, initramfs),
         Assemble::Verity { data, salt, uuid } => {

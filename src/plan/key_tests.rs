@@ -298,8 +298,12 @@ fn every_field_of_a_finished_kernel_is_in_its_key() {
         change(&mut initramfs);
         Action::Assemble(Assemble::Initramfs(initramfs))
     };
-    let packages = |names: &[&str]| {
-        Action::Assemble(Assemble::PackagedKernel { packages: names.iter().map(|name| tree(name)).collect() })
+    let packages = |names: &[&str], drop: &[&str]| {
+        let packages = names.iter().map(|name| tree(name)).collect();
+        Action::Assemble(Assemble::PackagedKernel {
+            packages,
+            drop: drop.iter().map(|glob| Glob::new(glob).unwrap()).collect(),
+        })
     };
     all_differ(vec![
         ("nothing", row(&|_| {})),
@@ -309,8 +313,9 @@ fn every_field_of_a_finished_kernel_is_in_its_key() {
         ("load", row(&|found| found.load = named("b"))),
         ("firmware", row(&|found| found.firmware = vec![Named { name: path("b"), origin: String::new() }])),
         ("disks", row(&|found| found.disks = vec!["b".to_owned()])),
-        ("packages", packages(&["a"])),
-        ("two packages", packages(&["a", "b"])),
+        ("packages", packages(&["a"], &[])),
+        ("two packages", packages(&["a", "b"], &[])),
+        ("drop", packages(&["a"], &["/b"])),
     ]);
     let elsewhere = row(&|found| found.load[0].origin = "k.kdl:2".to_owned());
     assert_eq!(key("image 1", &elsewhere), key("image 1", &row(&|_| {})), "where a recipe says it is no matter");

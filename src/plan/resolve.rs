@@ -117,8 +117,9 @@ impl<T> Assemble<T> {
                 Assemble::SignedModules { modules: replace(modules)?, certificate: certificate.resolve(replace)? }
             }
             Assemble::Replaced { tree, with } => Assemble::Replaced { tree: replace(tree)?, with: replace(with)? },
-            Assemble::PackagedKernel { packages } => {
-                Assemble::PackagedKernel { packages: packages.iter().map(&mut *replace).collect::<Result<_, E>>()? }
+            Assemble::PackagedKernel { packages, drop } => {
+                let packages = packages.iter().map(&mut *replace).collect::<Result<_, E>>()?;
+                Assemble::PackagedKernel { packages, drop: drop.clone() }
             }
             Assemble::Initramfs(initramfs) => Assemble::Initramfs(Initramfs {
                 boot: replace(&initramfs.boot)?,

@@ -10,8 +10,8 @@ use petgraph::{
 };
 
 use super::{
-    Brace, Bytes, Change, Clause, Component, ComponentItem, Diagnostic, Guarded, Item, Kernel, KernelItem, Name,
-    Override, Recipes, Span, Spanned, Variant, VariantItem, code, condition::can_hold,
+    Bytes, Change, Clause, Component, ComponentItem, Diagnostic, Guarded, Kernel, KernelItem, Name, Override, Recipes,
+    Span, Spanned, Variant, VariantItem, Versioned as _, code, condition::can_hold, no_version,
 };
 
 /// The smallest ESP: FAT32 has at least 65,525 clusters of 512 bytes, two tables and what comes before them.
@@ -41,6 +41,7 @@ pub(super) fn check(recipes: &Recipes, problems: &mut Vec<Diagnostic>) {
     problems.extend(recipes.overrides.iter().chain(inside).filter_map(|change| without_change(recipes, change)));
     problems.extend(recipes.components.values().flat_map(unfilled_version));
     problems.extend(recipes.kernels.values().filter_map(kernel_without_version));
+    problems.extend(recipes.kernels.values().flat_map(unfilled_kernel_version));
     for variant in recipes.variants.values() {
         check_layout(recipes, variant, problems);
     }
@@ -170,20 +171,38 @@ fn unfilled_version(component: &Component) -> Vec<Diagnostic> {
     if component.items.iter().any(|guarded| matches!(guarded.item, ComponentItem::Version(_))) {
         return Vec::new();
     }
-    let templates = component.items.iter().flat_map(|guarded| match &guarded.item {
-        ComponentItem::Upstream(upstream) => upstream.templates(),
-        ComponentItem::Install(install) => vec![&install.from, &install.to],
-        ComponentItem::Common(Item::File(file)) => vec![&file.to],
-        ComponentItem::Common(Item::Tree(tree)) => vec![&tree.to],
-        ComponentItem::Common(Item::Link(link)) => vec![&link.at, &link.to],
-        ComponentItem::Common(Item::Directory(directory)) => vec![&directory.at],
+    let spans = component.items.iter().flat_map(|guarded| match &guarded.item {
+        ComponentItem::Upstream(upstream) => upstream.versioned(),
+        ComponentItem::Patch(paths) => paths.versioned(),
+        ComponentItem::Install(install) => install.versioned(),
+        ComponentItem::Common(item) => item.versioned(),
         _ => Vec::new(),
     });
-    let unfilled = templates.filter(|template| template.uses(Brace::Version)).map(|template| {
-        let message = format!("`{{version}}` is filled with the version of `{}`, and it has none", component.name.name);
-        Diagnostic::error(code::MISSING_NODE, template.span, message).help("write `version \"…\"`")
+    spans.map(|span| no_version(&component.name.name, span)).collect()
+}
+
+/// Every `{version}` of a kernel that has no version, or that nobody fills.
+fn unfilled_kernel_version(kernel: &Kernel) -> Vec<Diagnostic> {
+    let has_version = kernel.items.iter().any(|guarded| matches!(guarded.item, KernelItem::Version(_)));
+    let problems = kernel.items.iter().flat_map(|guarded| {
+        let spans = match &guarded.item {
+            KernelItem::Common(item) => {
+                let told = |span| {
+                    let message = "what a kernel brings besides itself does not know the kernel's version";
+                    Diagnostic::error(code::BRACES_NOT_FILLED, span, message).help("write it out")
+                };
+                return item.versioned().into_iter().map(told).collect();
+            }
+            KernelItem::Upstream(upstream) => upstream.versioned(),
+            KernelItem::Config(paths) | KernelItem::Patch(paths) => paths.versioned(),
+            KernelItem::ModuleCertificate(path) => path.versioned(),
+            KernelItem::Package(package) => package.name.versioned(),
+            _ => Vec::new(),
+        };
+        let spans = spans.into_iter().filter(|_| !has_version);
+        spans.map(|span| no_version(&kernel.name.name, span)).collect::<Vec<_>>()
     });
-    unfilled.collect()
+    problems.collect()
 }
 
 /// A kernel package says its version; an archive does not.

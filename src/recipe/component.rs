@@ -136,11 +136,7 @@ impl ComponentItem {
             "satisfies" => Satisfies::read(reader, &mut cursor).map(ComponentItem::Satisfies),
             "build-with" => some(reader.parts(&mut cursor)).map(ComponentItem::BuildWith),
             "link-with" => some(reader.parts(&mut cursor)).map(ComponentItem::LinkWith),
-            "drop" => {
-                let texts = cursor.texts(reader, "a glob");
-                let globs: Vec<_> = texts.into_iter().filter_map(|text| reader.glob(text)).collect();
-                Some(ComponentItem::Drop(globs)).filter(|_| !node.entries.is_empty())
-            }
+            "drop" => reader.globs(&mut cursor).map(ComponentItem::Drop),
             "same-version" => {
                 let texts = cursor.texts(reader, "a package");
                 let packages: Vec<_> = texts.into_iter().filter_map(|text| reader.package(text)).collect();

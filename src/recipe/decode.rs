@@ -370,6 +370,12 @@ impl Reader<'_> {
         }
     }
 
+    /// The globs of `drop`; `None` when it has none at all, which the cursor tells.
+    pub(super) fn globs(&mut self, cursor: &mut Cursor<'_>) -> Option<Vec<Spanned<Glob>>> {
+        let texts = cursor.texts(self, "a glob");
+        (!texts.is_empty()).then(|| texts.into_iter().filter_map(|text| self.glob(text)).collect())
+    }
+
     pub(super) fn sha256(&mut self, text: Spanned<String>) -> Option<Spanned<Sha256>> {
         match Sha256::parse(&text) {
             Ok(digest) => Some(Spanned::new(digest, text.span)),

@@ -39,6 +39,9 @@ pub enum KernelItem {
     Package(KernelPackage),
     /// `initramfs { … }`: what a finished kernel is started with, until it has its root.
     Initramfs(Vec<Guarded<InitramfsItem>>),
+    /// `drop "/usr/lib/modules/*/kernel/sound/**" …`: what of a finished kernel's modules and firmware does not come into
+    /// the image; a module that stays and needs one of them is an error.
+    Drop(Vec<Spanned<Glob>>),
     /// `version "6.12.9"`: needed with `upstream`; else it is the package's.
     Version(Spanned<String>),
     /// `license "GPL-2.0-only"`: an SPDX expression, for the manifest.
@@ -115,6 +118,7 @@ impl KernelItem {
             "upstream" => Some(KernelItem::Upstream(reader.kernel_upstream(&mut cursor))),
             "package" => KernelPackage::read(reader, &mut cursor).map(KernelItem::Package),
             "initramfs" => Some(KernelItem::Initramfs(InitramfsItem::read_all(reader, &mut cursor, when))),
+            "drop" => reader.globs(&mut cursor).map(KernelItem::Drop),
             "version" => {
                 let text = cursor.text(reader, "a version");
                 text.and_then(|text| reader.version(text)).map(KernelItem::Version)

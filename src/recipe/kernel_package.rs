@@ -1,5 +1,7 @@
 //! Kernels that come finished, as a package of an archive, and the initramfs that finds the root for them.
 
+use brc_contract::initramfs;
+
 use super::{
     Clause, Guarded, Name, Spanned, Template, code,
     condition::read_block,
@@ -86,8 +88,7 @@ impl InitramfsItem {
 
 /// The name of a module, as modprobe takes it.
 fn module_name(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<String>> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+');
-    if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
+    if !initramfs::is_module(&text) {
         let message = format!("`{}` cannot be the name of a module", text.value);
         reader.error(code::BAD_NAME, text.span, message, "its name without folder and `.ko`: `dm-verity`");
         return None;
@@ -97,7 +98,9 @@ fn module_name(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned
 
 fn firmware(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<RelPath>> {
     match RelPath::new(&text) {
-        Ok(path) if !path.is_root() => Some(Spanned::new(path, text.span)),
+        Ok(path) if !path.is_root() && path.depth() <= initramfs::MAX_FIRMWARE_DEPTH => {
+            Some(Spanned::new(path, text.span))
+        }
         _ => {
             let message = format!("`{}` cannot be the name of a firmware file", text.value);
             reader.error(code::BAD_PATH, text.span, message, "its path below `/usr/lib/firmware`: `vendor/file.bin`");
@@ -124,12 +127,15 @@ pub(super) fn check_source(reader: &mut Reader<'_>, node: &Node<'_>, name: &str)
         let help = "write `initramfs { init \"brc/early\"; module \"dm-verity\" \"erofs\" … }`";
         missing(format!("kernel `{name}` comes finished and has no `initramfs` that finds the root"), help);
     }
-    let words: &[&str] = if package.is_some() { &word::KERNEL_FROM_SOURCE } else { &["initramfs"] };
+    let words: &[&str] = if package.is_some() { &word::KERNEL_FROM_SOURCE } else { &["initramfs", "drop"] };
     let (is, help) = match package {
         Some(_) => {
             ("comes finished, from a package", "leave it out, or write `debian` or `upstream` instead of `package`")
         }
-        None => ("is built from source", "what finds the root is built into it: leave `initramfs` out"),
+        None => (
+            "is built from source",
+            "leave it out: its configuration says what finds the root and which modules there are",
+        ),
     };
     for word in words {
         if let Some((word, span)) = found(&[word]) {

@@ -36,6 +36,7 @@ mod token;
 mod upstream;
 mod user;
 mod variant;
+mod versioned;
 mod word;
 
 pub use build_system::{BuildSystem, BuildSystemStep};
@@ -65,3 +66,4 @@ pub use variant::{
     Artifact, ArtifactCompression, ArtifactKind, Bytes, Data, Feature, FeatureSetting, FileSystem, Layout, LayoutKind,
     PLATFORMS, Setting, SettingValue, Switch, Tool, Variant, VariantItem,
 };
+pub use versioned::{Versioned, no_version};

@@ -242,8 +242,7 @@ impl PackagesItem {
             "without" => Reasoned::read(reader, &mut cursor).map(PackagesItem::Without),
             "maintainer-scripts" => Reasoned::read(reader, &mut cursor).map(PackagesItem::MaintainerScripts),
             "drop" => {
-                let texts = cursor.texts(reader, "a glob");
-                let globs: Vec<_> = texts.into_iter().filter_map(|text| reader.glob(text)).collect();
+                let globs = reader.globs(&mut cursor).unwrap_or_default();
                 let from = cursor.text_property(reader, "from").and_then(|text| reader.package(text));
                 (!globs.is_empty()).then_some(PackagesItem::Drop(PackagesDrop { globs, from }))
             }

@@ -5,7 +5,7 @@ use std::fmt;
 /// What may stand between braces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Brace {
-    /// `{version}`: the version of the component or kernel.
+    /// `{version}`: the version of the component, or the one that a kernel states.
     Version,
     /// `{arch}`: the architecture of the image, as recipes write it: `x86_64`.
     Arch,

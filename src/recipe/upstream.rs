@@ -177,16 +177,6 @@ impl Upstream {
         Some(UpstreamSource::Urls(urls))
     }
 
-    /// The texts in it whose braces are filled.
-    pub(super) fn templates(&self) -> Vec<&Spanned<Template>> {
-        match &self.source {
-            Some(UpstreamSource::Urls(urls)) => urls.iter().collect(),
-            Some(UpstreamSource::Git(url)) => vec![url],
-            Some(UpstreamSource::GoModule { version, .. }) => vec![version],
-            Some(UpstreamSource::Debian(_) | UpstreamSource::Folder(_)) | None => Vec::new(),
-        }
-    }
-
     /// The parts of `old` that this one does not say stay.
     pub fn over(self, old: Upstream) -> Upstream {
         Upstream {

@@ -38,11 +38,12 @@ pub(super) const COMPONENT: [&str; 19] = [
 pub(super) const PACKAGES: [&str; 4] = ["package", "without", "drop", "maintainer-scripts"];
 
 /// What only kernels have.
-pub(super) const KERNEL: [&str; 11] = [
+pub(super) const KERNEL: [&str; 12] = [
     "debian",
     "upstream",
     "package",
     "initramfs",
+    "drop",
     "version",
     "license",
     "config",

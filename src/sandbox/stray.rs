@@ -69,10 +69,14 @@ pub(super) fn strays(
             let metadata = fs::symlink_metadata(&at).map_err(failed)?;
             if metadata.is_dir() {
                 waiting.push(path);
-            } else if (metadata.is_file() || metadata.is_symlink())
-                && !is_as_before(&at, &metadata, &path, before).map_err(failed)?
-            {
-                strays.add(path);
+            } else if metadata.is_file() || metadata.is_symlink() {
+                match is_as_before(&at, &metadata, &path, before) {
+                    Ok(true) => {}
+                    Ok(false) => strays.add(path),
+                    // Only the command can have made a file so.
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => strays.add(path),
+                    Err(error) => return Err(failed(error)),
+                }
             }
         }
         // The first name is looked at first.

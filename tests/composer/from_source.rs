@@ -128,6 +128,8 @@ fn what_components_of_one_folder_ask_alike_is_locked_for_each() {
 fn an_edit_of_a_go_component_compiles_no_module_anew() {
     let source = folder("from-source-edited");
     copy(&repository().join("tests/data/from-source/go"), &source);
+    // Locking it fetches what no server has afterwards.
+    let recipe = project();
     let store = linked_store("from-source-edited-store");
     // A module of its own cannot be embedded.
     fs::remove_dir_all(source.join("tools")).unwrap();
@@ -138,7 +140,7 @@ fn an_edit_of_a_go_component_compiles_no_module_anew() {
         let embed = "//go:embed *\nvar source embed.FS\n";
         let code = format!("package main\n\nimport {imports}\n\n{embed}\nfunc init() {{ print({says:?}, &source) }}\n");
         fs::write(source.join("before.go"), code).unwrap();
-        let mut build = command("build", project(), "all");
+        let mut build = command("build", recipe, "all");
         build.args(["greet-go", "--arch=x86_64", "--source"]).arg(format!("greet-go={}", source.display()));
         let ran = Ran::well(build.arg("--store").arg(&store));
         let built = Path::new(text(ran.of("built").next().unwrap(), "path")).join("usr/bin/greet-go");

@@ -46,7 +46,7 @@ fn what_the_finished_root_is_not_is_told_all_at_once() {
     let lines: Vec<&str> = said.iter().map(|(line, _)| *line).collect();
     let recipe = project("stated-wrong", &lines.join("\n"));
     let text = fs::read_to_string(&recipe).unwrap();
-    let small = text.replace("budget root=\"120MiB\"", "budget root=\"1MiB\"");
+    let small = text.replace("budget root=\"100MiB\"", "budget root=\"1MiB\"");
     assert_ne!(text, small);
     fs::write(&recipe, small).unwrap();
     let ran = compose(&recipe);

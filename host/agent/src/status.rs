@@ -21,6 +21,8 @@ use crate::{
 const MAX_SMALL: usize = 64 << 10;
 /// The longest list of mounts that is read, in bytes: a machine with thousands of containers has this many.
 const MAX_MOUNTS: usize = 16 << 20;
+/// The most names of a folder that is read: what lies below one disk, or the entries of the ESP.
+const MAX_NAMES: usize = 4096;
 
 /// Who answers for device-mapper: [`brc_linux::device_mapper::ask`].
 pub type Ask<'a> = &'a dyn Fn(DeviceNumber, Question) -> Result<Vec<u8>, DeviceMapperError>;
@@ -111,7 +113,7 @@ fn mounted_on(files: &Files, folder: &'static str) -> Known<Option<Mount>> {
 /// The device that the root is on, if it is a mapped one.
 fn root_device(files: &Files) -> Known<(DeviceNumber, bool)> {
     let root = mounted_on(files, "/")?.ok_or(Unknown::NoRoot)?.device;
-    match files.names(&format!("/sys/dev/block/{root}/dm")) {
+    match files.names(&format!("/sys/dev/block/{root}/dm"), MAX_NAMES) {
         Ok(_) => Ok((root, true)),
         Err(error) if error.is_absence() => Ok((root, false)),
         Err(error) => Err(error.into()),
@@ -130,7 +132,7 @@ fn root(files: &Files, ask: Ask<'_>) -> Known<Root> {
 
 /// The devices that a mapped device is made of.
 fn parts(files: &Files, device: DeviceNumber) -> Known<Vec<BlockDevice>> {
-    let names = files.names(&format!("/sys/dev/block/{device}/slaves"))?;
+    let names = files.names(&format!("/sys/dev/block/{device}/slaves"), MAX_NAMES)?;
     names.iter().map(|name| block_device(files, &format!("/sys/class/block/{name}"))).collect()
 }
 
@@ -166,7 +168,7 @@ fn selected(files: &Files) -> Known<EntryName> {
 fn standing(files: &Files, entry: Option<&EntryName>) -> Known<Standing> {
     let entry = entry.ok_or(Unknown::NoEntry)?;
     let folder = format!("{}/{}", well_known::ESP_MOUNT, well_known::UKI_FOLDER);
-    let names = files.names(&folder)?;
+    let names = files.names(&folder, MAX_NAMES)?;
     // Of two files of one entry the loader would start the better one.
     let candidate = |name| BootEntry { name, sort_key: String::new(), version: String::new() };
     let same = names.iter().filter_map(|name| EntryName::parse(name).ok()).filter(|name| name.is_same_entry(entry));

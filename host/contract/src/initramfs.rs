@@ -1,7 +1,7 @@
 //! The initramfs of a kernel that comes as a package: what the builder puts into it and `brc-early` reads.
 //!
-//! It holds the program as [`INIT`], the modules in [`MODULES`], uncompressed, and their order in [`ORDER`]; the
-//! program needs no other file and makes the folders that it mounts on. What the root is, the command line says
+//! It holds the program as [`INIT`], the modules in [`MODULES`], uncompressed, their order in [`ORDER`], and in
+//! [`FIRMWARE`] what the kernel reads when they ask for it; the program needs no other file and makes the folders that it mounts on. What the root is, the command line says
 //! ([`crate::command_line`]). The kernel reads it as a `newc` archive (Linux,
 //! `Documentation/driver-api/early-userspace/buffer-format.rst`).
 
@@ -15,6 +15,10 @@ pub const INIT: &str = "/init";
 pub const MODULES: &str = "/modules";
 /// The file that says in which order they are loaded: a [`ModuleOrder`].
 pub const ORDER: &str = "/modules/order";
+/// The folder of firmware in the initramfs, where the kernel looks.
+pub const FIRMWARE: &str = "/lib/firmware";
+/// The most names of a path below [`FIRMWARE`].
+pub const MAX_FIRMWARE_DEPTH: usize = 8;
 /// The longest text of an order, in bytes.
 pub const MAX_ORDER_BYTES: usize = 64 << 10;
 /// The longest file name of a module, in bytes; the kernel takes module names of up to 55 bytes.
@@ -72,6 +76,11 @@ impl ModuleOrder {
     pub fn files(&self) -> &[String] {
         &self.files
     }
+}
+
+/// Whether `name` is one of a module: letters, digits, `-` and `_`, 61 at most.
+pub fn is_module(name: &str) -> bool {
+    module(&format!("{name}.ko")).is_some()
 }
 
 /// The name of the module in `file`, as the kernel writes it; in file names `-` and `_` are the same to it.

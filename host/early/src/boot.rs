@@ -21,25 +21,36 @@ const BLOCK: usize = 4096;
 /// What the kernel may be told to do instead of letting a read of a damaged block fail.
 const DRASTIC: [&str; 2] = ["restart_on_corruption", "panic_on_corruption"];
 
+/// A boot that failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: BootError,
+    /// The kernel's command line, as far as it was read by then; later it may be where nobody reads it.
+    pub command_line: String,
+}
+
 /// Boots into the root that the command line names; returns only when that fails. `arguments` are those for its init,
 /// without the name of the program.
-pub fn boot(machine: &mut impl Machine, arguments: &[OsString]) -> BootError {
-    match enter(machine) {
+pub fn boot(machine: &mut impl Machine, arguments: &[OsString]) -> Failed {
+    let mut command_line = String::new();
+    let error = match enter(machine, &mut command_line) {
         Ok(init) => {
             let source = machine.execute(&init, arguments);
             BootError::Execute { init, source }
         }
         Err(error) => error,
-    }
+    };
+    Failed { error, command_line }
 }
 
 /// Everything up to the root's init, which is given.
-fn enter(machine: &mut impl Machine) -> Result<String, BootError> {
+fn enter(machine: &mut impl Machine, command_line: &mut String) -> Result<String, BootError> {
     for file_system in KernelFileSystem::ALL {
         machine.mount(file_system).map_err(|source| BootError::Mount { file_system, source })?;
     }
-    let line = machine.text(COMMAND_LINE).map_err(BootError::File)?;
-    let wanted = Wanted::of(&line)?;
+    *command_line = machine.text(COMMAND_LINE).map_err(BootError::File)?;
+    let wanted = Wanted::of(command_line)?;
     let modules = load_modules(machine)?;
     let partitions = partition::wait(machine, &wanted)?;
     let device = map(machine, &wanted, &partitions)?;
@@ -68,6 +79,8 @@ fn load_modules(machine: &mut impl Machine) -> Result<usize, BootError> {
         match machine.load_module(&format!("{MODULES}/{file}")) {
             // Another one has asked for it.
             Err(ModuleError::Refused(error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // One image starts on many machines. What this one cannot do without is missed when it is looked for.
+            Err(ModuleError::NoDevice) => machine.note(&format!("module `{file}` finds nothing here that it is for")),
             done => done.map_err(|source| BootError::Module { file: file.clone(), source })?,
         }
     }
@@ -259,7 +272,8 @@ mod tests {
         }
 
         fn boot(&mut self) -> String {
-            let error = boot(self, &["single".into(), "é".into()]);
+            let Failed { error, command_line } = boot(self, &["single".into(), "é".into()]);
+            assert!(command_line.is_empty() || Some(&command_line) == self.files.get(COMMAND_LINE));
             let chain = iter::successors(Some(&error as &dyn Error), |&error| error.source());
             chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
         }
@@ -314,7 +328,10 @@ mod tests {
 
         fn load_module(&mut self, path: &str) -> Result<(), ModuleError> {
             self.call(format!("open {path}")).map_err(ModuleError::Open)?;
-            self.call(format!("load {path}")).map_err(ModuleError::Refused)
+            self.call(format!("load {path}")).map_err(|error| match error.kind() {
+                ErrorKind::Unsupported => ModuleError::NoDevice,
+                _ => ModuleError::Refused(error),
+            })
         }
 
         fn create_device(&mut self, name: &str) -> Result<DeviceNumber, DeviceMapperError> {
@@ -443,6 +460,17 @@ mod tests {
         fake.fails = Some(("load /modules/dm-mod.ko".to_owned(), ErrorKind::AlreadyExists));
         fake.boot();
         assert_eq!(steps(&fake), STEPS);
+    }
+
+    #[test]
+    fn a_module_that_finds_nothing_here_that_it_is_for_is_passed_over() {
+        let mut fake = Fake::new();
+        // Stands for ENODEV, which has no kind.
+        fake.fails = Some(("load /modules/virtio_blk.ko".to_owned(), ErrorKind::Unsupported));
+        fake.boot();
+        let mut expected = STEPS.to_vec();
+        expected.insert(9, "note module `virtio_blk.ko` finds nothing here that it is for");
+        assert_eq!(steps(&fake), expected);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod partition;
 mod partition_table;
 mod running;
 
-pub use boot::{BootError, COMMAND_LINE, boot};
+pub use boot::{BootError, COMMAND_LINE, Failed, boot};
 pub use command_line::{CommandLineError, Wanted, what_follows};
 pub use machine::{KernelFileSystem, Machine, ModuleError, ROOT, StatusError};
 pub use partition::{MissingPartition, PartitionError, Partitions};

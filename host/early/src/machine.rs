@@ -147,6 +147,9 @@ pub enum ModuleError {
     /// Its file cannot be opened.
     #[error("its file cannot be opened")]
     Open(#[source] io::Error),
+    /// There is nothing here that it is for: no such device, processor or hypervisor.
+    #[error("it finds nothing here that it is for")]
+    NoDevice,
     /// The kernel does not take it.
     #[error("the kernel refuses it, and may have said why above")]
     Refused(#[source] io::Error),

@@ -10,7 +10,7 @@ use std::{
     process::{self, ExitCode},
 };
 
-use brc_early::{COMMAND_LINE, Machine as _, Running, boot, what_follows};
+use brc_early::{Failed, Running, boot, what_follows};
 
 /// When the first process ends, the kernel panics, whatever the exit code is.
 fn main() -> ExitCode {
@@ -18,10 +18,10 @@ fn main() -> ExitCode {
     let failure = if process::id() == 1 {
         #[expect(clippy::disallowed_methods, reason = "what the kernel gives is for the init of the root")]
         let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-        let error = boot(&mut machine, &arguments);
+        let Failed { error, command_line } = boot(&mut machine, &arguments);
         let chain = iter::successors(Some(&error as &dyn Error), |&error| error.source());
         let chain = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        format!("{chain}; {}", what_follows(&machine.text(COMMAND_LINE).unwrap_or_default()))
+        format!("{chain}; {}", what_follows(&command_line))
     } else {
         "this is the first program of an initramfs; nothing is done, because another one is".to_owned()
     };

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use brc_contract::initramfs::MAX_ORDER_BYTES;
+use brc_contract::initramfs::{MAX_FIRMWARE_DEPTH, MAX_ORDER_BYTES};
 use brc_linux::{
     FileError, Files,
     block_device::DeviceNumber,
@@ -32,8 +32,10 @@ use crate::machine::{KernelFileSystem, Machine, ModuleError, ROOT, StatusError};
 
 /// The file systems that an initramfs can be (`f_type` of statfs(2)); nothing is deleted from any other.
 const IN_MEMORY: [u32; 2] = [0x8584_58f6, 0x0102_1994];
-/// The deepest folder of an initramfs; what brc writes has two levels.
-const MAX_DEPTH: usize = 16;
+/// The deepest folder of an initramfs: above that of firmware are two more.
+const MAX_DEPTH: usize = MAX_FIRMWARE_DEPTH + 3;
+/// The most block devices: a network of disks shows each of them on several ways.
+const MAX_DEVICES: usize = 1 << 16;
 /// The levels of the kernel's log: for who looks there, and for everybody who looks at the console.
 const NOTE: u8 = 6;
 const ALERT: u8 = 1;
@@ -43,27 +45,37 @@ const ALERT: u8 = 1;
 pub struct Running {
     files: Files,
     start: Instant,
+    /// The kernel's log, open from its first line on: `/dev` goes over to the root.
+    log: Option<File>,
 }
 
 impl Running {
     /// The machine, from now on.
     #[expect(clippy::disallowed_methods, reason = "it waits with a limit")]
     pub fn starts() -> Self {
-        Running { files: Files::below("/"), start: Instant::now() }
+        Running { files: Files::below("/"), start: Instant::now(), log: None }
     }
 
     /// Writes a line into the kernel's log, which shows it on its consoles; the firmware may keep it with the panic.
     ///
     /// # Errors
     /// When there is no log, because there are no device nodes yet.
-    pub fn alert(&self, line: &str) -> io::Result<()> {
-        log(ALERT, line)
+    pub fn alert(&mut self, line: &str) -> io::Result<()> {
+        self.log(ALERT, line)
     }
-}
 
-fn log(level: u8, line: &str) -> io::Result<()> {
-    // One write is one line of the log.
-    File::options().write(true).open("/dev/kmsg")?.write_all(format!("<{level}>brc-early: {line}\n").as_bytes())
+    fn log(&mut self, level: u8, line: &str) -> io::Result<()> {
+        // One write is one line of the log.
+        self.open_log()?.write_all(format!("<{level}>brc-early: {line}\n").as_bytes())
+    }
+
+    fn open_log(&mut self) -> io::Result<&mut File> {
+        let opened = match self.log.take() {
+            Some(file) => file,
+            None => File::options().write(true).open("/dev/kmsg")?,
+        };
+        Ok(self.log.insert(opened))
+    }
 }
 
 impl Machine for Running {
@@ -72,7 +84,7 @@ impl Machine for Running {
     }
 
     fn names(&mut self, folder: &str) -> Result<Vec<String>, FileError> {
-        self.files.names(folder)
+        self.files.names(folder, MAX_DEVICES)
     }
 
     fn bytes_at(&mut self, path: &str, at: u64, length: usize) -> io::Result<Vec<u8>> {
@@ -94,7 +106,7 @@ impl Machine for Running {
 
     fn note(&mut self, line: &str) {
         // Nothing hangs on it.
-        let _ = log(NOTE, line);
+        let _ = self.log(NOTE, line);
     }
 
     fn mount(&mut self, file_system: KernelFileSystem) -> io::Result<()> {
@@ -111,7 +123,10 @@ impl Machine for Running {
 
     fn load_module(&mut self, path: &str) -> Result<(), ModuleError> {
         let file = File::open(path).map_err(ModuleError::Open)?;
-        finit_module(file, c"", 0).map_err(|error| ModuleError::Refused(error.into()))
+        finit_module(file, c"", 0).map_err(|error| match error {
+            Errno::NODEV => ModuleError::NoDevice,
+            error => ModuleError::Refused(error.into()),
+        })
     }
 
     fn create_device(&mut self, name: &str) -> Result<DeviceNumber, DeviceMapperError> {

@@ -6,9 +6,6 @@ use std::{
     path::PathBuf,
 };
 
-/// The most names that a folder may have.
-const MAX_NAMES: usize = 4096;
-
 /// The files below one folder: `/` on a machine, another one in a test.
 #[derive(Debug, Clone)]
 pub struct Files {
@@ -48,13 +45,13 @@ impl Files {
     /// The names in a folder, sorted, without those that are not UTF-8.
     ///
     /// # Errors
-    /// When it cannot be read or has more than 4096 names.
-    pub fn names(&self, path: &str) -> Result<Vec<String>, FileError> {
+    /// When it cannot be read or has more than `limit` names.
+    pub fn names(&self, path: &str, limit: usize) -> Result<Vec<String>, FileError> {
         let failed = |source| FileError::Read { path: path.to_owned(), source };
         let mut names = Vec::new();
         for (at, entry) in fs::read_dir(self.real(path)).map_err(failed)?.enumerate() {
-            if at == MAX_NAMES {
-                return Err(FileError::TooMany { path: path.to_owned() });
+            if at == limit {
+                return Err(FileError::TooMany { path: path.to_owned(), limit });
             }
             names.extend(entry.map_err(failed)?.file_name().into_string());
         }
@@ -89,8 +86,8 @@ pub enum FileError {
     #[error("`{path}` has more than {limit} bytes")]
     TooLong { path: String, limit: usize },
     /// It has more names than it can have.
-    #[error("`{path}` has more than {MAX_NAMES} names")]
-    TooMany { path: String },
+    #[error("`{path}` has more than {limit} names")]
+    TooMany { path: String, limit: usize },
     /// It is not UTF-8.
     #[error("`{path}` is not UTF-8")]
     NotText { path: String },

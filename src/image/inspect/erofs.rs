@@ -5,6 +5,7 @@ use std::{
     fs::File,
     future::{Future, ready},
     pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll, Waker},
 };
 
@@ -21,6 +22,8 @@ use crate::{content::RelPath, image::extent};
 const MAX_PATHS: usize = 500_000;
 /// All paths together have no more bytes than this.
 const MAX_PATH_BYTES: usize = 256 << 20;
+/// All extended attributes and links together have no more bytes than this; inodes may share what they have.
+const MAX_TEXT_BYTES: usize = 128 << 20;
 /// A longer link is not read (`PATH_MAX` of Linux).
 const MAX_LINK_BYTES: u64 = 4096;
 
@@ -47,6 +50,8 @@ pub(super) struct FileSystem<'a> {
     erofs: EroFS<Stretch<'a>>,
     /// The inodes, the root folder first.
     pub inodes: Vec<(RelPath, Inode)>,
+    /// The bytes of attributes and links that were read.
+    text_bytes: AtomicUsize,
 }
 
 impl<'a> FileSystem<'a> {
@@ -70,12 +75,14 @@ impl<'a> FileSystem<'a> {
             inodes.push((path, inode));
         }
         drop(walk);
-        Ok(FileSystem { erofs, inodes })
+        Ok(FileSystem { erofs, inodes, text_bytes: AtomicUsize::new(0) })
     }
 
     /// The extended attributes of an inode.
     pub(super) fn attributes(&self, inode: Inode) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
-        Ok(now(self.erofs.xattrs_inode(inode)).map_err(told)?.into_iter().collect())
+        let found: Vec<(Vec<u8>, Vec<u8>)> = now(self.erofs.xattrs_inode(inode)).map_err(told)?.into_iter().collect();
+        self.count(found.iter().map(|(name, value)| name.len() + value.len()).sum())?;
+        Ok(found)
     }
 
     /// The text of a link.
@@ -83,7 +90,16 @@ impl<'a> FileSystem<'a> {
         if inode.data_size() > MAX_LINK_BYTES {
             return Err(format!("a link of {} bytes", inode.data_size()));
         }
-        Ok(now(self.erofs.read_link_inode(inode)).map_err(told)?.to_string_lossy().into_owned())
+        let target = now(self.erofs.read_link_inode(inode)).map_err(told)?.to_string_lossy().into_owned();
+        self.count(target.len())?;
+        Ok(target)
+    }
+
+    fn count(&self, bytes: usize) -> Result<(), String> {
+        match self.text_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) {
+            0..=MAX_TEXT_BYTES => Ok(()),
+            _ => Err("its extended attributes and links have more than 128 MiB".to_owned()),
+        }
     }
 
     /// Gives the bytes of a file to `take`, piece by piece.

@@ -80,7 +80,7 @@ pub fn command_line(image: &Path) -> Result<Vec<String>, VerifyError> {
     let file = File::open(image).map_err(failed)?;
     let expected = Expected::default();
     let mut inspection = Inspection::new(&file, &expected);
-    let size = file.metadata().map_err(failed)?.len();
+    let size = extent::size(&file).map_err(failed)?;
     let table = table::read(&file, size, &mut inspection.findings).map_err(failed)?;
     let Some(table) = table else { return Ok(Vec::new()) };
     let Some(architecture) = table::architecture(&table.partitions) else { return Ok(Vec::new()) };
@@ -95,7 +95,7 @@ pub fn command_line(image: &Path) -> Result<Vec<String>, VerifyError> {
 pub fn architecture(image: &Path) -> Result<Option<Architecture>, VerifyError> {
     let failed = |source| VerifyError { path: image.display().to_string(), source };
     let file = File::open(image).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
+    let size = extent::size(&file).map_err(failed)?;
     let table = table::read(&file, size, &mut Findings::default()).map_err(failed)?;
     Ok(table.and_then(|table| table::architecture(&table.partitions)))
 }
@@ -118,7 +118,7 @@ impl<'a> Inspection<'a> {
 
 impl Inspection<'_> {
     fn run(&mut self) -> io::Result<()> {
-        let size = self.image.metadata()?.len();
+        let size = extent::size(self.image)?;
         self.figures.image_bytes = size;
         let Some(table) = table::read(self.image, size, &mut self.findings)? else { return Ok(()) };
         self.gaps(&table, size)?;

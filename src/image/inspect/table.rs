@@ -141,8 +141,12 @@ fn partitions(entries: &[u8], sectors: u64) -> Result<Vec<Partition>, &'static s
         let guid = |at: usize| Guid::from_mixed_endian(std::array::from_fn(|index| entry[at + index]));
         let (first, last) = (number(32), number(40));
         let (units, _) = entry[56..].as_chunks::<2>();
-        let units: Vec<u16> =
-            units.iter().map(|unit| u16::from_le_bytes(*unit)).take_while(|unit| *unit != 0).collect();
+        let mut units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+        let end = units.iter().rposition(|unit| *unit != 0).map_or(0, |last| last + 1);
+        units.truncate(end);
+        if units.contains(&0) {
+            return Err("a label goes on behind its end");
+        }
         let label = String::from_utf16(&units).map_err(|_| "a label is not UTF-16")?;
         if free || guid(0) == Guid::NIL {
             return Err("an unused entry stands before a used one");
@@ -188,4 +192,22 @@ fn crc32(bytes: &[u8]) -> u32 {
     let mut sum = flate2::Crc::new();
     sum.update(bytes);
     sum.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_ends_where_it_ends() {
+        let mut entry = [0_u8; ENTRY_BYTES];
+        entry[..32].fill(1);
+        entry[32..34].copy_from_slice(&2048_u16.to_le_bytes());
+        entry[40..42].copy_from_slice(&4095_u16.to_le_bytes());
+        entry[56] = b'a';
+        let found = partitions(&entry, 1 << 20).unwrap();
+        assert_eq!((found[0].label.as_str(), found[0].sectors), ("a", 2048));
+        entry[126] = b'b';
+        assert_eq!(partitions(&entry, 1 << 20), Err("a label goes on behind its end"));
+    }
 }

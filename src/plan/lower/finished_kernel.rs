@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Lowering, kernel::BuiltKernel, output, path};
 use crate::{
-    graph::{self, Image, Package},
-    plan::{Action, Assemble, FileOf, Initramfs, Named, Source},
+    graph::{self, Image},
+    plan::{Action, Assemble, FileOf, Initramfs, Named, Source, StepId},
 };
 
 /// The drivers of the disks that a platform gives its machines; one of each platform's must be there.
@@ -22,13 +22,10 @@ impl Lowering<'_> {
     pub(super) fn finished_kernel(
         &mut self,
         image: &Image,
-        packages: &[Package],
+        kernel: StepId,
         initramfs: &graph::Initramfs,
         toolsets: &BTreeMap<&str, Source>,
     ) -> BuiltKernel {
-        let packages = packages.iter().map(|package| self.package(package)).collect();
-        let kernel = Action::Assemble(Assemble::PackagedKernel { packages });
-        let kernel = self.step(&image.kernel.name, "unpack", kernel);
         let (boot, modules) = (output(kernel, "boot"), output(kernel, "modules"));
         let init = self.first_program(image, &initramfs.init, toolsets);
         let initramfs = init.map(|init| {

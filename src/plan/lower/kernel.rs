@@ -10,7 +10,7 @@ use super::{
 use crate::{
     content::{FIXED_TIME, RelPath, Tree},
     graph::{Image, KernelSource},
-    plan::{Action, Extract, FileOf, Input, Run, Source},
+    plan::{Action, Assemble, Extract, FileOf, Input, Run, Source},
     recipe::Modules,
 };
 
@@ -44,8 +44,11 @@ impl Lowering<'_> {
     pub(super) fn kernel(&mut self, image: &Image, toolsets: &BTreeMap<&str, Source>) -> BuiltKernel {
         let kernel = &image.kernel;
         let (source, pattern) = match &kernel.source {
-            KernelSource::Finished { packages, initramfs } => {
-                return self.finished_kernel(image, packages, initramfs, toolsets);
+            KernelSource::Finished { packages, initramfs, drop } => {
+                let packages = packages.iter().map(|package| self.package(package)).collect();
+                let unpack = Action::Assemble(Assemble::PackagedKernel { packages, drop: drop.clone() });
+                let unpacked = self.step(&kernel.name, "unpack", unpack);
+                return self.finished_kernel(image, unpacked, initramfs, toolsets);
             }
             KernelSource::Debian { package, unpack } => (self.package(package), unpack.as_str().to_owned()),
             KernelSource::Upstream(upstream) => {
