@@ -33,7 +33,11 @@ const USER: u32 = 1000;
 /// Bytes that are read of the serial line at once.
 const PIECE_BYTES: usize = 16 << 10;
 /// What QEMU says when the host's processor gave up; the machine then stands still for ever.
-const STANDSTILL: &[u8] = b"KVM internal error";
+const STANDSTILL: &str = "KVM internal error";
+/// What Linux says when a processor of the machine sleeps and its timer does not wake it (kernel/rcu/tree_stall.h): the
+/// emulator lost it, and the machine stands still. Said once it may have been a host with no time to spare.
+const LOST_TIMER: &str = "kthread timer wakeup didn't happen";
+const LOST_TIMER_TIMES: usize = 2;
 
 /// Boots images with the QEMU and firmware of a tool set.
 #[derive(Debug, Clone)]
@@ -71,6 +75,34 @@ pub(super) struct Running<'a> {
     pub network: Network,
     pub until: Option<&'a str>,
     pub timeout: Option<Duration>,
+}
+
+/// What the serial line is looked through for.
+struct Looking {
+    /// The text that was asked for.
+    wanted: Watch,
+    /// That a timer was lost, and how often.
+    lost_timer: Watch,
+    lost_timers: usize,
+}
+
+impl Looking {
+    fn new(until: Option<&str>) -> Self {
+        Looking { wanted: Watch::new(until), lost_timer: Watch::new(Some(LOST_TIMER)), lost_timers: 0 }
+    }
+
+    fn stands_still(&self) -> bool {
+        self.lost_timers >= LOST_TIMER_TIMES
+    }
+
+    /// Takes the next piece; whether there is nothing more to wait for.
+    fn see(&mut self, piece: &[u8]) -> bool {
+        if self.lost_timer.see(piece) {
+            self.lost_timers += 1;
+            self.lost_timer = Watch::new(Some(LOST_TIMER));
+        }
+        self.wanted.see(piece) || self.stands_still()
+    }
 }
 
 impl Machine {
@@ -147,7 +179,7 @@ impl Machine {
         let spec = spec(root, command, binds, network);
         let mut child = linux::spawn(&self.executable, &spec, streams).map_err(BootError::Sandbox)?;
 
-        let mut watch = Watch::new(until);
+        let mut looking = Looking::new(until);
         let stop = AtomicBool::new(false);
         let is_over = || stop.load(Ordering::Relaxed) || cancelled.load(Ordering::Relaxed);
         let (waited, complaints, followed) = thread::scope(|scope| {
@@ -158,15 +190,19 @@ impl Machine {
                 waited
             });
             let complaining = scope.spawn(|| follow_complaints(complained, &stop));
-            let followed = follow_serial(printed, &mut watch, serial, &stop);
+            let followed = follow_serial(printed, &mut looking, serial, &stop);
             (waiting.join(), complaining.join(), followed)
         });
         let lost_thread = |_| BootError::Plumbing { source: io::Error::other("a thread panicked") };
         let (waited, complaints) = (waited.map_err(lost_thread)?, complaints.map_err(lost_thread)?);
-        if watch.is_found() {
+        if looking.wanted.is_found() {
             return Ok(Ended::Found);
         }
         followed?;
+        if looking.stands_still() {
+            return Err(BootError::LostTimer);
+        }
+        let watch = looking.wanted;
         if complaints.is_standstill {
             return Err(BootError::Standstill { complaints: complaints.lines });
         }
@@ -244,7 +280,7 @@ struct Complaints {
 fn follow_complaints(pipe: OwnedFd, stop: &AtomicBool) -> Complaints {
     let mut pipe = File::from(pipe);
     let mut tail = Tail::default();
-    let mut standstill = Watch::new(std::str::from_utf8(STANDSTILL).ok());
+    let mut standstill = Watch::new(Some(STANDSTILL));
     let mut buffer = [0; 1024];
     // A pipe that cannot be read any more has told all that it will.
     while let Ok(length @ 1..) = pipe.read(&mut buffer) {
@@ -258,7 +294,12 @@ fn follow_complaints(pipe: OwnedFd, stop: &AtomicBool) -> Complaints {
 }
 
 /// Passes on what the serial line prints until it ends; says stop when the wanted text has come.
-fn follow_serial(pipe: OwnedFd, watch: &mut Watch, serial: &mut dyn Write, stop: &AtomicBool) -> Result<(), BootError> {
+fn follow_serial(
+    pipe: OwnedFd,
+    looking: &mut Looking,
+    serial: &mut dyn Write,
+    stop: &AtomicBool,
+) -> Result<(), BootError> {
     let mut pipe = File::from(pipe);
     let mut stripper = Stripper::default();
     let mut buffer = vec![0; PIECE_BYTES];
@@ -280,7 +321,7 @@ fn follow_serial(pipe: OwnedFd, watch: &mut Watch, serial: &mut dyn Write, stop:
         {
             result = Err(BootError::Output { source });
         }
-        if watch.see(&text) || result.is_err() {
+        if looking.see(&text) || result.is_err() {
             stop.store(true, Ordering::Relaxed);
         }
     }
@@ -343,6 +384,9 @@ pub enum BootError {
         Lines(complaints)
     )]
     Standstill { complaints: Vec<String> },
+    /// The emulator lost a timer.
+    #[error("a timer of the machine was lost, and it stands still: emulators do that rarely; boot again")]
+    LostTimer,
     /// What is printed cannot be passed on.
     #[error("what the machine prints cannot be written")]
     Output { source: io::Error },
@@ -375,5 +419,20 @@ impl BootError {
                 | Self::CredentialSize { .. }
                 | Self::Credentials { .. }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_says_twice_that_a_timer_was_lost_stands_still() {
+        let said = b"rcu: rcu_preempt kthread timer wakeup didn't happen for 5246 jiffies!\n";
+        let mut looking = Looking::new(Some("wanted"));
+        assert!(!looking.see(said) && !looking.stands_still());
+        let (first, second) = said.split_at(40);
+        assert!(!looking.see(first) && looking.see(second) && looking.stands_still());
+        assert!(!looking.wanted.is_found());
     }
 }
