@@ -21,6 +21,8 @@ use crate::{
 const LOCK_FILE: &str = "brc.lock";
 /// The most bytes of a keyring.
 const MAX_KEYRING_BYTES: u64 = 4 << 20;
+/// The largest lock that is read.
+const MAX_LOCK_BYTES: u64 = 64 << 20;
 /// How many indices and packages are fetched at once.
 const CONNECTIONS: usize = 8;
 
@@ -54,8 +56,15 @@ impl Project {
     fn set_locks(&self) -> Result<Vec<(&str, Lock)>, ComposeError> {
         let mut locks = Vec::new();
         for set in self.recipes.sets.iter().skip(1) {
-            let path = self.on_disk(set.root.join(LOCK_FILE).as_str());
-            locks.extend(read_lock(path)?.map(|lock| (set.name.as_str(), lock)));
+            // Beneath the set: one that was fetched from elsewhere leads nobody out of its folder.
+            let path = set.root.join(LOCK_FILE);
+            let on_disk = self.on_disk(path.as_str());
+            if on_disk.symlink_metadata().is_err() {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&self.read_file(path.as_str(), MAX_LOCK_BYTES)?).into_owned();
+            let lock = Lock::parse(&text).map_err(|source| ComposeError::BadLock { path: on_disk, source })?;
+            locks.push((set.name.as_str(), lock));
         }
         Ok(locks)
     }
@@ -276,7 +285,7 @@ impl Session<'_> {
 
 /// The lock in a file; `None` when there is none.
 fn read_lock(path: PathBuf) -> Result<Option<Lock>, ComposeError> {
-    match open_file(&path).and_then(io::read_to_string) {
+    match open_file(&path).and_then(|file| io::read_to_string(file.take(MAX_LOCK_BYTES + 1))) {
         Ok(text) => Lock::parse(&text).map(Some).map_err(|source| ComposeError::BadLock { path, source }),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Ok(None),
         Err(source) => Err(ComposeError::Read { path, source }),

@@ -65,14 +65,8 @@ pub(super) fn flat_kernel(
         }
         None => FlatKernelSource::Package(finished),
     };
-    // The block of a kernel is looked at where it is read; an override can say anything of any kernel.
-    let (said, is) = match source {
-        FlatKernelSource::Package(_) => (of_source, "comes finished, from a package"),
-        FlatKernelSource::Debian(_) | FlatKernelSource::Upstream(_) => (of_finished, "is built from source"),
-    };
-    if let Some(span) = said {
-        let message = format!("kernel `{}` {is}, so this says nothing", kernel.name.value);
-        return Err(Diagnostic::error("idle-kernel-word", span, message).help("leave it out"));
+    if let Some(problem) = idle_word(kernel, &source, of_source, of_finished) {
+        return Err(problem);
     }
     if let (FlatKernelSource::Package(_), Some(left_out)) =
         (&source, modules.filter(|stated| stated.value == Modules::LeftOut))
@@ -97,6 +91,22 @@ pub(super) fn flat_kernel(
         },
         rest,
     ))
+}
+
+/// What is said of the other kind of kernel. The block of a kernel is looked at where it is read; an override can say
+/// anything of any kernel.
+fn idle_word(
+    kernel: &Kernel,
+    source: &FlatKernelSource,
+    of_source: Option<Span>,
+    of_finished: Option<Span>,
+) -> Option<Diagnostic> {
+    let (said, is) = match source {
+        FlatKernelSource::Package(_) => (of_source, "comes finished, from a package"),
+        FlatKernelSource::Debian(_) | FlatKernelSource::Upstream(_) => (of_finished, "is built from source"),
+    };
+    let message = format!("kernel `{}` {is}, so this says nothing", kernel.name.value);
+    Some(Diagnostic::error("idle-kernel-word", said?, message).help("leave it out"))
 }
 
 fn lacks(kernel: &Kernel, has: &str, wanted: &str) -> Diagnostic {

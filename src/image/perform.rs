@@ -77,7 +77,7 @@ impl Assembler {
 
 impl Performer for Assembler {
     fn identity(&self) -> &'static str {
-        "image 2"
+        "image 3"
     }
 
     fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {

@@ -237,6 +237,14 @@ fn a_damaged_lock_of_a_set_is_named() {
     assert_eq!(refused.output.status.code(), Some(2), "{message}");
     assert!(message.contains("set/brc.lock` is not a lock that this brc reads"), "{message}");
     assert!(!Path::new(&world.path("first/brc.lock")).exists());
+    // One that leads out of the set is not followed, and nothing of what it leads to is shown.
+    std::fs::remove_file(world.path("set/brc.lock")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", world.path("set/brc.lock")).unwrap();
+    let refused = Ran::new(&mut world.brc(&["lock", "first/image.kdl"]));
+    let message = format!("{:?}", refused.events);
+    assert!(message.contains("set/brc.lock") && !message.contains("root:"), "{message}");
+    assert!(!refused.output.status.success(), "{message}");
+    std::fs::remove_file(world.path("set/brc.lock")).unwrap();
     // Who has pinned everything does not need it.
     world.write("set/brc.lock", &lock);
     world.well(&["lock", "first/image.kdl"]);

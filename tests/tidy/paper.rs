@@ -240,8 +240,8 @@ fn every_piece_of_bad_data_is_used() {
     let names: Vec<String> =
         files().into_iter().map(|(name, _)| name).filter(|name| name.starts_with("tests/")).collect();
     let mut broken = Vec::new();
-    for folder in ["tests/data/bad", "tests/data/attacks"] {
-        for entry in fs::read_dir(root().join(folder)).into_iter().flatten().flatten() {
+    for folder in ["tests/data/bad"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
             let own = format!("{folder}/{name}");
             let case = case_of(&name);
@@ -258,7 +258,7 @@ fn every_piece_of_bad_data_is_used() {
             }
         }
     }
-    holds("Every bad recipe and every attack has a test or a recorded expectation, and the other way round.", broken);
+    holds("Every bad recipe has a test or a recorded expectation, and the other way round.", broken);
 }
 
 #[test]

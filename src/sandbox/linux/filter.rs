@@ -206,8 +206,11 @@ pub(super) fn program(uid: u32, view: View, network: Network) -> Vec<libc::sock_
         program.on(
             libc::SYS_socketpair,
             Program::on_argument(1, |body| {
-                for kind in flags.map(|flags| (libc::SOCK_DGRAM | flags) as u32) {
-                    body.when_equal(kind, fail(libc::EAFNOSUPPORT));
+                // Linux makes a datagram socket of a raw one of this family.
+                for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+                    for flags in flags {
+                        body.when_equal((kind | flags) as u32, fail(libc::EAFNOSUPPORT));
+                    }
                 }
             }),
         );

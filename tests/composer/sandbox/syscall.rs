@@ -57,6 +57,7 @@ int main(int argc, char **argv) {
   TRY("stream_pair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
   TRY("datagram_pair", socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
   TRY("datagram_pair_flags", socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
+  TRY("raw_pair", socketpair(AF_UNIX, SOCK_RAW | SOCK_CLOEXEC, 0, pair));
   TRY("setgroups", syscall(SYS_setgroups, 1, buffer));
   TRY("getgroups", syscall(SYS_getgroups, 0, 0));
   TRY("kill_init", kill(1, SIGKILL));
@@ -115,7 +116,9 @@ fn dangerous_calls_are_refused() {
         assert_eq!(errors[name], error(libc::EAFNOSUPPORT), "{name}");
     }
     assert_eq!(errors["name_to_handle_at"], error(libc::EOPNOTSUPP));
-    for name in ["inet", "setgroups", "getgroups", "unix", "stream_pair", "datagram_pair", "datagram_pair_flags"] {
+    for name in
+        ["inet", "setgroups", "getgroups", "unix", "stream_pair", "datagram_pair", "datagram_pair_flags", "raw_pair"]
+    {
         assert_eq!(errors[name], "0 0", "{name}");
     }
     assert_eq!((errors["memory"], errors["processors"]), ("8589934592", "8"));
@@ -130,7 +133,7 @@ fn a_run_that_fetches_has_no_socket_that_reaches_the_hosts_abstract_ones() {
     bench.perform_by(&sandbox, &run, None).unwrap_or_else(|failure| panic!("{}", chain(&failure)));
     let text = fs::read_to_string(bench.log()).unwrap();
     let errors: BTreeMap<&str, &str> = text.lines().map(|line| line.split_once(' ').unwrap()).collect();
-    for name in ["unix", "datagram_pair", "datagram_pair_flags"] {
+    for name in ["unix", "datagram_pair", "datagram_pair_flags", "raw_pair"] {
         assert_eq!(errors[name], format!("-1 {}", libc::EAFNOSUPPORT), "{name}");
     }
     for name in ["inet", "stream_pair"] {
