@@ -2,6 +2,7 @@
 //! root is as small as they want it. Every finding of all images at once, with the place that says so.
 
 mod account;
+mod init;
 mod module;
 mod privilege;
 mod unit;
@@ -89,6 +90,7 @@ fn findings(image: &Image, root: &Root<'_>) -> Result<Vec<Finding>, StoreError> 
     found.extend(account::findings(&image.stated.accounts, &image.users, root)?);
     found.extend(module::findings(&image.stated.modules, root)?);
     found.extend(privilege::findings(&image.title(), &image.stated.setuid, root));
+    found.extend(init::finding(&image.title(), &image.kernel.source, root));
     Ok(found)
 }
 

@@ -1,0 +1,51 @@
+//! The first program of the root, without which the kernel panics and starts the machine again, for ever.
+
+use super::{Finding, Root};
+use crate::{
+    content::{Entry, RelPath},
+    graph::KernelSource,
+};
+
+/// What a kernel starts when its command line says nothing else, in this order (`kernel_init` of Linux).
+const OF_LINUX: [&str; 4] = ["sbin/init", "etc/init", "bin/init", "bin/sh"];
+/// What `brc-early` starts.
+const OF_INITRAMFS: [&str; 1] = ["sbin/init"];
+
+/// `title` is the image's.
+pub(super) fn finding(title: &str, kernel: &KernelSource, root: &Root<'_>) -> Option<Finding> {
+    let paths: &[&str] = match kernel {
+        KernelSource::Finished { .. } => &OF_INITRAMFS,
+        KernelSource::Debian { .. } | KernelSource::Upstream(_) => &OF_LINUX,
+    };
+    let is_program = |path: &&str| {
+        let real = RelPath::new(path).ok().and_then(|path| root.real(&path));
+        let mode = real.filter(|real| matches!(root.tree.entry(real), Some(Entry::File { .. })));
+        mode.and_then(|real| root.tree.metadata(&real)).is_some_and(|metadata| metadata.mode & 0o111 != 0)
+    };
+    let message = "the root has no program `/sbin/init`, so the kernel has nothing to start: bring an init, or a link to it; \
+                   where it lies in `/usr/sbin`, the root needs the link `/sbin` to `usr/sbin`";
+    (!paths.iter().any(|path| is_program(path))).then(|| Finding::wrong(title, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::World, *};
+
+    #[test]
+    fn a_root_without_a_first_program_is_told() {
+        let finished = KernelSource::Finished {
+            packages: Vec::new(),
+            initramfs: crate::graph::Initramfs { init: String::new(), modules: Vec::new(), firmware: Vec::new() },
+            drop: Vec::new(),
+        };
+        for (path, mode, is_there) in [
+            ("/sbin/init", 0o755, true),
+            ("/sbin/init", 0o644, false),
+            ("/usr/sbin/init", 0o755, false),
+            ("/bin/sh", 0o755, false),
+        ] {
+            let world = World::new(&[(path, mode, "x")]);
+            assert_eq!(finding("v", &finished, &world.root()).is_none(), is_there, "{path} {mode:o}");
+        }
+    }
+}
