@@ -1,4 +1,4 @@
-//! The composed quickstart and the tools for looking at it, made once for all tests of this binary.
+//! The composed examples and the tools for looking at them, made once for all tests of this binary.
 
 use std::{
     collections::BTreeMap,
@@ -33,11 +33,13 @@ const BOOT_SECONDS: &str = "600";
 const LOST_TIMER: &str = "a timer of the machine was lost";
 
 /// The image under test, as `brc compose` left it.
-pub static BENCH: LazyLock<Bench> = LazyLock::new(|| Bench::new(Architecture::X86_64));
+pub static BENCH: LazyLock<Bench> = LazyLock::new(|| Bench::new("quickstart", Architecture::X86_64));
 /// The same for the other architecture, composed by the same command.
-pub static AARCH64: LazyLock<Bench> = LazyLock::new(|| Bench::new(Architecture::Aarch64));
+pub static AARCH64: LazyLock<Bench> = LazyLock::new(|| Bench::new("quickstart", Architecture::Aarch64));
 
 pub struct Bench {
+    /// The example.
+    pub variant: &'static str,
     pub architecture: Architecture,
     pub image: PathBuf,
     pub store: Store,
@@ -63,8 +65,8 @@ fn must(arguments: &[&str]) {
 }
 
 impl Bench {
-    fn new(architecture: Architecture) -> Self {
-        let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/quickstart.kdl");
+    pub fn new(variant: &'static str, architecture: Architecture) -> Self {
+        let recipe = &format!("{}/examples/{variant}/{variant}.kdl", env!("CARGO_MANIFEST_DIR"));
         let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out");
         must(&["compose", recipe, "--arch", "x86_64,aarch64", "--relock", "--out", out.to_str().unwrap()]);
         // The tool sets that checks use; composing alone does not need them.
@@ -72,8 +74,14 @@ impl Bench {
             must(&["build", recipe, tools, "--arch", architecture.name()]);
         }
         let store = Store::open(&user_store()).unwrap();
-        let trees = trees(&store, Path::new(recipe), architecture);
-        Self { architecture, image: out.join(format!("quickstart_0.1.0_{}.raw", architecture.name())), store, trees }
+        let trees = trees(&store, Path::new(recipe), variant, architecture);
+        Self {
+            variant,
+            architecture,
+            image: out.join(format!("{variant}_0.1.0_{}.raw", architecture.name())),
+            store,
+            trees,
+        }
     }
 
     /// Boots a copy of `image` until `text` is printed, which it must; what it printed.
@@ -122,8 +130,8 @@ impl Bench {
     }
 }
 
-/// What `brc` has built of the quickstart; nothing is left to be done, so nothing is fetched.
-fn trees(store: &Store, recipe: &Path, architecture: Architecture) -> BTreeMap<&'static str, Digest> {
+/// What `brc` has built of an example; nothing is left to be done, so nothing is fetched.
+fn trees(store: &Store, recipe: &Path, variant: &str, architecture: Architecture) -> BTreeMap<&'static str, Digest> {
     let downloads = tempfile::tempdir().unwrap();
     let client = Client::new(ClientConfig {
         network: Network::Offline,
@@ -147,7 +155,7 @@ fn trees(store: &Store, recipe: &Path, architecture: Architecture) -> BTreeMap<&
         talk: Box::new(|_| {}),
     };
     let project = Project::open(recipe).unwrap();
-    let variant = project.variant(Some("quickstart")).unwrap();
+    let variant = project.variant(Some(variant)).unwrap();
     let order = Order { variant, architectures: vec![architecture], image_version: None, beside: None };
     let images = session.images(&project, &order, Locked::AsItIs).unwrap();
     let mut lowered = session.lower(&project, &images).unwrap();
