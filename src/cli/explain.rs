@@ -21,7 +21,7 @@ use crate::{
     content::{Digest, FolderLinks, RelPath, Tree},
     graph::{Component, Flat, FlatComponent, Image, image_closure, origin},
     image::build_root,
-    plan::{Action, Assemble, HOST_FILES_OWNER, Lowered, Plan, RootLayer, Source, Step, StepId},
+    plan::{Action, Assemble, HOST_FILES_OWNER, Lowered, Plan, Root, RootLayer, Source, Step, StepId},
     recipe::{Item, Spanned},
 };
 
@@ -507,7 +507,7 @@ fn stated_owner(
     }
     let is_root = |step: &&Step| step.stage == "root" && images.iter().any(|image| image.variant == step.component);
     let root = lowered.plan.steps.iter().find(is_root).map(|step| step.action.clone());
-    let Some(Action::Assemble(Assemble::Root { layers })) = root else { return Ok(None) };
+    let Some(Action::Assemble(Assemble::Root(Root { layers }))) = root else { return Ok(None) };
     let is_stated = |source: &Source| match source {
         Source::Tree(_) => true,
         Source::Output { step, .. } => {

@@ -33,11 +33,11 @@ use brc_contract::Architecture;
 
 use crate::{
     artifact::Packer,
-    build::{self, AfterFailure, BuildError, Built, Event, Known, Options, Performers},
+    build::{self, AfterFailure, Built, Event, Known, Options, Performers},
     content::RelPath,
     fetch::{Client, Fetcher},
     graph::{Compressed, Flat, Image},
-    image::{Assembler, SigningKey},
+    image::Assembler,
     lock::{Goal, Lock},
     plan::{Lowered, lower},
     recipe::Name,
@@ -208,9 +208,12 @@ impl Session<'_> {
         self.recall_trees(&lowered.plan)?;
         let options = Options { jobs: self.jobs, after_failure: self.after_failure };
         let keys = self.keys_for(lowered)?;
-        self.perform(keys, |performers| {
-            build::build(&lowered.plan, performers, &self.store, &options, events, self.cancelled)
-        })
+        let fetch = Fetcher::new(self.client.clone(), self.store.clone());
+        let assemble = Assembler::new(self.store.clone()).with_keys(keys);
+        let pack = Packer::new(self.store.clone());
+        let performers = Performers { fetch: &fetch, run: &self.sandbox, assemble: &assemble, pack: &pack };
+        build::build(&lowered.plan, performers, &self.store, &options, events, self.cancelled)
+            .map_err(ComposeError::Build)
     }
 
     /// What is known of each step of a plan, without running any.
@@ -218,7 +221,7 @@ impl Session<'_> {
     /// # Errors
     /// A store that cannot be used.
     pub fn look(&self, lowered: &Lowered) -> Result<Vec<Known>, ComposeError> {
-        self.perform(Vec::new(), |performers| build::look(&lowered.plan, &performers, &self.store))
+        build::look(&lowered.plan, &self.store).map_err(ComposeError::Build)
     }
 
     /// Hands over what is known of each step of a plan, in order, and keeps nothing of it.
@@ -226,19 +229,7 @@ impl Session<'_> {
     /// # Errors
     /// A store that cannot be used.
     pub fn look_each(&self, lowered: &Lowered, see: impl FnMut(Known)) -> Result<(), ComposeError> {
-        self.perform(Vec::new(), |performers| build::look_each(&lowered.plan, &performers, &self.store, see))
-    }
-
-    fn perform<T>(
-        &self,
-        keys: Vec<SigningKey>,
-        act: impl FnOnce(Performers<'_>) -> Result<T, BuildError>,
-    ) -> Result<T, ComposeError> {
-        let fetch = Fetcher::new(self.client.clone(), self.store.clone());
-        let assemble = Assembler::new(self.store.clone()).with_keys(keys);
-        let pack = Packer::new(self.store.clone());
-        act(Performers { fetch: &fetch, run: &self.sandbox, assemble: &assemble, pack: &pack })
-            .map_err(ComposeError::Build)
+        build::look_each(&lowered.plan, &self.store, see).map_err(ComposeError::Build)
     }
 
     fn write(

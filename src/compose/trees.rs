@@ -7,7 +7,7 @@ use crate::{
     content::{Digest, write_archive},
     graph::{Flat, Image},
     lock::{Lock, TreeId, Wanted},
-    plan::{Action, Network, Outcome, Performer as _, Plan, Source, StepId, fetched_goal, key},
+    plan::{Action, Network, Outcome, Plan, Source, StepId, fetched_goal},
 };
 
 impl Session<'_> {
@@ -47,8 +47,8 @@ impl Session<'_> {
             let Action::Run(run) = &step.action else { continue };
             let Network::Fetching { expected: Some(tree) } = run.network else { continue };
             // Nothing but the tree is in the key of such a run, so its inputs need not be there.
-            let Ok(action) = step.action.resolve(|_| Ok::<_, std::convert::Infallible>(tree));
-            let key = key(self.sandbox.identity(), &action).digest();
+            let Ok((_, key)) = step.action.resolve_with_key(|_| Ok::<_, std::convert::Infallible>(tree));
+            let key = key.digest();
             let known = self.store.recall(key).map_err(ComposeError::Store)?.is_some();
             if known || !self.has_tree(tree)? {
                 continue;

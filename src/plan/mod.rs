@@ -11,14 +11,14 @@ mod key;
 mod key_tests;
 pub mod layout;
 mod lower;
-mod resolve;
 mod step;
 mod variables;
 
 pub use action::{
-    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Initramfs, Input,
-    Located, Manifest, Named, Network, Outcome, Output, Pack, Part, PartSource, Product, RootLayer, Run, Slot,
-    SourceArchive, Stdin, UrlFile,
+    Action, Assemble, BootFile, BootRecord, BoundUki, Compression, DebianPackage, DebianSource, Disk, Esp, Extract,
+    Fetch, FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Outcome, Output, Pack, PackagedKernel,
+    Part, PartSource, Product, Raw, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki,
+    UrlFile, Verity, Visible,
 };
 pub use key::{Fact, Facts, Key, facts, key};
 pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};

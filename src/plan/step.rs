@@ -68,10 +68,8 @@ impl Plan {
     }
 }
 
-/// One resolved action, as its performer gets it.
+/// What a performer is given besides the action.
 pub struct Request<'a> {
-    /// What to do.
-    pub action: &'a Action<Digest>,
     /// Where everything that the action prints is written. Its folder is there.
     pub log: &'a Path,
     /// Set when the whole build is to stop.
@@ -122,16 +120,13 @@ pub enum Fault {
     Damaged,
 }
 
-/// Performs one kind of action. `build` knows performers only by this.
-pub trait Performer: Send + Sync {
-    /// The performer's name and version; part of every key, so a new version is a new result.
-    fn identity(&self) -> &'static str;
-
+/// Performs one instruction, resolved: all kinds of `A`. `build` knows performers only by this.
+pub trait Performer<A>: Send + Sync {
     /// Performs the action and puts its outputs into the store.
     ///
     /// # Errors
     /// A [`Failure`]; nothing is remembered of it.
-    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure>;
+    fn perform(&self, action: &A, request: &Request<'_>) -> Result<Outcome, Failure>;
 }
 
 impl Request<'_> {

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     content::{ArchiveError, Conflict, Digest, RelPath, Tree, counted},
-    plan::{Action, Failure, Fault, Network, Outcome, Output, Performer, Progress, Request, Run, Stdin},
+    plan::{Failure, Fault, Network, Outcome, Output, Performer, Progress, Request, Run, Stdin},
     store::{Checkout, Store, StoreError, remove_all},
 };
 
@@ -224,13 +224,8 @@ impl Sandbox {
     }
 }
 
-impl Performer for Sandbox {
-    fn identity(&self) -> &'static str {
-        "sandbox 2"
-    }
-
-    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
-        let Action::Run(run) = request.action else { return Err(Failure::build(RunError::NotARun)) };
+impl Performer<Run<Digest>> for Sandbox {
+    fn perform(&self, run: &Run<Digest>, request: &Request<'_>) -> Result<Outcome, Failure> {
         self.run(run, request).map_err(|error| Failure { fault: error.fault(), error: Box::new(error) })
     }
 }
@@ -332,9 +327,6 @@ impl std::fmt::Display for Tries {
 /// A run has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The action is another instruction.
-    #[error("a sandbox performs `Run` only")]
-    NotARun,
     /// The command is missing or not an absolute path.
     #[error("the command `{program}` is not an absolute path inside the sandbox")]
     NoProgram { program: String },

@@ -14,7 +14,7 @@ use brc::{
     compose::{Locked, Order, Project, Session},
     content::Digest,
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies},
-    plan::{Action, Input, Output, Performer, Request, Run, Stdin},
+    plan::{Input, Output, Performer, Request, Run, Stdin},
     sandbox::Sandbox,
     store::Store,
 };
@@ -118,12 +118,11 @@ impl Bench {
             ..run(command)
         };
         let log = self.store.log_path(Digest::of(format!("{} {command:?} {stdin:?}", std::process::id()).as_bytes()));
-        let action = Action::Run(run);
         let cancelled = AtomicBool::new(false);
-        let request =
-            Request { action: &action, log: &log, cancelled: &cancelled, job_server: None, progress: &|_| {} };
+        let request = Request { log: &log, cancelled: &cancelled, job_server: None, progress: &|_| {} };
         let sandbox = Sandbox::new(self.store.clone(), EXECUTABLE.into());
-        let outcome = sandbox.perform(&request).unwrap_or_else(|failure| panic!("{command:?}: {}", failure.error));
+        let outcome =
+            sandbox.perform(&run, &request).unwrap_or_else(|failure| panic!("{command:?}: {}", failure.error));
         let printed = fs::read_to_string(&log).unwrap();
         fs::remove_file(&log).unwrap();
         (outcome["out"], printed)

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     content::{Digest, Entry, RelPath, Tree},
     graph::{Component, Fetched, FetchedWhat, Image, SourceTree, Upstream},
-    plan::{Action, Extract, Input, Network, Run, Source},
+    plan::{Extract, Input, Network, Run, Source},
     recipe::Unpack,
 };
 
@@ -135,7 +135,7 @@ impl Lowering<'_> {
             network: Network::Fetching { expected: fetched.tree },
             ..command(image, inputs, words, FETCH_SECONDS)
         };
-        let step = self.step(&component.name, script.stage, Action::Run(run));
+        let step = self.step(&component.name, script.stage, run);
         let tree = output(step, OUTPUT);
         if fetched.tree.is_none() {
             self.lowered.plan.goals.push((fetched_goal(fetched.question), tree.clone()));

@@ -145,7 +145,8 @@ impl Lowering<'_> {
     }
 
     /// Adds a step, or finds the one that does just the same.
-    fn step(&mut self, component: &str, stage: &str, action: Action<Source>) -> StepId {
+    fn step(&mut self, component: &str, stage: &str, action: impl Into<Action<Source>>) -> StepId {
+        let action = action.into();
         let mut fields = Fields(Vec::new());
         action.hash(&mut fields);
         let identity = Digest::of(&fields.0);
@@ -166,7 +167,7 @@ impl Lowering<'_> {
             size: package.size,
             located: super::Located { mirror: package.mirror.clone(), path: package.path.clone() },
         });
-        let step = self.step(&package.name, "fetch", Action::Fetch(fetch));
+        let step = self.step(&package.name, "fetch", fetch);
         output(step, "data")
     }
 
