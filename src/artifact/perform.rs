@@ -221,8 +221,7 @@ impl PackError {
         let fault = match &self {
             PackError::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted => Fault::Cancelled,
             PackError::Io { .. } => Fault::Machine,
-            PackError::Store { source } if source.is_machine_fault() => Fault::Machine,
-            PackError::Store { source } if source.lost_object().is_some() => Fault::Damaged,
+            PackError::Store { source } => source.fault(),
             _ => Fault::Build,
         };
         Failure { fault, error: Box::new(self) }

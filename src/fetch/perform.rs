@@ -201,7 +201,7 @@ impl From<PerformError> for Failure {
     fn from(error: PerformError) -> Self {
         let fault = match &error {
             PerformError::Unpack { source, .. } | PerformError::NoArchive { source, .. } => source.fault(),
-            PerformError::Store(_) => Fault::Machine,
+            PerformError::Store(error) => error.fault(),
             PerformError::Name { .. } | PerformError::Place { .. } => Fault::Build,
         };
         Failure { fault, error: Box::new(error) }

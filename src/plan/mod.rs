@@ -22,5 +22,7 @@ pub use action::{
 };
 pub use key::{Fact, Facts, Key, facts, key};
 pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};
-pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};
+pub use step::{Failure, Performer, Plan, Progress, Request, Source, Step, StepId};
 pub use variables::Variables;
+
+pub use crate::content::Fault;

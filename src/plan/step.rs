@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Action, Outcome};
-use crate::content::Digest;
+use crate::content::{Digest, Fault};
 
 /// The number of a step in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,21 +103,6 @@ pub struct Failure {
     pub fault: Fault,
     /// What happened; its chain of sources is printed by `cli`.
     pub error: Box<dyn Error + Send + Sync>,
-}
-
-/// Whose fault a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The build's: a command failed, two owners, over budget.
-    Build,
-    /// This machine's: no user namespaces, disk full.
-    Machine,
-    /// The outside's: network, signature, a file that is gone.
-    Outside,
-    /// Nobody's: the user stopped it.
-    Cancelled,
-    /// The store's: an input of the action is damaged and must be made again.
-    Damaged,
 }
 
 /// Performs one instruction, resolved: all kinds of `A`. `build` knows performers only by this.

@@ -456,14 +456,14 @@ impl RunError {
     /// Whose fault it is.
     fn fault(&self) -> Fault {
         if let Some(source) = self.in_store() {
-            return store_fault(source);
+            return source.fault();
         }
         match self {
             RunError::Cancelled => Fault::Cancelled,
             // The store's errors come to the archive through a reader.
             RunError::Input { source: ArchiveError::Content { source, .. } } => {
                 let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<StoreError>());
-                inner.map_or(Fault::Machine, store_fault)
+                inner.map_or(Fault::Machine, StoreError::fault)
             }
             RunError::Input { source: ArchiveError::Write { .. } }
             | RunError::Product { source: ProductError::Read { .. } }
@@ -475,14 +475,6 @@ impl RunError {
             RunError::Unexpected { .. } | RunError::Unfetched { .. } => Fault::Outside,
             _ => Fault::Build,
         }
-    }
-}
-
-fn store_fault(error: &StoreError) -> Fault {
-    match error.lost_object() {
-        Some(_) => Fault::Damaged,
-        None if error.is_machine_fault() => Fault::Machine,
-        None => Fault::Build,
     }
 }
 

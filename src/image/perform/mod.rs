@@ -331,8 +331,7 @@ impl AssembleError {
         let fault = match (&self, io_error) {
             (_, Some(io::ErrorKind::Interrupted)) => Fault::Cancelled,
             (_, Some(_)) => Fault::Machine,
-            (AssembleError::Store { source }, _) if source.is_machine_fault() => Fault::Machine,
-            (AssembleError::Store { source }, _) if source.lost_object().is_some() => Fault::Damaged,
+            (AssembleError::Store { source }, _) => source.fault(),
             _ => Fault::Build,
         };
         Failure { fault, error: Box::new(self) }
