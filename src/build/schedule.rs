@@ -13,8 +13,8 @@ use super::{BuildError, Event, JobServer, StepFailure, StepReport, failure::lost
 use crate::{
     content::Digest,
     plan::{
-        Action, Assemble, Failure, Fault, Fetch, Key, Network, Outcome, Pack, Performer, Plan, Progress, Request, Run,
-        Source, Step, StepId,
+        Action, Assemble, Failure, Fault, Fetch, Goal, Key, Network, Outcome, Pack, Performer, Plan, Progress, Request,
+        Run, Source, Step, StepId,
     },
     store::Store,
 };
@@ -149,13 +149,13 @@ pub(super) struct Ready {
 /// What a build reached.
 #[derive(Debug, Clone, Default)]
 pub struct Built {
-    /// The goals' trees by name.
-    pub goals: BTreeMap<String, Digest>,
+    /// The goals' trees.
+    pub goals: BTreeMap<Goal, Digest>,
     /// The keys of all steps that the goals need.
     pub keys: BTreeSet<Digest>,
 }
 
-/// Runs what the plan's goals need and gives their trees by name.
+/// Runs what the plan's goals need and gives their trees.
 ///
 /// # Errors
 /// Every step that failed; or a store or job server that cannot be used.
@@ -509,14 +509,14 @@ impl<'a> Schedule<'a> {
             return Err(BuildError::Steps { failures: state.failures, skipped: state.skipped.len() });
         }
         let mut goals = BTreeMap::new();
-        for (name, source) in &self.plan.goals {
+        for (goal, source) in &self.plan.goals {
             let tree = match source {
                 Source::Tree(digest) => Some(*digest),
                 Source::Output { step, output } => {
                     state.outcomes.get(step).and_then(|outcome| outcome.get(output)).copied()
                 }
             };
-            goals.insert(name.clone(), tree.ok_or(BuildError::Cancelled)?);
+            goals.insert(goal.clone(), tree.ok_or(BuildError::Cancelled)?);
         }
         Ok(Built { goals, keys: state.keys.values().map(Key::digest).collect() })
     }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     content::{Digest, Entry, RelPath, Tree},
     plan::{
-        Action, DebianPackage, Failure, Fault, Fetch, Input, Located, Network, Outcome, Output, Performer, Plan,
+        Action, DebianPackage, Failure, Fault, Fetch, Goal, Input, Located, Network, Outcome, Output, Performer, Plan,
         Progress, Request, Run, Source, Step, StepId, key,
     },
     store::{Store, StoreError},
@@ -112,7 +112,7 @@ fn command(name: &str, input: Option<usize>, network: Network) -> Step {
 fn plan(steps: Vec<Step>, goals: &[usize]) -> Plan {
     let goal = |step: &usize| {
         let output = if matches!(steps[*step].action, Action::Fetch(_)) { "data" } else { "out" };
-        (step.to_string(), Source::Output { step: StepId(*step), output: output.to_owned() })
+        Goal::output(StepId(*step), output)
     };
     let goals = goals.iter().map(goal).collect();
     Plan { steps, goals }

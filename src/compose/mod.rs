@@ -39,7 +39,7 @@ use crate::{
     graph::{Compressed, Flat, Image},
     image::Assembler,
     lock::{Goal, Lock},
-    plan::{Lowered, lower},
+    plan::{ImagePart, Lowered, lower},
     recipe::Name,
     sandbox::Sandbox,
     store::Store,
@@ -122,8 +122,7 @@ impl Session<'_> {
     pub fn compose(&self, project: &Project, order: &Order, folder: &Path) -> Result<Vec<Composed>, ComposeError> {
         let images = self.images(project, order, Locked::Completed)?;
         let mut lowered = self.lower(project, &images)?;
-        let wanted = ["disk", "manifest", "root", "erofs", "artifact"];
-        lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
+        lowered.plan.goals.retain(|(goal, _)| goal.is_composed());
         let built = self.build_recorded(project, order, "compose", &lowered)?;
         self.check_finished(&images, &built)?;
         self.tell_idle_drops(project, order, &lowered)?;
@@ -243,12 +242,12 @@ impl Session<'_> {
         let (disk, manifest) = (to("raw"), to("manifest.json"));
         let compressed = to("raw.zst");
         let compressed_name = compressed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let mut files = vec![("manifest", "manifest.json", &manifest), ("disk", "disk.raw", &disk)];
+        let mut files = vec![(ImagePart::Manifest, "manifest.json", &manifest), (ImagePart::Disk, "disk.raw", &disk)];
         if image.compressed == Compressed::Zstd {
-            files.insert(1, ("artifact", compressed_name, &compressed));
+            files.insert(1, (ImagePart::Artifact, compressed_name, &compressed));
         }
-        for (name, from, to) in files {
-            let tree = finished::goal(&image.title(), built, name)?;
+        for (part, from, to) in files {
+            let tree = finished::goal(&image.title(), built, part)?;
             ready.push(output::prepare(&self.store, tree, &RelPath::new(from).unwrap_or_default(), to)?);
         }
         Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })

@@ -5,6 +5,7 @@
 //! anything is performed, nor recipes and conditions.
 
 mod action;
+mod goal;
 pub mod identity;
 mod key;
 #[cfg(test)]
@@ -20,8 +21,9 @@ pub use action::{
     Part, PartSource, Product, Raw, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki,
     UrlFile, Verity, Visible,
 };
+pub use goal::{Goal, ImagePart};
 pub use key::{Fact, Facts, Key, facts, key};
-pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};
+pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, lower};
 pub use step::{Failure, Performer, Plan, Progress, Request, Source, Step, StepId};
 pub use variables::Variables;
 

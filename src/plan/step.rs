@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{Action, Outcome};
+use super::{Action, Goal, Outcome};
 use crate::content::{Digest, Fault};
 
 /// The number of a step in its plan.
@@ -44,8 +44,8 @@ pub struct Step {
 pub struct Plan {
     /// The steps; a `StepId` is an index here.
     pub steps: Vec<Step>,
-    /// The outputs that are wanted, by name; what no goal needs is not run.
-    pub goals: Vec<(String, Source)>,
+    /// The outputs that are wanted; what no goal needs is not run.
+    pub goals: Vec<(Goal, Source)>,
 }
 
 impl Plan {

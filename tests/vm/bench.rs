@@ -14,7 +14,8 @@ use brc::{
     compose::{Locked, Order, Project, Session},
     content::Digest,
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies},
-    plan::{Input, Output, Performer, Request, Run, Stdin},
+    graph::Role,
+    plan::{Goal, ImagePart, Input, Output, Performer, Request, Run, Stdin},
     sandbox::Sandbox,
     store::Store,
 };
@@ -158,9 +159,15 @@ fn trees(store: &Store, recipe: &Path, variant: &str, architecture: Architecture
     let order = Order { variant, architectures: vec![architecture], image_version: None, beside: None };
     let images = session.images(&project, &order, Locked::AsItIs).unwrap();
     let mut lowered = session.lower(&project, &images).unwrap();
-    let wanted = ["oracle", "probe", "root-filesystem", "erofs"];
-    let goal = |name: &str| format!("{} {name}", images[0].title());
-    lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|wanted| *name == goal(wanted)));
+    let tool = ImagePart::Tool;
+    let wanted = [
+        ("oracle", tool(Role::Oracle)),
+        ("probe", tool(Role::Probe)),
+        ("root-filesystem", tool(Role::RootFilesystem)),
+        ("erofs", ImagePart::RootImage),
+    ];
+    let goal = |part| Goal::of_image(&images[0].title(), part);
+    lowered.plan.goals.retain(|(one, _)| wanted.iter().any(|(_, part)| *one == goal(*part)));
     let built = session.build(&lowered).unwrap();
-    wanted.into_iter().map(|name| (name, built.goals[&goal(name)])).collect()
+    wanted.into_iter().map(|(name, part)| (name, built.goals[&goal(part)])).collect()
 }

@@ -15,7 +15,8 @@ use crate::{
     content::RelPath,
     graph::{Component, Compressed, Image, KernelSource, Package, Role},
     plan::{
-        Action, Compression, Disk, FileOf, Input, Manifest, Part, PartSource, Raw, Run, Slot, Source, Stdin, Verity,
+        Action, Compression, Disk, FileOf, Goal, ImagePart, Input, Manifest, Part, PartSource, Raw, Run, Slot, Source,
+        Stdin, Verity,
         identity::{Seed, file_system_uuid},
         layout::hash_partition_size,
     },
@@ -67,19 +68,20 @@ impl Lowering<'_> {
             esp,
         };
         let manifest = self.step(&image.variant, "manifest", manifest);
-        let name = image.title();
+        let title = image.title();
+        let goal = |part| Goal::of_image(&title, part);
         if image.compressed == Compressed::Zstd {
             let file = format!("{}_{}_{}.raw.zst", image.variant, image.version, image.architecture.name());
             let disk = FileOf { tree: disk.clone(), path: path("disk.raw") };
             let pack = Raw { disk, name: file, compression: Compression::Zstd };
             let step = self.step(&image.variant, "compress", pack);
-            self.lowered.plan.goals.push((format!("{name} artifact"), output(step, "artifact")));
+            self.lowered.plan.goals.push((goal(ImagePart::Artifact), output(step, "artifact")));
         }
         self.lowered.plan.goals.extend([
-            (format!("{name} disk"), disk),
-            (format!("{name} manifest"), output(manifest, "manifest")),
-            (format!("{name} root"), root.tree.clone()),
-            (format!("{name} erofs"), root_image.tree),
+            (goal(ImagePart::Disk), disk),
+            (goal(ImagePart::Manifest), output(manifest, "manifest")),
+            (goal(ImagePart::Root), root.tree.clone()),
+            (goal(ImagePart::RootImage), root_image.tree),
         ]);
     }
 

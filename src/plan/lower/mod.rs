@@ -24,10 +24,9 @@ use std::{
     hash::{Hash as _, Hasher},
 };
 
-pub use fetched::fetched_goal;
 pub use host_files::HOST_FILES_OWNER;
 
-use super::{Action, Fetch, Plan, Source, Step, StepId, Variables};
+use super::{Action, Fetch, Goal, ImagePart, Plan, Source, Step, StepId, Variables};
 use crate::{
     content::{Digest, Entry, Metadata, RelPath, Tree},
     graph::{Image, Package, Placed, Role, What},
@@ -139,7 +138,7 @@ impl Lowering<'_> {
         }
         for (role, name) in &image.roles {
             if let Some(tree) = toolsets.get(name.as_str()) {
-                self.lowered.plan.goals.push((format!("{} {}", image.title(), role.name()), tree.clone()));
+                self.lowered.plan.goals.push((Goal::of_image(&image.title(), ImagePart::Tool(*role)), tree.clone()));
             }
         }
     }
