@@ -17,9 +17,7 @@ use super::{
 };
 use crate::{
     content::{Digest, Entry, RelPath, Sha256, Tree},
-    plan::{
-        self, Action, Compression, Failure, Fault, FileOf, Outcome, Pack, PartSource, Performer, Progress, Request,
-    },
+    plan::{self, Compression, Failure, Fault, FileOf, Outcome, Pack, PartSource, Performer, Progress, Raw, Request},
     store::{Store, StoreError},
 };
 
@@ -143,18 +141,11 @@ impl Packer {
     }
 }
 
-impl Performer for Packer {
-    fn identity(&self) -> &'static str {
-        "artifact 2"
-    }
-
-    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
-        let (output, tree) = match request.action {
-            Action::Pack(Pack::Manifest(wanted)) => ("manifest", self.manifest(wanted)),
-            Action::Pack(Pack::Raw { disk, name, compression }) => {
-                ("artifact", self.raw(disk, name, *compression, request))
-            }
-            _ => return Err(Failure::build(PackError::Foreign)),
+impl Performer<Pack<Digest>> for Packer {
+    fn perform(&self, pack: &Pack<Digest>, request: &Request<'_>) -> Result<Outcome, Failure> {
+        let (output, tree) = match pack {
+            Pack::Manifest(wanted) => ("manifest", self.manifest(wanted)),
+            Pack::Raw(Raw { disk, name, compression }) => ("artifact", self.raw(disk, name, *compression, request)),
         };
         let tree = tree.map_err(PackError::into_failure)?;
         Ok(Outcome::from([(output.to_owned(), tree)]))
@@ -222,9 +213,6 @@ pub enum PackError {
     /// A stream could not be written.
     #[error("`{name}` cannot be compressed")]
     Io { name: String, source: io::Error },
-    /// The action belongs to another performer.
-    #[error("this action is not one of `artifact`")]
-    Foreign,
 }
 
 impl PackError {
@@ -233,8 +221,7 @@ impl PackError {
         let fault = match &self {
             PackError::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted => Fault::Cancelled,
             PackError::Io { .. } => Fault::Machine,
-            PackError::Store { source } if source.is_machine_fault() => Fault::Machine,
-            PackError::Store { source } if source.lost_object().is_some() => Fault::Damaged,
+            PackError::Store { source } => source.fault(),
             _ => Fault::Build,
         };
         Failure { fault, error: Box::new(self) }
@@ -251,13 +238,12 @@ mod tests {
 
     fn perform(packer: &Packer, pack: Pack<Digest>, cancelled: bool) -> Result<Outcome, Failure> {
         let request = Request {
-            action: &Action::Pack(pack),
             log: Path::new("unused"),
             cancelled: &AtomicBool::new(cancelled),
             job_server: None,
             progress: &|_| {},
         };
-        packer.perform(&request)
+        packer.perform(&pack, &request)
     }
 
     fn put(store: &Store, files: &[(&str, &[u8])]) -> Digest {
@@ -314,7 +300,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let disk = FileOf { tree: put(&store, &[("disk.raw", &[0; 65536])]), path: RelPath::new("disk.raw").unwrap() };
         let packer = Packer::new(store.clone());
-        let raw = |name: &str, compression| Pack::Raw { disk: disk.clone(), name: name.to_owned(), compression };
+        let raw = |name: &str, compression| Pack::Raw(Raw { disk: disk.clone(), name: name.to_owned(), compression });
         let plain = perform(&packer, raw("a.raw", Compression::Plain), false).unwrap()["artifact"];
         let (blob, size) = store.file_in(plain, &RelPath::new("a.raw").unwrap()).unwrap();
         assert_eq!((blob, size), store.file_in(disk.tree, &disk.path).unwrap());

@@ -1,9 +1,9 @@
 //! A look at a plan without running it: what is known already, and under which keys.
 
-use super::{BuildError, Performers};
+use super::BuildError;
 use crate::{
     content::Digest,
-    plan::{Action, Key, Outcome, Plan, Source, key},
+    plan::{Action, Key, Outcome, Plan, Source},
     store::Store,
 };
 
@@ -22,9 +22,9 @@ pub enum Known {
 ///
 /// # Errors
 /// A store that cannot be used.
-pub fn look(plan: &Plan, performers: &Performers<'_>, store: &Store) -> Result<Vec<Known>, BuildError> {
+pub fn look(plan: &Plan, store: &Store) -> Result<Vec<Known>, BuildError> {
     let mut all: Vec<Known> = Vec::with_capacity(plan.steps.len());
-    look_each(plan, performers, store, |known| all.push(known))?;
+    look_each(plan, store, |known| all.push(known))?;
     Ok(all)
 }
 
@@ -32,25 +32,19 @@ pub fn look(plan: &Plan, performers: &Performers<'_>, store: &Store) -> Result<V
 ///
 /// # Errors
 /// A store that cannot be used.
-pub fn look_each(
-    plan: &Plan,
-    performers: &Performers<'_>,
-    store: &Store,
-    mut see: impl FnMut(Known),
-) -> Result<(), BuildError> {
+pub fn look_each(plan: &Plan, store: &Store, mut see: impl FnMut(Known)) -> Result<(), BuildError> {
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
-        let action = step.action.resolve(|source| match source {
+        let resolved = step.action.resolve_with_key(|source| match source {
             Source::Tree(digest) => Ok(*digest),
             Source::Output { step, output } => {
                 let outcome = outcomes.get(step.0).and_then(Option::as_ref);
                 outcome.and_then(|outcome| outcome.get(output)).copied().ok_or(())
             }
         });
-        let known = match action {
+        let known = match resolved {
             Err(()) => Known::Waiting,
-            Ok(action) => {
-                let key = key(performers.of(&action).identity(), &action);
+            Ok((action, key)) => {
                 let known = if action.is_remembered() { store.recall(key.digest()) } else { Ok(None) };
                 match known.map_err(BuildError::Store)? {
                     Some(outcome) => Known::Done(key, action, outcome),

@@ -12,7 +12,10 @@ use std::{
 use super::{BuildError, Event, JobServer, StepFailure, StepReport, failure::lost_object, worker};
 use crate::{
     content::Digest,
-    plan::{Action, Failure, Fault, Key, Network, Outcome, Performer, Plan, Progress, Source, Step, StepId, key},
+    plan::{
+        Action, Assemble, Failure, Fault, Fetch, Goal, Key, Network, Outcome, Pack, Performer, Plan, Progress, Request,
+        Run, Source, Step, StepId,
+    },
     store::Store,
 };
 
@@ -28,28 +31,22 @@ const UNKNOWN_STEP: Duration = Duration::from_secs(1);
 /// Who performs each of the four instructions.
 pub struct Performers<'a> {
     /// Performs `Fetch`.
-    pub fetch: &'a dyn Performer,
+    pub fetch: &'a dyn Performer<Fetch>,
     /// Performs `Run`.
-    pub run: &'a dyn Performer,
+    pub run: &'a dyn Performer<Run<Digest>>,
     /// Performs `Assemble`.
-    pub assemble: &'a dyn Performer,
+    pub assemble: &'a dyn Performer<Assemble<Digest>>,
     /// Performs `Pack`.
-    pub pack: &'a dyn Performer,
+    pub pack: &'a dyn Performer<Pack<Digest>>,
 }
 
 impl Performers<'_> {
-    /// The name and version of the one that performs this action.
-    pub fn identity(&self, action: &Action<Digest>) -> &'static str {
-        self.of(action).identity()
-    }
-
-    /// The one for this action.
-    pub(super) fn of(&self, action: &Action<Digest>) -> &dyn Performer {
+    pub(super) fn perform(&self, action: &Action<Digest>, request: &Request<'_>) -> Result<Outcome, Failure> {
         match action {
-            Action::Fetch(_) => self.fetch,
-            Action::Run(_) => self.run,
-            Action::Assemble(_) => self.assemble,
-            Action::Pack(_) => self.pack,
+            Action::Fetch(fetch) => self.fetch.perform(fetch, request),
+            Action::Run(run) => self.run.perform(run, request),
+            Action::Assemble(assemble) => self.assemble.perform(assemble, request),
+            Action::Pack(pack) => self.pack.perform(pack, request),
         }
     }
 }
@@ -152,13 +149,13 @@ pub(super) struct Ready {
 /// What a build reached.
 #[derive(Debug, Clone, Default)]
 pub struct Built {
-    /// The goals' trees by name.
-    pub goals: BTreeMap<String, Digest>,
+    /// The goals' trees.
+    pub goals: BTreeMap<Goal, Digest>,
     /// The keys of all steps that the goals need.
     pub keys: BTreeSet<Digest>,
 }
 
-/// Runs what the plan's goals need and gives their trees by name.
+/// Runs what the plan's goals need and gives their trees.
 ///
 /// # Errors
 /// Every step that failed; or a store or job server that cannot be used.
@@ -287,16 +284,14 @@ impl<'a> Schedule<'a> {
     /// The action with its inputs' digests and its key, if all inputs are known.
     fn resolve(&self, id: StepId) -> Option<(Action<Digest>, Key)> {
         let state = self.lock();
-        let action = self.plan.steps[id.0].action.resolve(|source| match source {
+        let resolved = self.plan.steps[id.0].action.resolve_with_key(|source| match source {
             Source::Tree(digest) => Ok(*digest),
             Source::Output { step, output } => {
                 state.outcomes.get(step).and_then(|outcome| outcome.get(output)).copied().ok_or(())
             }
         });
         drop(state);
-        let action = action.ok()?;
-        let key = key(self.performer(&action).identity(), &action);
-        Some((action, key))
+        resolved.ok()
     }
 
     /// The next step for a worker, waiting for one; `None` when nothing is left to do.
@@ -488,10 +483,6 @@ impl<'a> Schedule<'a> {
         self.changed.notify_all();
     }
 
-    pub fn performer(&self, action: &Action<Digest>) -> &dyn Performer {
-        self.performers.of(action)
-    }
-
     pub fn name(&self, id: StepId) -> String {
         name_of(&self.plan.steps[id.0])
     }
@@ -518,14 +509,14 @@ impl<'a> Schedule<'a> {
             return Err(BuildError::Steps { failures: state.failures, skipped: state.skipped.len() });
         }
         let mut goals = BTreeMap::new();
-        for (name, source) in &self.plan.goals {
+        for (goal, source) in &self.plan.goals {
             let tree = match source {
                 Source::Tree(digest) => Some(*digest),
                 Source::Output { step, output } => {
                     state.outcomes.get(step).and_then(|outcome| outcome.get(output)).copied()
                 }
             };
-            goals.insert(name.clone(), tree.ok_or(BuildError::Cancelled)?);
+            goals.insert(goal.clone(), tree.ok_or(BuildError::Cancelled)?);
         }
         Ok(Built { goals, keys: state.keys.values().map(Key::digest).collect() })
     }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     content::{Digest, Entry, RelPath, Tree},
     plan::{
-        Action, DebianPackage, Failure, Fault, Fetch, Input, Located, Network, Outcome, Output, Performer, Plan,
+        Action, DebianPackage, Failure, Fault, Fetch, Goal, Input, Located, Network, Outcome, Output, Performer, Plan,
         Progress, Request, Run, Source, Step, StepId, key,
     },
     store::{Store, StoreError},
@@ -36,39 +36,45 @@ impl<'a> Fake<'a> {
     }
 }
 
-impl Performer for Fake<'_> {
-    fn identity(&self) -> &'static str {
-        "fake 1"
-    }
+fn damaged(error: StoreError) -> Failure {
+    Failure { fault: Fault::Damaged, error: error.into() }
+}
 
-    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
-        let store = |error: StoreError| Failure { fault: Fault::Damaged, error: error.into() };
-        match request.action {
-            Action::Fetch(Fetch::Debian(package)) => {
-                self.fetched.fetch_add(1, Ordering::SeqCst);
-                if package.name.starts_with("gone") {
-                    return Err(Failure { fault: Fault::Outside, error: "gone".into() });
-                }
-                let mut tree = Tree::new();
-                let blob = self.store.put(package.name.as_bytes()).map_err(store)?;
-                let size = package.name.len() as u64;
-                let file = Entry::File { blob, size, executable: false };
-                tree.insert(RelPath::new("file").unwrap(), file).unwrap();
-                Ok(Outcome::from([("data".to_owned(), self.store.put_tree(&tree).map_err(store)?)]))
-            }
-            Action::Run(run) => {
-                let first_time = self.ran.fetch_add(1, Ordering::SeqCst) < 2;
-                if let Some(barrier) = self.together.as_ref().filter(|_| first_time) {
-                    barrier.wait();
-                }
-                for input in &run.inputs {
-                    let (file, _) = self.store.file_in(input.tree, &RelPath::new("file").unwrap()).map_err(store)?;
-                    self.store.read(file).map_err(store)?;
-                }
-                Ok(Outcome::from([("out".to_owned(), self.store.put_tree(&Tree::new()).map_err(store)?)]))
-            }
-            _ => unreachable!("no plan here has one"),
+impl Performer<Fetch> for Fake<'_> {
+    fn perform(&self, fetch: &Fetch, _: &Request<'_>) -> Result<Outcome, Failure> {
+        let Fetch::Debian(package) = fetch else { unreachable!("no plan here has one") };
+        self.fetched.fetch_add(1, Ordering::SeqCst);
+        if package.name.starts_with("gone") {
+            return Err(Failure { fault: Fault::Outside, error: "gone".into() });
         }
+        let mut tree = Tree::new();
+        let blob = self.store.put(package.name.as_bytes()).map_err(damaged)?;
+        let file = Entry::File { blob, size: package.name.len() as u64, executable: false };
+        tree.insert(RelPath::new("file").unwrap(), file).unwrap();
+        Ok(Outcome::from([("data".to_owned(), self.store.put_tree(&tree).map_err(damaged)?)]))
+    }
+}
+
+impl Performer<Run<Digest>> for Fake<'_> {
+    fn perform(&self, run: &Run<Digest>, _: &Request<'_>) -> Result<Outcome, Failure> {
+        let first_time = self.ran.fetch_add(1, Ordering::SeqCst) < 2;
+        if let Some(barrier) = self.together.as_ref().filter(|_| first_time) {
+            barrier.wait();
+        }
+        for input in &run.inputs {
+            let (file, _) = self.store.file_in(input.tree, &RelPath::new("file").unwrap()).map_err(damaged)?;
+            self.store.read(file).map_err(damaged)?;
+        }
+        Ok(Outcome::from([("out".to_owned(), self.store.put_tree(&Tree::new()).map_err(damaged)?)]))
+    }
+}
+
+/// Performs what no plan here has.
+struct Nobody;
+
+impl<A> Performer<A> for Nobody {
+    fn perform(&self, _: &A, _: &Request<'_>) -> Result<Outcome, Failure> {
+        unreachable!("no plan here has one")
     }
 }
 
@@ -106,7 +112,7 @@ fn command(name: &str, input: Option<usize>, network: Network) -> Step {
 fn plan(steps: Vec<Step>, goals: &[usize]) -> Plan {
     let goal = |step: &usize| {
         let output = if matches!(steps[*step].action, Action::Fetch(_)) { "data" } else { "out" };
-        (step.to_string(), Source::Output { step: StepId(*step), output: output.to_owned() })
+        Goal::output(StepId(*step), output)
     };
     let goals = goals.iter().map(goal).collect();
     Plan { steps, goals }
@@ -124,7 +130,7 @@ fn run_told(
     events: &(dyn Fn(Event) + Sync),
 ) -> Result<Built, BuildError> {
     let options = Options { jobs, after_failure: AfterFailure::Stop };
-    let performers = Performers { fetch: fake, run: fake, assemble: fake, pack: fake };
+    let performers = Performers { fetch: fake, run: fake, assemble: &Nobody, pack: &Nobody };
     build(plan, performers, fake.store, &options, events, cancelled)
 }
 
@@ -143,7 +149,7 @@ fn what_another_process_performs_is_waited_for_while_other_steps_run() {
         let store = Store::open(dir.path()).unwrap();
         let plan = plan(vec![command("a", None, Network::None), command("b", None, Network::None)], &[0, 1]);
         let action = plan.steps[1].action.resolve(|_| Err(())).expect("it takes nothing");
-        let key = key("fake 1", &action).digest();
+        let key = key(&action).digest();
         let claim = store.claim(key).unwrap().unwrap();
         let (fake, cancelled) = (Fake::new(&store, 1), AtomicBool::new(false));
         let (did_other, waits) = (Barrier::new(2), Barrier::new(2));
@@ -184,7 +190,7 @@ fn a_failed_build_does_not_wait_for_another_process() {
     let fetching = Network::Fetching { expected: Some(Digest::of(b"tree")) };
     let plan = plan(vec![package("gone"), command("fetch", None, fetching)], &[0, 1]);
     let action = plan.steps[1].action.resolve(|_| Err(())).expect("it takes nothing");
-    let _claim = store.claim(key("fake 1", &action).digest()).unwrap().unwrap();
+    let _claim = store.claim(key(&action).digest()).unwrap().unwrap();
     let failed = run(&plan, &Fake::new(&store, 1), 1, &AtomicBool::new(false));
     assert!(matches!(failed, Err(BuildError::Steps { .. })), "{failed:?}");
 }
@@ -246,12 +252,8 @@ struct Piped<'a> {
     pipes: std::sync::Mutex<Vec<std::path::PathBuf>>,
 }
 
-impl Performer for Piped<'_> {
-    fn identity(&self) -> &'static str {
-        "piped 1"
-    }
-
-    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
+impl Performer<Run<Digest>> for Piped<'_> {
+    fn perform(&self, _: &Run<Digest>, request: &Request<'_>) -> Result<Outcome, Failure> {
         let pipe = request.job_server.unwrap();
         assert!(pipe.exists());
         self.pipes.lock().unwrap().push(pipe.to_owned());
@@ -266,7 +268,7 @@ fn no_two_commands_share_a_job_server() {
     let store = Store::open(dir.path()).unwrap();
     let plan = plan(vec![command("a", None, Network::None), command("b", None, Network::None)], &[0, 1]);
     let piped = Piped { store: &store, together: Barrier::new(2), pipes: Default::default() };
-    let performers = Performers { fetch: &piped, run: &piped, assemble: &piped, pack: &piped };
+    let performers = Performers { fetch: &Nobody, run: &piped, assemble: &Nobody, pack: &Nobody };
     let options = Options { jobs: 2, after_failure: AfterFailure::Stop };
     build(&plan, performers, &store, &options, &|_| {}, &AtomicBool::new(false)).unwrap();
     let pipes = piped.pipes.into_inner().unwrap();

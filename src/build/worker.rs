@@ -104,13 +104,12 @@ fn perform(
     let start = std::time::Instant::now();
     let progress = |progress: Progress| (schedule.events)(Event::Progressed { step: ready.id, progress });
     let request = Request {
-        action: &ready.action,
         log: &log,
         cancelled: &schedule.stop,
         job_server: token.as_ref().map(Token::path),
         progress: &progress,
     };
-    let outcome = schedule.performer(&ready.action).perform(&request)?;
+    let outcome = schedule.performers.perform(&ready.action, &request)?;
     drop(token);
     let took = start.elapsed();
     let key = ready.report.key.digest();

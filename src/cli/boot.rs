@@ -24,6 +24,7 @@ use crate::{
     graph::Role,
     image::inspect,
     machine::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
+    plan::{Goal, ImagePart},
     store::Store,
 };
 
@@ -144,9 +145,9 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
 fn tools(session: &Session<'_>, project: &Project, order: &Order) -> Result<Digest, CliError> {
     let images = session.images(project, order, Locked::Completed)?;
     let mut lowered = session.lower(project, &images)?;
-    let goals = images.iter().map(|image| format!("{} {}", image.title(), Role::Machine.name()));
-    let goals: Vec<String> = goals.collect();
-    lowered.plan.goals.retain(|(name, _)| goals.contains(name));
+    let machine = ImagePart::Tool(Role::Machine);
+    let goals: Vec<Goal> = images.iter().map(|image| Goal::of_image(&image.title(), machine)).collect();
+    lowered.plan.goals.retain(|(goal, _)| goals.contains(goal));
     let built = session.build(&lowered)?;
     // Composing needs no QEMU, so what the last compose keeps does not hold it.
     session.store.keep(&project.root, &format!("{} machine", order.variant), &built.keys)?;

@@ -127,13 +127,7 @@ fn exit_code(error: &CliError) -> u8 {
                 LockError::OutOfTurn { .. } => 70,
             },
             ComposeError::Fetch(error) => fault_code(error.fault()),
-            ComposeError::Store(error) => {
-                if error.is_machine_fault() {
-                    3
-                } else {
-                    1
-                }
-            }
+            ComposeError::Store(error) => fault_code(error.fault()),
             ComposeError::NotAsStated { .. } => 1,
             ComposeError::NoGoal { .. } => 70,
             ComposeError::Build(error) => match error {
@@ -141,13 +135,7 @@ fn exit_code(error: &CliError) -> u8 {
                     failures.iter().map(|failure| fault_code(failure.failure.fault)).max().unwrap_or(1)
                 }
                 BuildError::Cancelled => 130,
-                BuildError::Store(error) => {
-                    if error.is_machine_fault() {
-                        3
-                    } else {
-                        1
-                    }
-                }
+                BuildError::Store(error) => fault_code(error.fault()),
                 BuildError::JobServer(_) => 3,
             },
         },

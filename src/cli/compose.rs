@@ -110,11 +110,12 @@ fn show_outputs(
     out: Option<&Path>,
 ) -> Result<(), CliError> {
     let known = session.look(lowered)?;
-    for (name, goal) in &lowered.plan.goals {
-        let Source::Output { step, .. } = goal else { continue };
+    for (_, source) in &lowered.plan.goals {
+        let Source::Output { step, .. } = source else { continue };
         let (Some(step), Some(Known::Done(_, _, outcome))) = (lowered.plan.steps.get(step.0), known.get(step.0)) else {
             continue;
         };
+        let name = format!("{} {}", step.component, step.stage);
         for (output, digest) in outcome {
             let place = match out {
                 Some(folder) => {

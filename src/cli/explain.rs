@@ -21,7 +21,7 @@ use crate::{
     content::{Digest, FolderLinks, RelPath, Tree},
     graph::{Component, Flat, FlatComponent, Image, image_closure, origin},
     image::build_root,
-    plan::{Action, Assemble, HOST_FILES_OWNER, Lowered, Plan, RootLayer, Source, Step, StepId},
+    plan::{Action, Assemble, Goal, HOST_FILES_OWNER, Lowered, Plan, Root, RootLayer, Source, Step, StepId},
     recipe::{Item, Spanned},
 };
 
@@ -199,11 +199,10 @@ pub fn is_called(component: &str, name: &str) -> bool {
 }
 
 /// Goals that have the last steps of a component done: asking for one output has all of a step's made.
-pub fn goals_of(plan: &Plan, component: &str) -> Result<Vec<(String, Source)>, CliError> {
+pub fn goals_of(plan: &Plan, component: &str) -> Result<Vec<(Goal, Source)>, CliError> {
     let goals = steps_of(plan, component)?.into_iter().filter_map(|id| {
         let step = plan.steps.get(id.0)?;
-        let output = step.action.output_names().into_iter().next()?;
-        Some((format!("{} {}", step.component, step.stage), Source::Output { step: id, output }))
+        Some(Goal::output(id, step.action.output_names().first()?))
     });
     Ok(goals.collect())
 }
@@ -463,26 +462,27 @@ fn owner_of(
     if let Some((owner, path)) = stated_owner(&session, &mut lowered, &images, &path)? {
         return Ok(Some((named_owner(flat, owner), path.to_string())));
     }
-    let goal = |(name, stage, output): (&str, &str, &str)| {
+    let goal = |stage: &str, output: &str| {
         let is_it = |step: &Step| step.stage == stage && step.component == flat.name.value.name;
         let step = StepId(lowered.plan.steps.iter().position(is_it)?);
-        Some((name.to_owned(), Source::Output { step, output: output.to_owned() }))
+        Some(Goal::output(step, output))
     };
-    let goals = [("owners", "root", "owners"), ("root", "root", "root"), ("finished", "finish", "root")];
-    lowered.plan.goals = goals.into_iter().filter_map(goal).collect();
+    let goals = [goal("root", "owners"), goal("root", "root"), goal("finish", "root")];
+    lowered.plan.goals = goals.iter().flatten().cloned().collect();
     let built = session.build(&lowered)?;
-    let (Some(root), Some(owners)) = (built.goals.get("root"), built.goals.get("owners")) else { return Ok(None) };
-    let links = FolderLinks::of([&*session.store.tree(*root)?]);
+    let [owners, root, finished] = goals.map(|goal| built.goals.get(&goal?.0).copied());
+    let (Some(root), Some(owners)) = (root, owners) else { return Ok(None) };
+    let links = FolderLinks::of([&*session.store.tree(root)?]);
     let path =
         links.real(&path).map_err(|error| CliError::Found(format!("`{}` leads around in a circle", error.link)))?;
-    let (blob, _) = session.store.file_in(*owners, &RelPath::new("owners").unwrap_or_default())?;
+    let (blob, _) = session.store.file_in(owners, &RelPath::new("owners").unwrap_or_default())?;
     let text = String::from_utf8_lossy(&session.store.read(blob)?).into_owned();
     let mut owners = text.lines().filter_map(|line| line.split_once('\t'));
     if let Some((owner, _)) = owners.find(|(_, owned)| owned.trim_start_matches('/') == path.as_str()) {
         return Ok(Some((named_owner(flat, owner.to_owned()), path.to_string())));
     }
-    let Some(finished) = built.goals.get("finished") else { return Ok(None) };
-    Ok(session.store.tree(*finished)?.entry(&path).map(|_| (Owner::Finish, path.to_string())))
+    let Some(finished) = finished else { return Ok(None) };
+    Ok(session.store.tree(finished)?.entry(&path).map(|_| (Owner::Finish, path.to_string())))
 }
 
 /// The owner as the root names it.
@@ -507,7 +507,7 @@ fn stated_owner(
     }
     let is_root = |step: &&Step| step.stage == "root" && images.iter().any(|image| image.variant == step.component);
     let root = lowered.plan.steps.iter().find(is_root).map(|step| step.action.clone());
-    let Some(Action::Assemble(Assemble::Root { layers })) = root else { return Ok(None) };
+    let Some(Action::Assemble(Assemble::Root(Root { layers }))) = root else { return Ok(None) };
     let is_stated = |source: &Source| match source {
         Source::Tree(_) => true,
         Source::Output { step, .. } => {
@@ -531,14 +531,17 @@ fn fetched_layers(
     lowered: &mut Lowered,
     stated: Vec<RootLayer<Source>>,
 ) -> Result<Option<(Vec<RootLayer<Digest>>, Vec<Tree>)>, CliError> {
-    let goals = stated.iter().enumerate().map(|(at, layer)| (at.to_string(), layer.tree.clone()));
-    lowered.plan.goals = goals.filter(|(_, source)| matches!(source, Source::Output { .. })).collect();
+    let goal = |source: &Source| match source {
+        Source::Tree(_) => None,
+        Source::Output { step, output } => Some(Goal::output(*step, output)),
+    };
+    lowered.plan.goals = stated.iter().filter_map(|layer| goal(&layer.tree)).collect();
     let fetched = session.build(lowered)?;
     let (mut layers, mut trees) = (Vec::with_capacity(stated.len()), Vec::with_capacity(stated.len()));
-    for (at, layer) in stated.into_iter().enumerate() {
-        let digest = match layer.tree {
-            Source::Tree(digest) => Some(digest),
-            Source::Output { .. } => fetched.goals.get(&at.to_string()).copied(),
+    for layer in stated {
+        let digest = match &layer.tree {
+            Source::Tree(digest) => Some(*digest),
+            source => goal(source).and_then(|(goal, _)| fetched.goals.get(&goal).copied()),
         };
         let Some(tree) = digest else { return Ok(None) };
         trees.push((*session.store.tree(tree)?).clone());

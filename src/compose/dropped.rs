@@ -8,7 +8,7 @@ use crate::{
     content::{Digest, Glob},
     graph::{FlatComponent, FlatKernel, FlatKernelSource, origin},
     image::idle_drops,
-    plan::{Action, Assemble, Lowered, RootLayer},
+    plan::{Action, Assemble, Lowered, PackagedKernel, Root, RootLayer},
     recipe::Spanned,
 };
 
@@ -25,13 +25,13 @@ impl Session<'_> {
         let (mut of_root, mut of_kernel) = (Idle::default(), Idle::default());
         for (step, known) in lowered.plan.steps.iter().zip(self.look(lowered)?) {
             match known {
-                Known::Done(_, Action::Assemble(Assemble::Root { layers }), _)
+                Known::Done(_, Action::Assemble(Assemble::Root(Root { layers })), _)
                     if step.component == order.variant.name =>
                 {
                     of_root.narrow(self.idle_of(&layers)?);
                     owners.extend(layers.into_iter().map(|layer| layer.owner));
                 }
-                Known::Done(_, Action::Assemble(Assemble::PackagedKernel { packages, drop }), _) => {
+                Known::Done(_, Action::Assemble(Assemble::PackagedKernel(PackagedKernel { packages, drop })), _) => {
                     let layer = |tree| RootLayer { drop: drop.clone(), ..RootLayer::plain(&step.component, tree) };
                     of_kernel.narrow(self.idle_of(&packages.into_iter().map(layer).collect::<Vec<_>>())?);
                 }

@@ -8,7 +8,7 @@ use crate::{
     fetch::FetchError,
     image::{CertificateError, SigningKeyError},
     lock::{Gone, Lock, LockError, ParseLockError},
-    plan::LowerError,
+    plan::{Goal, LowerError},
     recipe::{Diagnostic, SourceSet},
     store::StoreError,
 };
@@ -126,8 +126,8 @@ pub enum ComposeError {
     #[error("the image is not what its recipes say:\n{}", findings.join("\n"))]
     NotAsStated { findings: Vec<String> },
     /// A plan lacks what every image has.
-    #[error("the plan has no `{name}`, which every image has: this is a bug of brc")]
-    NoGoal { name: String },
+    #[error("the plan has no `{goal}`, which every image has: this is a bug of brc")]
+    NoGoal { goal: Goal },
 }
 
 /// What of a lock no mirror has any more, from the failures of a build.

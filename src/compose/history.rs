@@ -10,7 +10,7 @@ use super::{ComposeError, Order, Project, Session};
 use crate::{
     build::{self, Built, Event, Known},
     content::Digest,
-    plan::{Action, Fact, Facts, Key, Lowered, StepId},
+    plan::{Fact, Facts, Key, Lowered, StepId, facts},
     store::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState},
 };
 
@@ -125,18 +125,12 @@ impl Session<'_> {
     }
 
     fn resolved(&self, lowered: &Lowered) -> Result<Vec<Resolved>, ComposeError> {
-        self.perform(Vec::new(), |performers| {
-            let facts = |action: &Action<Digest>| crate::plan::facts(performers.identity(action), action);
-            let known = build::look(&lowered.plan, &performers, &self.store)?;
-            Ok(known
-                .into_iter()
-                .map(|known| match known {
-                    Known::Waiting => None,
-                    Known::Ready(key, action) => Some((key, facts(&action), BTreeMap::new())),
-                    Known::Done(key, action, outcome) => Some((key, facts(&action), outcome)),
-                })
-                .collect())
-        })
+        let resolved = self.look(lowered)?.into_iter().map(|known| match known {
+            Known::Waiting => None,
+            Known::Ready(key, action) => Some((key, facts(&action), BTreeMap::new())),
+            Known::Done(key, action, outcome) => Some((key, facts(&action), outcome)),
+        });
+        Ok(resolved.collect())
     }
 }
 

@@ -6,7 +6,7 @@ use super::{ComposeError, Project, Session};
 use crate::{
     content::RelPath,
     graph::{Image, KernelSource},
-    plan::{Source, StepId},
+    plan::{Goal, StepId},
     recipe::read_fragment,
 };
 
@@ -53,8 +53,7 @@ impl Session<'_> {
             KernelSource::Debian { .. } | KernelSource::Upstream(_) => CONFIGURED,
         };
         let config = steps.clone().position(|step| step.component == image.kernel.name && step.stage == stage);
-        let source = |step| Source::Output { step: StepId(step), output: output.to_owned() };
-        lowered.plan.goals = config.map(|step| (CONFIG.to_owned(), source(step))).into_iter().collect();
+        lowered.plan.goals = config.map(|step| Goal::output(StepId(step), output)).into_iter().collect();
         let built = self.build(&lowered)?;
         let mut options = BTreeMap::new();
         for tree in built.goals.values() {

@@ -33,13 +33,13 @@ use brc_contract::Architecture;
 
 use crate::{
     artifact::Packer,
-    build::{self, AfterFailure, BuildError, Built, Event, Known, Options, Performers},
+    build::{self, AfterFailure, Built, Event, Known, Options, Performers},
     content::RelPath,
     fetch::{Client, Fetcher},
     graph::{Compressed, Flat, Image},
-    image::{Assembler, SigningKey},
+    image::Assembler,
     lock::{Goal, Lock},
-    plan::{Lowered, lower},
+    plan::{ImagePart, Lowered, lower},
     recipe::Name,
     sandbox::Sandbox,
     store::Store,
@@ -122,8 +122,7 @@ impl Session<'_> {
     pub fn compose(&self, project: &Project, order: &Order, folder: &Path) -> Result<Vec<Composed>, ComposeError> {
         let images = self.images(project, order, Locked::Completed)?;
         let mut lowered = self.lower(project, &images)?;
-        let wanted = ["disk", "manifest", "root", "erofs", "artifact"];
-        lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|goal| name.ends_with(&format!(" {goal}"))));
+        lowered.plan.goals.retain(|(goal, _)| goal.is_composed());
         let built = self.build_recorded(project, order, "compose", &lowered)?;
         self.check_finished(&images, &built)?;
         self.tell_idle_drops(project, order, &lowered)?;
@@ -208,9 +207,12 @@ impl Session<'_> {
         self.recall_trees(&lowered.plan)?;
         let options = Options { jobs: self.jobs, after_failure: self.after_failure };
         let keys = self.keys_for(lowered)?;
-        self.perform(keys, |performers| {
-            build::build(&lowered.plan, performers, &self.store, &options, events, self.cancelled)
-        })
+        let fetch = Fetcher::new(self.client.clone(), self.store.clone());
+        let assemble = Assembler::new(self.store.clone()).with_keys(keys);
+        let pack = Packer::new(self.store.clone());
+        let performers = Performers { fetch: &fetch, run: &self.sandbox, assemble: &assemble, pack: &pack };
+        build::build(&lowered.plan, performers, &self.store, &options, events, self.cancelled)
+            .map_err(ComposeError::Build)
     }
 
     /// What is known of each step of a plan, without running any.
@@ -218,7 +220,7 @@ impl Session<'_> {
     /// # Errors
     /// A store that cannot be used.
     pub fn look(&self, lowered: &Lowered) -> Result<Vec<Known>, ComposeError> {
-        self.perform(Vec::new(), |performers| build::look(&lowered.plan, &performers, &self.store))
+        build::look(&lowered.plan, &self.store).map_err(ComposeError::Build)
     }
 
     /// Hands over what is known of each step of a plan, in order, and keeps nothing of it.
@@ -226,19 +228,7 @@ impl Session<'_> {
     /// # Errors
     /// A store that cannot be used.
     pub fn look_each(&self, lowered: &Lowered, see: impl FnMut(Known)) -> Result<(), ComposeError> {
-        self.perform(Vec::new(), |performers| build::look_each(&lowered.plan, &performers, &self.store, see))
-    }
-
-    fn perform<T>(
-        &self,
-        keys: Vec<SigningKey>,
-        act: impl FnOnce(Performers<'_>) -> Result<T, BuildError>,
-    ) -> Result<T, ComposeError> {
-        let fetch = Fetcher::new(self.client.clone(), self.store.clone());
-        let assemble = Assembler::new(self.store.clone()).with_keys(keys);
-        let pack = Packer::new(self.store.clone());
-        act(Performers { fetch: &fetch, run: &self.sandbox, assemble: &assemble, pack: &pack })
-            .map_err(ComposeError::Build)
+        build::look_each(&lowered.plan, &self.store, see).map_err(ComposeError::Build)
     }
 
     fn write(
@@ -252,12 +242,12 @@ impl Session<'_> {
         let (disk, manifest) = (to("raw"), to("manifest.json"));
         let compressed = to("raw.zst");
         let compressed_name = compressed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let mut files = vec![("manifest", "manifest.json", &manifest), ("disk", "disk.raw", &disk)];
+        let mut files = vec![(ImagePart::Manifest, "manifest.json", &manifest), (ImagePart::Disk, "disk.raw", &disk)];
         if image.compressed == Compressed::Zstd {
-            files.insert(1, ("artifact", compressed_name, &compressed));
+            files.insert(1, (ImagePart::Artifact, compressed_name, &compressed));
         }
-        for (name, from, to) in files {
-            let tree = finished::goal(&image.title(), built, name)?;
+        for (part, from, to) in files {
+            let tree = finished::goal(&image.title(), built, part)?;
             ready.push(output::prepare(&self.store, tree, &RelPath::new(from).unwrap_or_default(), to)?);
         }
         Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })

@@ -104,7 +104,7 @@ impl fmt::Display for Reason {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.name == "performer" { "performer version" } else { &self.name };
+        let name = if self.name == "kind version" { "version of how it is done" } else { &self.name };
         match (&self.old, &self.new) {
             (None, _) => write!(f, "{name} is new"),
             (_, None) => write!(f, "{name} is gone"),
@@ -169,9 +169,9 @@ mod tests {
         let long = "x".repeat(80);
         for (old, new, expected) in [
             (
-                vec![("performer", "sandbox 1")],
-                vec![("performer", "sandbox 2")],
-                "performer version changed from `sandbox 1` to `sandbox 2`",
+                vec![("kind version", "1")],
+                vec![("kind version", "2")],
+                "version of how it is done changed from `1` to `2`",
             ),
             (
                 vec![("variable `CC`", "gcc")],

@@ -36,7 +36,7 @@ impl Session<'_> {
     /// The certificates of the steps that sign and have not done so.
     fn unsigned_for(&self, lowered: &Lowered) -> Result<Vec<FileOf<Digest>>, ComposeError> {
         let steps = &lowered.plan.steps;
-        let signs = |action: &Action<Source>| matches!(action, Action::Assemble(Assemble::SignedModules { .. }));
+        let signs = |action: &Action<Source>| matches!(action, Action::Assemble(Assemble::SignedModules(_)));
         if !steps.iter().any(|step| signs(&step.action)) {
             return Ok(Vec::new());
         }
@@ -44,8 +44,8 @@ impl Session<'_> {
         let wanted = lowered.plan.wanted();
         let open = wanted.iter().filter(|id| !matches!(known.get(id.0), Some(Known::Done(..))));
         let certificates = open.filter_map(|id| match &steps.get(id.0)?.action {
-            Action::Assemble(Assemble::SignedModules { certificate, .. }) => match certificate.tree {
-                Source::Tree(tree) => Some(FileOf { tree, path: certificate.path.clone() }),
+            Action::Assemble(Assemble::SignedModules(signed)) => match signed.certificate.tree {
+                Source::Tree(tree) => Some(FileOf { tree, path: signed.certificate.path.clone() }),
                 Source::Output { .. } => None,
             },
             _ => None,

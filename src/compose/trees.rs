@@ -7,7 +7,7 @@ use crate::{
     content::{Digest, write_archive},
     graph::{Flat, Image},
     lock::{Lock, TreeId, Wanted},
-    plan::{Action, Network, Outcome, Performer as _, Plan, Source, StepId, fetched_goal, key},
+    plan::{Action, Goal, Network, Outcome, Plan, StepId},
 };
 
 impl Session<'_> {
@@ -30,11 +30,11 @@ impl Session<'_> {
         let images = flats.iter().map(|flat| project.pin(flat, lock)).collect::<Result<Vec<_>, _>>()?;
         let mut lowered = self.lower(project, &images)?;
         // Components of one folder ask the same.
-        let goals: BTreeSet<String> = missing.iter().map(|id| fetched_goal(id.question)).collect();
+        let goals: BTreeSet<Goal> = missing.iter().map(|id| Goal::Fetched(id.question)).collect();
         lowered.plan.goals.retain(|(goal, _)| goals.contains(goal));
         let built = self.build(&lowered)?;
         let found = missing.into_iter().filter_map(|id| {
-            let tree = *built.goals.get(&fetched_goal(id.question))?;
+            let tree = *built.goals.get(&Goal::Fetched(id.question))?;
             Some((id, tree))
         });
         lock.trees.extend(found);
@@ -47,8 +47,8 @@ impl Session<'_> {
             let Action::Run(run) = &step.action else { continue };
             let Network::Fetching { expected: Some(tree) } = run.network else { continue };
             // Nothing but the tree is in the key of such a run, so its inputs need not be there.
-            let Ok(action) = step.action.resolve(|_| Ok::<_, std::convert::Infallible>(tree));
-            let key = key(self.sandbox.identity(), &action).digest();
+            let Ok((_, key)) = step.action.resolve_with_key(|_| Ok::<_, std::convert::Infallible>(tree));
+            let key = key.digest();
             let known = self.store.recall(key).map_err(ComposeError::Store)?.is_some();
             if known || !self.has_tree(tree)? {
                 continue;
@@ -80,8 +80,7 @@ impl Session<'_> {
         let steps = lowered.plan.steps.iter().enumerate();
         let goals = steps.filter_map(|(index, step)| match &step.action {
             Action::Run(run) if run.network != Network::None => {
-                let output = run.outputs.keys().next()?.clone();
-                Some((format!("fetched {index}"), Source::Output { step: StepId(index), output }))
+                Some(Goal::output(StepId(index), run.outputs.keys().next()?))
             }
             _ => None,
         });

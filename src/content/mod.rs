@@ -13,6 +13,7 @@ mod date;
 mod difference;
 mod digest;
 mod encoding;
+mod fault;
 mod glob;
 mod links;
 mod merge;
@@ -29,6 +30,7 @@ pub use date::{DAY_SECONDS, FIXED_TIME, MONTHS, civil_date, date_text, days_sinc
 pub use difference::{Difference, Differs, differences};
 pub use digest::{Digest, DigestHasher, ParseDigestError, Sha256, Sha256Hasher};
 pub use encoding::{DecodeError, EncodedTree};
+pub use fault::Fault;
 pub use glob::{Glob, GlobError};
 pub use links::{Endless, FolderLinks};
 pub use merge::{Conflict, Disagreement, Layer, merge};

@@ -210,10 +210,10 @@ pub enum UnpackError {
 
 impl UnpackError {
     /// Whose fault it is.
-    pub(super) const fn fault(&self) -> Fault {
+    pub(super) fn fault(&self) -> Fault {
         match self {
             UnpackError::Cancelled => Fault::Cancelled,
-            UnpackError::Store(_) => Fault::Machine,
+            UnpackError::Store(error) => error.fault(),
             _ => Fault::Outside,
         }
     }

@@ -18,7 +18,7 @@ use crate::{
         Compression, Entry, RelPath, RelPathError, Tree, TreeError,
         tar_reader::{Limits, ReadError},
     },
-    plan::{Action, DebianPackage, Extract, Failure, Fault, Fetch, Outcome, Performer, Request, UrlFile},
+    plan::{DebianPackage, Extract, Failure, Fault, Fetch, Outcome, Performer, Request, UrlFile},
     store::{Store, StoreError},
 };
 
@@ -142,17 +142,12 @@ impl From<&UrlFile> for Wanted {
     }
 }
 
-impl Performer for Fetcher {
-    fn identity(&self) -> &'static str {
-        "fetch 1"
-    }
-
-    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
-        match request.action {
-            Action::Fetch(Fetch::Debian(package)) => self.debian(package, request),
-            Action::Fetch(Fetch::DebianSource(source)) => self.debian_source(source, request),
-            Action::Fetch(Fetch::Url(file)) => self.url(file, request),
-            _ => Err(Failure::build(PerformError::Action)),
+impl Performer<Fetch> for Fetcher {
+    fn perform(&self, fetch: &Fetch, request: &Request<'_>) -> Result<Outcome, Failure> {
+        match fetch {
+            Fetch::Debian(package) => self.debian(package, request),
+            Fetch::DebianSource(source) => self.debian_source(source, request),
+            Fetch::Url(file) => self.url(file, request),
         }
     }
 }
@@ -194,9 +189,6 @@ pub enum PerformError {
         /// What is wrong.
         source: TreeError,
     },
-    /// It was asked to do another performer's work.
-    #[error("`fetch` was asked to perform an action that is none of its own; this is a bug of brc")]
-    Action,
 }
 
 impl PerformError {
@@ -209,8 +201,8 @@ impl From<PerformError> for Failure {
     fn from(error: PerformError) -> Self {
         let fault = match &error {
             PerformError::Unpack { source, .. } | PerformError::NoArchive { source, .. } => source.fault(),
-            PerformError::Store(_) => Fault::Machine,
-            PerformError::Name { .. } | PerformError::Place { .. } | PerformError::Action => Fault::Build,
+            PerformError::Store(error) => error.fault(),
+            PerformError::Name { .. } | PerformError::Place { .. } => Fault::Build,
         };
         Failure { fault, error: Box::new(error) }
     }

@@ -10,7 +10,6 @@ mod esp;
 mod extent;
 mod factory;
 pub mod fat;
-mod finished_kernel;
 mod initramfs;
 pub mod inspect;
 mod kernel_drop;

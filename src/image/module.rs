@@ -84,7 +84,7 @@ mod tests {
     use crate::{
         content::Metadata,
         image::Assembler,
-        plan::{Action, Assemble, FileOf, Performer, Request},
+        plan::{self, Assemble, FileOf, Performer, Replaced, Request, SignedModules},
         store::Store,
     };
 
@@ -129,15 +129,14 @@ mod tests {
         assert!(packed.starts_with("`/lib/modules/6.12/b.ko.xz` is packed"), "{packed}");
     }
 
-    fn perform(store: &Store, keys: &[SigningKey], assemble: Assemble<Digest>) -> Result<Digest, String> {
+    fn perform(store: &Store, keys: &[SigningKey], assemble: &Assemble<Digest>) -> Result<Digest, String> {
         let request = Request {
-            action: &Action::Assemble(assemble),
             log: Path::new("unused"),
             cancelled: &AtomicBool::new(false),
             job_server: None,
             progress: &|_| {},
         };
-        let outcome = Assembler::new(store.clone()).with_keys(keys.to_vec()).perform(&request);
+        let outcome = Assembler::new(store.clone()).with_keys(keys.to_vec()).perform(assemble, &request);
         outcome.map(|outcome| *outcome.values().next().unwrap()).map_err(|failure| failure.error.to_string())
     }
 
@@ -163,9 +162,10 @@ mod tests {
             FileOf { tree: store.put_tree(&certificate).unwrap(), path: RelPath::new("modules.pem").unwrap() };
         let keys = [SigningKey::from_pem(KEY).unwrap()];
         let sign = |tree: Digest, keys: &[SigningKey]| {
-            let modules = perform(&store, keys, Assemble::Modules { tree })?;
-            let signed = Assemble::SignedModules { modules, certificate: certificate.clone() };
-            perform(&store, keys, Assemble::Replaced { tree, with: perform(&store, keys, signed)? })
+            let modules = perform(&store, keys, &Assemble::Modules(plan::Modules { tree }))?;
+            let signed = Assemble::SignedModules(SignedModules { modules, certificate: certificate.clone() });
+            let with = perform(&store, keys, &signed)?;
+            perform(&store, keys, &Assemble::Replaced(Replaced { tree, with }))
         };
         assert_eq!(sign(without, &[]), Ok(without), "without modules no key is asked for");
         let refused = sign(root, &[]).unwrap_err();

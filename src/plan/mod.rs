@@ -5,22 +5,26 @@
 //! anything is performed, nor recipes and conditions.
 
 mod action;
+mod goal;
 pub mod identity;
 mod key;
 #[cfg(test)]
 mod key_tests;
 pub mod layout;
 mod lower;
-mod resolve;
 mod step;
 mod variables;
 
 pub use action::{
-    Action, Assemble, BootFile, Compression, DebianPackage, DebianSource, Extract, Fetch, FileOf, Initramfs, Input,
-    Located, Manifest, Named, Network, Outcome, Output, Pack, Part, PartSource, Product, RootLayer, Run, Slot,
-    SourceArchive, Stdin, UrlFile,
+    Action, Assemble, BootFile, BootRecord, BoundUki, Compression, DebianPackage, DebianSource, Disk, Esp, Extract,
+    Fetch, FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Outcome, Output, Pack, PackagedKernel,
+    Part, PartSource, Product, Raw, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki,
+    UrlFile, Verity, Visible,
 };
+pub use goal::{Goal, ImagePart};
 pub use key::{Fact, Facts, Key, facts, key};
-pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, fetched_goal, lower};
-pub use step::{Failure, Fault, Performer, Plan, Progress, Request, Source, Step, StepId};
+pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, lower};
+pub use step::{Failure, Performer, Plan, Progress, Request, Source, Step, StepId};
 pub use variables::Variables;
+
+pub use crate::content::Fault;

@@ -7,8 +7,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{Action, Outcome};
-use crate::content::Digest;
+use super::{Action, Goal, Outcome};
+use crate::content::{Digest, Fault};
 
 /// The number of a step in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,8 +44,8 @@ pub struct Step {
 pub struct Plan {
     /// The steps; a `StepId` is an index here.
     pub steps: Vec<Step>,
-    /// The outputs that are wanted, by name; what no goal needs is not run.
-    pub goals: Vec<(String, Source)>,
+    /// The outputs that are wanted; what no goal needs is not run.
+    pub goals: Vec<(Goal, Source)>,
 }
 
 impl Plan {
@@ -68,10 +68,8 @@ impl Plan {
     }
 }
 
-/// One resolved action, as its performer gets it.
+/// What a performer is given besides the action.
 pub struct Request<'a> {
-    /// What to do.
-    pub action: &'a Action<Digest>,
     /// Where everything that the action prints is written. Its folder is there.
     pub log: &'a Path,
     /// Set when the whole build is to stop.
@@ -107,31 +105,13 @@ pub struct Failure {
     pub error: Box<dyn Error + Send + Sync>,
 }
 
-/// Whose fault a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The build's: a command failed, two owners, over budget.
-    Build,
-    /// This machine's: no user namespaces, disk full.
-    Machine,
-    /// The outside's: network, signature, a file that is gone.
-    Outside,
-    /// Nobody's: the user stopped it.
-    Cancelled,
-    /// The store's: an input of the action is damaged and must be made again.
-    Damaged,
-}
-
-/// Performs one kind of action. `build` knows performers only by this.
-pub trait Performer: Send + Sync {
-    /// The performer's name and version; part of every key, so a new version is a new result.
-    fn identity(&self) -> &'static str;
-
+/// Performs one instruction, resolved: all kinds of `A`. `build` knows performers only by this.
+pub trait Performer<A>: Send + Sync {
     /// Performs the action and puts its outputs into the store.
     ///
     /// # Errors
     /// A [`Failure`]; nothing is remembered of it.
-    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure>;
+    fn perform(&self, action: &A, request: &Request<'_>) -> Result<Outcome, Failure>;
 }
 
 impl Request<'_> {

@@ -1,12 +1,12 @@
 //! Performs `Run`: one command among its inputs, cut off from the host, and what it leaves behind.
 //!
 //! *Takes* a resolved [`Run`](crate::plan::Run). *Gives* its output trees, in the store. *Promises*: the command
-//! sees its inputs, what [`Sandbox::identity`](crate::plan::Performer::identity) stands for, and nothing of the
+//! sees its inputs, what the version of the kind `Run` stands for, and nothing of the
 //! host; no process of it outlives the run; of a component's build nothing outside its outputs and its work is lost
 //! without a word; outputs hold no owner, time or attribute of the host. *Does not know* why a command is run, nor
 //! keys.
 //!
-//! What every command finds besides its inputs is part of the identity: a change of it is a new version.
+//! What every command finds besides its inputs is part of that: a change of it is a new version.
 //!
 //! - `/proc` of its own processes and a fixed machine; `/dev` with `null zero full random urandom tty ptmx pts shm`;
 //!   `/tmp` and `/run` in memory; no `/sys`; no network but loopback; host name `brc`.

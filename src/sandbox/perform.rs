@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     content::{ArchiveError, Conflict, Digest, RelPath, Tree, counted},
-    plan::{Action, Failure, Fault, Network, Outcome, Output, Performer, Progress, Request, Run, Stdin},
+    plan::{Failure, Fault, Network, Outcome, Output, Performer, Progress, Request, Run, Stdin},
     store::{Checkout, Store, StoreError, remove_all},
 };
 
@@ -224,13 +224,8 @@ impl Sandbox {
     }
 }
 
-impl Performer for Sandbox {
-    fn identity(&self) -> &'static str {
-        "sandbox 2"
-    }
-
-    fn perform(&self, request: &Request<'_>) -> Result<Outcome, Failure> {
-        let Action::Run(run) = request.action else { return Err(Failure::build(RunError::NotARun)) };
+impl Performer<Run<Digest>> for Sandbox {
+    fn perform(&self, run: &Run<Digest>, request: &Request<'_>) -> Result<Outcome, Failure> {
         self.run(run, request).map_err(|error| Failure { fault: error.fault(), error: Box::new(error) })
     }
 }
@@ -332,9 +327,6 @@ impl std::fmt::Display for Tries {
 /// A run has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The action is another instruction.
-    #[error("a sandbox performs `Run` only")]
-    NotARun,
     /// The command is missing or not an absolute path.
     #[error("the command `{program}` is not an absolute path inside the sandbox")]
     NoProgram { program: String },
@@ -464,14 +456,14 @@ impl RunError {
     /// Whose fault it is.
     fn fault(&self) -> Fault {
         if let Some(source) = self.in_store() {
-            return store_fault(source);
+            return source.fault();
         }
         match self {
             RunError::Cancelled => Fault::Cancelled,
             // The store's errors come to the archive through a reader.
             RunError::Input { source: ArchiveError::Content { source, .. } } => {
                 let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<StoreError>());
-                inner.map_or(Fault::Machine, store_fault)
+                inner.map_or(Fault::Machine, StoreError::fault)
             }
             RunError::Input { source: ArchiveError::Write { .. } }
             | RunError::Product { source: ProductError::Read { .. } }
@@ -483,14 +475,6 @@ impl RunError {
             RunError::Unexpected { .. } | RunError::Unfetched { .. } => Fault::Outside,
             _ => Fault::Build,
         }
-    }
-}
-
-fn store_fault(error: &StoreError) -> Fault {
-    match error.lost_object() {
-        Some(_) => Fault::Damaged,
-        None if error.is_machine_fault() => Fault::Machine,
-        None => Fault::Build,
     }
 }
 

@@ -75,7 +75,7 @@ pub use usage::{DiskUse, Kind, Usage};
 pub use verify::{Mend, VerifyReport};
 
 use self::private::{check_file, make_part, make_private};
-use crate::content::{Conflict, Digest, RelPath, TreeError};
+use crate::content::{Conflict, Digest, Fault, RelPath, TreeError};
 
 /// What `VERSION` holds.
 const VERSION: &str = "brc-store 1\n";
@@ -292,19 +292,22 @@ impl StoreError {
         }
     }
 
-    /// Whether this machine is at fault, so that no change of a recipe mends it: disk full, no permission.
-    pub fn is_machine_fault(&self) -> bool {
-        matches!(
-            self,
+    /// Whose fault it is: this machine's, where no change of a recipe mends it (disk full, no permission); the store's,
+    /// where an object is lost; the user's, who stopped it; else whoever gave the store what it does not take.
+    pub fn fault(&self) -> Fault {
+        match self {
             Self::Full { .. }
-                | Self::ReadOnly { .. }
-                | Self::Denied { .. }
-                | Self::Io { .. }
-                | Self::Version { .. }
-                | Self::NoStore { .. }
-                | Self::Foreign { .. }
-                | Self::Writable { .. }
-        )
+            | Self::ReadOnly { .. }
+            | Self::Denied { .. }
+            | Self::Io { .. }
+            | Self::Version { .. }
+            | Self::NoStore { .. }
+            | Self::Foreign { .. }
+            | Self::Writable { .. } => Fault::Machine,
+            Self::Stopped => Fault::Cancelled,
+            _ if self.lost_object().is_some() => Fault::Damaged,
+            _ => Fault::Build,
+        }
     }
 
     /// The object that is missing, damaged or not what it should be, so that what needs it must be built again.
@@ -321,6 +324,19 @@ impl StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_says_whose_fault_it_is() {
+        let path = std::path::PathBuf::from("x");
+        let full = StoreError::Full { action: "written", path, source: io::ErrorKind::StorageFull.into() };
+        for (error, fault) in [
+            (full, Fault::Machine),
+            (StoreError::Missing { digest: Digest::of(b"x") }, Fault::Damaged),
+            (StoreError::Stopped, Fault::Cancelled),
+        ] {
+            assert_eq!(error.fault(), fault, "{error}");
+        }
+    }
 
     #[test]
     fn a_folder_that_holds_something_else_is_refused() {
@@ -385,7 +401,7 @@ mod tests {
         ] {
             let error = StoreError::io("write", Path::new("/x"), number.into());
             assert!(error.to_string().contains(expected), "{error}");
-            assert!(error.is_machine_fault());
+            assert_eq!(error.fault(), Fault::Machine);
             assert!(std::error::Error::source(&error).is_some());
         }
     }

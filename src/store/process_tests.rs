@@ -40,7 +40,7 @@ fn child() {
         "read-only" => {
             let error = Store::open(dir).unwrap_err();
             assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
-            assert!(error.is_machine_fault());
+            assert_eq!(error.fault(), Fault::Machine);
         }
         other => panic!("no such job: {other}"),
     }
@@ -93,7 +93,7 @@ fn fill_the_disk(dir: &Path) {
     let small = store.put(b"small").unwrap();
     let error = (0..100_u8).find_map(|number| store.put(&vec![number + 1; 1 << 20]).err()).unwrap();
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
-    assert!(error.is_machine_fault());
+    assert_eq!(error.fault(), Fault::Machine);
     assert_eq!(store.read(small).unwrap(), b"small");
     assert_eq!(fs::read_dir(dir.join("temporary")).unwrap().count(), 0);
     assert!(store.verify(Mend::Report).unwrap().is_clean());

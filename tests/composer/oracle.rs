@@ -9,7 +9,7 @@ use std::{
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
-    plan::{Action, Input, Output, Performer as _, Request, Run},
+    plan::{Input, Output, Performer as _, Request, Run},
     sandbox::Sandbox,
     store::Store,
 };
@@ -55,15 +55,9 @@ fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
         ..support::run::run(&["/usr/bin/sh", "-euc", script])
     };
     let log = folder("oracle-logs").join("oracle.log");
-    let request = Request {
-        action: &Action::Run(run),
-        log: &log,
-        cancelled: &AtomicBool::new(false),
-        job_server: None,
-        progress: &|_| {},
-    };
+    let request = Request { log: &log, cancelled: &AtomicBool::new(false), job_server: None, progress: &|_| {} };
     let sandbox = Sandbox::new(store.clone(), PathBuf::from(env!("CARGO_BIN_EXE_brc")));
-    let outcome = sandbox.perform(&request);
+    let outcome = sandbox.perform(&run, &request);
     let said = fs::read_to_string(&log).unwrap_or_default();
     let outcome = outcome.unwrap_or_else(|failure| panic!("{}\n{said}", failure.error));
     let (blob, _) = store.file_in(outcome["out"], &path("said")).unwrap();

@@ -6,8 +6,8 @@ use brc::{
     content::{Entry, Metadata, RelPath, Sha256, Tree, Url},
     fetch::{Client, ClientConfig, Fetcher, Mirrors, Network, Patience, Proxies},
     plan::{
-        Action, DebianPackage, DebianSource, Extract, Failure, Fetch, Located, Outcome, Performer, Request,
-        SourceArchive, UrlFile,
+        DebianPackage, DebianSource, Extract, Failure, Fetch, Located, Outcome, Performer, Request, SourceArchive,
+        UrlFile,
     },
     store::Store,
 };
@@ -42,13 +42,13 @@ impl Setting {
     }
 
     fn perform(&self, fetch: Fetch) -> Result<Outcome, Failure> {
-        self.fetcher.perform(&Request {
-            action: &Action::Fetch(fetch),
+        let request = Request {
             log: Path::new("/dev/null"),
             cancelled: &AtomicBool::new(false),
             job_server: None,
             progress: &|_| (),
-        })
+        };
+        self.fetcher.perform(&fetch, &request)
     }
 
     /// Fetches a package of these bytes: what it installs, its control files.

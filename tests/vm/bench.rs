@@ -1,4 +1,4 @@
-//! The composed quickstart and the tools for looking at it, made once for all tests of this binary.
+//! The composed examples and the tools for looking at them, made once for all tests of this binary.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,8 @@ use brc::{
     compose::{Locked, Order, Project, Session},
     content::Digest,
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies},
-    plan::{Action, Input, Output, Performer, Request, Run, Stdin},
+    graph::Role,
+    plan::{Goal, ImagePart, Input, Output, Performer, Request, Run, Stdin},
     sandbox::Sandbox,
     store::Store,
 };
@@ -33,11 +34,13 @@ const BOOT_SECONDS: &str = "600";
 const LOST_TIMER: &str = "a timer of the machine was lost";
 
 /// The image under test, as `brc compose` left it.
-pub static BENCH: LazyLock<Bench> = LazyLock::new(|| Bench::new(Architecture::X86_64));
+pub static BENCH: LazyLock<Bench> = LazyLock::new(|| Bench::new("quickstart", Architecture::X86_64));
 /// The same for the other architecture, composed by the same command.
-pub static AARCH64: LazyLock<Bench> = LazyLock::new(|| Bench::new(Architecture::Aarch64));
+pub static AARCH64: LazyLock<Bench> = LazyLock::new(|| Bench::new("quickstart", Architecture::Aarch64));
 
 pub struct Bench {
+    /// The example.
+    pub variant: &'static str,
     pub architecture: Architecture,
     pub image: PathBuf,
     pub store: Store,
@@ -63,8 +66,8 @@ fn must(arguments: &[&str]) {
 }
 
 impl Bench {
-    fn new(architecture: Architecture) -> Self {
-        let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart/quickstart.kdl");
+    pub fn new(variant: &'static str, architecture: Architecture) -> Self {
+        let recipe = &format!("{}/examples/{variant}/{variant}.kdl", env!("CARGO_MANIFEST_DIR"));
         let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out");
         must(&["compose", recipe, "--arch", "x86_64,aarch64", "--relock", "--out", out.to_str().unwrap()]);
         // The tool sets that checks use; composing alone does not need them.
@@ -72,8 +75,14 @@ impl Bench {
             must(&["build", recipe, tools, "--arch", architecture.name()]);
         }
         let store = Store::open(&user_store()).unwrap();
-        let trees = trees(&store, Path::new(recipe), architecture);
-        Self { architecture, image: out.join(format!("quickstart_0.1.0_{}.raw", architecture.name())), store, trees }
+        let trees = trees(&store, Path::new(recipe), variant, architecture);
+        Self {
+            variant,
+            architecture,
+            image: out.join(format!("{variant}_0.1.0_{}.raw", architecture.name())),
+            store,
+            trees,
+        }
     }
 
     /// Boots a copy of `image` until `text` is printed, which it must; what it printed.
@@ -110,20 +119,19 @@ impl Bench {
             ..run(command)
         };
         let log = self.store.log_path(Digest::of(format!("{} {command:?} {stdin:?}", std::process::id()).as_bytes()));
-        let action = Action::Run(run);
         let cancelled = AtomicBool::new(false);
-        let request =
-            Request { action: &action, log: &log, cancelled: &cancelled, job_server: None, progress: &|_| {} };
+        let request = Request { log: &log, cancelled: &cancelled, job_server: None, progress: &|_| {} };
         let sandbox = Sandbox::new(self.store.clone(), EXECUTABLE.into());
-        let outcome = sandbox.perform(&request).unwrap_or_else(|failure| panic!("{command:?}: {}", failure.error));
+        let outcome =
+            sandbox.perform(&run, &request).unwrap_or_else(|failure| panic!("{command:?}: {}", failure.error));
         let printed = fs::read_to_string(&log).unwrap();
         fs::remove_file(&log).unwrap();
         (outcome["out"], printed)
     }
 }
 
-/// What `brc` has built of the quickstart; nothing is left to be done, so nothing is fetched.
-fn trees(store: &Store, recipe: &Path, architecture: Architecture) -> BTreeMap<&'static str, Digest> {
+/// What `brc` has built of an example; nothing is left to be done, so nothing is fetched.
+fn trees(store: &Store, recipe: &Path, variant: &str, architecture: Architecture) -> BTreeMap<&'static str, Digest> {
     let downloads = tempfile::tempdir().unwrap();
     let client = Client::new(ClientConfig {
         network: Network::Offline,
@@ -147,13 +155,19 @@ fn trees(store: &Store, recipe: &Path, architecture: Architecture) -> BTreeMap<&
         talk: Box::new(|_| {}),
     };
     let project = Project::open(recipe).unwrap();
-    let variant = project.variant(Some("quickstart")).unwrap();
+    let variant = project.variant(Some(variant)).unwrap();
     let order = Order { variant, architectures: vec![architecture], image_version: None, beside: None };
     let images = session.images(&project, &order, Locked::AsItIs).unwrap();
     let mut lowered = session.lower(&project, &images).unwrap();
-    let wanted = ["oracle", "probe", "root-filesystem", "erofs"];
-    let goal = |name: &str| format!("{} {name}", images[0].title());
-    lowered.plan.goals.retain(|(name, _)| wanted.iter().any(|wanted| *name == goal(wanted)));
+    let tool = ImagePart::Tool;
+    let wanted = [
+        ("oracle", tool(Role::Oracle)),
+        ("probe", tool(Role::Probe)),
+        ("root-filesystem", tool(Role::RootFilesystem)),
+        ("erofs", ImagePart::RootImage),
+    ];
+    let goal = |part| Goal::of_image(&images[0].title(), part);
+    lowered.plan.goals.retain(|(one, _)| wanted.iter().any(|(_, part)| *one == goal(*part)));
     let built = session.build(&lowered).unwrap();
-    wanted.into_iter().map(|name| (name, built.goals[&goal(name)])).collect()
+    wanted.into_iter().map(|(name, part)| (name, built.goals[&goal(part)])).collect()
 }

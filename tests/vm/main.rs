@@ -24,6 +24,8 @@ mod bench;
 #[cfg(feature = "suite-vm")]
 mod from_source;
 #[cfg(feature = "suite-vm")]
+mod hardened;
+#[cfg(feature = "suite-vm")]
 mod initramfs;
 #[cfg(feature = "suite-vm")]
 mod module;

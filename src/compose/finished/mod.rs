@@ -12,6 +12,7 @@ use crate::{
     build::Built,
     content::{Digest, Entry, FolderLinks, RelPath, Tree},
     graph::Image,
+    plan::{Goal, ImagePart},
     store::{Store, StoreError},
 };
 
@@ -45,7 +46,7 @@ impl Session<'_> {
     pub(super) fn check_finished(&self, images: &[Image], built: &Built) -> Result<(), ComposeError> {
         let (mut wrong, mut odd): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         for image in images {
-            let tree = self.store.tree(goal(&image.title(), built, "root")?).map_err(ComposeError::Store)?;
+            let tree = self.store.tree(goal(&image.title(), built, ImagePart::Root)?).map_err(ComposeError::Store)?;
             let root = Root::new(&tree, &self.store);
             let mut found = findings(image, &root).map_err(ComposeError::Store)?;
             let bytes = self.root_bytes(image, built)?;
@@ -71,7 +72,7 @@ impl Session<'_> {
     /// The size of an image's root in bytes.
     pub(super) fn root_bytes(&self, image: &Image, built: &Built) -> Result<u64, ComposeError> {
         let path = RelPath::new(ROOT_IMAGE).unwrap_or_default();
-        let file = self.store.file_in(goal(&image.title(), built, "erofs")?, &path);
+        let file = self.store.file_in(goal(&image.title(), built, ImagePart::RootImage)?, &path);
         file.map(|(_, size)| size).map_err(ComposeError::Store)
     }
 }
@@ -80,9 +81,9 @@ impl Session<'_> {
 ///
 /// # Errors
 /// A plan without it.
-pub(super) fn goal(title: &str, built: &Built, kind: &str) -> Result<Digest, ComposeError> {
-    let name = format!("{title} {kind}");
-    built.goals.get(&name).copied().ok_or(ComposeError::NoGoal { name })
+pub(super) fn goal(title: &str, built: &Built, part: ImagePart) -> Result<Digest, ComposeError> {
+    let goal = Goal::of_image(title, part);
+    built.goals.get(&goal).copied().ok_or(ComposeError::NoGoal { goal })
 }
 
 fn findings(image: &Image, root: &Root<'_>) -> Result<Vec<Finding>, StoreError> {
@@ -164,10 +165,13 @@ mod tests {
     #[test]
     fn a_root_that_was_not_built_is_not_within_its_budget() {
         let tree = Digest::of(b"root");
-        let built = Built { goals: BTreeMap::from([("v x86_64 erofs".to_owned(), tree)]), keys: BTreeSet::new() };
-        assert_eq!(goal("v x86_64", &built, "erofs").unwrap(), tree);
-        let missing = goal("v aarch64", &built, "erofs");
-        assert!(matches!(missing, Err(ComposeError::NoGoal { name }) if name == "v aarch64 erofs"));
+        let built = Built {
+            goals: BTreeMap::from([(Goal::of_image("v x86_64", ImagePart::RootImage), tree)]),
+            keys: BTreeSet::new(),
+        };
+        assert_eq!(goal("v x86_64", &built, ImagePart::RootImage).unwrap(), tree);
+        let missing = goal("v aarch64", &built, ImagePart::RootImage);
+        assert!(matches!(missing, Err(ComposeError::NoGoal { goal }) if goal.to_string() == "v aarch64 root image"));
     }
 
     #[test]

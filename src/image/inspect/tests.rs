@@ -12,7 +12,9 @@ use super::*;
 use crate::{
     content::{Digest, Entry, Metadata, RelPath},
     image::{Assembler, pe::tests::small_pe},
-    plan::{Action, Assemble, BootFile, FileOf, Performer, Request, Slot, identity},
+    plan::{
+        Assemble, BootFile, BootRecord, BoundUki, Disk, Esp, FileOf, Performer, Request, Slot, Uki, Verity, identity,
+    },
     store::Store,
 };
 
@@ -69,20 +71,19 @@ impl Maker {
         FileOf { tree: self.store.put_tree(&tree).unwrap(), path }
     }
 
-    fn make(&self, output: &str, assemble: Assemble<Digest>) -> Digest {
+    fn make(&self, output: &str, assemble: &Assemble<Digest>) -> Digest {
         let request = Request {
-            action: &Action::Assemble(assemble),
             log: Path::new("unused"),
             cancelled: &AtomicBool::new(false),
             job_server: None,
             progress: &|_| {},
         };
-        Assembler::new(self.store.clone()).perform(&request).unwrap()[output]
+        Assembler::new(self.store.clone()).perform(assemble, &request).unwrap()[output]
     }
 
     /// The kernel image of a sample, not bound to its root, and the other files of its ESP.
     fn start(&self, start: &Start) -> (FileOf<Digest>, Vec<BootFile<Digest>>) {
-        let uki = Assemble::Uki {
+        let uki = Assemble::Uki(Uki {
             stub: self.file("stub", &small_pe(ARCHITECTURE.pe_machine(), 8)),
             kernel: self.file("kernel", &start.kernel),
             os_release: OS_RELEASE.to_owned(),
@@ -90,7 +91,7 @@ impl Maker {
             initramfs: None,
             command_line: start.command_line.clone(),
             architecture: ARCHITECTURE,
-        };
+        });
         let loader = self.file("loader", &start.loader);
         let mut files = vec![
             (well_known::default_loader(ARCHITECTURE), loader.clone()),
@@ -99,13 +100,13 @@ impl Maker {
         ];
         files.extend(start.more.iter().map(|(path, bytes)| ((*path).to_owned(), self.file("more", bytes))));
         let files = files.into_iter().map(|(to, from)| BootFile { to: RelPath::new(&to).unwrap(), from });
-        (FileOf { tree: self.make("uki", uki), path: RelPath::new("uki.efi").unwrap() }, files.collect())
+        (FileOf { tree: self.make("uki", &uki), path: RelPath::new("uki.efi").unwrap() }, files.collect())
     }
 
     /// What the root of a sample says of its start.
     fn record(&self, start: &Start) -> Vec<u8> {
         let (uki, files) = self.start(start);
-        let tree = self.make("record", Assemble::BootRecord { uki, files });
+        let tree = self.make("record", &Assemble::BootRecord(BootRecord { uki, files }));
         let (blob, _) = self.store.file_in(tree, &RelPath::new(well_known::BOOT_RECORD).unwrap()).unwrap();
         self.store.read(blob).unwrap()
     }
@@ -113,16 +114,17 @@ impl Maker {
     /// The ESP of a sample.
     fn esp(&self, start: &Start, seed: &Seed, verity: Digest) -> FileOf<Digest> {
         let (uki, mut files) = self.start(start);
-        let bound = self.make("uki", Assemble::BoundUki { uki: uki.clone(), verity, salt: seed.verity_salt() });
+        let bound = BoundUki { uki: uki.clone(), verity, salt: seed.verity_salt() };
+        let bound = self.make("uki", &Assemble::BoundUki(bound));
         let entry = format!("{}/{}", well_known::UKI_FOLDER, EntryName::new("quickstart", "0.1.0"));
         files.push(BootFile { to: RelPath::new(&entry).unwrap(), from: FileOf { tree: bound, ..uki } });
-        let esp = Assemble::Esp {
+        let esp = Assemble::Esp(Esp {
             files,
             size: None,
             volume_id: identity::fat_volume_id(seed.partition(partition::ESP, 0)),
             epoch: 1_763_942_400,
-        };
-        FileOf { tree: self.make("esp", esp), path: RelPath::new("esp.img").unwrap() }
+        });
+        FileOf { tree: self.make("esp", &esp), path: RelPath::new("esp.img").unwrap() }
     }
 }
 
@@ -135,15 +137,15 @@ fn sample_of(root: &[u8], start: &Start) -> Sample {
     let maker = Maker { store: Store::open(&folder.path().join("store")).unwrap() };
     let seed = Seed::of("quickstart", ARCHITECTURE);
     let root = maker.file("root.erofs", root);
-    let verity = Assemble::Verity { data: root.clone(), salt: seed.verity_salt(), uuid: seed.verity_uuid() };
-    let verity = maker.make("verity", verity);
+    let verity = Verity { data: root.clone(), salt: seed.verity_salt(), uuid: seed.verity_uuid() };
+    let verity = maker.make("verity", &Assemble::Verity(verity));
     let slot = |number: u64| Slot {
         verity_size: HASH_PARTITION,
         root_size: ROOT_PARTITION,
         empty_guids: [partition::root_verity(ARCHITECTURE), partition::root(ARCHITECTURE)]
             .map(|kind| seed.partition(kind, number).bytes()),
     };
-    let disk = Assemble::Disk {
+    let disk = Assemble::Disk(Disk {
         guid: seed.disk().bytes(),
         esp: maker.esp(start, &seed, verity),
         esp_guid: seed.partition(partition::ESP, 0).bytes(),
@@ -152,8 +154,8 @@ fn sample_of(root: &[u8], start: &Start) -> Sample {
         slots: vec![slot(0), slot(1)],
         label: "quickstart_0.1.0".to_owned(),
         architecture: ARCHITECTURE,
-    };
-    let (blob, _) = maker.store.file_in(maker.make("disk", disk), &RelPath::new("disk.raw").unwrap()).unwrap();
+    });
+    let (blob, _) = maker.store.file_in(maker.make("disk", &disk), &RelPath::new("disk.raw").unwrap()).unwrap();
     let disk = folder.path().join("disk.raw");
     fs::copy(maker.store.blob_path(blob), &disk).unwrap();
     let mut permissions = fs::metadata(&disk).unwrap().permissions();

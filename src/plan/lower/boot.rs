@@ -7,7 +7,7 @@ use crate::{
     content::RelPath,
     graph::{Image, kernel_command_line},
     plan::{
-        Assemble, BootFile, FileOf, RootLayer, Source,
+        BootFile, BootRecord, BoundUki, Esp, FileOf, RootLayer, Source, Uki,
         identity::{Seed, fat_volume_id},
     },
 };
@@ -31,7 +31,7 @@ impl Lowering<'_> {
             let path = RelPath::new(&format!("usr/lib/systemd/boot/efi/{name}")).unwrap_or_default();
             FileOf { tree: loader.clone(), path }
         };
-        let uki = Assemble::Uki {
+        let uki = Uki {
             stub: of_loader(&format!("linux{suffix}.efi.stub")),
             kernel: FileOf { tree: kernel.boot.clone(), path: path("kernel") },
             os_release: host_files::os_release(image),
@@ -54,19 +54,19 @@ impl Lowering<'_> {
 
     /// The layer in which the root says what starts it.
     pub(super) fn boot_record(&mut self, image: &Image, boot: &Boot) -> RootLayer<Source> {
-        let record = Assemble::BootRecord { uki: boot.uki.clone(), files: boot.files.clone() };
+        let record = BootRecord { uki: boot.uki.clone(), files: boot.files.clone() };
         let tree = output(self.assemble(image, "boot-record", record), "record");
         RootLayer::plain(host_files::HOST_FILES_OWNER, tree)
     }
 
     /// The ESP; `verity` and `salt` are those of the root that the kernel image is bound to.
     pub(super) fn esp(&mut self, image: &Image, boot: &Boot, verity: &Source, salt: [u8; 32], seed: Seed) -> Source {
-        let bound = Assemble::BoundUki { uki: boot.uki.clone(), verity: verity.clone(), salt };
+        let bound = BoundUki { uki: boot.uki.clone(), verity: verity.clone(), salt };
         let uki = FileOf { tree: output(self.assemble(image, "uki", bound), "uki"), path: path("uki.efi") };
         let entry = EntryName::new(&image.variant, &image.version);
         let mut files = boot.files.clone();
         files.push(boot_file(&format!("{}/{entry}", well_known::UKI_FOLDER), uki));
-        let esp = Assemble::Esp {
+        let esp = Esp {
             files,
             size: image.layout.esp_bytes,
             volume_id: fat_volume_id(seed.partition(partition::ESP, 0)),

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     content::{RelPath, Tree},
     graph::{BuildRecipe, BuildStep, Component, Dropped, Image, SourceTree, Sysroot},
-    plan::{Action, Assemble, Input, Product, RootLayer, Run, Source, Variables},
+    plan::{Input, Product, Root, RootLayer, Run, Source, Variables},
     recipe::BuildSystem,
 };
 
@@ -86,7 +86,7 @@ impl Lowering<'_> {
             product: Some(Product { built_at: path(BUILD_FOLDER), glibc: glibc_version(image) }),
             ..command(image, inputs, shell(&script), BUILD_SECONDS)
         };
-        let step = self.step(&component.name, "build", Action::Run(run));
+        let step = self.step(&component.name, "build", run);
         output(step, "out")
     }
 
@@ -121,7 +121,7 @@ impl Lowering<'_> {
                 layers.push(RootLayer::plain(&member.name, tree));
             }
         }
-        let step = self.step(component, "sysroot", Action::Assemble(Assemble::Root { layers }));
+        let step = self.step(component, "sysroot", Root { layers });
         output(step, "root")
     }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     graph::{BuildRecipe, BuildStep, Component, FetchedWhat, Image, SourceTree},
-    plan::{Action, Input, Run, Source},
+    plan::{Input, Run, Source},
     recipe::BuildSystem,
 };
 
@@ -55,7 +55,7 @@ impl Lowering<'_> {
             outputs: folders(&[("target", TARGET)]),
             ..command(image, inputs, shell(&script), BUILD_SECONDS)
         };
-        let step = self.step(&component.name, "dependencies", Action::Run(run));
+        let step = self.step(&component.name, "dependencies", run);
         Some(Input { owner: "dependencies".to_owned(), tree: output(step, "target"), at: path(TARGET) })
     }
 }

@@ -15,7 +15,8 @@ use crate::{
     content::RelPath,
     graph::{Component, Compressed, Image, KernelSource, Package, Role},
     plan::{
-        Action, Assemble, Compression, FileOf, Input, Manifest, Pack, Part, PartSource, Run, Slot, Source, Stdin,
+        Action, Compression, Disk, FileOf, Goal, ImagePart, Input, Manifest, Part, PartSource, Raw, Run, Slot, Source,
+        Stdin, Verity,
         identity::{Seed, file_system_uuid},
         layout::hash_partition_size,
     },
@@ -30,7 +31,7 @@ impl Lowering<'_> {
         let Some(root_image) = self.file_system(image, toolsets, root, seed) else { return };
         let root_image = FileOf { tree: root_image, path: path("root.erofs") };
         let salt = seed.verity_salt();
-        let verity = Assemble::Verity { data: root_image.clone(), salt, uuid: seed.verity_uuid() };
+        let verity = Verity { data: root_image.clone(), salt, uuid: seed.verity_uuid() };
         let verity = output(self.assemble(image, "verity", verity), "verity");
         let esp = FileOf { tree: self.esp(image, boot, &verity, salt, seed), path: path("esp.img") };
         let label = format!("{}_{}", image.variant, image.version);
@@ -44,7 +45,7 @@ impl Lowering<'_> {
             empty_guids: kinds.map(|kind| seed.partition(kind, slot).bytes()),
         });
         let esp_guid = seed.partition(partition::ESP, 0);
-        let disk = Assemble::Disk {
+        let disk = Disk {
             guid: seed.disk().bytes(),
             esp: esp.clone(),
             esp_guid: esp_guid.bytes(),
@@ -55,7 +56,7 @@ impl Lowering<'_> {
             architecture: image.architecture,
         };
         let disk = output(self.assemble(image, "disk", disk), "disk");
-        let manifest = Pack::Manifest(Manifest {
+        let manifest = Manifest {
             variant: image.variant.clone(),
             version: image.version.clone(),
             architecture: image.architecture,
@@ -65,26 +66,27 @@ impl Lowering<'_> {
             root_image: root_image.clone(),
             verity,
             esp,
-        });
-        let manifest = self.step(&image.variant, "manifest", Action::Pack(manifest));
-        let name = image.title();
+        };
+        let manifest = self.step(&image.variant, "manifest", manifest);
+        let title = image.title();
+        let goal = |part| Goal::of_image(&title, part);
         if image.compressed == Compressed::Zstd {
             let file = format!("{}_{}_{}.raw.zst", image.variant, image.version, image.architecture.name());
             let disk = FileOf { tree: disk.clone(), path: path("disk.raw") };
-            let pack = Pack::Raw { disk, name: file, compression: Compression::Zstd };
-            let step = self.step(&image.variant, "compress", Action::Pack(pack));
-            self.lowered.plan.goals.push((format!("{name} artifact"), output(step, "artifact")));
+            let pack = Raw { disk, name: file, compression: Compression::Zstd };
+            let step = self.step(&image.variant, "compress", pack);
+            self.lowered.plan.goals.push((goal(ImagePart::Artifact), output(step, "artifact")));
         }
         self.lowered.plan.goals.extend([
-            (format!("{name} disk"), disk),
-            (format!("{name} manifest"), output(manifest, "manifest")),
-            (format!("{name} root"), root.tree.clone()),
-            (format!("{name} erofs"), root_image.tree),
+            (goal(ImagePart::Disk), disk),
+            (goal(ImagePart::Manifest), output(manifest, "manifest")),
+            (goal(ImagePart::Root), root.tree.clone()),
+            (goal(ImagePart::RootImage), root_image.tree),
         ]);
     }
 
-    pub(super) fn assemble(&mut self, image: &Image, stage: &str, assemble: Assemble<Source>) -> super::StepId {
-        self.step(&image.variant, stage, Action::Assemble(assemble))
+    pub(super) fn assemble(&mut self, image: &Image, stage: &str, part: impl Into<Action<Source>>) -> super::StepId {
+        self.step(&image.variant, stage, part)
     }
 
     /// The root as an EROFS image, made from a stream: no second copy, no root user.
@@ -121,7 +123,7 @@ impl Lowering<'_> {
         };
         // It is stronger than `-T`, and what the files of the archive show.
         run.environment.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.clone());
-        let step = self.step(&image.variant, "erofs", Action::Run(run));
+        let step = self.step(&image.variant, "erofs", run);
         Some(output(step, "erofs"))
     }
 }

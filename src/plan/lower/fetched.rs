@@ -8,9 +8,9 @@ use super::{
     output, path,
 };
 use crate::{
-    content::{Digest, Entry, RelPath, Tree},
+    content::{Entry, RelPath, Tree},
     graph::{Component, Fetched, FetchedWhat, Image, SourceTree, Upstream},
-    plan::{Action, Extract, Input, Network, Run, Source},
+    plan::{Extract, Goal, Input, Network, Run, Source},
     recipe::Unpack,
 };
 
@@ -22,11 +22,6 @@ const GIT: &str = include_str!("fetch-git.sh");
 const FETCH_SECONDS: u64 = 3600;
 /// The output of each such run.
 const OUTPUT: &str = "tree";
-
-/// The goal that is a tree which the lock does not have yet, by the question that it answers.
-pub fn fetched_goal(question: Digest) -> String {
-    format!("fetched {question}")
-}
 
 /// How one kind of tree is fetched.
 struct FetchScript {
@@ -135,10 +130,10 @@ impl Lowering<'_> {
             network: Network::Fetching { expected: fetched.tree },
             ..command(image, inputs, words, FETCH_SECONDS)
         };
-        let step = self.step(&component.name, script.stage, Action::Run(run));
+        let step = self.step(&component.name, script.stage, run);
         let tree = output(step, OUTPUT);
         if fetched.tree.is_none() {
-            self.lowered.plan.goals.push((fetched_goal(fetched.question), tree.clone()));
+            self.lowered.plan.goals.push((Goal::Fetched(fetched.question), tree.clone()));
         }
         tree
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Lowering, kernel::BuiltKernel, output, path};
 use crate::{
     graph::{self, Image},
-    plan::{Action, Assemble, FileOf, Initramfs, Named, Source, StepId},
+    plan::{FileOf, Initramfs, Named, Source, StepId},
 };
 
 /// The drivers of the disks that a platform gives its machines; one of each platform's must be there.
@@ -30,14 +30,14 @@ impl Lowering<'_> {
         let init = self.first_program(image, &initramfs.init, toolsets);
         let initramfs = init.map(|init| {
             let disks = DISKS.iter().find(|(platform, _)| *platform == image.platform);
-            let action = Action::Assemble(Assemble::Initramfs(Initramfs {
+            let action = Initramfs {
                 boot: boot.clone(),
                 modules: modules.clone(),
                 init,
                 load: named(&initramfs.modules),
                 firmware: named(&initramfs.firmware),
                 disks: disks.into_iter().flat_map(|(_, names)| *names).map(|name| (*name).to_owned()).collect(),
-            }));
+            };
             let step = self.step(&image.kernel.name, "initramfs", action);
             FileOf { tree: output(step, "initramfs"), path: path("initramfs.cpio") }
         });

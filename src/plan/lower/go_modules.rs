@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     graph::{BuildRecipe, BuildStep, Component, FetchedWhat, Image},
-    plan::{Action, Input, Run, Source},
+    plan::{Input, Run, Source},
     recipe::BuildSystem,
 };
 
@@ -56,7 +56,7 @@ impl Lowering<'_> {
         };
         // It is the same for every architecture.
         read.environment.remove("arch");
-        let imports = self.step(&component.name, "imports", Action::Run(read));
+        let imports = self.step(&component.name, "imports", read);
 
         let inputs = with_source(inputs, output(imports, "imports"));
         let mut environment = self.build_environment(image, component);
@@ -68,7 +68,7 @@ impl Lowering<'_> {
             outputs: folders(&[("cache", GO_CACHE)]),
             ..command(image, inputs, shell(&script), BUILD_SECONDS)
         };
-        let step = self.step(&component.name, "dependencies", Action::Run(run));
+        let step = self.step(&component.name, "dependencies", run);
         Some(Input { owner: "dependencies".to_owned(), tree: output(step, "cache"), at: path(GO_CACHE) })
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     content::{FIXED_TIME, RelPath, Tree},
     graph::{Image, KernelSource},
-    plan::{Action, Assemble, Extract, FileOf, Input, Run, Source},
+    plan::{Extract, FileOf, Input, PackagedKernel, Run, Source},
     recipe::Modules,
 };
 
@@ -46,7 +46,7 @@ impl Lowering<'_> {
         let (source, pattern) = match &kernel.source {
             KernelSource::Finished { packages, initramfs, drop } => {
                 let packages = packages.iter().map(|package| self.package(package)).collect();
-                let unpack = Action::Assemble(Assemble::PackagedKernel { packages, drop: drop.clone() });
+                let unpack = PackagedKernel { packages, drop: drop.clone() };
                 let unpacked = self.step(&kernel.name, "unpack", unpack);
                 return self.finished_kernel(image, unpacked, initramfs, toolsets);
             }
@@ -87,13 +87,13 @@ impl Lowering<'_> {
         let certificate =
             certificate.map(|tree| Input { owner: "certificate".to_owned(), tree, at: path(CERTIFICATES) });
         config_run.inputs.extend(certificate.clone());
-        let config = self.step(&kernel.name, "config", Action::Run(config_run));
+        let config = self.step(&kernel.name, "config", config_run);
         run.inputs.push(Input { owner: "config".to_owned(), tree: output(config, "config"), at: path("config") });
         run.inputs.extend(certificate);
         run.command = shell(COMPILE);
         run.outputs = folders(&[("boot", "out/boot"), ("modules", "out/modules"), ("devel", "out/devel")]);
         run.timeout_seconds = COMPILE_SECONDS;
-        let compile = self.step(&kernel.name, "compile", Action::Run(run));
+        let compile = self.step(&kernel.name, "compile", run);
         let given = |name| output(compile, name);
         BuiltKernel { boot: given("boot"), modules: given("modules"), devel: Some(given("devel")), initramfs: None }
     }

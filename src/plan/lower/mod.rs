@@ -24,10 +24,9 @@ use std::{
     hash::{Hash as _, Hasher},
 };
 
-pub use fetched::fetched_goal;
 pub use host_files::HOST_FILES_OWNER;
 
-use super::{Action, Fetch, Plan, Source, Step, StepId, Variables};
+use super::{Action, Fetch, Goal, ImagePart, Plan, Source, Step, StepId, Variables};
 use crate::{
     content::{Digest, Entry, Metadata, RelPath, Tree},
     graph::{Image, Package, Placed, Role, What},
@@ -139,13 +138,14 @@ impl Lowering<'_> {
         }
         for (role, name) in &image.roles {
             if let Some(tree) = toolsets.get(name.as_str()) {
-                self.lowered.plan.goals.push((format!("{} {}", image.title(), role.name()), tree.clone()));
+                self.lowered.plan.goals.push((Goal::of_image(&image.title(), ImagePart::Tool(*role)), tree.clone()));
             }
         }
     }
 
     /// Adds a step, or finds the one that does just the same.
-    fn step(&mut self, component: &str, stage: &str, action: Action<Source>) -> StepId {
+    fn step(&mut self, component: &str, stage: &str, action: impl Into<Action<Source>>) -> StepId {
+        let action = action.into();
         let mut fields = Fields(Vec::new());
         action.hash(&mut fields);
         let identity = Digest::of(&fields.0);
@@ -166,7 +166,7 @@ impl Lowering<'_> {
             size: package.size,
             located: super::Located { mirror: package.mirror.clone(), path: package.path.clone() },
         });
-        let step = self.step(&package.name, "fetch", Action::Fetch(fetch));
+        let step = self.step(&package.name, "fetch", fetch);
         output(step, "data")
     }
 

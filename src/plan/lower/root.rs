@@ -12,7 +12,7 @@ use super::{
 use crate::{
     content::RelPath,
     graph::{Component, Dropped, Image, Role, What},
-    plan::{Action, Assemble, Input, Output, RootLayer, Run, Source},
+    plan::{Input, Modules, Output, Replaced, Root, RootLayer, Run, SignedModules, Source, Visible},
 };
 
 /// The longest time that all finish steps together may take.
@@ -51,12 +51,12 @@ impl Lowering<'_> {
         }
         layers.push(self.host_files(image));
         layers.extend(boot.map(|boot| self.boot_record(image, boot)));
-        let merged = self.step(&image.variant, "root", Action::Assemble(Assemble::Root { layers }));
+        let merged = self.step(&image.variant, "root", Root { layers });
         let finished = self.finish(image, toolsets, output(merged, "root"));
         let files = image.components.iter().flat_map(|component| &component.files);
         let stated = files.filter(|file| file.what == What::Folder).map(|file| file.path.clone()).collect();
-        let visible = Assemble::Visible { tree: finished, owners: output(merged, "owners"), stated };
-        let visible = self.step(&image.variant, "visible", Action::Assemble(visible));
+        let visible = Visible { tree: finished, owners: output(merged, "owners"), stated };
+        let visible = self.step(&image.variant, "visible", visible);
         FinishedRoot { tree: self.signed(image, output(visible, "root")), owners: output(visible, "owners") }
     }
 
@@ -64,10 +64,9 @@ impl Lowering<'_> {
     /// the rest, so that a change of something else needs no key.
     fn signed(&mut self, image: &Image, tree: Source) -> Source {
         let Some(certificate) = self.module_certificate(image) else { return tree };
-        let mut assemble = |stage, action| self.step(&image.variant, stage, Action::Assemble(action));
-        let modules = output(assemble("modules", Assemble::Modules { tree: tree.clone() }), "modules");
-        let signed = output(assemble("sign", Assemble::SignedModules { modules, certificate }), "modules");
-        output(assemble("signed-root", Assemble::Replaced { tree, with: signed }), "root")
+        let modules = output(self.assemble(image, "modules", Modules { tree: tree.clone() }), "modules");
+        let signed = output(self.assemble(image, "sign", SignedModules { modules, certificate }), "modules");
+        output(self.assemble(image, "signed-root", Replaced { tree, with: signed }), "root")
     }
 
     fn component_layers(
@@ -112,7 +111,7 @@ impl Lowering<'_> {
             outputs: BTreeMap::from([("root".to_owned(), Output::Changed(path("target")))]),
             ..command(image, inputs, shell(&script), FINISH_SECONDS)
         };
-        let step = self.step(&image.variant, "finish", Action::Run(run));
+        let step = self.step(&image.variant, "finish", run);
         output(step, "root")
     }
 

@@ -4,7 +4,7 @@ use super::{Lowering, output, path};
 use crate::{
     content::{Entry, Tree},
     graph::{Dropped, Toolset},
-    plan::{Action, Assemble, RootLayer, Source},
+    plan::{Root, RootLayer, Source},
 };
 
 /// The links that Debian's own programs count on since `/usr` was merged; base-files brings them, but a tool set
@@ -25,7 +25,7 @@ impl Lowering<'_> {
         let replaces = toolset.files.iter().flat_map(|file| file.replaces.clone()).collect();
         let tree = self.tree(files);
         layers.push(RootLayer { replaces, ..RootLayer::plain(&toolset.name, tree) });
-        let step = self.step(&toolset.name, "tools", Action::Assemble(Assemble::Root { layers }));
+        let step = self.step(&toolset.name, "tools", Root { layers });
         output(step, "root")
     }
 

@@ -3,14 +3,14 @@
 use super::{LowerError, Lowering, output};
 use crate::{
     graph::{DebianSource, UrlUpstream},
-    plan::{self, Action, Extract, Fetch, Located, Source, SourceArchive, UrlFile},
+    plan::{self, Extract, Fetch, Located, Source, SourceArchive, UrlFile},
 };
 
 impl Lowering<'_> {
     /// A file by URL.
     pub(super) fn url(&mut self, component: &str, file: &UrlUpstream, extract: Extract) -> Source {
         let fetch = UrlFile { sha256: file.sha256, name: file_name(file), urls: file.urls.clone(), extract };
-        let step = self.step(component, "fetch", Action::Fetch(Fetch::Url(fetch)));
+        let step = self.step(component, "fetch", Fetch::Url(fetch));
         output(step, "data")
     }
 
@@ -23,7 +23,7 @@ impl Lowering<'_> {
             located: Located { mirror: source.mirror.clone(), path: file.path.clone() },
         });
         let fetch = plan::DebianSource { name: source.name.clone(), files: files.collect() };
-        let step = self.step(component, "fetch", Action::Fetch(Fetch::DebianSource(fetch)));
+        let step = self.step(component, "fetch", Fetch::DebianSource(fetch));
         output(step, "data")
     }
 

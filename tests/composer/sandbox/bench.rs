@@ -11,7 +11,7 @@ use std::{
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
-    plan::{Action, Failure, Input, Outcome, Output, Performer, Progress, Request, Run},
+    plan::{Failure, Input, Outcome, Output, Performer, Progress, Request, Run},
     sandbox::Sandbox,
     store::Store,
 };
@@ -82,15 +82,13 @@ impl Bench {
         job_server: Option<&Path>,
     ) -> Result<Outcome, Failure> {
         let log = self.log();
-        let action = Action::Run(run.clone());
         let progress = |progress: Progress| {
             if let Progress::Line(line) = progress {
                 self.lines.lock().unwrap().push(line);
             }
         };
-        let request =
-            Request { action: &action, log: &log, cancelled: &self.cancelled, job_server, progress: &progress };
-        sandbox.perform(&request)
+        let request = Request { log: &log, cancelled: &self.cancelled, job_server, progress: &progress };
+        sandbox.perform(run, &request)
     }
 
     /// What a script prints; it must succeed.
