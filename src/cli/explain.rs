@@ -18,7 +18,7 @@ use super::{
 use crate::{
     build::{AfterFailure, Known},
     compose::{Locked, Project, Session},
-    content::{Digest, FolderLinks, RelPath, Tree},
+    content::{Digest, FolderLinks, RelPath, Tree, rel_path},
     graph::{Component, Flat, FlatComponent, Image, image_closure, origin},
     image::build_root,
     plan::{Action, Assemble, Goal, HOST_FILES_OWNER, Lowered, Plan, Root, RootLayer, Source, Step, StepId},
@@ -475,7 +475,7 @@ fn owner_of(
     let links = FolderLinks::of([&*session.store.tree(root)?]);
     let path =
         links.real(&path).map_err(|error| CliError::Found(format!("`{}` leads around in a circle", error.link)))?;
-    let (blob, _) = session.store.file_in(owners, &RelPath::new("owners").unwrap_or_default())?;
+    let (blob, _) = session.store.file_in(owners, &rel_path!("owners"))?;
     let text = String::from_utf8_lossy(&session.store.read(blob)?).into_owned();
     let mut owners = text.lines().filter_map(|line| line.split_once('\t'));
     if let Some((owner, _)) = owners.find(|(_, owned)| owned.trim_start_matches('/') == path.as_str()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ComposeError, Project, Session};
 use crate::{
-    content::RelPath,
+    content::rel_path,
     graph::{Image, KernelSource},
     plan::{Goal, StepId},
     recipe::read_fragment,
@@ -57,7 +57,7 @@ impl Session<'_> {
         let built = self.build(&lowered)?;
         let mut options = BTreeMap::new();
         for tree in built.goals.values() {
-            let path = RelPath::new(CONFIG).unwrap_or_default();
+            let path = rel_path!(CONFIG);
             let (blob, _) = self.store.file_in(*tree, &path).map_err(ComposeError::Store)?;
             let text = self.store.read(blob).map_err(ComposeError::Store)?;
             for line in read_fragment(&String::from_utf8_lossy(&text)) {

@@ -34,7 +34,7 @@ use brc_contract::Architecture;
 use crate::{
     artifact::Packer,
     build::{self, AfterFailure, Built, Event, Known, Options, Performers},
-    content::RelPath,
+    content::{RelPath, rel_path},
     fetch::{Client, Fetcher},
     graph::{Compressed, Flat, Image},
     image::Assembler,
@@ -242,13 +242,20 @@ impl Session<'_> {
         let (disk, manifest) = (to("raw"), to("manifest.json"));
         let compressed = to("raw.zst");
         let compressed_name = compressed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let mut files = vec![(ImagePart::Manifest, "manifest.json", &manifest), (ImagePart::Disk, "disk.raw", &disk)];
+        let mut files = vec![
+            (ImagePart::Manifest, rel_path!("manifest.json"), &manifest),
+            (ImagePart::Disk, rel_path!("disk.raw"), &disk),
+        ];
         if image.compressed == Compressed::Zstd {
-            files.insert(1, (ImagePart::Artifact, compressed_name, &compressed));
+            let name = RelPath::new(compressed_name).map_err(|error| {
+                let source = std::io::Error::other(error);
+                ComposeError::Write { path: compressed.clone(), source }
+            })?;
+            files.insert(1, (ImagePart::Artifact, name, &compressed));
         }
         for (part, from, to) in files {
             let tree = finished::goal(&image.title(), built, part)?;
-            ready.push(output::prepare(&self.store, tree, &RelPath::new(from).unwrap_or_default(), to)?);
+            ready.push(output::prepare(&self.store, tree, &from, to)?);
         }
         Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })
     }

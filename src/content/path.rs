@@ -22,6 +22,16 @@ pub struct RelPathError {
     reason: &'static str,
 }
 
+/// A [`RelPath`] of a constant text; one that is no path does not compile.
+macro_rules! rel_path {
+    ($text:expr) => {{
+        const TEXT: &str = $text;
+        const { assert!($crate::content::RelPath::is_constant(TEXT), "this is not a path below a root") };
+        $crate::content::RelPath::constant(TEXT)
+    }};
+}
+pub(crate) use rel_path;
+
 impl RelPath {
     /// The root itself.
     pub const ROOT: RelPath = RelPath(String::new());
@@ -48,6 +58,34 @@ impl RelPath {
             }
         }
         Ok(Self(path.to_owned()))
+    }
+
+    /// A path that stands in the program; [`rel_path!`](crate::content::rel_path) has the compiler look at it.
+    #[doc(hidden)]
+    pub fn constant(path: &'static str) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Whether a text is a path with a name in it, as the compiler can tell.
+    #[doc(hidden)]
+    pub const fn is_constant(path: &str) -> bool {
+        let bytes = path.as_bytes();
+        let (mut at, mut begin) = (0, 0);
+        while at <= bytes.len() {
+            if at == bytes.len() || bytes[at] == b'/' {
+                let length = at - begin;
+                let dots =
+                    length > 0 && bytes[begin] == b'.' && (length == 1 || length == 2 && bytes[begin + 1] == b'.');
+                if length == 0 || length > MAX_NAME_BYTES || dots {
+                    return false;
+                }
+                begin = at + 1;
+            } else if bytes[at] == 0 {
+                return false;
+            }
+            at += 1;
+        }
+        bytes.len() <= Self::MAX_BYTES
     }
 
     /// Reads an absolute path as it is inside an image: `/usr/bin` is `usr/bin`, `/` the root.
@@ -146,6 +184,18 @@ impl fmt::Debug for RelPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_compiler_takes_the_paths_that_are_read() {
+        let long = "a".repeat(MAX_NAME_BYTES + 1);
+        let texts =
+            ["a", "a/b", "..a/.b", "a/...", "/a", "a/", "a//b", ".", "..", "a/./b", "a/..", "a\0", &long, &long[1..]];
+        for text in texts {
+            assert_eq!(RelPath::is_constant(text), RelPath::new(text).is_ok(), "{text:?}");
+        }
+        assert!(!RelPath::is_constant(""), "the root has a name of its own");
+        assert_eq!(rel_path!("usr/lib").as_str(), "usr/lib");
+    }
 
     #[test]
     fn paths_that_leave_their_root_are_refused() {

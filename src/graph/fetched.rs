@@ -9,7 +9,7 @@ use super::{
     wanted::{braces, origin},
 };
 use crate::{
-    content::{Digest, RelPath, Url},
+    content::{Digest, RelPath, Url, rel_path},
     lock::{TreeKind, WantedTree},
     recipe::{Diagnostic, LanguageSet, Name, Recipes, SourceSet, Span, Spanned, UpstreamSource},
 };
@@ -191,7 +191,7 @@ impl<'a> Asking<'a> {
                 question.push_str(&format!("crates 2\n{}\n{}", lock.as_str(), self.identity(&[lock], &mut debian)?));
             }
             FetchedWhat::GoModules { folder } => {
-                let files = ["go.mod", "go.sum"].map(|name| folder.join(&RelPath::new(name).unwrap_or_default()));
+                let files = [rel_path!("go.mod"), rel_path!("go.sum")].map(|name| folder.join(&name));
                 let identity = self.identity(&files.each_ref(), &mut debian)?;
                 question.push_str(&format!("go-modules\n{}\n{identity}", folder.as_str()));
             }

@@ -3,7 +3,10 @@
 use brc_contract::{partition::MAX_ESP_BYTES, well_known::UKI_FOLDER};
 
 use super::fat::{Geometry, MIN_CLUSTERS, SECTOR_BYTES};
-use crate::{content::RelPath, plan::layout::ALIGNMENT};
+use crate::{
+    content::{RelPath, rel_path},
+    plan::layout::ALIGNMENT,
+};
 
 /// Unified kernel images that an ESP must hold at once: both slots', and one that is being written.
 const KERNELS: u64 = 3;
@@ -12,7 +15,7 @@ const MARGIN: u64 = 4 << 20;
 
 /// The smallest ESP in bytes, a multiple of a megabyte, that holds `files` (paths and sizes) with room for updates.
 pub fn needed_size(files: &[(RelPath, u64)]) -> u64 {
-    let kernels = RelPath::new(UKI_FOLDER).unwrap_or_default();
+    let kernels = rel_path!(UKI_FOLDER);
     let in_all: u64 = files
         .iter()
         .map(|(path, size)| if path.below(&kernels).is_some() { size.saturating_mul(KERNELS) } else { *size })

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use brc_contract::well_known;
 
 use crate::{
-    content::{Entry, Metadata, RelPath, Tree, TreeError},
+    content::{Entry, Metadata, RelPath, Tree, TreeError, rel_path},
     plan::HOST_FILES_OWNER,
 };
 
@@ -66,7 +66,7 @@ pub fn visible(tree: Tree, owners: &str, stated: &[RelPath]) -> Result<Visible, 
     for (path, entry, metadata) in moved {
         let owner = owners.remove(&path);
         if let Entry::File { .. } = entry {
-            let to = RelPath::new(FACTORY).unwrap_or_default().join(&path);
+            let to = rel_path!(FACTORY).join(&path);
             owners.add_folders(&to, &tree);
             tree.insert_with(to.clone(), entry, metadata)?;
             owners.add(owner, &to);

@@ -24,7 +24,7 @@ pub(super) fn finding(title: &str, kernel: &KernelSource, root: &Root<'_>) -> Op
     };
     let message = "the root has no program `/sbin/init`, so the kernel has nothing to start: bring an init, or a link to it; \
                    where it lies in `/usr/sbin`, the root needs the link `/sbin` to `usr/sbin`";
-    (!paths.iter().any(|path| is_program(path))).then(|| Finding::wrong(title, message))
+    (!paths.iter().any(is_program)).then(|| Finding::wrong(title, message))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod unit;
 use super::{ComposeError, Session};
 use crate::{
     build::Built,
-    content::{Digest, Entry, FolderLinks, RelPath, Tree},
+    content::{Digest, Entry, FolderLinks, RelPath, Tree, rel_path},
     graph::Image,
     plan::{Goal, ImagePart},
     store::{Store, StoreError},
@@ -71,7 +71,7 @@ impl Session<'_> {
 
     /// The size of an image's root in bytes.
     pub(super) fn root_bytes(&self, image: &Image, built: &Built) -> Result<u64, ComposeError> {
-        let path = RelPath::new(ROOT_IMAGE).unwrap_or_default();
+        let path = rel_path!(ROOT_IMAGE);
         let file = self.store.file_in(goal(&image.title(), built, ImagePart::RootImage)?, &path);
         file.map(|(_, size)| size).map_err(ComposeError::Store)
     }

@@ -6,7 +6,7 @@ use brc_contract::{Architecture, EntryName, partition, well_known};
 
 use super::{Inspection, boot::Boot, report::Part, table::Partition};
 use crate::{
-    content::{RelPath, Sha256, Sha256Hasher},
+    content::{RelPath, Sha256, Sha256Hasher, rel_path},
     image::{
         esp::needed_size,
         extent,
@@ -136,7 +136,7 @@ impl Inspection<'_> {
 
     /// The one kernel image.
     fn kernel(&mut self, files: &Files) -> Option<RelPath> {
-        let folder = RelPath::new(well_known::UKI_FOLDER).unwrap_or_default();
+        let folder = rel_path!(well_known::UKI_FOLDER);
         let kernels: Vec<&RelPath> = files.keys().filter(|path| path.parent().as_ref() == Some(&folder)).collect();
         let [path] = kernels[..] else {
             self.findings.add(Part::Esp, format!("`{folder}` has {} kernel images, expected one", kernels.len()));

@@ -6,7 +6,7 @@ use brc_contract::well_known;
 
 use super::{AssembleError, Make, Work};
 use crate::{
-    content::Digest,
+    content::{Digest, rel_path},
     image::boot_record::BootRecord,
     plan::{self, Outcome},
 };
@@ -19,6 +19,6 @@ impl Make for plan::BootRecord<Digest> {
             digests.insert(file.to.clone(), work.store.sha256_of(blob)?);
         }
         let record = BootRecord::of(work.read(&self.uki)?, digests)?.encode()?;
-        work.file("record", well_known::BOOT_RECORD, &record)
+        work.file("record", rel_path!(well_known::BOOT_RECORD), &record)
     }
 }

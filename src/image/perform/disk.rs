@@ -4,7 +4,7 @@ use brc_contract::Guid;
 
 use super::{AssembleError, Make, Work, file_tree};
 use crate::{
-    content::Digest,
+    content::{Digest, rel_path},
     image::disk,
     plan::{self, Outcome, layout::BLOCK},
 };
@@ -32,6 +32,6 @@ impl Make for plan::Disk<Digest> {
         let total = esp_size + root_size + hash.size;
         disk::write(&parts, &mut scratch.file, &|bytes| work.tell(bytes, total))?;
         let (blob, size) = work.store.put_file(&scratch.path)?;
-        work.only("disk", &file_tree([("disk.raw", blob, size)]))
+        work.only("disk", &file_tree([(rel_path!("disk.raw"), blob, size)])?)
     }
 }

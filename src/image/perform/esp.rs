@@ -4,7 +4,7 @@ use brc_contract::partition::MAX_ESP_BYTES;
 
 use super::{AssembleError, Make, Work, file_tree};
 use crate::{
-    content::{Digest, RelPath},
+    content::{Digest, RelPath, rel_path},
     image::{
         esp,
         fat::{self, FatFile},
@@ -29,6 +29,6 @@ impl Make for plan::Esp<Digest> {
         scratch.file.set_len(size).map_err(|source| AssembleError::Io { what: "ESP", source })?;
         fat::write(&fat::Volume { size, id: self.volume_id, epoch: self.epoch }, &content, &scratch.file)?;
         let (blob, size) = work.store.put_file(&scratch.path)?;
-        work.only("esp", &file_tree([("esp.img", blob, size)]))
+        work.only("esp", &file_tree([(rel_path!("esp.img"), blob, size)])?)
     }
 }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{AssembleError, Make, Work, file_tree};
 use crate::{
-    content::{Digest, Entry, FolderLinks, RelPath},
+    content::{Digest, Entry, FolderLinks, rel_path},
     image::{
         initramfs::{self, InitramfsError, Kernel},
         packaged_kernel,
     },
-    plan::{self, FileOf, Outcome},
+    plan::{self, Outcome},
 };
 
 impl Make for plan::Initramfs<Digest> {
     fn make(&self, work: &Work<'_>) -> Result<Outcome, AssembleError> {
-        let of_boot = |name: &str| FileOf { tree: self.boot, path: RelPath::new(name).unwrap_or_default() };
-        let (release, config) = (work.text(&of_boot("release"))?, work.text(&of_boot("config"))?);
+        let release = work.text_in(self.boot, rel_path!("release"))?;
+        let config = work.text_in(self.boot, rel_path!("config"))?;
         let release = release.trim();
         let content = work.store.tree(self.modules)?;
         let below = format!("usr/lib/modules/{release}/");
@@ -40,7 +40,7 @@ impl Make for plan::Initramfs<Digest> {
         let links = FolderLinks::of([content.as_ref()]);
         let mut firmware = BTreeMap::new();
         for file in &self.firmware {
-            let at = RelPath::new("usr/lib/firmware").unwrap_or_default().join(&file.name);
+            let at = rel_path!("usr/lib/firmware").join(&file.name);
             // Many a file of firmware is a link to another.
             let real = links.real_folder(&at).unwrap_or(at);
             let Some(Entry::File { blob, .. }) = content.entry(&real) else {
@@ -51,6 +51,6 @@ impl Make for plan::Initramfs<Digest> {
         }
         let archive = initramfs::archive(&work.read(&self.init)?, &loaded, &firmware)?;
         let blob = work.store.put(&archive)?;
-        work.only("initramfs", &file_tree([("initramfs.cpio", blob, archive.len() as u64)]))
+        work.only("initramfs", &file_tree([(rel_path!("initramfs.cpio"), blob, archive.len() as u64)])?)
     }
 }

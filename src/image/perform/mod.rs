@@ -36,7 +36,7 @@ use super::{
     verity::RootHash,
 };
 use crate::{
-    content::{Digest, Entry, RelPath, Sha256, Tree},
+    content::{Digest, Entry, RelPath, Sha256, Tree, TreeError, rel_path},
     plan::{Assemble, Failure, Fault, FileOf, Outcome, Performer, Progress, Request},
     store::{Store, StoreError, WorkFolder},
 };
@@ -125,7 +125,7 @@ struct HashTree {
 impl Work<'_> {
     /// A root and the list of who owns its paths.
     fn owned(&self, tree: &Tree, owners: &str) -> Result<Outcome, AssembleError> {
-        let list = file_tree([(OWNERS, self.store.put(owners.as_bytes())?, owners.len() as u64)]);
+        let list = file_tree([(rel_path!(OWNERS), self.store.put(owners.as_bytes())?, owners.len() as u64)])?;
         Ok(Outcome::from([
             ("root".to_owned(), self.store.put_tree(tree)?),
             (OWNERS.to_owned(), self.store.put_tree(&list)?),
@@ -134,11 +134,10 @@ impl Work<'_> {
 
     /// Reads the output of `Assemble::Verity`.
     fn hash_tree(&self, tree: Digest) -> Result<HashTree, AssembleError> {
-        let file = |name: &str| FileOf { tree, path: RelPath::new(name).unwrap_or_default() };
         let wrong = |file: &'static str| AssembleError::NoHashTree { file };
-        let root_hash = Sha256::parse(&self.text(&file("root-hash"))?).map_err(|_| wrong("root-hash"))?;
-        let data_blocks = self.text(&file("data-blocks"))?.parse().map_err(|_| wrong("data-blocks"))?;
-        let (file, size) = self.open(&file("hash"))?;
+        let root_hash = Sha256::parse(&self.text_in(tree, rel_path!("root-hash"))?).map_err(|_| wrong("root-hash"))?;
+        let data_blocks = self.text_in(tree, rel_path!("data-blocks"))?.parse().map_err(|_| wrong("data-blocks"))?;
+        let (file, size) = self.open(&FileOf { tree, path: rel_path!("hash") })?;
         Ok(HashTree { root_hash: *root_hash.as_bytes(), data_blocks, file, size })
     }
 
@@ -148,13 +147,13 @@ impl Work<'_> {
     }
 
     /// The outcome of an action with one output, which is one file.
-    fn file(&self, output: &str, name: &str, bytes: &[u8]) -> Result<Outcome, AssembleError> {
+    fn file(&self, output: &str, name: RelPath, bytes: &[u8]) -> Result<Outcome, AssembleError> {
         let blob = self.store.put(bytes)?;
-        self.only(output, &file_tree([(name, blob, bytes.len() as u64)]))
+        self.only(output, &file_tree([(name, blob, bytes.len() as u64)])?)
     }
 
-    fn text_in(&self, tree: Digest, name: &str) -> Result<String, AssembleError> {
-        self.text(&FileOf { tree, path: RelPath::new(name).unwrap_or_default() })
+    fn text_in(&self, tree: Digest, path: RelPath) -> Result<String, AssembleError> {
+        self.text(&FileOf { tree, path })
     }
 
     fn open(&self, file: &FileOf<Digest>) -> Result<(File, u64), AssembleError> {
@@ -197,14 +196,12 @@ struct Scratch {
 }
 
 /// A tree of plain files at its top: name, blob, size.
-fn file_tree<const N: usize>(files: [(&str, Digest, u64); N]) -> Tree {
+fn file_tree<const N: usize>(files: [(RelPath, Digest, u64); N]) -> Result<Tree, AssembleError> {
     let mut tree = Tree::new();
-    for (name, blob, size) in files {
-        let entry = Entry::File { blob, size, executable: false };
-        // The names are constants of this file, each a path and each given once.
-        tree.insert(RelPath::new(name).unwrap_or_default(), entry).unwrap_or_default();
+    for (path, blob, size) in files {
+        tree.insert(path, Entry::File { blob, size, executable: false })?;
     }
-    tree
+    Ok(tree)
 }
 
 /// A part of a disk cannot be made.
@@ -293,6 +290,12 @@ pub enum AssembleError {
     Disk {
         #[from]
         source: DiskError,
+    },
+    /// A tree that cannot hold what is put into it.
+    #[error("a part of the image cannot be put together")]
+    Tree {
+        #[from]
+        source: TreeError,
     },
     /// A file could not be read or written.
     #[error("the {what} cannot be written")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AssembleError, Make, Work, file_tree};
 use crate::{
-    content::{Digest, RelPath, Tree},
+    content::{Digest, Tree, rel_path},
     image::{
         kernel_drop::{self, KernelDropError},
         packaged_kernel,
@@ -22,10 +22,9 @@ impl Make for plan::PackagedKernel<Digest> {
             unpacked.map_err(|source| AssembleError::from(KernelDropError::from(source)))
         })?;
         let release = format!("{}\n", found.release);
-        let mut boot = file_tree([("release", work.store.put(release.as_bytes())?, release.len() as u64)]);
-        for (name, entry) in [("kernel", found.kernel), ("config", found.config)] {
-            // Nothing but `release` is there yet.
-            boot.insert(RelPath::new(name).unwrap_or_default(), entry).unwrap_or_default();
+        let mut boot = file_tree([(rel_path!("release"), work.store.put(release.as_bytes())?, release.len() as u64)])?;
+        for (path, entry) in [(rel_path!("kernel"), found.kernel), (rel_path!("config"), found.config)] {
+            boot.insert(path, entry)?;
         }
         Ok(Outcome::from([
             ("boot".to_owned(), work.store.put_tree(&boot)?),

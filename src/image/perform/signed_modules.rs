@@ -22,8 +22,7 @@ impl Make for plan::SignedModules<Digest> {
             let bytes = module::signed(work.store.read(blob)?, certificate, key)?;
             let size = bytes.len() as u64;
             let entry = Entry::File { blob: work.store.put(&bytes)?, size, executable };
-            // Nothing stands in its way where nothing stood in the way of the module.
-            signed.insert(path.clone(), entry).unwrap_or_default();
+            signed.insert(path.clone(), entry)?;
             if !work.tell(size, modules.file_bytes()) {
                 return Err(AssembleError::Io { what: "module", source: io::ErrorKind::Interrupted.into() });
             }

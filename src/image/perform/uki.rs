@@ -2,7 +2,7 @@
 
 use super::{AssembleError, Make, UKI, Work};
 use crate::{
-    content::Digest,
+    content::{Digest, rel_path},
     image::uki,
     plan::{self, Outcome},
 };
@@ -19,6 +19,6 @@ impl Make for plan::Uki<Digest> {
             initramfs: self.initramfs.as_ref().map(|file| work.read(file)).transpose()?.as_deref(),
             architecture: self.architecture,
         })?;
-        work.file("uki", UKI, &image)
+        work.file("uki", rel_path!(UKI), &image)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{AssembleError, Make, Work, file_tree};
 use crate::{
-    content::{Digest, Sha256},
+    content::{Digest, Sha256, rel_path},
     image::verity::{self, Superblock},
     plan::{self, Outcome, layout::BLOCK},
 };
@@ -22,10 +22,10 @@ impl Make for plan::Verity<Digest> {
         let text = Sha256::from_bytes(root_hash).to_string();
         let blocks = superblock.data_blocks.to_string();
         let tree = file_tree([
-            ("hash", hash, hash_size),
-            ("root-hash", work.store.put(text.as_bytes())?, text.len() as u64),
-            ("data-blocks", work.store.put(blocks.as_bytes())?, blocks.len() as u64),
-        ]);
+            (rel_path!("hash"), hash, hash_size),
+            (rel_path!("root-hash"), work.store.put(text.as_bytes())?, text.len() as u64),
+            (rel_path!("data-blocks"), work.store.put(blocks.as_bytes())?, blocks.len() as u64),
+        ])?;
         work.only("verity", &tree)
     }
 }

@@ -2,9 +2,9 @@
 
 use brc_contract::{EntryName, partition, well_known};
 
-use super::{Lowering, host_files, kernel::BuiltKernel, output, path};
+use super::{Lowering, host_files, kernel::BuiltKernel, output};
 use crate::{
-    content::RelPath,
+    content::{RelPath, rel_path},
     graph::{Image, kernel_command_line},
     plan::{
         BootFile, BootRecord, BoundUki, Esp, FileOf, RootLayer, Source, Uki,
@@ -33,17 +33,17 @@ impl Lowering<'_> {
         };
         let uki = Uki {
             stub: of_loader(&format!("linux{suffix}.efi.stub")),
-            kernel: FileOf { tree: kernel.boot.clone(), path: path("kernel") },
+            kernel: FileOf { tree: kernel.boot.clone(), path: rel_path!("kernel") },
             os_release: host_files::os_release(image),
-            release: FileOf { tree: kernel.boot.clone(), path: path("release") },
+            release: FileOf { tree: kernel.boot.clone(), path: rel_path!("release") },
             initramfs: kernel.initramfs.clone(),
             // Both partitions are named by PARTUUID, so the same bytes boot from either slot.
             command_line: kernel_command_line(image.kernel_arguments.iter().map(String::as_str)),
             architecture: image.architecture,
         };
-        let uki = FileOf { tree: output(self.assemble(image, "unbound-uki", uki), "uki"), path: path("uki.efi") };
+        let uki = FileOf { tree: output(self.assemble(image, "unbound-uki", uki), "uki"), path: rel_path!("uki.efi") };
         let program = of_loader(&format!("systemd-boot{suffix}.efi"));
-        let conf = FileOf { tree: self.text(&path("loader.conf"), LOADER), path: path("loader.conf") };
+        let conf = FileOf { tree: self.text(&rel_path!("loader.conf"), LOADER), path: rel_path!("loader.conf") };
         let files = vec![
             boot_file(&well_known::default_loader(image.architecture), program.clone()),
             boot_file(&well_known::installed_loader(image.architecture), program),
@@ -62,7 +62,7 @@ impl Lowering<'_> {
     /// The ESP; `verity` and `salt` are those of the root that the kernel image is bound to.
     pub(super) fn esp(&mut self, image: &Image, boot: &Boot, verity: &Source, salt: [u8; 32], seed: Seed) -> Source {
         let bound = BoundUki { uki: boot.uki.clone(), verity: verity.clone(), salt };
-        let uki = FileOf { tree: output(self.assemble(image, "uki", bound), "uki"), path: path("uki.efi") };
+        let uki = FileOf { tree: output(self.assemble(image, "uki", bound), "uki"), path: rel_path!("uki.efi") };
         let entry = EntryName::new(&image.variant, &image.version);
         let mut files = boot.files.clone();
         files.push(boot_file(&format!("{}/{entry}", well_known::UKI_FOLDER), uki));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{VISIBLE_PROCESSORS, path};
+use super::VISIBLE_PROCESSORS;
 use crate::{
-    content::FIXED_TIME,
+    content::{FIXED_TIME, RelPath, rel_path},
     graph::Image,
     plan::{Input, Network, Output, Run, Source},
 };
@@ -16,7 +16,7 @@ pub(super) fn command(image: &Image, inputs: Vec<Input<Source>>, words: Vec<Stri
         inputs,
         command: words,
         environment: environment(image).into(),
-        directory: path("build"),
+        directory: rel_path!("build"),
         stdin: None,
         outputs: BTreeMap::new(),
         network: Network::None,
@@ -50,6 +50,6 @@ pub(super) fn shell(script: &str) -> Vec<String> {
     ["/usr/bin/sh", "-euc", script].map(str::to_owned).to_vec()
 }
 
-pub(super) fn folders(outputs: &[(&str, &'static str)]) -> BTreeMap<String, Output> {
-    outputs.iter().map(|(name, at)| ((*name).to_owned(), Output::Folder(path(at)))).collect()
+pub(super) fn folders<const N: usize>(outputs: [(&str, RelPath); N]) -> BTreeMap<String, Output> {
+    outputs.into_iter().map(|(name, at)| (name.to_owned(), Output::Folder(at))).collect()
 }

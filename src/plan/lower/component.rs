@@ -7,11 +7,11 @@ use super::{
     command::{command, folders, shell},
     go_modules::WITH_CACHE,
     kernel::kbuild_environment,
-    output, path,
+    output,
     target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, quoted, shell_of},
 };
 use crate::{
-    content::{RelPath, Tree},
+    content::{RelPath, Tree, rel_path},
     graph::{BuildRecipe, BuildStep, Component, Dropped, Image, SourceTree, Sysroot},
     plan::{Input, Product, Root, RootLayer, Run, Source, Variables},
     recipe::BuildSystem,
@@ -51,7 +51,7 @@ impl Lowering<'_> {
         let mut inputs = self.tool_inputs(&component.name, &recipe.tools, toolsets);
         if let Some(sysroot) = image.sysroots.get(&component.name) {
             let tree = self.sysroot(image, &component.name, sysroot, toolsets);
-            inputs.push(Input { owner: "sysroot".to_owned(), tree, at: path(SYSROOT) });
+            inputs.push(Input { owner: "sysroot".to_owned(), tree, at: rel_path!(SYSROOT) });
         }
         let upstream = recipe.upstream.as_ref();
         // Of what is checked out only crates and modules come from elsewhere: those that are locked.
@@ -61,7 +61,8 @@ impl Lowering<'_> {
         if let Some(folder) = component.checkout {
             inputs = with_source(&inputs, Source::Tree(folder));
         }
-        let patches = Input { owner: "patches".to_owned(), tree: self.patches(&recipe.patches), at: path("patches") };
+        let patches =
+            Input { owner: "patches".to_owned(), tree: self.patches(&recipe.patches), at: rel_path!("patches") };
         let mut script = patching(component, recipe);
         inputs.extend(self.compiled_crates(image, component, recipe, &inputs));
         if let Some(cache) = self.compiled_modules(image, component, recipe, &inputs, (&script, &patches), toolsets) {
@@ -74,16 +75,16 @@ impl Lowering<'_> {
         if recipe.steps.iter().any(|step| matches!(step, BuildStep::System { system: BuildSystem::Kbuild, .. })) {
             let kernel = image.kernel.name.clone();
             match self.kernel(image, toolsets).devel {
-                Some(tree) => inputs.push(Input { owner: kernel, tree, at: path("kernel") }),
+                Some(tree) => inputs.push(Input { owner: kernel, tree, at: rel_path!("kernel") }),
                 None => self.errors.push(LowerError::NoKernelTree { component: component.name.clone(), kernel }),
             }
             environment.extend(kbuild_environment(image));
         }
         let run = Run {
             environment,
-            directory: path(BUILD_FOLDER),
-            outputs: folders(&[("out", "out")]),
-            product: Some(Product { built_at: path(BUILD_FOLDER), glibc: glibc_version(image) }),
+            directory: rel_path!(BUILD_FOLDER),
+            outputs: folders([("out", rel_path!("out"))]),
+            product: Some(Product { built_at: rel_path!(BUILD_FOLDER), glibc: glibc_version(image) }),
             ..command(image, inputs, shell(&script), BUILD_SECONDS)
         };
         let step = self.step(&component.name, "build", run);
@@ -139,7 +140,7 @@ impl Lowering<'_> {
 
 /// The same inputs with another source; it is the last one, so that nothing else tells where it came from.
 pub(super) fn with_source(inputs: &[Input<Source>], tree: Source) -> Vec<Input<Source>> {
-    let source = Input { owner: "source".to_owned(), tree, at: path(BUILD_FOLDER) };
+    let source = Input { owner: "source".to_owned(), tree, at: rel_path!(BUILD_FOLDER) };
     inputs.iter().filter(|input| input.at != source.at).cloned().chain([source.clone()]).collect()
 }
 

@@ -4,9 +4,10 @@ use super::{
     BUILD_SECONDS, Lowering,
     command::{command, folders, shell},
     component::with_source,
-    output, path,
+    output,
     target::{BUILD_FOLDER, shell_of},
 };
+use crate::content::rel_path;
 use crate::{
     graph::{BuildRecipe, BuildStep, Component, FetchedWhat, Image, SourceTree},
     plan::{Input, Run, Source},
@@ -51,12 +52,12 @@ impl Lowering<'_> {
         environment.remove("version");
         let run = Run {
             environment,
-            directory: path(BUILD_FOLDER).join(&lock.parent().unwrap_or_default()),
-            outputs: folders(&[("target", TARGET)]),
+            directory: rel_path!(BUILD_FOLDER).join(&lock.parent().unwrap_or_default()),
+            outputs: folders([("target", rel_path!(TARGET))]),
             ..command(image, inputs, shell(&script), BUILD_SECONDS)
         };
         let step = self.step(&component.name, "dependencies", run);
-        Some(Input { owner: "dependencies".to_owned(), tree: output(step, "target"), at: path(TARGET) })
+        Some(Input { owner: "dependencies".to_owned(), tree: output(step, "target"), at: rel_path!(TARGET) })
     }
 }
 

@@ -8,11 +8,11 @@ use super::{
     LowerError, Lowering,
     boot::Boot,
     command::{command, folders},
-    output, path,
+    output,
     root::FinishedRoot,
 };
 use crate::{
-    content::RelPath,
+    content::{RelPath, rel_path},
     graph::{Component, Compressed, Image, KernelSource, Package, Role},
     plan::{
         Action, Compression, Disk, FileOf, Goal, ImagePart, Input, Manifest, Part, PartSource, Raw, Run, Slot, Source,
@@ -29,11 +29,11 @@ impl Lowering<'_> {
     pub(super) fn disk(&mut self, image: &Image, toolsets: &BTreeMap<&str, Source>, boot: &Boot, root: &FinishedRoot) {
         let seed = Seed::of(&image.variant, image.architecture);
         let Some(root_image) = self.file_system(image, toolsets, root, seed) else { return };
-        let root_image = FileOf { tree: root_image, path: path("root.erofs") };
+        let root_image = FileOf { tree: root_image, path: rel_path!("root.erofs") };
         let salt = seed.verity_salt();
         let verity = Verity { data: root_image.clone(), salt, uuid: seed.verity_uuid() };
         let verity = output(self.assemble(image, "verity", verity), "verity");
-        let esp = FileOf { tree: self.esp(image, boot, &verity, salt, seed), path: path("esp.img") };
+        let esp = FileOf { tree: self.esp(image, boot, &verity, salt, seed), path: rel_path!("esp.img") };
         let label = format!("{}_{}", image.variant, image.version);
         if label.encode_utf16().count() > partition::MAX_LABEL_UNITS {
             self.errors.push(LowerError::LabelTooLong { label: label.clone() });
@@ -72,7 +72,7 @@ impl Lowering<'_> {
         let goal = |part| Goal::of_image(&title, part);
         if image.compressed == Compressed::Zstd {
             let file = format!("{}_{}_{}.raw.zst", image.variant, image.version, image.architecture.name());
-            let disk = FileOf { tree: disk.clone(), path: path("disk.raw") };
+            let disk = FileOf { tree: disk.clone(), path: rel_path!("disk.raw") };
             let pack = Raw { disk, name: file, compression: Compression::Zstd };
             let step = self.step(&image.variant, "compress", pack);
             self.lowered.plan.goals.push((goal(ImagePart::Artifact), output(step, "artifact")));
@@ -118,7 +118,7 @@ impl Lowering<'_> {
         let inputs = vec![Input { owner: "file system tools".to_owned(), tree: tools, at: RelPath::ROOT }];
         let mut run = Run {
             stdin: Some(Stdin::ArchiveOf(root.tree.clone())),
-            outputs: folders(&[("erofs", "out")]),
+            outputs: folders([("erofs", rel_path!("out"))]),
             ..command(image, inputs, words.map(str::to_owned).to_vec(), FILE_SYSTEM_SECONDS)
         };
         // It is stronger than `-T`, and what the files of the archive show.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::{
     Lowering,
     command::{command, folders, shell},
-    output, path,
+    output,
 };
 use crate::{
-    content::{Entry, RelPath, Tree},
+    content::{Entry, RelPath, Tree, rel_path},
     graph::{Component, Fetched, FetchedWhat, Image, SourceTree, Upstream},
     plan::{Extract, Goal, Input, Network, Run, Source},
     recipe::Unpack,
@@ -28,15 +28,20 @@ struct FetchScript {
     stage: &'static str,
     text: &'static str,
     /// Where it is taken from.
-    output: &'static str,
+    output: RelPath,
     directory: RelPath,
     variables: Vec<(&'static str, String)>,
 }
 
 impl FetchScript {
     fn new(what: &FetchedWhat) -> Self {
-        let source =
-            |stage, text, variables| FetchScript { stage, text, output: "source", directory: path("build"), variables };
+        let source = |stage, text, variables| FetchScript {
+            stage,
+            text,
+            output: rel_path!("source"),
+            directory: rel_path!("build"),
+            variables,
+        };
         match what {
             FetchedWhat::Git { url, commit } => {
                 source("git", GIT, vec![("url", url.as_str().to_owned()), ("commit", commit.clone())])
@@ -47,16 +52,16 @@ impl FetchScript {
             FetchedWhat::Crates { lock } => FetchScript {
                 stage: "crates",
                 text: CRATES,
-                output: "vendor/crates",
-                directory: path("build").join(&lock.parent().unwrap_or_default()),
+                output: rel_path!("vendor/crates"),
+                directory: rel_path!("build").join(&lock.parent().unwrap_or_default()),
                 variables: vec![("manifest", lock.as_str().to_owned())],
             },
             FetchedWhat::GoModules { folder } => FetchScript {
                 stage: "go-modules",
                 text: GO_MODULES,
-                output: "vendor/go",
-                directory: path("build").join(folder),
-                variables: vec![("manifest", folder.join(&path("go.mod")).as_str().to_owned())],
+                output: rel_path!("vendor/go"),
+                directory: rel_path!("build").join(folder),
+                variables: vec![("manifest", folder.join(&rel_path!("go.mod")).as_str().to_owned())],
             },
         }
     }
@@ -84,8 +89,11 @@ impl Lowering<'_> {
             SourceTree::Folder(path) => self.source_folder(path),
             SourceTree::Fetched(fetched) => self.fetched(image, component, fetched, None, toolsets),
         };
-        let mut inputs =
-            vec![Input { owner: "source".to_owned(), tree: source.clone(), at: path(super::target::BUILD_FOLDER) }];
+        let mut inputs = vec![Input {
+            owner: "source".to_owned(),
+            tree: source.clone(),
+            at: rel_path!(super::target::BUILD_FOLDER),
+        }];
         if let Some(set) = &upstream.languages {
             let manifests = match &upstream.source {
                 // An edit of anything else of a folder needs no new lock, so nothing else takes part.
@@ -95,7 +103,7 @@ impl Lowering<'_> {
                 },
                 _ => source,
             };
-            let at = path(FetchScript::new(&set.what).output);
+            let at = FetchScript::new(&set.what).output;
             let tree = self.fetched(image, component, set, Some(manifests), toolsets);
             inputs.push(Input { owner: set.tool.clone(), tree, at });
         }
@@ -112,7 +120,7 @@ impl Lowering<'_> {
     ) -> Source {
         let script = FetchScript::new(&fetched.what);
         let mut inputs = self.tool_inputs(&component.name, std::slice::from_ref(&fetched.tool), toolsets);
-        inputs.extend(source.map(|tree| Input { owner: "source".to_owned(), tree, at: path("build") }));
+        inputs.extend(source.map(|tree| Input { owner: "source".to_owned(), tree, at: rel_path!("build") }));
         let fixed = [
             ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             ("HOME", "/tmp/home"),
@@ -126,7 +134,7 @@ impl Lowering<'_> {
         let run = Run {
             environment: environment.map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>().into(),
             directory: script.directory,
-            outputs: folders(&[(OUTPUT, script.output)]),
+            outputs: folders([(OUTPUT, script.output)]),
             network: Network::Fetching { expected: fetched.tree },
             ..command(image, inputs, words, FETCH_SECONDS)
         };

@@ -1,8 +1,9 @@
 //! A kernel that comes finished: taken out of its packages, and an initramfs for it.
 
+use crate::content::rel_path;
 use std::collections::BTreeMap;
 
-use super::{Lowering, kernel::BuiltKernel, output, path};
+use super::{Lowering, kernel::BuiltKernel, output};
 use crate::{
     graph::{self, Image},
     plan::{FileOf, Initramfs, Named, Source, StepId},
@@ -39,7 +40,7 @@ impl Lowering<'_> {
                 disks: disks.into_iter().flat_map(|(_, names)| *names).map(|name| (*name).to_owned()).collect(),
             };
             let step = self.step(&image.kernel.name, "initramfs", action);
-            FileOf { tree: output(step, "initramfs"), path: path("initramfs.cpio") }
+            FileOf { tree: output(step, "initramfs"), path: rel_path!("initramfs.cpio") }
         });
         BuiltKernel { boot, modules, devel: None, initramfs }
     }

@@ -1,13 +1,14 @@
 //! What a Go component takes in of other modules, compiled by an action of its own: an edit of the component compiles
 //! only that.
 
+use crate::content::rel_path;
 use std::{collections::BTreeMap, slice};
 
 use super::{
     BUILD_SECONDS, Lowering,
     command::{command, folders, shell},
     component::with_source,
-    output, path,
+    output,
     target::{BUILD_FOLDER, GO_CACHE, shell_of},
 };
 use crate::{
@@ -48,10 +49,10 @@ impl Lowering<'_> {
         let with: Vec<String> = recipe.tools.iter().filter(|tool| **tool != languages.tool).cloned().collect();
         let mut reading =
             self.tool_inputs(&component.name, &[&with[..], slice::from_ref(&languages.tool)].concat(), toolsets);
-        reading.extend(inputs.iter().filter(|input| input.at == path(BUILD_FOLDER)).chain([patches]).cloned());
+        reading.extend(inputs.iter().filter(|input| input.at == rel_path!(BUILD_FOLDER)).chain([patches]).cloned());
         let mut read = Run {
-            directory: path(BUILD_FOLDER),
-            outputs: folders(&[("imports", IMPORTS)]),
+            directory: rel_path!(BUILD_FOLDER),
+            outputs: folders([("imports", rel_path!(IMPORTS))]),
             ..command(image, reading, shell(&format!("{before}{READ_IMPORTS}")), BUILD_SECONDS)
         };
         // It is the same for every architecture.
@@ -64,12 +65,12 @@ impl Lowering<'_> {
         environment.insert("version".to_owned(), "0".to_owned());
         let run = Run {
             environment,
-            directory: path(BUILD_FOLDER),
-            outputs: folders(&[("cache", GO_CACHE)]),
+            directory: rel_path!(BUILD_FOLDER),
+            outputs: folders([("cache", rel_path!(GO_CACHE))]),
             ..command(image, inputs, shell(&script), BUILD_SECONDS)
         };
         let step = self.step(&component.name, "dependencies", run);
-        Some(Input { owner: "dependencies".to_owned(), tree: output(step, "cache"), at: path(GO_CACHE) })
+        Some(Input { owner: "dependencies".to_owned(), tree: output(step, "cache"), at: rel_path!(GO_CACHE) })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use brc_contract::{partition, well_known};
 
-use super::{Lowering, path};
+use super::Lowering;
 use crate::{
-    content::{Entry, Metadata, RelPath, Tree},
+    content::{Entry, Metadata, RelPath, Tree, rel_path},
     graph::{Growth, Image, StatedUnit, UnitVerb, template_of},
     plan::{RootLayer, Source},
 };
@@ -25,20 +25,20 @@ impl Lowering<'_> {
     /// The layer of brc's own files. Of what packages brought it replaces only who the image is.
     pub(super) fn host_files(&mut self, image: &Image) -> RootLayer<Source> {
         let texts = [
-            (well_known::OS_RELEASE, os_release(image)),
+            (rel_path!(well_known::OS_RELEASE), os_release(image)),
             // Empty, not `uninitialized`, which would make every boot a first one.
-            ("etc/machine-id", String::new()),
-            (DATA_DEFINITION, data_definition(image)),
-            ("usr/lib/systemd/system/var.mount", data_mount(&image.layout.data_file_system)),
-            ("usr/lib/systemd/system/efi.mount", esp_mount()),
-            ("usr/lib/systemd/system/efi.automount", ESP_AUTOMOUNT.to_owned()),
-            (DISK_RULES, disk_rules()),
-            (PRESET, preset(&image.stated.units)),
+            (rel_path!("etc/machine-id"), String::new()),
+            (rel_path!(DATA_DEFINITION), data_definition(image)),
+            (rel_path!("usr/lib/systemd/system/var.mount"), data_mount(&image.layout.data_file_system)),
+            (rel_path!("usr/lib/systemd/system/efi.mount"), esp_mount()),
+            (rel_path!("usr/lib/systemd/system/efi.automount"), ESP_AUTOMOUNT.to_owned()),
+            (rel_path!(DISK_RULES), disk_rules()),
+            (rel_path!(PRESET), preset(&image.stated.units)),
         ];
         let mut tree = Tree::new();
         for (at, text) in texts {
             let entry = self.text_entry(&text);
-            self.place(&mut tree, &path(at), entry, None);
+            self.place(&mut tree, &at, entry, None);
         }
         for (wants, unit) in [("requires", "var.mount"), ("wants", "efi.automount")] {
             if let Ok(at) = RelPath::new(&format!("usr/lib/systemd/system/local-fs.target.{wants}/{unit}")) {
@@ -51,7 +51,7 @@ impl Lowering<'_> {
                 self.place(&mut tree, &at, Entry::Directory, Some(Metadata::with_mode(mode)));
             }
         }
-        let replaces = vec![path(well_known::OS_RELEASE), path("etc/machine-id")];
+        let replaces = vec![rel_path!(well_known::OS_RELEASE), rel_path!("etc/machine-id")];
         let tree = self.tree(tree);
         RootLayer { replaces, ..RootLayer::plain(HOST_FILES_OWNER, tree) }
     }

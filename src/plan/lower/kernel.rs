@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::{
     Lowering,
     command::{command, environment, folders, shell},
-    output, path,
+    output,
 };
 use crate::{
-    content::{FIXED_TIME, RelPath, Tree},
+    content::{FIXED_TIME, RelPath, Tree, rel_path},
     graph::{Image, KernelSource},
     plan::{Extract, FileOf, Input, PackagedKernel, Run, Source},
     recipe::Modules,
@@ -71,27 +71,31 @@ impl Lowering<'_> {
         let fragments = self.tree(fragments);
         let patches = self.patches(&kernel.patches);
         let mut inputs = self.tool_inputs(&kernel.name, &kernel.tools, toolsets);
-        inputs.push(Input { owner: "source".to_owned(), tree: source, at: path("source") });
-        inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: path("patches") });
+        inputs.push(Input { owner: "source".to_owned(), tree: source, at: rel_path!("source") });
+        inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: rel_path!("patches") });
         let mut environment = environment(image);
         environment.insert("source".to_owned(), format!("/source{pattern}"));
         environment.extend(kbuild_environment(image));
         let mut run = Run {
             environment: environment.into(),
-            outputs: folders(&[("config", "out")]),
+            outputs: folders([("config", rel_path!("out"))]),
             ..command(image, inputs, shell(CONFIG), CONFIG_SECONDS)
         };
         let mut config_run = run.clone();
-        config_run.inputs.push(Input { owner: "fragments".to_owned(), tree: fragments, at: path("fragments") });
+        config_run.inputs.push(Input { owner: "fragments".to_owned(), tree: fragments, at: rel_path!("fragments") });
         let certificate = self.module_certificate(image).map(|certificate| certificate.tree);
         let certificate =
-            certificate.map(|tree| Input { owner: "certificate".to_owned(), tree, at: path(CERTIFICATES) });
+            certificate.map(|tree| Input { owner: "certificate".to_owned(), tree, at: rel_path!(CERTIFICATES) });
         config_run.inputs.extend(certificate.clone());
         let config = self.step(&kernel.name, "config", config_run);
-        run.inputs.push(Input { owner: "config".to_owned(), tree: output(config, "config"), at: path("config") });
+        run.inputs.push(Input { owner: "config".to_owned(), tree: output(config, "config"), at: rel_path!("config") });
         run.inputs.extend(certificate);
         run.command = shell(COMPILE);
-        run.outputs = folders(&[("boot", "out/boot"), ("modules", "out/modules"), ("devel", "out/devel")]);
+        run.outputs = folders([
+            ("boot", rel_path!("out/boot")),
+            ("modules", rel_path!("out/modules")),
+            ("devel", rel_path!("out/devel")),
+        ]);
         run.timeout_seconds = COMPILE_SECONDS;
         let compile = self.step(&kernel.name, "compile", run);
         let given = |name| output(compile, name);
@@ -102,8 +106,8 @@ impl Lowering<'_> {
     pub(super) fn module_certificate(&mut self, image: &Image) -> Option<FileOf<Source>> {
         let entry = self.local(image.kernel.module_certificate.as_ref()?)?;
         let mut tree = Tree::new();
-        self.place(&mut tree, &path(MODULE_CERTIFICATE), entry, None);
-        Some(FileOf { tree: self.tree(tree), path: path(MODULE_CERTIFICATE) })
+        self.place(&mut tree, &rel_path!(MODULE_CERTIFICATE), entry, None);
+        Some(FileOf { tree: self.tree(tree), path: rel_path!(MODULE_CERTIFICATE) })
     }
 
     /// The tool sets that a component is built with, each laid at the root.

@@ -246,11 +246,6 @@ fn output(step: StepId, output: &str) -> Source {
     Source::Output { step, output: output.to_owned() }
 }
 
-/// A path that is written in this program.
-fn path(text: &'static str) -> RelPath {
-    RelPath::new(text).unwrap_or_default()
-}
-
 fn with_mode(entry: Entry, mode: u16) -> Entry {
     match entry {
         Entry::File { blob, size, .. } => Entry::File { blob, size, executable: mode & 0o111 != 0 },

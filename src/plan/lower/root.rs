@@ -7,10 +7,10 @@ use super::{
     boot::Boot,
     command::{command, environment, shell},
     kernel::BuiltKernel,
-    output, path,
+    output,
 };
 use crate::{
-    content::RelPath,
+    content::{RelPath, rel_path},
     graph::{Component, Dropped, Image, Role, What},
     plan::{Input, Modules, Output, Replaced, Root, RootLayer, Run, SignedModules, Source, Visible},
 };
@@ -104,11 +104,11 @@ impl Lowering<'_> {
         environment.insert("root".to_owned(), "/target".to_owned());
         let inputs = vec![
             Input { owner: "finish tools".to_owned(), tree: tools, at: RelPath::ROOT },
-            Input { owner: image.variant.clone(), tree: merged, at: path("target") },
+            Input { owner: image.variant.clone(), tree: merged, at: rel_path!("target") },
         ];
         let run = Run {
             environment: environment.into(),
-            outputs: BTreeMap::from([("root".to_owned(), Output::Changed(path("target")))]),
+            outputs: BTreeMap::from([("root".to_owned(), Output::Changed(rel_path!("target")))]),
             ..command(image, inputs, shell(&script), FINISH_SECONDS)
         };
         let step = self.step(&image.variant, "finish", run);

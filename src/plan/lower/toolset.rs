@@ -1,16 +1,11 @@
 //! Tool sets: packages and stated files merged into one tree that a command sees as its whole system.
 
-use super::{Lowering, output, path};
+use super::{Lowering, output};
 use crate::{
-    content::{Entry, Tree},
+    content::{Entry, Tree, rel_path},
     graph::{Dropped, Toolset},
     plan::{Root, RootLayer, Source},
 };
-
-/// The links that Debian's own programs count on since `/usr` was merged; base-files brings them, but a tool set
-/// may do without it.
-const MERGED_USR: [(&str, &str); 4] =
-    [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")];
 
 impl Lowering<'_> {
     /// The merged tree of a tool set.
@@ -31,8 +26,16 @@ impl Lowering<'_> {
 
     pub(super) fn merged_usr(&mut self) -> Source {
         let mut tree = Tree::new();
-        for (link, target) in MERGED_USR {
-            self.place(&mut tree, &path(link), Entry::Symlink { target: target.to_owned() }, None);
+        // Debian's own programs count on them since `/usr` was merged; base-files brings them, but a tool set may do
+        // without it.
+        let links = [
+            (rel_path!("bin"), "usr/bin"),
+            (rel_path!("sbin"), "usr/sbin"),
+            (rel_path!("lib"), "usr/lib"),
+            (rel_path!("lib64"), "usr/lib64"),
+        ];
+        for (link, target) in links {
+            self.place(&mut tree, &link, Entry::Symlink { target: target.to_owned() }, None);
         }
         self.tree(tree)
     }
