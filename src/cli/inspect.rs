@@ -47,6 +47,9 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
     } else {
         show(&report, manifest.as_deref());
     }
+    if report.is_good() && arguments.strict && !report.unchecked.is_empty() && !context.json {
+        say("error: `--strict`: something was not checked, see above");
+    }
     let is_enough = report.is_good() && (report.unchecked.is_empty() || !arguments.strict);
     Ok(if is_enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -94,6 +97,8 @@ fn read(path: &Path) -> Result<Manifest, CliError> {
 fn said(manifest: &Manifest, path: &Path) -> Result<FromManifest, CliError> {
     let wrong = |error: ManifestError| no_manifest(path, &error);
     Ok(FromManifest {
+        entry: format!("{}_{}", manifest.image, manifest.version),
+        architecture: manifest.architecture.clone(),
         root_hash: manifest.root_hash().map_err(wrong)?,
         esp_sha256: manifest.esp_sha256().map_err(wrong)?,
         root: manifest.tree().map_err(wrong)?,

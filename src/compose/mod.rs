@@ -123,6 +123,11 @@ impl Session<'_> {
         let images = self.images(project, order, Locked::Completed)?;
         let mut lowered = self.lower(project, &images)?;
         lowered.plan.goals.retain(|(goal, _)| goal.is_composed());
+        let files = images.iter().flat_map(|image| {
+            let kinds = ["raw", "manifest.json"];
+            kinds.map(|kind| output_path(folder, &image.variant, &image.version, image.architecture.name(), kind))
+        });
+        output::check(&files.collect::<Vec<_>>())?;
         let built = self.build_recorded(project, order, "compose", &lowered)?;
         self.check_finished(&images, &built)?;
         self.tell_idle_drops(project, order, &lowered)?;

@@ -20,6 +20,22 @@ pub struct Ready {
     file: Option<tempfile::NamedTempFile>,
 }
 
+/// Refuses what can take no file before anything is built for it.
+///
+/// # Errors
+/// A folder that cannot be made or written to; a folder where a file is to stand.
+pub fn check(files: &[PathBuf]) -> Result<(), ComposeError> {
+    for to in files {
+        let refused = |source| ComposeError::Write { path: to.clone(), source };
+        fs::create_dir_all(folder_of(to)).map_err(refused)?;
+        if to.is_dir() {
+            return Err(refused(std::io::ErrorKind::IsADirectory.into()));
+        }
+        tempfile::Builder::new().prefix(".brc-").tempfile_in(folder_of(to)).map_err(refused)?;
+    }
+    Ok(())
+}
+
 /// Writes the file at `from` in a stored tree beside `to`, unless `to` holds just that already.
 ///
 /// # Errors

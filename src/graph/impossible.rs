@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     content::RelPath,
-    recipe::{Content, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template, Versioned as _, no_version},
+    recipe::{
+        Content, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template, UserItem, Versioned as _, no_version,
+    },
 };
 
 /// What the kernel is told: what brc says, then what recipes add.
@@ -32,7 +34,57 @@ pub(super) fn impossible(flat: &Flat) -> Vec<Diagnostic> {
         found.extend(new);
     }
     found.extend(without_version(flat));
+    found.extend(users_twice(&flat.components));
+    found.extend(flat.components.iter().flat_map(|component| own_files(flat, component)));
     found.extend(long_command_line(flat));
+    found
+}
+
+/// What brc or the finish steps write, whatever a recipe puts there, and what says it instead.
+const OWN_FILES: [(&str, &str); 6] = [
+    ("etc/machine-id", "the machine's own identity is in its place at boot: leave it out"),
+    ("usr/lib/os-release", "it says `version` and name of the variant: leave it out"),
+    ("etc/passwd", "write `user \"NAME\"`"),
+    ("etc/shadow", "nobody logs in with a password; write `user \"NAME\"` for a user"),
+    ("etc/group", "write `group \"NAME\"`"),
+    ("etc/gshadow", "write `group \"NAME\"`"),
+];
+
+/// Every file that a component states where something else is written in the end.
+fn own_files(flat: &Flat, component: &FlatComponent) -> Vec<Diagnostic> {
+    let own = |path: &RelPath| OWN_FILES.iter().find(|(own, _)| path.as_str() == *own);
+    let found = placed(flat, component).into_iter().filter_map(|(path, place)| {
+        let (_, help) = own(&path)?;
+        let message = format!("`{path}` is brc's own, and nothing of this would be in the image");
+        Some(Diagnostic::error("own-file", place.span, message).help(*help))
+    });
+    found.collect()
+}
+
+/// Every user of which two things are said: only the first would count.
+fn users_twice(components: &[FlatComponent]) -> Vec<Diagnostic> {
+    let said = |user: &UserItem| {
+        let path = |path: &Option<Spanned<RelPath>>| path.as_ref().map(|path| path.value.clone());
+        (user.comment.as_ref().map(|text| text.value.clone()), path(&user.home), path(&user.shell))
+    };
+    let mut known: BTreeMap<&str, &UserItem> = BTreeMap::new();
+    let mut found = Vec::new();
+    for user in components.iter().flat_map(|component| &component.items).filter_map(|(item, _)| match item {
+        Item::User(user) => Some(user),
+        _ => None,
+    }) {
+        let name = &user.name;
+        match known.get(name.value.as_str()) {
+            Some(first) if said(first) != said(user) => {
+                let message = format!("two things are said of the user `{}`", name.value);
+                let problem = Diagnostic::error("user-twice", name.span, message);
+                found
+                    .push(problem.also(first.name.span, "first here").help("say comment, home and shell in one place"));
+            }
+            Some(_) => {}
+            None => drop(known.insert(&name.value, user)),
+        }
+    }
     found
 }
 
@@ -269,6 +321,11 @@ mod tests {
             (r#"file "/etc/a" text="1""#, r#"file "/etc/a" text="2" replaces="/etc/a""#, None),
             (r#"file "/etc/a" text="1""#, r#"link "/etc/a" to="b""#, Some(twice)),
             (r#"mask "a.service""#, r#"mask "a.service""#, None),
+            (r#"user "u" home="/a""#, r#"user "u" home="/b""#, Some("user-twice")),
+            (r#"user "u"; user "u" home="/b""#, "", Some("user-twice")),
+            (r#"user "u" home="/a""#, r#"user "u" home="/a" { group "kvm" }; group "kvm""#, None),
+            (r#"file "/etc/passwd" text="a""#, "", Some("own-file")),
+            (r#"link "/etc/machine-id" to="a""#, "", Some("own-file")),
             (r#"version "1"; link "/etc/a" to="{version}""#, "", None),
             (r#"when arch="aarch64" { version "1" }; link "/etc/a" to="{version}""#, "", Some("missing-node")),
             (r#"when arch="aarch64" { version "1" }; file "/etc/a" from="{version}""#, "", Some("missing-node")),

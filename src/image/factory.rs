@@ -20,6 +20,8 @@ const LAST: &str = "usr/lib/tmpfiles.d/zz-brc-factory.conf";
 const EMPTY_AT_BOOT: [&str; 2] = ["run", "tmp"];
 /// What others are mounted over.
 const COVERED: [&str; 4] = ["dev", "proc", "sys", "efi"];
+/// Links of the running machine to what is empty at boot (`var.conf` of systemd).
+const LINKED: [&str; 2] = ["var/run", "var/lock"];
 /// Hidden paths that are told one by one; of the others only the number.
 const MAX_TOLD: usize = 20;
 
@@ -48,7 +50,10 @@ pub fn visible(tree: Tree, owners: &str, stated: &[RelPath]) -> Result<Visible, 
         let Some(top) = path.ancestors().last() else { continue };
         let metadata = tree.metadata(path).unwrap_or_else(|| entry.plain_metadata());
         let list = if *entry != Entry::Directory || stated.contains(path) { &mut first } else { &mut last };
+        let below_link = path.ancestors().any(|above| LINKED.contains(&above.as_str()));
         match (entry, top.as_str()) {
+            _ if below_link => hidden.push(path.clone()),
+            (Entry::Directory, _) if LINKED.contains(&path.as_str()) => {}
             (entry, _) if top == data => list.push_str(&line(path, entry, &metadata)?),
             (Entry::Directory, top) if EMPTY_AT_BOOT.contains(&top) => list.push_str(&line(path, entry, &metadata)?),
             (Entry::Directory, top) if COVERED.contains(&top) => {}
@@ -284,9 +289,14 @@ mod tests {
 
     #[test]
     fn files_that_nobody_would_see_are_refused_all_at_once() {
-        let root = tree(&[("run/a/b", 0o644, 0, "b"), ("tmp/c", 0o777, 0, "-> d"), ("sys/e", 0o644, 0, "e")]);
+        let root = tree(&[
+            ("run/a/b", 0o644, 0, "b"),
+            ("tmp/c", 0o777, 0, "-> d"),
+            ("sys/e", 0o644, 0, "e"),
+            ("var/run/f", 0o644, 0, "f"),
+        ]);
         let error = visible(root, "pkg\t/run/a/b\n", &[]).unwrap_err().to_string();
-        for part in ["`/run/a/b` of `pkg`\n", "`/tmp/c` of `a finish step`\n", "`/sys/e` of"] {
+        for part in ["`/run/a/b` of `pkg`\n", "`/tmp/c` of `a finish step`\n", "`/sys/e` of", "`/var/run/f` of"] {
             assert!(error.contains(part), "{part:?} in {error}");
         }
         let odd = tree(&[("var/a\nb", 0o644, 0, "x")]);

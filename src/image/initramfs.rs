@@ -113,8 +113,14 @@ fn visit<E: From<InitramfsError>>(
     }
     // A soft one makes it faster, or is looked for in several places: what is not there is not missed.
     for dependency in &information.before {
-        if !built_in.contains(dependency) && !matches!(known.get(dependency), Some(Visit::Open)) {
-            visit(dependency, built_in, chain, known, order, read)?;
+        // A cipher is asked for by what it does, and is there in C as `NAME_generic` (Linux, `crypto/`).
+        for name in [dependency.clone(), format!("{dependency}_generic")] {
+            if built_in.contains(&name) || matches!(known.get(&name), Some(Visit::Open)) {
+                break;
+            }
+            if visit(&name, built_in, chain, known, order, read)? {
+                break;
+            }
         }
     }
     chain.pop();
@@ -347,7 +353,8 @@ pub(super) mod tests {
             "dm_verity" => "license=GPL\0depends=dm-bufio,dm-mod,reed_solomon\0",
             "dm_bufio" => "depends=dm-mod\0",
             "erofs" => "depends=libcrc32c\0softdep=pre: crypto-lz4 dm-mod post: late\0",
-            "dm_mod" | "libcrc32c" | "reed_solomon" | "virtio_blk" => "depends=\0",
+            "libcrc32c" => "depends=\0softdep=pre: crc32c\0",
+            "dm_mod" | "crc32c_generic" | "reed_solomon" | "virtio_blk" => "depends=\0",
             "lonely" => "depends=dropped\0",
             "a" => "depends=b\0",
             "b" => "depends=a\0",
@@ -368,7 +375,8 @@ pub(super) mod tests {
         let wanted = ["dm-verity", "nvme", "erofs", "dm_mod", "virtio_blk"].map(|name| (name, "k.kdl:1"));
         let order = load_order(&KERNEL, &wanted, read).unwrap();
         let names: Vec<&str> = order.iter().map(|module| module.name.as_str()).collect();
-        let expected = ["dm_mod", "dm_bufio", "reed_solomon", "dm_verity", "libcrc32c", "erofs", "virtio_blk"];
+        let expected =
+            ["dm_mod", "dm_bufio", "reed_solomon", "dm_verity", "crc32c_generic", "libcrc32c", "erofs", "virtio_blk"];
         assert_eq!(names, expected);
         check(&KERNEL, &order, &["virtio_blk".to_owned()]).unwrap();
         check(&KERNEL, &order, &["nvme".to_owned(), "ahci".to_owned()]).unwrap();

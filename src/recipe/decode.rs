@@ -16,6 +16,8 @@ use crate::content::{Glob, RelPath, Sha256};
 
 /// The highest mode: setuid, setgid, sticky, then rwx three times.
 const MAX_MODE: u16 = 0o7777;
+/// Links of the running machine to `/run`.
+const LINKED: [&str; 2] = ["/var/run", "/var/lock"];
 /// What the running machine mounts something over: nobody would see what an image has below.
 const HIDDEN: [&str; 6] = ["/dev", "/proc", "/run", "/sys", "/tmp", well_known::ESP_MOUNT];
 
@@ -275,7 +277,10 @@ impl Reader<'_> {
         } else if raw.len() == 1 || !raw.starts_with('0') {
             // A leading zero was told where the words were read.
             let message = format!("{raw} is a decimal number, and a mode is an octal one");
-            self.error(code::DECIMAL_MODE, entry.span, message, format!("write `0o{raw}`"));
+            // The digits as they stand, where they are octal ones; else what they come to.
+            let octal = u16::from_str_radix(raw, 8).ok().filter(|octal| *octal <= MAX_MODE);
+            let help = octal.or(mode).map_or("write it as `0o755`".to_owned(), |mode| format!("write `0o{mode:o}`"));
+            self.error(code::DECIMAL_MODE, entry.span, message, help);
         }
         None
     }
@@ -303,6 +308,12 @@ impl Reader<'_> {
         if let Some(folder) = HIDDEN.iter().find(|folder| top.as_ref().is_some_and(|top| top.to_string() == **folder)) {
             let message =
                 format!("nobody would see `{}`: the running machine mounts something over `{folder}`", *template);
+            let help = "have it made at each boot: a line of a file in `/usr/lib/tmpfiles.d` (tmpfiles.d(5))";
+            self.error(code::HIDDEN_PATH, template.span, message, help);
+            return None;
+        }
+        if let Some(link) = LINKED.iter().find(|link| path.to_string().starts_with(&format!("{link}/"))) {
+            let message = format!("nobody would see `{}`: `{link}` is a link to what is empty at each boot", *template);
             let help = "have it made at each boot: a line of a file in `/usr/lib/tmpfiles.d` (tmpfiles.d(5))";
             self.error(code::HIDDEN_PATH, template.span, message, help);
             return None;

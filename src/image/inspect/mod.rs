@@ -50,6 +50,10 @@ pub struct Expected {
 /// What a manifest says of an image.
 #[derive(Debug, Clone)]
 pub struct FromManifest {
+    /// The image's variant and version, as the name of its boot entry has them: `quickstart_0.1.0`.
+    pub entry: String,
+    /// The architecture by its name.
+    pub architecture: String,
     /// The dm-verity root hash.
     pub root_hash: Sha256,
     /// The SHA-256 of the ESP.
@@ -190,6 +194,14 @@ impl Inspection<'_> {
     /// What the table, the superblock and the seed say must agree with what the kernel image says.
     fn agreement(&mut self, boot: &Boot, table: &Table, root_hash: &RootHash, superblock: Option<&Superblock>) {
         let label = format!("{}_{}", boot.image_id, boot.image_version);
+        if let Some(manifest) = &self.expected.manifest {
+            let (said, found) = ((&manifest.entry, manifest.architecture.as_str()), (&label, boot.architecture.name()));
+            if said != found {
+                let problem =
+                    format!("it is of `{}` for {}, the manifest is of `{}` for {}", found.0, found.1, said.0, said.1);
+                self.findings.add(Part::Esp, problem);
+            }
+        }
         let seed = Seed::of(&boot.image_id, boot.architecture);
         let kinds = [partition::root_verity(boot.architecture), partition::root(boot.architecture)];
         let esp = seed.partition(partition::ESP, 0);

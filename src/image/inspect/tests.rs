@@ -216,7 +216,8 @@ impl Sample {
         root.insert_with(path("usr/bin/mount"), file(&mount, true), Metadata::with_mode(0o4755)).unwrap();
         root.insert_with(path("usr/bin/ping"), file(&ping, true), capable).unwrap();
         let root_hash = report.figures.root_hash.unwrap();
-        let manifest = FromManifest { root_hash, esp_sha256: Sha256::of(&bytes), root };
+        let (entry, architecture) = ("quickstart_0.1.0".to_owned(), ARCHITECTURE.name().to_owned());
+        let manifest = FromManifest { entry, architecture, root_hash, esp_sha256: Sha256::of(&bytes), root };
         Expected { root_hash: Some(root_hash), manifest: Some(manifest) }
     }
 }

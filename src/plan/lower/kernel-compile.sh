@@ -6,7 +6,7 @@ mkdir -p /tmp/source /tmp/o
 set -- $source
 xz -T2 -dc "$1" | tar -x -C /tmp/source --strip-components=1 --exclude='*/Documentation/*/*' --exclude='*/tools/testing/*'
 cd /tmp/source
-for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 <"$patch"; done
+for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 --fuzz=0 <"$patch"; done
 cp /config/config /tmp/o/.config
 has() { grep -q "^CONFIG_$1=y" /tmp/o/.config; }
 case $ARCH in

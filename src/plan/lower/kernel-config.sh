@@ -31,7 +31,7 @@ mkdir -p /tmp/source /tmp/o
 set -- $source
 xz -T2 -dc "$1" | tar -x -C /tmp/source --strip-components=1 --exclude='*/Documentation/*/*' --exclude='*/tools/testing/*'
 cd /tmp/source
-for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 <"$patch"; done
+for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 --fuzz=0 <"$patch"; done
 make -s O=/tmp/o tinyconfig
 sh scripts/kconfig/merge_config.sh -m -O /tmp/o /tmp/o/.config /tmp/fragments/* >/tmp/merge.log
 make -s O=/tmp/o olddefconfig
