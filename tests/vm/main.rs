@@ -21,7 +21,6 @@ mod project;
 mod run;
 
 mod bench;
-#[cfg(feature = "suite-vm")]
 mod from_source;
 #[cfg(feature = "suite-vm")]
 mod hardened;
