@@ -225,17 +225,19 @@ fn step_failed(context: &Context, failed: &StepFailure) {
     }
     let is_gone = error.downcast_ref::<FetchError>().and_then(FetchError::gone).is_some();
     // What fails while it is being locked is no action of an image yet, so no shell would find it.
-    let is_run = failed.failure.error.downcast_ref::<RunError>().is_some();
+    let run = failed.failure.error.downcast_ref::<RunError>();
     let tail = tail(&failed.log);
     // A command that failed tells its last lines itself.
-    if !is_run && !tail.is_empty() {
+    if run.is_none() && !tail.is_empty() {
         say("its last lines:");
         say_log(&tail);
         say(&format!("all of it: {}", failed.log.display()));
     }
     if is_gone {
         say(&format!("next: {}", context.project_command("update", &[])));
-    } else if is_run && let Some(command) = context.command("shell", &[&step.component, "--failed"]) {
+    } else if run.is_some_and(RunError::keeps_files)
+        && let Some(command) = context.command("shell", &[&step.component, "--failed"])
+    {
         say(&format!("next: {command}"));
     }
 }

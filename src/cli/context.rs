@@ -251,7 +251,7 @@ impl Context {
         Client::new(ClientConfig {
             network: if self.offline { Network::Offline } else { Network::Online },
             mirrors: self.mirrors()?,
-            vendored: env_path("BRC_VENDOR").into_iter().collect(),
+            vendored: vendored()?,
             downloads: store.dir().join("downloads"),
             proxies: proxies(),
             patience: Patience::default(),
@@ -425,6 +425,20 @@ fn program() -> OsString {
 pub fn env_text(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "only cli reads the environment")]
     env::var(name).ok()
+}
+
+/// The vendored folder that the environment names.
+fn vendored() -> Result<Vec<PathBuf>, CliError> {
+    let named = env_text("BRC_VENDOR").filter(|text| !text.is_empty());
+    let Some(folder) = named.map(PathBuf::from) else { return Ok(Vec::new()) };
+    if folder.is_absolute() && folder.is_dir() {
+        return Ok(vec![folder]);
+    }
+    let message = format!(
+        "`BRC_VENDOR` is `{}`: expected the absolute path of a folder that `brc vendor` filled",
+        folder.display()
+    );
+    Err(CliError::Usage(message))
 }
 
 fn env_path(name: &str) -> Option<PathBuf> {

@@ -59,6 +59,10 @@ impl Project {
     pub fn open(file: &Path) -> Result<Project, ComposeError> {
         let unreadable = |source| ComposeError::Read { path: file.to_owned(), source };
         let file = file.canonicalize().map_err(unreadable)?;
+        if file.is_dir() {
+            let reason = "it is a folder: expected a recipe file, or nothing at all in a project's folder";
+            return Err(unreadable(io::Error::new(io::ErrorKind::IsADirectory, reason)));
+        }
         let folder = file.parent().unwrap_or(Path::new("/"));
         let project = Project::root_above(folder);
         let root = project.unwrap_or(folder).to_owned();

@@ -433,7 +433,7 @@ fn read_members(
         });
         let member = match (found.next(), found.next()) {
             (Some(one), None) => one.clone(),
-            (None, _) => return Err(hold.wrong(&format!("no package of the lock is `{name}`; run `brc lock`"))),
+            (None, _) => return Err(hold.wrong(&format!("no package of the lock is `{name}`"))),
             (Some(_), Some(_)) => {
                 return Err(hold.wrong(&format!("two packages of the lock are `{name}`: state its `version`")));
             }

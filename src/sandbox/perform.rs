@@ -107,7 +107,7 @@ impl Sandbox {
             Log::create(request.log).map_err(|source| RunError::Log { path: request.log.to_owned(), source })?;
         let watch = Watch::start(request.cancelled, Duration::from_secs(run.timeout_seconds));
         let result = self.execute(run, &spec, &mut log, request, &watch);
-        if let Err(RunError::Ended { .. } | RunError::Unfetched { .. } | RunError::TimedOut { .. }) = &result {
+        if result.as_ref().is_err_and(RunError::keeps_files) {
             let kept = self.kept(request.log);
             scratch.keep(&kept).map_err(|source| RunError::Scratch { path: kept, source })?;
         } else if result.is_ok() {
@@ -441,6 +441,11 @@ impl RunError {
             (Some(StoreError::Stopped), _) => RunError::Cancelled,
             _ => self,
         }
+    }
+
+    /// Whether the files of the run are kept, so that a shell can look at them: its command did not do what it was to.
+    pub fn keeps_files(&self) -> bool {
+        matches!(self, RunError::Ended { .. } | RunError::Unfetched { .. } | RunError::TimedOut { .. })
     }
 
     /// The store's error while outputs were taken, whoever needed it.
