@@ -12,8 +12,8 @@ use super::{
     kernel::flat_kernel,
 };
 use crate::recipe::{
-    Artifact, Bytes, Data, Diagnostic, Item, Kernel, Layout, Name, Override, Recipes, Setting, Span, Spanned, Switch,
-    Variant, VariantItem,
+    Artifact, Bytes, Change, Data, Diagnostic, Item, Kernel, Layout, Name, Override, Recipes, Setting, Span, Spanned,
+    Switch, Variant, VariantItem,
 };
 
 /// The size of a slot when no recipe says one.
@@ -111,6 +111,8 @@ struct Merged {
     budget: Option<Spanned<Bytes>>,
     artifacts: Vec<Artifact>,
     overrides: Vec<Override>,
+    /// The kernels that the variant itself changes.
+    changed_kernels: Vec<Spanned<Name>>,
     items: Vec<(Item, Span)>,
     replaced: Vec<Replaced>,
     beside: Option<Name>,
@@ -178,7 +180,12 @@ impl Merged {
                 self.budget = Some(budget);
             }
             VariantItem::Artifact(artifact) => self.artifacts.push(artifact),
-            VariantItem::Override(change) => self.overrides.push(change),
+            VariantItem::Override(change) => {
+                if variant.name == wanted.name && matches!(change.change, Change::Kernel(_)) {
+                    self.changed_kernels.push(change.target.clone());
+                }
+                self.overrides.push(change);
+            }
             VariantItem::Common(Item::KernelArgument(word)) => self.arguments.push(word),
             VariantItem::Common(item) => self.items.push((item, span)),
         }
@@ -224,6 +231,11 @@ impl Merged {
         };
         let kernel = self.kernel(&kernels, wanted, &overrides, &situation);
         let Some((kernel, kernel_items)) = kernel else { return Err(self.diagnostics) };
+        for other in self.changed_kernels.iter().filter(|changed| changed.value != kernel.name) {
+            let message = format!("the kernel of this image is `{}`: nothing of this comes into it", kernel.name);
+            let problem = Diagnostic::error("other-kernel", other.span, message);
+            self.diagnostics.push(problem.help(format!("leave it out, or have `{}` as the kernel", other.value)));
+        }
         for (item, _) in components.iter().flat_map(|component| &component.items).chain(&kernel_items) {
             if let Item::KernelArgument(word) = item {
                 self.arguments.push(word.clone());

@@ -178,6 +178,24 @@ mod tests {
     }
 
     #[test]
+    fn a_variant_that_changes_a_kernel_that_it_does_not_have_is_told() {
+        let text = |change: &str| {
+            let archive = "archive \"d\" { suite \"s\"; keyring \"k.asc\" }\ncomponent \"early\" { step \"true\" }";
+            let finished =
+                "package \"linux\" archive=\"d\" suite=\"s\"; initramfs { init \"early\"; module \"erofs\" }";
+            let parent =
+                "variant \"p\" { version \"1\"; arch \"x86_64\"; include \"k\"; override \"k\" { modules #false } }";
+            format!(
+                "{archive}\nkernel \"f\" {{ {finished} }}\n{parent}\n\
+                 variant \"v\" {{ version \"1\"; extends \"p\"; remove \"k\"; include \"f\"; {change} }}"
+            )
+        };
+        assert!(flat(&text("")).is_ok(), "what a parent says of its own kernel goes with it");
+        let told = flat(&text("override \"k\" { license \"MIT\" }")).unwrap_err();
+        assert_eq!(told.iter().map(|found| found.code).collect::<Vec<_>>(), ["other-kernel"]);
+    }
+
+    #[test]
     fn a_finished_kernel_cannot_go_without_its_modules() {
         let text = |modules: &str| {
             format!(
