@@ -95,7 +95,8 @@ pub enum ComposeError {
     Certificate { path: PathBuf, source: CertificateError },
     /// The lock on the disk is none.
     #[error(
-        "`{path}` is not a lock that this brc reads: restore it from version control; a new one, made after it is removed, has other versions",
+        "`{path}` is not a lock that this brc reads: restore it from version control; a new one, made after it is removed, \
+         has other versions",
         path = path.display()
     )]
     BadLock { path: PathBuf, source: ParseLockError },

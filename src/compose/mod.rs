@@ -34,7 +34,6 @@ use brc_contract::Architecture;
 use crate::{
     artifact::Packer,
     build::{self, AfterFailure, Built, Event, Known, Options, Performers},
-    content::{RelPath, rel_path},
     fetch::{Client, Fetcher},
     graph::{Compressed, Flat, Image},
     image::Assembler,
@@ -123,11 +122,7 @@ impl Session<'_> {
         let images = self.images(project, order, Locked::Completed)?;
         let mut lowered = self.lower(project, &images)?;
         lowered.plan.goals.retain(|(goal, _)| goal.is_composed());
-        let files = images.iter().flat_map(|image| {
-            let kinds = ["raw", "manifest.json"];
-            kinds.map(|kind| output_path(folder, &image.variant, &image.version, image.architecture.name(), kind))
-        });
-        output::check(&files.collect::<Vec<_>>())?;
+        images.iter().flat_map(|image| files(image, folder)).try_for_each(|(_, to)| output::check(&to))?;
         let built = self.build_recorded(project, order, "compose", &lowered)?;
         self.check_finished(&images, &built)?;
         self.tell_idle_drops(project, order, &lowered)?;
@@ -243,25 +238,24 @@ impl Session<'_> {
         folder: &Path,
         ready: &mut Vec<Ready>,
     ) -> Result<Composed, ComposeError> {
-        let to = |suffix| output_path(folder, &image.variant, &image.version, image.architecture.name(), suffix);
-        let (disk, manifest) = (to("raw"), to("manifest.json"));
-        let compressed = to("raw.zst");
-        let compressed_name = compressed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let mut files = vec![
-            (ImagePart::Manifest, rel_path!("manifest.json"), &manifest),
-            (ImagePart::Disk, rel_path!("disk.raw"), &disk),
-        ];
-        if image.compressed == Compressed::Zstd {
-            let name = RelPath::new(compressed_name).map_err(|error| {
-                let source = std::io::Error::other(error);
-                ComposeError::Write { path: compressed.clone(), source }
-            })?;
-            files.insert(1, (ImagePart::Artifact, name, &compressed));
-        }
-        for (part, from, to) in files {
+        for (part, to) in files(image, folder) {
             let tree = finished::goal(&image.title(), built, part)?;
-            ready.push(output::prepare(&self.store, tree, &from, to)?);
+            ready.push(output::prepare(&self.store, tree, &to)?);
         }
+        let [disk, manifest] = ["raw", "manifest.json"].map(|suffix| path_of(image, folder, suffix));
         Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })
     }
+}
+
+/// The files that an image leaves in `folder`, the manifest first.
+fn files(image: &Image, folder: &Path) -> Vec<(ImagePart, PathBuf)> {
+    let mut files = vec![(ImagePart::Manifest, "manifest.json"), (ImagePart::Disk, "raw")];
+    if image.compressed == Compressed::Zstd {
+        files.insert(1, (ImagePart::Artifact, "raw.zst"));
+    }
+    files.into_iter().map(|(part, suffix)| (part, path_of(image, folder, suffix))).collect()
+}
+
+fn path_of(image: &Image, folder: &Path, suffix: &str) -> PathBuf {
+    output_path(folder, &image.variant, &image.version, image.architecture.name(), suffix)
 }

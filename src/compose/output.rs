@@ -9,7 +9,7 @@ use super::ComposeError;
 use crate::{
     content::{Digest, Entry, RelPath},
     image::copy_sparse,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// A file that is written beside its place and not yet there.
@@ -20,28 +20,31 @@ pub struct Ready {
     file: Option<tempfile::NamedTempFile>,
 }
 
-/// Refuses what can take no file before anything is built for it.
+/// Refuses a place that can take no file before anything is built for it.
 ///
 /// # Errors
 /// A folder that cannot be made or written to; a folder where a file is to stand.
-pub fn check(files: &[PathBuf]) -> Result<(), ComposeError> {
-    for to in files {
-        let refused = |source| ComposeError::Write { path: to.clone(), source };
-        fs::create_dir_all(folder_of(to)).map_err(refused)?;
-        if to.is_dir() {
-            return Err(refused(std::io::ErrorKind::IsADirectory.into()));
-        }
-        tempfile::Builder::new().prefix(".brc-").tempfile_in(folder_of(to)).map_err(refused)?;
+pub fn check(to: &Path) -> Result<(), ComposeError> {
+    let refused = |source| ComposeError::Write { path: to.to_owned(), source };
+    fs::create_dir_all(folder_of(to)).map_err(refused)?;
+    if to.is_dir() {
+        return Err(refused(std::io::ErrorKind::IsADirectory.into()));
     }
-    Ok(())
+    tempfile::Builder::new().prefix(".brc-").tempfile_in(folder_of(to)).map(drop).map_err(refused)
 }
 
-/// Writes the file at `from` in a stored tree beside `to`, unless `to` holds just that already.
+/// Writes the one file of a stored tree beside `to`, unless `to` holds just that already.
 ///
 /// # Errors
 /// A store or a file system that refuses; `to` is as it was in any case.
-pub fn prepare(store: &Store, tree: Digest, from: &RelPath, to: &Path) -> Result<Ready, ComposeError> {
-    let (blob, size) = store.file_in(tree, from).map_err(ComposeError::Store)?;
+pub fn prepare(store: &Store, tree: Digest, to: &Path) -> Result<Ready, ComposeError> {
+    let files = store.tree(tree).map_err(ComposeError::Store)?;
+    let file = files.entries().find_map(|(_, entry)| match entry {
+        Entry::File { blob, size, .. } => Some((*blob, *size)),
+        Entry::Directory | Entry::Symlink { .. } => None,
+    });
+    let nothing = || ComposeError::Store(StoreError::NoFile { tree, path: RelPath::ROOT });
+    let (blob, size) = file.ok_or_else(nothing)?;
     if store.stamp_of(to).map_err(ComposeError::Store)? == Some(blob) {
         return Ok(Ready { to: to.to_owned(), blob, file: None });
     }
@@ -121,6 +124,20 @@ pub fn output_path(folder: &Path, variant: &str, version: &str, architecture: &s
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_place_that_takes_no_file_is_told_before_anything_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, folder) = (dir.path().join("file"), dir.path().join("folder"));
+        fs::write(&file, "").unwrap();
+        fs::create_dir(&folder).unwrap();
+        assert!(check(&dir.path().join("new/v_1_x86_64.raw")).is_ok());
+        assert!(check(&file).is_ok(), "what is there is replaced");
+        for refused in [folder, file.join("v_1_x86_64.raw")] {
+            assert!(matches!(check(&refused), Err(ComposeError::Write { path, .. }) if path == refused));
+        }
+        assert_eq!(fs::read_dir(dir.path().join("new")).unwrap().count(), 0);
+    }
 
     #[test]
     fn a_tree_is_copied_over_what_is_there_and_no_link_is_followed() {

@@ -240,22 +240,21 @@ fn every_piece_of_bad_data_is_used() {
     let names: Vec<String> =
         files().into_iter().map(|(name, _)| name).filter(|name| name.starts_with("tests/")).collect();
     let mut broken = Vec::new();
-    for folder in ["tests/data/bad"] {
-        for entry in fs::read_dir(root().join(folder)).unwrap().flatten() {
-            let name = entry.file_name().into_string().unwrap();
-            let own = format!("{folder}/{name}");
-            let case = case_of(&name);
-            let other = |file: &&String| **file != own && !file.starts_with(&format!("{own}/"));
-            let has_partner = if name.ends_with(".snap") {
-                names.iter().filter(other).any(|file| {
-                    file.strip_prefix(&format!("{folder}/{case}")).is_some_and(|rest| rest.starts_with(['.', '/']))
-                })
-            } else {
-                names.iter().filter(other).any(|file| file.ends_with(".snap") && case_of(file) == case)
-            };
-            if !has_partner && !sources.iter().any(|text| text.contains(&format!("\"{case}"))) {
-                broken.push(format!("{own}: no test names it, and nothing expected of it is recorded"));
-            }
+    let folder = "tests/data/bad";
+    for entry in fs::read_dir(root().join(folder)).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let own = format!("{folder}/{name}");
+        let case = case_of(&name);
+        let other = |file: &&String| **file != own && !file.starts_with(&format!("{own}/"));
+        let has_partner = if name.ends_with(".snap") {
+            names.iter().filter(other).any(|file| {
+                file.strip_prefix(&format!("{folder}/{case}")).is_some_and(|rest| rest.starts_with(['.', '/']))
+            })
+        } else {
+            names.iter().filter(other).any(|file| file.ends_with(".snap") && case_of(file) == case)
+        };
+        if !has_partner && !sources.iter().any(|text| text.contains(&format!("\"{case}"))) {
+            broken.push(format!("{own}: no test names it, and nothing expected of it is recorded"));
         }
     }
     holds("Every bad recipe has a test or a recorded expectation, and the other way round.", broken);

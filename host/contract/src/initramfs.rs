@@ -1,7 +1,8 @@
 //! The initramfs of a kernel that comes as a package: what the builder puts into it and `brc-early` reads.
 //!
 //! It holds the program as [`INIT`], the modules in [`MODULES`], uncompressed, their order in [`ORDER`], and in
-//! [`FIRMWARE`] what the kernel reads when they ask for it; the program needs no other file and makes the folders that it mounts on. What the root is, the command line says
+//! [`FIRMWARE`] what the kernel reads when they ask for it; the program needs no other file and makes the folders that
+//! it mounts on. What the root is, the command line says
 //! ([`crate::command_line`]). The kernel reads it as a `newc` archive (Linux,
 //! `Documentation/driver-api/early-userspace/buffer-format.rst`).
 
