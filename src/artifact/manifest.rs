@@ -11,6 +11,8 @@ use crate::content::{Digest, Entry, Metadata, RelPath, Sha256, Tree};
 
 /// The version of the format that is written; others are not read.
 pub const MANIFEST_VERSION: u32 = 1;
+/// What the name of its file ends in, after that of the image.
+pub const MANIFEST_ENDING: &str = "manifest.json";
 /// A longer manifest is not read.
 const MAX_BYTES: usize = 256 << 20;
 

@@ -1,4 +1,4 @@
-//! Performs `Action::Pack`: the manifest of an image, and the disk as the file that a person wants.
+//! Performs `Action::Pack`: the manifest of an image, and the disk as the files that it is published as.
 //!
 //! *Takes* a root tree, who owns what in it, a disk. *Gives* files that leave brc. *Promises*: the same inputs give
 //! the same bytes; what a manifest says of a file is what stands in the tree. *Does not know* how the disk was made
@@ -6,12 +6,12 @@
 
 mod manifest;
 mod perform;
-mod raw;
 mod release;
+mod zstd;
 
 pub use manifest::{
-    MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestKind, ManifestPart,
-    ManifestRoot,
+    MANIFEST_ENDING, MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestKind,
+    ManifestPart, ManifestRoot,
 };
 pub use perform::{PackError, Packer};
 pub use release::{DevelopmentError, refuse_development};

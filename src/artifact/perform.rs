@@ -13,11 +13,11 @@ use super::{
     manifest::{
         MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestPart, ManifestRoot,
     },
-    raw,
+    zstd::compress,
 };
 use crate::{
     content::{Digest, Entry, RelPath, Sha256, Tree},
-    plan::{self, Compression, Failure, Fault, FileOf, Outcome, Pack, PartSource, Performer, Progress, Raw, Request},
+    plan::{self, Failure, Fault, Outcome, Pack, PartSource, Performer, Progress, Request, Zstd},
     store::{Store, StoreError},
 };
 
@@ -94,21 +94,12 @@ impl Packer {
             .collect()
     }
 
-    fn raw(
-        &self,
-        disk: &FileOf<Digest>,
-        name: &str,
-        how: Compression,
-        request: &Request<'_>,
-    ) -> Result<Digest, PackError> {
-        let (blob, size) = self.store.file_in(disk.tree, &disk.path)?;
-        if how == Compression::Plain {
-            // The same blob under another name: nothing is copied.
-            return self.put_file(name, blob, size);
-        }
+    fn zstd(&self, wanted: &Zstd<Digest>, request: &Request<'_>) -> Result<Digest, PackError> {
+        let name = &wanted.name;
+        let (blob, size) = self.store.file_in(wanted.of.tree, &wanted.of.path)?;
         let folder = self.store.temporary()?;
         let path = folder.path().join("stream");
-        let failed = |source| PackError::Io { name: name.to_owned(), source };
+        let failed = |source| PackError::Io { name: name.clone(), source };
         let out = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
         let done = AtomicU64::new(0);
         let tell = |bytes| {
@@ -116,7 +107,7 @@ impl Packer {
             (request.progress)(Progress::Bytes { done, total: Some(size) });
             !request.is_cancelled()
         };
-        raw::compress(&mut self.store.open_blob(blob)?, size, &out, &tell).map_err(failed)?;
+        compress(&mut self.store.open_blob(blob)?, size, &out, &tell).map_err(failed)?;
         drop(out);
         let (blob, size) = self.store.put_file(&path)?;
         self.put_file(name, blob, size)
@@ -145,7 +136,7 @@ impl Performer<Pack<Digest>> for Packer {
     fn perform(&self, pack: &Pack<Digest>, request: &Request<'_>) -> Result<Outcome, Failure> {
         let (output, tree) = match pack {
             Pack::Manifest(wanted) => ("manifest", self.manifest(wanted)),
-            Pack::Raw(Raw { disk, name, compression }) => ("artifact", self.raw(disk, name, *compression, request)),
+            Pack::Zstd(wanted) => ("artifact", self.zstd(wanted, request)),
         };
         let tree = tree.map_err(PackError::into_failure)?;
         Ok(Outcome::from([(output.to_owned(), tree)]))
@@ -235,6 +226,7 @@ mod tests {
     use brc_contract::Architecture;
 
     use super::*;
+    use crate::plan::FileOf;
 
     fn perform(packer: &Packer, pack: Pack<Digest>, cancelled: bool) -> Result<Outcome, Failure> {
         let request = Request {
@@ -295,20 +287,17 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_disk_is_the_same_blob_and_a_stream_is_another() {
+    fn a_disk_becomes_a_stream_under_its_own_name() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let disk = FileOf { tree: put(&store, &[("disk.raw", &[0; 65536])]), path: RelPath::new("disk.raw").unwrap() };
         let packer = Packer::new(store.clone());
-        let raw = |name: &str, compression| Pack::Raw(Raw { disk: disk.clone(), name: name.to_owned(), compression });
-        let plain = perform(&packer, raw("a.raw", Compression::Plain), false).unwrap()["artifact"];
-        let (blob, size) = store.file_in(plain, &RelPath::new("a.raw").unwrap()).unwrap();
-        assert_eq!((blob, size), store.file_in(disk.tree, &disk.path).unwrap());
-        let stream = perform(&packer, raw("a.raw.zst", Compression::Zstd), false).unwrap()["artifact"];
+        let pack = |name: &str| Pack::Zstd(Zstd { of: disk.clone(), name: name.to_owned() });
+        let stream = perform(&packer, pack("a.raw.zst"), false).unwrap()["artifact"];
         let (blob, _) = store.file_in(stream, &RelPath::new("a.raw.zst").unwrap()).unwrap();
         assert_eq!(zstd::decode_all(&store.read(blob).unwrap()[..]).unwrap(), vec![0; 65536]);
-        let stopped = perform(&packer, raw("a.raw.zst", Compression::Zstd), true).unwrap_err();
+        let stopped = perform(&packer, pack("a.raw.zst"), true).unwrap_err();
         assert_eq!(stopped.fault, Fault::Cancelled);
-        assert_eq!(perform(&packer, raw("../a", Compression::Plain), false).unwrap_err().fault, Fault::Build);
+        assert_eq!(perform(&packer, pack("../a"), false).unwrap_err().fault, Fault::Build);
     }
 }

@@ -9,7 +9,9 @@
 mod event;
 mod failure;
 mod job_server;
+mod lane;
 mod look;
+mod run;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -19,4 +21,5 @@ pub use event::{Event, StepReport};
 pub use failure::{BuildError, StepFailure};
 pub use job_server::{JobServer, JobServerError};
 pub use look::{Known, look, look_each};
-pub use schedule::{AfterFailure, Built, Options, Performers, build};
+pub use run::build;
+pub use schedule::{AfterFailure, Built, Options, Performers};

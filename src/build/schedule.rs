@@ -9,18 +9,16 @@ use std::{
     time::Duration,
 };
 
-use super::{BuildError, Event, JobServer, StepFailure, StepReport, failure::lost_object, worker};
+use super::{BuildError, Event, JobServer, StepFailure, StepReport, failure::lost_object, lane::Lane};
 use crate::{
     content::Digest,
     plan::{
-        Action, Assemble, Failure, Fault, Fetch, Goal, Key, Network, Outcome, Pack, Performer, Plan, Progress, Request,
-        Run, Source, Step, StepId,
+        Action, Assemble, Failure, Fault, Fetch, Goal, Key, Outcome, Pack, Performer, Plan, Progress, Request, Run,
+        Source, Step, StepId,
     },
-    store::Store,
+    store::{Memo, Store},
 };
 
-/// How many downloads go on at once, whatever the number of processors.
-const DOWNLOADS: usize = 8;
 /// How long a thread waits at most before it looks whether it is to stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// After how many looks at a step that another process performs that is told: about a second.
@@ -111,25 +109,6 @@ struct State {
     broken: Option<BuildError>,
 }
 
-/// The kind of worker that a step needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Lane {
-    /// Waits for the network.
-    Download,
-    /// Uses a processor.
-    Processor,
-}
-
-impl Lane {
-    fn of<T>(action: &Action<T>) -> Lane {
-        match action {
-            Action::Fetch(_) => Lane::Download,
-            Action::Run(run) if run.network != Network::None => Lane::Download,
-            _ => Lane::Processor,
-        }
-    }
-}
-
 /// What becomes of a step that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterStep {
@@ -155,49 +134,8 @@ pub struct Built {
     pub keys: BTreeSet<Digest>,
 }
 
-/// Runs what the plan's goals need and gives their trees.
-///
-/// # Errors
-/// Every step that failed; or a store or job server that cannot be used.
-pub fn build(
-    plan: &Plan,
-    performers: Performers<'_>,
-    store: &Store,
-    options: &Options,
-    events: &(dyn Fn(Event) + Sync),
-    cancelled: &AtomicBool,
-) -> Result<Built, BuildError> {
-    #[expect(clippy::disallowed_methods, reason = "how long a build took is shown to people; it enters no key")]
-    let start = std::time::Instant::now();
-    let worked = processor_time();
-    let folder = store.temporary().map_err(BuildError::Store)?;
-    let job_server = JobServer::new(folder.path(), options.jobs.max(1));
-    let mut schedule = Schedule::new(plan, performers, store, options, job_server, events);
-    schedule.recall_all()?;
-    std::thread::scope(|scope| {
-        let schedule = &schedule;
-        for (lane, workers) in [(Lane::Download, DOWNLOADS), (Lane::Processor, options.jobs.max(1))] {
-            let workers = if schedule.has_work() { workers } else { 0 };
-            for _ in 0..workers {
-                scope.spawn(move || worker::work(schedule, lane));
-            }
-        }
-        schedule.obey(cancelled);
-    });
-    events(Event::Ended { took: start.elapsed(), processors: processor_time().saturating_sub(worked) });
-    schedule.finish()
-}
-
-/// How long processors have worked for this process and for those that it has waited for.
-fn processor_time() -> Duration {
-    // proc_pid_stat(5): after the name in parentheses, fields 14 to 17 in ticks, of which Linux counts 100 a second.
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(4);
-    Duration::from_millis(fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() * 10)
-}
-
 impl<'a> Schedule<'a> {
-    fn new(
+    pub fn new(
         plan: &'a Plan,
         performers: Performers<'a>,
         store: &'a Store,
@@ -220,7 +158,7 @@ impl<'a> Schedule<'a> {
     }
 
     /// Gives every step its outcome that is remembered, and finds what is ready.
-    fn recall_all(&mut self) -> Result<(), BuildError> {
+    pub fn recall_all(&mut self) -> Result<(), BuildError> {
         let wanted: Vec<StepId> = self.lock().waiting.iter().copied().collect();
         // Plans are in an order in which each step can run, so one pass is enough.
         for id in &wanted {
@@ -342,10 +280,10 @@ impl<'a> Schedule<'a> {
     }
 
     /// Stops everything when the user does; comes back when the build is over.
-    fn obey(&self, cancelled: &AtomicBool) {
+    pub fn obey(&self, cancelled: &AtomicBool) {
         let mut state = self.lock();
         while !state.is_over() && !self.stop.load(Ordering::Relaxed) {
-            let is_download = |id: &StepId| Lane::of(&self.plan.steps[id.0].action) == Lane::Download;
+            let is_download = |id: &StepId| Lane::of(&self.plan.steps[id.0].action) == Lane::Network;
             // What another process downloads does not end here.
             let is_ours = |id: &StepId| is_download(id) && !state.postponed.contains(id);
             let is_drained = state.draining && !state.running.values().any(|(id, _)| is_ours(id));
@@ -470,7 +408,7 @@ impl<'a> Schedule<'a> {
     /// Ends a build of which a step failed: what runs is stopped, but a download that failed lets the others end.
     pub fn give_up(&self, lane: Lane) {
         match lane {
-            Lane::Download => self.lock().draining = true,
+            Lane::Network => self.lock().draining = true,
             Lane::Processor => self.stop.store(true, Ordering::Relaxed),
         }
         self.changed.notify_all();
@@ -492,7 +430,7 @@ impl<'a> Schedule<'a> {
         StepReport { id, component: step.component.clone(), stage: step.stage.clone(), key }
     }
 
-    fn has_work(&self) -> bool {
+    pub fn has_work(&self) -> bool {
         !self.lock().waiting.is_empty()
     }
 
@@ -500,7 +438,7 @@ impl<'a> Schedule<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn finish(self) -> Result<Built, BuildError> {
+    pub fn finish(self) -> Result<Built, BuildError> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.broken {
             return Err(error);

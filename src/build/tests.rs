@@ -14,9 +14,9 @@ use crate::{
     content::{Digest, Entry, RelPath, Tree},
     plan::{
         Action, DebianPackage, Failure, Fault, Fetch, Goal, Input, Located, Network, Outcome, Output, Performer, Plan,
-        Progress, Request, Run, Source, Step, StepId, key,
+        Progress, Request, Run, Source, Step, StepId,
     },
-    store::{Store, StoreError},
+    store::{Memo, Store, StoreError},
 };
 
 /// Fetches give a tree of one file, or fail when the package is called `gone…`; commands read the file of their input.
@@ -149,7 +149,7 @@ fn what_another_process_performs_is_waited_for_while_other_steps_run() {
         let store = Store::open(dir.path()).unwrap();
         let plan = plan(vec![command("a", None, Network::None), command("b", None, Network::None)], &[0, 1]);
         let action = plan.steps[1].action.resolve(|_| Err(())).expect("it takes nothing");
-        let key = key(&action).digest();
+        let key = action.key().digest();
         let claim = store.claim(key).unwrap().unwrap();
         let (fake, cancelled) = (Fake::new(&store, 1), AtomicBool::new(false));
         let (did_other, waits) = (Barrier::new(2), Barrier::new(2));
@@ -190,7 +190,7 @@ fn a_failed_build_does_not_wait_for_another_process() {
     let fetching = Network::Fetching { expected: Some(Digest::of(b"tree")) };
     let plan = plan(vec![package("gone"), command("fetch", None, fetching)], &[0, 1]);
     let action = plan.steps[1].action.resolve(|_| Err(())).expect("it takes nothing");
-    let _claim = store.claim(key(&action).digest()).unwrap().unwrap();
+    let _claim = store.claim(action.key().digest()).unwrap().unwrap();
     let failed = run(&plan, &Fake::new(&store, 1), 1, &AtomicBool::new(false));
     assert!(matches!(failed, Err(BuildError::Steps { .. })), "{failed:?}");
 }

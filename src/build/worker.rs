@@ -5,11 +5,12 @@ use std::{sync::atomic::Ordering, thread};
 use super::{
     BuildError, Event,
     job_server::Token,
-    schedule::{AfterFailure, AfterStep, Lane, Ready, Schedule},
+    lane::Lane,
+    schedule::{AfterFailure, AfterStep, Ready, Schedule},
 };
 use crate::{
     plan::{Action, Failure, Outcome, Progress, Request},
-    store::{Claim, StoreError},
+    store::{Claim, Memo, StoreError},
 };
 
 /// Performs ready steps of one lane until nothing is left.
@@ -86,7 +87,7 @@ fn perform(
     claim: Option<Claim>,
 ) -> Result<Option<Outcome>, Failure> {
     let token = match lane {
-        Lane::Download => None,
+        Lane::Network => None,
         Lane::Processor => match schedule.job_server.take(&schedule.stop) {
             Ok(Some(token)) => Some(token),
             Ok(None) => return Ok(None),

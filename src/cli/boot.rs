@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use brc_contract::{Architecture, command_line};
+use brc_contract::{Architecture, ImageName, command_line};
 use serde_json::json;
 
 use super::{
@@ -22,10 +22,10 @@ use crate::{
     compose::{Locked, Order, Project, Session},
     content::{Digest, counted},
     graph::Role,
-    image::inspect,
-    machine::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
+    inspect,
     plan::{Goal, ImagePart},
     store::Store,
+    vm::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
 };
 
 /// The exit code of a machine that did not do what was waited for.
@@ -166,7 +166,7 @@ fn machine_project(
     arguments: &arguments::Boot,
     architecture: Architecture,
 ) -> Result<(Project, Order), CliError> {
-    let variant = variant_of(&arguments.image);
+    let variant = named(&arguments.image).map(|(name, _)| name.variant);
     if let Some(recipe) = &arguments.recipe {
         return with_machine(Project::open(recipe)?, variant.as_deref(), architecture);
     }
@@ -229,22 +229,19 @@ fn with_machine(
 /// The architecture that an image is for: what its partitions say, or else its name.
 fn architecture_of(image: &Path) -> Result<Architecture, CliError> {
     let stated = inspect::architecture(image).map_err(|error| CliError::Machine(error.into()))?;
-    let name = image.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let named = || Architecture::ALL.into_iter().find(|found| name.ends_with(&format!("_{}.raw", found.name())));
-    stated.or_else(named).ok_or_else(|| {
+    stated.or_else(|| named(image).map(|(_, architecture)| architecture)).ok_or_else(|| {
         let image = image.display();
         CliError::Usage(format!(
-            "`{image}` does not say which architecture it is for: expected a disk image that brc composed, or a name \
-             that ends in `_x86_64.raw` or `_aarch64.raw`"
+            "`{image}` does not say which architecture it is for: expected a disk image that brc composed, or one \
+             that is called as such, `VARIANT_VERSION_ARCHITECTURE.raw`"
         ))
     })
 }
 
-/// The variant that an image is of by its name, `<variant>_<version>_<arch>.raw`.
-fn variant_of(image: &Path) -> Option<String> {
-    let name = image.file_name()?.to_str()?.strip_suffix(".raw")?;
-    let name = Architecture::ALL.iter().find_map(|arch| name.strip_suffix(arch.name())?.strip_suffix('_'))?;
-    name.rsplit_once('_').map(|(variant, _)| variant.to_owned()).filter(|variant| !variant.is_empty())
+/// What an image is called where nobody gave it another name.
+fn named(image: &Path) -> Option<(ImageName, Architecture)> {
+    let (name, architecture, _) = ImageName::of_file(image.file_name()?.to_str()?)?;
+    Some((name, architecture))
 }
 
 /// Each line as a JSON object.
@@ -284,21 +281,6 @@ impl Drop for JsonLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_name_of_an_image_says_its_variant() {
-        for (name, variant) in [
-            ("out/quickstart_0.1.0_x86_64.raw", Some("quickstart")),
-            ("my_host_1.2_aarch64.raw", Some("my_host")),
-            ("quickstart_x86_64.raw", None),
-            ("_1_x86_64.raw", None),
-            ("quickstart_0.1.0_riscv64.raw", None),
-            ("disk.raw", None),
-            ("quickstart_0.1.0_x86_64.img", None),
-        ] {
-            assert_eq!(variant_of(Path::new(name)).as_deref(), variant, "{name}");
-        }
-    }
 
     #[test]
     fn a_credential_is_a_value_or_a_file() {

@@ -17,6 +17,7 @@ use crate::{
     build::{AfterFailure, Known},
     compose::{Composed, Locked, Project, Session, SetPins, copy_out, gone},
     content::{RelPath, counted},
+    graph::Artifact,
     lock::{Goal, Gone},
     plan::{Lowered, Source},
 };
@@ -61,13 +62,14 @@ fn check_version(version: &str) -> Result<(), CliError> {
 fn show(context: &Context, image: &Composed) {
     if context.json {
         print_json(&json!({
-            "event": "composed", "image": image.title, "disk": image.disk.display().to_string(),
-            "manifest": image.manifest.display().to_string(),
+            "event": "composed", "image": image.title, "disk": image.artifacts.get(&Artifact::DISK),
+            "manifest": image.manifest,
+            "artifacts": image.artifacts.values().collect::<Vec<_>>(),
             "root_bytes": image.root_bytes,
         }));
     } else {
         say(&format!("{}: root {}", image.title, bytes(image.root_bytes)));
-        print(&image.disk.display().to_string());
+        image.artifacts.values().for_each(|path| print(&path.display().to_string()));
     }
 }
 

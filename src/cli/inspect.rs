@@ -7,6 +7,7 @@ use std::{
     process::ExitCode,
 };
 
+use brc_contract::ImageName;
 use serde_json::json;
 
 use super::{
@@ -17,10 +18,11 @@ use super::{
     progress::bytes,
 };
 use crate::{
-    artifact::{Manifest, ManifestError, refuse_development},
+    artifact::{MANIFEST_ENDING, Manifest, ManifestError, refuse_development},
     compose::ComposeError,
     content::{Sha256, counted},
-    image::inspect::{Expected, Figures, FromManifest, Report, Unchecked, verify},
+    graph::Artifact,
+    inspect::{Expected, Figures, FromManifest, Report, Unchecked, verify},
 };
 
 /// Checks an image and shows every finding; a finding is exit code 1.
@@ -81,8 +83,7 @@ pub fn must_be_image(path: &Path) -> Result<(), CliError> {
 
 /// Where compose writes the manifest of this image.
 fn beside(image: &Path) -> Option<PathBuf> {
-    let name = image.file_name()?.to_str()?.strip_suffix(".raw")?;
-    Some(image.with_file_name(format!("{name}.manifest.json")))
+    (image.extension()? == Artifact::DISK.ending()).then(|| image.with_extension(MANIFEST_ENDING))
 }
 
 fn read(path: &Path) -> Result<Manifest, CliError> {
@@ -97,7 +98,7 @@ fn read(path: &Path) -> Result<Manifest, CliError> {
 fn said(manifest: &Manifest, path: &Path) -> Result<FromManifest, CliError> {
     let wrong = |error: ManifestError| no_manifest(path, &error);
     Ok(FromManifest {
-        entry: format!("{}_{}", manifest.image, manifest.version),
+        entry: ImageName::new(&manifest.image, &manifest.version).to_string(),
         architecture: manifest.architecture.clone(),
         root_hash: manifest.root_hash().map_err(wrong)?,
         esp_sha256: manifest.esp_sha256().map_err(wrong)?,

@@ -10,7 +10,7 @@ use super::{ComposeError, Order, Project, Session};
 use crate::{
     build::{self, Built, Event, Known},
     content::Digest,
-    plan::{Fact, Facts, Key, Lowered, StepId, facts},
+    plan::{Fact, Facts, Key, Lowered, StepId},
     store::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState},
 };
 
@@ -127,8 +127,8 @@ impl Session<'_> {
     fn resolved(&self, lowered: &Lowered) -> Result<Vec<Resolved>, ComposeError> {
         let resolved = self.look(lowered)?.into_iter().map(|known| match known {
             Known::Waiting => None,
-            Known::Ready(key, action) => Some((key, facts(&action), BTreeMap::new())),
-            Known::Done(key, action, outcome) => Some((key, facts(&action), outcome)),
+            Known::Ready(key, action) => Some((key, action.facts(), BTreeMap::new())),
+            Known::Done(key, action, outcome) => Some((key, action.facts(), outcome)),
         });
         Ok(resolved.collect())
     }

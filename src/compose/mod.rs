@@ -25,6 +25,7 @@ mod trees;
 mod urls;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
@@ -32,10 +33,10 @@ use std::{
 use brc_contract::Architecture;
 
 use crate::{
-    artifact::Packer,
+    artifact::{MANIFEST_ENDING, Packer},
     build::{self, AfterFailure, Built, Event, Known, Options, Performers},
     fetch::{Client, Fetcher},
-    graph::{Compressed, Flat, Image},
+    graph::{Artifact, Flat, Image},
     image::Assembler,
     lock::{Goal, Lock},
     plan::{ImagePart, Lowered, lower},
@@ -50,7 +51,7 @@ pub use folder::{manifests, source_tree};
 pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
 pub use locking::SetPins;
-pub use output::{Ready, copy_out, output_path};
+pub use output::{Ready, copy_out};
 pub use project::Project;
 pub use reason::{Change, Reason, critical_path, reason};
 
@@ -105,10 +106,10 @@ pub enum Locked {
 pub struct Composed {
     /// The image as people say it: `quickstart x86_64`.
     pub title: String,
-    /// The disk.
-    pub disk: PathBuf,
     /// Its manifest.
     pub manifest: PathBuf,
+    /// The files that it is published as, the disk among them.
+    pub artifacts: BTreeMap<Artifact, PathBuf>,
     /// The bytes of the root image.
     pub root_bytes: u64,
 }
@@ -242,20 +243,29 @@ impl Session<'_> {
             let tree = finished::goal(&image.title(), built, part)?;
             ready.push(output::prepare(&self.store, tree, &to)?);
         }
-        let [disk, manifest] = ["raw", "manifest.json"].map(|suffix| path_of(image, folder, suffix));
-        Ok(Composed { title: image.title(), disk, manifest, root_bytes: self.root_bytes(image, built)? })
+        Ok(Composed {
+            title: image.title(),
+            manifest: manifest_path(image, folder),
+            artifacts: artifacts(image, folder).collect(),
+            root_bytes: self.root_bytes(image, built)?,
+        })
     }
 }
 
 /// The files that an image leaves in `folder`, the manifest first.
 fn files(image: &Image, folder: &Path) -> Vec<(ImagePart, PathBuf)> {
-    let mut files = vec![(ImagePart::Manifest, "manifest.json"), (ImagePart::Disk, "raw")];
-    if image.compressed == Compressed::Zstd {
-        files.insert(1, (ImagePart::Artifact, "raw.zst"));
-    }
-    files.into_iter().map(|(part, suffix)| (part, path_of(image, folder, suffix))).collect()
+    let artifacts = artifacts(image, folder).map(|(artifact, path)| (ImagePart::Artifact(artifact), path));
+    [(ImagePart::Manifest, manifest_path(image, folder))].into_iter().chain(artifacts).collect()
 }
 
-fn path_of(image: &Image, folder: &Path, suffix: &str) -> PathBuf {
-    output_path(folder, &image.variant, &image.version, image.architecture.name(), suffix)
+fn artifacts(image: &Image, folder: &Path) -> impl Iterator<Item = (Artifact, PathBuf)> {
+    image.artifacts.iter().map(move |artifact| (*artifact, path_of(image, folder, artifact.ending())))
+}
+
+fn manifest_path(image: &Image, folder: &Path) -> PathBuf {
+    path_of(image, folder, MANIFEST_ENDING)
+}
+
+fn path_of(image: &Image, folder: &Path, ending: &str) -> PathBuf {
+    folder.join(image.name().file(image.architecture, ending))
 }

@@ -115,11 +115,6 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// `out/<variant>_<version>_<arch>.<suffix>`
-pub fn output_path(folder: &Path, variant: &str, version: &str, architecture: &str, suffix: &str) -> PathBuf {
-    folder.join(format!("{variant}_{version}_{architecture}.{suffix}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use crate::{
     graph::{Flat, Image},
     lock::{Lock, TreeId, Wanted},
     plan::{Action, Goal, Network, Outcome, Plan, StepId},
+    store::Memo,
 };
 
 impl Session<'_> {

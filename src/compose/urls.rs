@@ -11,6 +11,7 @@ use crate::{
     fetch::{Expect, FetchError, MAX_URL_BYTES, Mismatch, Place, Wanted as Download, Watch},
     lock::{LockError, Problem, Wanted, WantedUrl},
     plan::Progress,
+    store::Memo,
 };
 
 /// How many URLs are asked at once.

@@ -15,6 +15,7 @@ mod digest;
 mod encoding;
 mod fault;
 mod glob;
+mod limits;
 mod links;
 mod merge;
 mod path;

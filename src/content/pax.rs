@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, io::Read};
 
-use super::tar_reader::{Limits, ReadError};
+use super::limits::{Limits, ReadError};
 
 /// Records that say nothing that a tree keeps.
 const IGNORED: [&str; 8] = ["mtime", "atime", "ctime", "uname", "gname", "comment", "charset", "hdrcharset"];

@@ -10,13 +10,12 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::bounded::Bounded;
+use super::{UnpackError, bounded::Bounded};
 use crate::{
     content::{
         Compression, Digest, Entry, Metadata, Tree, TreeError,
         tar_reader::{Kind, Limits, Member, ReadError, read_tar},
     },
-    plan::Fault,
     store::{Store, StoreError},
 };
 
@@ -184,58 +183,4 @@ fn kind_of(start: &[u8]) -> &'static str {
         (b"<", "a page of HTML or XML"),
     ];
     kinds.iter().find(|(magic, _)| start.starts_with(magic)).map_or("one file", |(_, kind)| kind)
-}
-
-/// An archive could not be unpacked.
-#[derive(Debug, thiserror::Error)]
-pub enum UnpackError {
-    /// It is not what it should be, or not within what is accepted.
-    #[error(transparent)]
-    Archive(ReadError),
-    /// There is something else in it.
-    #[error("expected a tar archive, found {found}{}", if *compression == Compression::Plain { "" } else { ", compressed" })]
-    NoTar {
-        /// How it is compressed.
-        compression: Compression,
-        /// What is in it, in words.
-        found: &'static str,
-    },
-    /// The store does not take it.
-    #[error("its content cannot be stored")]
-    Store(#[source] StoreError),
-    /// The fetch was told to stop.
-    #[error("the fetch was stopped")]
-    Cancelled,
-}
-
-impl UnpackError {
-    /// Whose fault it is.
-    pub(super) fn fault(&self) -> Fault {
-        match self {
-            UnpackError::Cancelled => Fault::Cancelled,
-            UnpackError::Store(error) => error.fault(),
-            _ => Fault::Outside,
-        }
-    }
-
-    /// The reason that a bounded reader gave, or that it could not read.
-    pub(super) fn from_reader(error: io::Error) -> Self {
-        error.downcast::<UnpackError>().unwrap_or_else(|error| UnpackError::Archive(ReadError::from_reader(error)))
-    }
-
-    fn from_store(error: StoreError) -> Self {
-        match error {
-            StoreError::Input { source } => UnpackError::from_reader(source),
-            error => UnpackError::Store(error),
-        }
-    }
-}
-
-impl From<ReadError> for UnpackError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Read(source) => UnpackError::from_reader(source),
-            error => UnpackError::Archive(error),
-        }
-    }
 }

@@ -6,9 +6,7 @@ use std::{
 };
 
 use super::{
-    Client, Location,
-    client::Watch,
-    download::{FetchError, Mismatch, Wanted},
+    Client, FetchError, Location, Mismatch, Wanted, Watch,
     partial::Partial,
     transfer::{Caches, Head, Order, Piece, TransferError, begin},
 };

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::archive::UnpackError;
+use super::UnpackError;
 use crate::content::tar_reader::{Limits, ReadError};
 
 /// A reader that ends with an error once too much came out of it, or when the fetch is to stop.

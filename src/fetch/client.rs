@@ -1,30 +1,13 @@
 //! The client: where things are looked for, and how patiently.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ureq::{
     Agent, Proxy,
     tls::{RootCerts, TlsConfig},
 };
 
-use super::{
-    Mirrors,
-    download::{Downloaded, FetchError, Wanted},
-    transfer::Web,
-    vendor::in_parallel,
-};
-use crate::plan::Progress;
-
-/// The longest sleep between two looks at the cancel flag.
-const HEARTBEAT: Duration = Duration::from_millis(100);
+use super::{Mirrors, transfer::Web};
 
 /// Everything a client is told by its caller; it finds out nothing by itself.
 #[derive(Debug, Clone)]
@@ -87,15 +70,6 @@ impl Default for Patience {
     }
 }
 
-/// Who watches a fetch: told how far it is, and able to stop it.
-#[derive(Clone, Copy)]
-pub struct Watch<'a> {
-    /// Set when the fetch is to stop.
-    pub cancelled: &'a AtomicBool,
-    /// Told while the fetch goes on.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
-}
-
 /// Fetches files. Cheap to clone; connections are kept and shared by all clones.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -121,21 +95,6 @@ impl Client {
     /// What the client was told.
     pub fn config(&self) -> &ClientConfig {
         &self.config
-    }
-
-    /// Downloads many files, `connections` at a time, and gives each to `take` as soon as it is there; the results
-    /// are in the order of `wanted`.
-    ///
-    /// One that fails does not stop the others, so that everything that is gone can be told at once. No file is
-    /// held while another is waited for: two processes that want the same ones would wait for each other.
-    pub fn download_all<R: Send>(
-        &self,
-        wanted: &[Wanted],
-        connections: usize,
-        watch: Watch<'_>,
-        take: impl Fn(Downloaded) -> R + Sync,
-    ) -> Vec<Result<R, FetchError>> {
-        in_parallel(wanted, connections, |wanted| self.download(wanted, watch).map(&take))
     }
 }
 
@@ -173,26 +132,6 @@ fn read_proxy(text: &str, bypass: &str) -> Result<Proxy, ClientError> {
         }
     }
     builder.build().map_err(wrong)
-}
-
-impl Watch<'_> {
-    /// Fails when the fetch is to stop.
-    pub(super) fn check(&self) -> Result<(), FetchError> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(FetchError::Cancelled) } else { Ok(()) }
-    }
-
-    /// Waits, unless the fetch is to stop.
-    #[expect(clippy::disallowed_methods, reason = "a server asks to be left alone for a while")]
-    pub(super) fn pause(&self, time: Duration) -> Result<(), FetchError> {
-        let mut rest = time;
-        while !rest.is_zero() {
-            self.check()?;
-            let nap = rest.min(HEARTBEAT);
-            thread::sleep(nap);
-            rest -= nap;
-        }
-        self.check()
-    }
 }
 
 /// A client cannot be made.

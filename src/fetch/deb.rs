@@ -5,7 +5,10 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::archive::{Blobs, Ownership, UnpackError, Unpacker};
+use super::{
+    UnpackError,
+    archive::{Blobs, Ownership, Unpacker},
+};
 use crate::content::{
     Compression, RelPath, Tree,
     ar::{ArError, MAX_CONTROL_BYTES, Member, read_magic, read_member, skip_padding},

@@ -1,7 +1,7 @@
 //! Debian source packages of format 3.0: several archives become one tree (dpkg-source(1)).
 
 use super::{
-    download::{Expect, Place, Wanted},
+    Expect, Place, Wanted,
     perform::{Fetcher, PerformError, watch},
 };
 use crate::{

@@ -1,62 +1,15 @@
 //! One file from the first place that has it, checked.
 
 use std::{
-    fmt,
     fs::{self, File},
-    io,
     path::PathBuf,
 };
 
 use super::{
-    Client, Location, LocationError, Network,
-    archive::UnpackError,
-    client::Watch,
-    partial::Partial,
-    transfer::TransferError,
-    vendor::{BY_DIGEST, in_parallel},
+    Client, FetchError, Location, Mismatch, Network, Place, Wanted, Watch, parallel::in_parallel, partial::Partial,
+    vendor::BY_DIGEST,
 };
-use crate::{
-    content::{Digest, RelPath, RelPathError, Sha256, Url},
-    plan::{Failure, Fault, Located},
-};
-
-/// A file that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// What it is, for people: `runc`, `trixie InRelease`.
-    pub name: String,
-    /// Where it may be.
-    pub place: Place,
-    /// What it must be.
-    pub expect: Expect,
-}
-
-/// Where a file may be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// Below each base of a mirror.
-    Mirror(Located),
-    /// At one of these URLs, in order.
-    Urls(Vec<Url>),
-}
-
-/// What a file must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expect {
-    /// Its SHA-256; without one the caller checks it in another way (a signature).
-    pub sha256: Option<Sha256>,
-    /// Its size in bytes, where it is known.
-    pub size: Option<u64>,
-    /// The most bytes that are taken when the size is not known.
-    pub limit: u64,
-}
-
-impl Expect {
-    /// The most bytes that may come.
-    pub(super) fn most(&self) -> u64 {
-        self.size.unwrap_or(self.limit)
-    }
-}
+use crate::content::{RelPath, Sha256};
 
 /// A file that is there and is what was expected. Its place in `downloads` is freed when this goes.
 #[derive(Debug)]
@@ -80,6 +33,21 @@ impl Drop for Downloaded {
 }
 
 impl Client {
+    /// Downloads many files, `connections` at a time, and gives each to `take` as soon as it is there; the results
+    /// are in the order of `wanted`.
+    ///
+    /// One that fails does not stop the others, so that everything that is gone can be told at once. No file is
+    /// held while another is waited for: two processes that want the same ones would wait for each other.
+    pub fn download_all<R: Send>(
+        &self,
+        wanted: &[Wanted],
+        connections: usize,
+        watch: Watch<'_>,
+        take: impl Fn(Downloaded) -> R + Sync,
+    ) -> Vec<Result<R, FetchError>> {
+        in_parallel(wanted, connections, |wanted| self.download(wanted, watch).map(&take))
+    }
+
     /// Downloads a file from the first place that has what is expected: vendored folders, then each base of the
     /// mirror or each URL.
     ///
@@ -202,209 +170,5 @@ impl Client {
 
     fn gone(&self, wanted: &Wanted, places: &[Location]) -> FetchError {
         FetchError::Gone { name: wanted.name.clone(), wanted: wanted.place.clone(), places: places.to_vec() }
-    }
-}
-
-/// How a file differs from what was expected.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Mismatch {
-    /// It has another digest.
-    #[error("expected SHA-256 {expected}, found {found}")]
-    Sha256 {
-        /// What the lock states.
-        expected: Sha256,
-        /// What came.
-        found: Sha256,
-    },
-    /// It has another size.
-    #[error("expected {expected} bytes, found {found}")]
-    Size {
-        /// What the lock states.
-        expected: u64,
-        /// What came or was announced.
-        found: u64,
-    },
-    /// It is longer than anything of its kind may be.
-    #[error("expected at most {limit} bytes, more came")]
-    TooLong {
-        /// The most that is taken.
-        limit: u64,
-    },
-}
-
-/// A file could not be fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// Nobody said who serves an archive.
-    #[error(
-        "no mirror is known for `{mirror}`, which has `{name}`: give `--mirror {mirror}=URL`, set \
-         `BRC_MIRROR_{variable}=URL`, or name one in the configuration"
-    )]
-    NoMirror {
-        /// What was wanted.
-        name: String,
-        /// The mirror's name.
-        mirror: String,
-        /// The end of the variable's name.
-        variable: String,
-    },
-    /// A URL cannot be read.
-    #[error("`{name}` cannot be fetched")]
-    Place {
-        /// What was wanted.
-        name: String,
-        /// What is wrong.
-        source: LocationError,
-    },
-    /// A path in an archive cannot be read.
-    #[error("`{name}` cannot be fetched: its path in the archive is wrong")]
-    Path {
-        /// What was wanted.
-        name: String,
-        /// What is wrong.
-        source: RelPathError,
-    },
-    /// The network would be needed.
-    #[error("`{name}` is not here and `--offline` forbids to fetch it from {place}: run once without, or `brc vendor`")]
-    Offline {
-        /// What was wanted.
-        name: String,
-        /// Where it would have been looked for.
-        place: Location,
-    },
-    /// No place has the file.
-    #[error("`{name}` ({wanted}) is gone: not at {}", list(places))]
-    Gone {
-        /// What was wanted.
-        name: String,
-        /// The mirror and the path in it, or the URLs.
-        wanted: Place,
-        /// Where it was looked for.
-        places: Vec<Location>,
-    },
-    /// A place failed.
-    #[error("`{name}` could not be fetched from {place} (tries: {tries})")]
-    Transfer {
-        /// What was wanted.
-        name: String,
-        /// Where it was looked for.
-        place: Location,
-        /// How often it was tried.
-        tries: u32,
-        /// What happened last.
-        source: TransferError,
-    },
-    /// A place has something else.
-    #[error("`{name}` from {place} is not what the lock states: {mismatch}")]
-    Mismatch {
-        /// What was wanted.
-        name: String,
-        /// Where it came from.
-        place: Location,
-        /// How it differs.
-        mismatch: Box<Mismatch>,
-    },
-    /// A vendored folder has another tree.
-    #[error("`{path}` is not what the lock states: expected the tree {expected}, found {found}; vendor it again")]
-    OtherTree {
-        /// The file.
-        path: PathBuf,
-        /// What the lock states.
-        expected: Digest,
-        /// What it holds.
-        found: Digest,
-    },
-    /// What a vendored folder has is no tree.
-    #[error("`{path}` cannot be unpacked: vendor it again")]
-    NoTree {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: Box<UnpackError>,
-    },
-    /// The disk failed.
-    #[error("the download `{path}` could not be {doing}")]
-    Disk {
-        /// What was done.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        source: io::Error,
-    },
-    /// The fetch was told to stop.
-    #[error("the fetch was stopped")]
-    Cancelled,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Mirror(located) => write!(f, "{}: {}", located.mirror, located.path),
-            Place::Urls(urls) => urls.first().map_or(Ok(()), |url| write!(f, "{url}")),
-        }
-    }
-}
-
-/// Places as people read them.
-fn list(places: &[Location]) -> String {
-    places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-impl FetchError {
-    /// Whether every place said that it does not have the file.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, FetchError::Gone { .. } | FetchError::Transfer { source: TransferError::Gone, .. })
-    }
-
-    /// Whether one place failed, and what another place has can still be trusted.
-    pub fn is_of_one_place(&self) -> bool {
-        matches!(self, FetchError::Gone { .. } | FetchError::Transfer { .. } | FetchError::Offline { .. })
-    }
-
-    /// The file of a mirror that every place said it does not have.
-    pub fn gone(&self) -> Option<&Located> {
-        match self {
-            FetchError::Gone { wanted: Place::Mirror(located), .. } => Some(located),
-            _ => None,
-        }
-    }
-
-    /// What a person can do about it.
-    pub fn way_out(&self) -> Option<&'static str> {
-        match self {
-            FetchError::Gone { wanted: Place::Mirror(_), .. } => Some(
-                "`brc update` takes what there is now; or name a mirror that keeps old files, or a folder of `brc vendor`",
-            ),
-            FetchError::Gone { .. } => Some("correct `url` in the recipe, or name a second one that has the file"),
-            FetchError::Transfer { .. } => Some("look at the network and at proxies, or name another mirror or `url`"),
-            FetchError::Mismatch { .. } => Some(
-                "it is not the file that was locked: if that is meant, correct `sha256` in the recipe or run \
-                 `brc update`; if not, do not trust that server",
-            ),
-            _ => None,
-        }
-    }
-
-    /// Whether another place cannot help.
-    fn is_final(&self) -> bool {
-        matches!(self, FetchError::Disk { .. } | FetchError::Cancelled)
-    }
-
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            FetchError::NoMirror { .. } | FetchError::Offline { .. } | FetchError::Disk { .. } => Fault::Machine,
-            FetchError::Transfer { source, .. } if source.is_local() => Fault::Machine,
-            FetchError::NoTree { source, .. } => source.fault(),
-            FetchError::Cancelled => Fault::Cancelled,
-            _ => Fault::Outside,
-        }
-    }
-}
-
-impl From<FetchError> for Failure {
-    fn from(error: FetchError) -> Self {
-        Failure { fault: error.fault(), error: Box::new(error) }
     }
 }

@@ -10,11 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Location,
-    client::Watch,
-    download::{FetchError, Wanted},
-};
+use super::{FetchError, Location, Wanted, Watch};
 use crate::{
     content::{Sha256, Sha256Hasher},
     plan::Progress,

@@ -6,11 +6,9 @@ use std::{
 };
 
 use super::{
-    Client,
-    archive::{Ownership, UnpackError, Unpacker},
-    client::Watch,
+    Client, Downloaded, Expect, Place, UnpackError, Wanted, Watch,
+    archive::{Ownership, Unpacker},
     deb::unpack_deb,
-    download::{Downloaded, Expect, Place, Wanted},
     zip::is_zip,
 };
 use crate::{

@@ -8,18 +8,13 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread,
+    sync::atomic::AtomicBool,
 };
 
 use super::{
-    Client,
-    archive::{Ownership, UnpackError, Unpacker},
-    client::Watch,
-    download::{FetchError, Wanted},
+    Client, FetchError, UnpackError, Wanted, Watch,
+    archive::{Ownership, Unpacker},
+    parallel::in_parallel,
 };
 use crate::{
     content::{Compression, Digest, tar_reader::Limits},
@@ -89,29 +84,6 @@ impl Client {
             Err(source) => Err(FetchError::Disk { doing: "vendored", path, source }),
         }
     }
-}
-
-/// Does `work` for every item, on as many threads as there are connections; the results are in the items' order.
-pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], connections: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::with_capacity(items.len()));
-    let run = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else { return };
-            let result = work(item);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..connections.min(items.len()) {
-            scope.spawn(run);
-        }
-        run();
-    });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]

@@ -7,10 +7,7 @@ use std::{
 
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipFileHeaderRecord};
 
-use super::{
-    archive::{UnpackError, Unpacker},
-    bounded::Bounded,
-};
+use super::{UnpackError, archive::Unpacker, bounded::Bounded};
 use crate::content::{
     Metadata, RelPath, Tree,
     tar_reader::{Kind, Limits, Member, ReadError, read_path, text},

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brc_contract::Architecture;
+use brc_contract::{Architecture, ImageName};
 
 use super::{Stated, Upstream, UrlUpstream};
 use crate::{
     content::{Digest, Glob, RelPath, Sha256},
-    recipe::{BuildSystem, Modules},
+    recipe::{ArtifactCompression, ArtifactKind, BuildSystem, Modules},
 };
 
 /// Everything that is known about one image before anything is built.
@@ -21,7 +21,9 @@ pub struct Image {
     pub architecture: Architecture,
     /// The platform it runs on: `qemu`.
     pub platform: String,
-    /// What is in it: every component after those it needs.
+    /// The archives' packages in it, with all that they depend on, by name.
+    pub packages: Vec<Package>,
+    /// What else is in it: every component after those it needs.
     pub components: Vec<Component>,
     /// Components that are built for the image and that it does not have.
     pub beside: Vec<Component>,
@@ -45,8 +47,8 @@ pub struct Image {
     pub drop: Vec<Dropped>,
     /// The disk.
     pub layout: Layout,
-    /// Whether the disk is also written as one zstd stream.
-    pub compressed: Compressed,
+    /// The files that it is published as, [`Artifact::DISK`] among them.
+    pub artifacts: BTreeSet<Artifact>,
     /// The users and groups of the image, by name, with the numbers that the lock gave them.
     pub users: Vec<User>,
     /// The newest date of the locked archives, in seconds since 1970: the time that the files of the root and of the
@@ -63,18 +65,12 @@ pub struct Component {
     pub version: String,
     /// Its licence expression, empty where none is said.
     pub license: String,
-    /// The names of the components it needs.
-    pub needs: Vec<String>,
-    /// The locked packages that it brings.
-    pub packages: Vec<Package>,
     /// The files that its recipe states.
     pub files: Vec<Placed>,
     /// How it is built, if it is.
     pub recipe: Option<BuildRecipe>,
     /// The tree of a developer's own folder that takes the place of its source.
     pub checkout: Option<Digest>,
-    /// Where its recipe is: `recipes/containerd.kdl:5`.
-    pub origin: String,
 }
 
 /// How a component is built from source.
@@ -317,13 +313,26 @@ pub struct Layout {
     pub origin: String,
 }
 
-/// Whether a disk is also written compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compressed {
-    /// As it is, and no other way.
-    No,
-    /// As a zstd stream too.
-    Zstd,
+/// A file that an image is published as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Artifact {
+    /// Its form.
+    pub kind: ArtifactKind,
+    /// How it is compressed.
+    pub compression: ArtifactCompression,
+}
+
+impl Artifact {
+    /// The disk as it is, which every image leaves.
+    pub const DISK: Artifact = Artifact { kind: ArtifactKind::Raw, compression: ArtifactCompression::Plain };
+
+    /// What the name of its file ends in.
+    pub const fn ending(self) -> &'static str {
+        match (self.kind, self.compression) {
+            (ArtifactKind::Raw, ArtifactCompression::Plain) => "raw",
+            (ArtifactKind::Raw, ArtifactCompression::Zstd) => "raw.zst",
+        }
+    }
 }
 
 /// Whether a partition grows with its disk.
@@ -376,6 +385,11 @@ impl Image {
             }
         }
         found
+    }
+
+    /// What it is called where it lies.
+    pub fn name(&self) -> ImageName {
+        ImageName::new(&self.variant, &self.version)
     }
 
     /// The variant and architecture as people say them: `quickstart x86_64`.

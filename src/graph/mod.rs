@@ -25,8 +25,9 @@ pub use fetched::{Fetched, FetchedWhat, Manifests};
 pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, FlatToolset, Replaced, Serves};
 pub use flatten::{flatten, flatten_with};
 
+pub use crate::recipe::{ArtifactCompression, ArtifactKind};
 pub use image::{
-    BuildRecipe, BuildStep, Component, Compressed, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,
+    Artifact, BuildRecipe, BuildStep, Component, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,
     KernelSource, Layout, Package, Placed, Role, Sysroot, Toolset, User, What,
 };
 pub use impossible::kernel_command_line;

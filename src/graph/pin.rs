@@ -6,7 +6,7 @@ use super::{
     fetched::Manifests,
     flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset},
     image::{
-        BuildRecipe, BuildStep, Component, Compressed, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,
+        Artifact, BuildRecipe, BuildStep, Component, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,
         KernelSource, Layout, Package, Sysroot, Toolset, User,
     },
     placing::Placing,
@@ -17,7 +17,7 @@ use brc_contract::Architecture;
 
 use crate::{
     lock::{ClosureId, Lock, Standing},
-    recipe::{self, ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
+    recipe::{ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
 };
 
 /// Gives every package of `flat` what `lock` pinned it to. `manifests` are those of its folders of source.
@@ -46,31 +46,8 @@ impl Pinning<'_> {
     fn image(&mut self) -> Option<Image> {
         let flat = self.flat;
         let target = flat.situation.architecture;
-        let closure = self.packages(&image_closure(flat), target);
-        let mut components: Vec<Component> =
-            flat.components.iter().map(|component| self.component(component)).collect();
-        // The closure was solved for the whole image, so its packages belong to no single group.
-        let named: Vec<(usize, String)> = flat
-            .components
-            .iter()
-            .enumerate()
-            .flat_map(|(index, component)| {
-                component.packages.iter().map(move |wanted| (index, wanted.package.name.value.clone()))
-            })
-            .collect();
-        let first = named.first().map(|(index, _)| *index);
-        for package in closure {
-            let chain = self
-                .lock
-                .closure(&image_closure(flat), flat.situation.architecture)
-                .map(|closure| closure.chain(&package.name))
-                .unwrap_or_default();
-            let root = chain.first().unwrap_or(&package.name);
-            let index = named.iter().find(|(_, name)| name == root).map(|(index, _)| *index).or(first);
-            if let Some(component) = index.and_then(|index| components.get_mut(index)) {
-                component.packages.push(package);
-            }
-        }
+        let packages = self.packages(&image_closure(flat), target);
+        let components = flat.components.iter().map(|component| self.component(component)).collect();
         let toolsets = flat.toolsets.iter().map(|(name, toolset)| (name.to_string(), self.toolset(name, toolset)));
         let toolsets = toolsets.collect();
         let sysroots = flat.sysroots.iter().map(|(name, members)| (name.to_string(), self.sysroot(name, members)));
@@ -86,6 +63,7 @@ impl Pinning<'_> {
             drop: drops(&flat.components),
             finish: self.finish(),
             beside,
+            packages,
             components,
             toolsets,
             sysroots,
@@ -94,7 +72,7 @@ impl Pinning<'_> {
             kernel_arguments: flat.kernel_arguments.iter().map(|word| word.value.clone()).collect(),
             stated: stated(flat, self.lock, self.sources),
             layout: self.layout(),
-            compressed: self.compressed(),
+            artifacts: artifacts(flat),
             users: self.users(),
             epoch: self.lock.epoch,
         })
@@ -138,12 +116,9 @@ impl Pinning<'_> {
             name: component.name.to_string(),
             version: self.version(component),
             license: component.license.as_ref().map(|license| license.value.clone()).unwrap_or_default(),
-            needs: component.needs.iter().map(|need| need.value.to_string()).collect(),
-            packages: Vec::new(),
             files,
             recipe,
             checkout: None,
-            origin: origin(self.sources, component.span),
         }
     }
 
@@ -235,35 +210,14 @@ impl Pinning<'_> {
         values.iter().map(|value| (value.value.clone(), origin(self.sources, value.span))).collect()
     }
 
-    /// The finish steps: first the locked numbers go into what packages ask of systemd-sysusers, then what recipes
-    /// say, components before those that need them.
+    /// The finish steps, components before those that need them.
     fn finish(&self) -> Vec<Finish> {
-        let mut steps = Vec::new();
-        let numbers: String =
-            self.users()
-                .iter()
-                .filter_map(|user| Some((user.name.clone(), user.uid?)))
-                .map(|(name, uid)| format!(" -e 's/^\\(u!\\{{0,1\\}}[ \\t][ \\t]*{name}[ \\t][ \\t]*\\)-/\\1{uid}/'"))
-                .chain(
-                    self.users().iter().filter(|user| user.uid.is_none()).map(|user| {
-                        format!(" -e 's/^\\(g[ \\t][ \\t]*{}[ \\t][ \\t]*\\)-/\\1{}/'", user.name, user.gid)
-                    }),
-                )
-                .collect();
-        if !numbers.is_empty() {
-            // Without a single file there is nothing to number: the pattern stays as it is and names none.
-            let files = "$root/usr/lib/sysusers.d/*.conf";
-            let script = format!("for file in {files}; do [ ! -e \"$file\" ] || sed -i{numbers} \"$file\"; done");
-            steps.push(Finish { name: "numbers of users".to_owned(), script });
-        }
-        for component in &self.flat.components {
-            for (item, _) in &component.items {
-                if let Item::Finish(finish) = item {
-                    steps.push(Finish { name: finish.name.value.clone(), script: script(&finish.commands) });
-                }
-            }
-        }
-        steps
+        let items = self.flat.components.iter().flat_map(|component| &component.items);
+        let steps = items.filter_map(|(item, _)| match item {
+            Item::Finish(finish) => Some(Finish { name: finish.name.value.clone(), script: script(&finish.commands) }),
+            _ => None,
+        });
+        steps.collect()
     }
 
     fn users(&self) -> Vec<User> {
@@ -272,13 +226,6 @@ impl Pinning<'_> {
         let groups = self.lock.groups.iter().filter(|(_, group)| group.standing == Standing::Active);
         let groups = groups.map(|(name, group)| User { name: name.clone(), uid: None, gid: group.gid });
         users.chain(groups).collect()
-    }
-
-    fn compressed(&self) -> Compressed {
-        let zstd = |artifact: &recipe::Artifact| {
-            artifact.compression.is_some_and(|compression| compression.value == ArtifactCompression::Zstd)
-        };
-        if self.flat.artifacts.iter().any(zstd) { Compressed::Zstd } else { Compressed::No }
     }
 
     fn layout(&self) -> Layout {
@@ -308,6 +255,14 @@ fn kernel_image<'p>(source: &FlatKernelSource, packages: &'p [Package]) -> Optio
     let image = packages.iter().find(|package| package.name.starts_with("linux-image-") && !is_named(package));
     let named = || finished.packages.iter().find_map(|named| packages.iter().find(|one| one.name == named.name.value));
     image.or_else(named)
+}
+
+fn artifacts(flat: &Flat) -> BTreeSet<Artifact> {
+    let stated = flat.artifacts.iter().map(|artifact| Artifact {
+        kind: artifact.kind.value,
+        compression: artifact.compression.map_or(ArtifactCompression::Plain, |compression| compression.value),
+    });
+    stated.chain([Artifact::DISK]).collect()
 }
 
 fn drops(components: &[FlatComponent]) -> Vec<Dropped> {

@@ -42,7 +42,7 @@ pub struct Visible {
 /// # Errors
 /// Files where something is mounted over them at each boot; a name that stands in no line; a file in the way.
 pub fn visible(tree: Tree, owners: &str, stated: &[RelPath]) -> Result<Visible, FactoryError> {
-    let data = RelPath::from_absolute(well_known::DATA_MOUNT).unwrap_or_default();
+    let data = well_known::DATA_MOUNT.trim_start_matches('/');
     let mut hidden = Vec::new();
     let mut moved = Vec::new();
     let (mut first, mut last) = (String::new(), String::new());
@@ -54,7 +54,7 @@ pub fn visible(tree: Tree, owners: &str, stated: &[RelPath]) -> Result<Visible, 
         match (entry, top.as_str()) {
             _ if below_link => hidden.push(path.clone()),
             (Entry::Directory, _) if LINKED.contains(&path.as_str()) => {}
-            (entry, _) if top == data => list.push_str(&line(path, entry, &metadata)?),
+            (entry, top) if top == data => list.push_str(&line(path, entry, &metadata)?),
             (Entry::Directory, top) if EMPTY_AT_BOOT.contains(&top) => list.push_str(&line(path, entry, &metadata)?),
             (Entry::Directory, top) if COVERED.contains(&top) => {}
             (_, top) if EMPTY_AT_BOOT.contains(&top) || COVERED.contains(&top) => hidden.push(path.clone()),

@@ -1,17 +1,16 @@
 //! Performs `Action::Assemble`: a root tree, its dm-verity hash tree, a unified kernel image, an ESP, a disk.
 //!
 //! *Takes* trees from the store and a layout. *Gives* the parts of a bootable disk, and the disk. *Promises*: the
-//! same inputs give the same bytes, whatever the number of threads or the time; `inspect` finds every byte of a
-//! finished image that is not as it was written. *Does not know* where the trees come from or what becomes of the disk.
+//! same inputs give the same bytes, whatever the number of threads or the time. *Does not know* where the trees come
+//! from or what becomes of the disk.
 
-mod boot_record;
+pub(crate) mod boot_record;
 mod disk;
-mod esp;
-mod extent;
+pub(crate) mod esp;
+pub(crate) mod extent;
 mod factory;
 pub mod fat;
-mod initramfs;
-pub mod inspect;
+pub(crate) mod initramfs;
 mod kernel_drop;
 mod module;
 mod packaged_kernel;
@@ -19,7 +18,7 @@ pub mod pe;
 mod perform;
 mod root;
 mod signature;
-mod uki;
+pub(crate) mod uki;
 pub mod verity;
 
 pub use extent::copy as copy_sparse;

@@ -313,7 +313,7 @@ fn number(bytes: &[u8], at: usize, len: usize, what: &'static str) -> Result<u64
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A PE32+ file with sections `.text` and `.sbat` and room for `free` more section headers.

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{Source, StepId};
-use crate::{content::Digest, graph::Role};
+use crate::{
+    content::Digest,
+    graph::{Artifact, Role},
+};
 
 /// A tree that is wanted, by what it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,12 +36,10 @@ pub enum ImagePart {
     Root,
     /// The file system of its root.
     RootImage,
-    /// Its disk.
-    Disk,
     /// Its manifest.
     Manifest,
-    /// Its disk in another form.
-    Artifact,
+    /// Its disk, in one of the forms that it is published in.
+    Artifact(Artifact),
     /// The tool set that does something for it.
     Tool(Role),
 }
@@ -68,9 +69,8 @@ impl fmt::Display for Goal {
                 let part = match part {
                     ImagePart::Root => "root",
                     ImagePart::RootImage => "root image",
-                    ImagePart::Disk => "disk",
                     ImagePart::Manifest => "manifest",
-                    ImagePart::Artifact => "artifact",
+                    ImagePart::Artifact(artifact) => artifact.ending(),
                     ImagePart::Tool(role) => role.name(),
                 };
                 write!(f, "{image} {part}")

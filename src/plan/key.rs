@@ -1,11 +1,8 @@
 //! Keys: the digest of everything that an action's performer can see; and the same as facts, for people.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt};
+use std::{collections::BTreeMap, fmt};
 
-use super::{
-    Action,
-    action::{See, Value, Walk},
-};
+use super::walk::{See, Value};
 use crate::content::{Digest, RelPath};
 
 /// The version of the key's format; a change makes every action run again.
@@ -47,23 +44,6 @@ pub enum Fact {
     Text(String),
 }
 
-/// The key of `action`.
-pub fn key(action: &Action<Digest>) -> Key {
-    fields(action, None).key()
-}
-
-/// What the key of `action` is made from; only the order of inputs is not told.
-pub fn facts(action: &Action<Digest>) -> Facts {
-    fields(action, Some(Facts::new())).facts.unwrap_or_default()
-}
-
-fn fields(action: &Action<Digest>, facts: Option<Facts>) -> Fields {
-    let mut fields = Fields::of(action, facts);
-    let mut same = |tree: &Digest| Ok::<_, Infallible>(*tree);
-    let Ok(_) = action.walk(&mut Walk::new(&mut same, Some(&mut fields)));
-    fields
-}
-
 /// Named fields one after the other, each with its length, so that no two actions share their bytes.
 pub(super) struct Fields {
     bytes: Vec<u8>,
@@ -74,10 +54,10 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// The first fields of `action`: what the key is, and what kind of action it is of.
-    pub(super) fn of<T>(action: &Action<T>, facts: Option<Facts>) -> Self {
+    /// The first fields of an action of this kind: what the key is, and what it is of. They are told as `facts` where
+    /// there are some.
+    pub(super) fn of((kind, version): (&str, u64), facts: Option<Facts>) -> Self {
         let mut fields = Fields { bytes: Vec::with_capacity(1024), facts, topic: None };
-        let (kind, version) = action.kind();
         fields.number("format", FORMAT);
         fields.text("action", kind);
         fields.number("kind version", version);
@@ -86,6 +66,10 @@ impl Fields {
 
     pub(super) fn key(&self) -> Key {
         Key(Digest::of(&self.bytes))
+    }
+
+    pub(super) fn into_facts(self) -> Facts {
+        self.facts.unwrap_or_default()
     }
 
     fn raw(&mut self, name: &'static str, value: &[u8]) {

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use brc_contract::Architecture::{Aarch64, X86_64};
 
 use super::{
-    Action, BootFile, BootRecord, BoundUki, Compression, DebianPackage, DebianSource, Disk, Esp, Extract, Fact, Facts,
-    Fetch, FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Output, PackagedKernel, Part,
-    PartSource, Raw, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile, Verity,
-    Visible, facts, key,
+    Action, BootFile, BootRecord, BoundUki, DebianPackage, DebianSource, Disk, Esp, Extract, Fact, Facts, Fetch,
+    FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Output, PackagedKernel, Part, PartSource,
+    Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile, Verity, Visible, Zstd,
 };
 use crate::content::{Digest, Glob, RelPath, Sha256, Url};
 
@@ -101,7 +100,7 @@ fn manifest() -> Manifest<Digest> {
 }
 
 fn of(action: Action<Digest>) -> super::Key {
-    key(&action)
+    action.key()
 }
 
 /// Asserts that every change makes another key, and no two the same; and that people can be told why.
@@ -109,7 +108,7 @@ fn all_differ(rows: Vec<(&str, Action<Digest>)>) {
     let mut keys = BTreeMap::new();
     let mut told: Vec<(&str, Facts)> = Vec::new();
     for (name, action) in rows {
-        let facts = facts(&action);
+        let facts = action.facts();
         if let Some((other, _)) = told.iter().find(|(_, known)| *known == facts) {
             assert_eq!(name, "input order", "`{name}` and `{other}` share their facts");
         }
@@ -316,7 +315,7 @@ fn every_field_of_a_finished_kernel_is_in_its_key() {
         ("drop", packages(&["a"], &["/b"])),
     ]);
     let elsewhere = row(&|found| found.load[0].origin = "k.kdl:2".to_owned());
-    assert_eq!(key(&elsewhere), key(&row(&|_| {})), "where a recipe says it is no matter");
+    assert_eq!(elsewhere.key(), row(&|_| {}).key(), "where a recipe says it is no matter");
 }
 
 #[test]
@@ -416,8 +415,7 @@ fn every_field_of_a_pack_is_in_its_key() {
         change(&mut manifest);
         Action::from(manifest)
     };
-    let raw =
-        |disk: &str, name: &str, compression| Action::from(Raw { disk: file(disk), name: name.into(), compression });
+    let zstd = |of: &str, name: &str| Action::from(Zstd { of: file(of), name: name.into() });
     all_differ(vec![
         ("nothing", row(|_| {})),
         ("variant", row(|manifest| manifest.variant = "b".into())),
@@ -434,10 +432,9 @@ fn every_field_of_a_pack_is_in_its_key() {
         ("root_image", row(|manifest| manifest.root_image = file("b"))),
         ("verity", row(|manifest| manifest.verity = tree("b"))),
         ("esp", row(|manifest| manifest.esp = file("b"))),
-        ("raw", raw("disk", "a", Compression::Plain)),
-        ("raw disk", raw("b", "a", Compression::Plain)),
-        ("raw name", raw("disk", "b", Compression::Plain)),
-        ("raw zstd", raw("disk", "a", Compression::Zstd)),
+        ("zstd", zstd("disk", "a")),
+        ("zstd of", zstd("b", "a")),
+        ("zstd name", zstd("disk", "b")),
     ]);
 }
 
@@ -445,7 +442,7 @@ fn every_field_of_a_pack_is_in_its_key() {
 fn facts_are_named_as_people_know_them() {
     let mut run = run();
     run.environment.insert("CC".into(), "gcc\n-std=c99".into());
-    let found = facts(&Action::Run(run));
+    let found = Action::Run(run).facts();
     let text = |name: &str| match &found[name] {
         Fact::Text(text) => text.clone(),
         Fact::Tree(digest) => digest.short(),
@@ -461,11 +458,11 @@ fn facts_are_named_as_people_know_them() {
     ] {
         assert_eq!(text(name), value, "{name}");
     }
-    let found = facts(&Action::from(Root { layers: vec![layer(), layer()] }));
+    let found = Action::from(Root { layers: vec![layer(), layer()] }).facts();
     for name in ["layer `runc`", "layer `runc` (2)", "layer `runc`, drop", "layer `runc`, replaces"] {
         assert!(found.contains_key(name), "{name} in {found:?}");
     }
-    let found = facts(&Action::from(manifest()));
+    let found = Action::from(manifest()).facts();
     assert_eq!(found["component `a`"], Fact::Text("1".into()));
     assert!(found.contains_key("root image") && found.contains_key("root image, file"), "{found:?}");
 }

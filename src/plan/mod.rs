@@ -12,19 +12,23 @@ mod key;
 mod key_tests;
 pub mod layout;
 mod lower;
+mod source;
 mod step;
 mod variables;
+mod walk;
 
 pub use action::{
-    Action, Assemble, BootFile, BootRecord, BoundUki, Compression, DebianPackage, DebianSource, Disk, Esp, Extract,
-    Fetch, FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Outcome, Output, Pack, PackagedKernel,
-    Part, PartSource, Product, Raw, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki,
-    UrlFile, Verity, Visible,
+    Action, Assemble, BootFile, BootRecord, BoundUki, DebianPackage, DebianSource, Disk, Esp, Extract, Fetch,
+    Initramfs, Input, Located, Manifest, Modules, Named, Network, Outcome, Output, Pack, PackagedKernel, Part,
+    PartSource, Product, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile,
+    Verity, Visible, Zstd,
 };
 pub use goal::{Goal, ImagePart};
-pub use key::{Fact, Facts, Key, facts, key};
+pub use key::{Fact, Facts, Key};
 pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, lower};
-pub use step::{Failure, Performer, Plan, Progress, Request, Source, Step, StepId};
+pub use source::{Source, StepId};
+pub use step::{Failure, Performer, Plan, Progress, Request, Step};
 pub use variables::Variables;
+pub use walk::FileOf;
 
 pub use crate::content::Fault;

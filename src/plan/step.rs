@@ -7,26 +7,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{Action, Goal, Outcome};
-use crate::content::{Digest, Fault};
-
-/// The number of a step in its plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StepId(pub usize);
-
-/// Where an action gets a tree from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// A tree whose digest is known while planning: files that lie beside the recipes.
-    Tree(Digest),
-    /// An output of an earlier step.
-    Output {
-        /// The step.
-        step: StepId,
-        /// The output's name.
-        output: String,
-    },
-}
+use super::{Action, Goal, Outcome, Source, StepId};
+use crate::content::Fault;
 
 /// One action of a plan and how people know it.
 #[derive(Debug, Clone, PartialEq, Eq)]

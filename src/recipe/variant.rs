@@ -178,14 +178,14 @@ pub struct Artifact {
 }
 
 /// The forms there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ArtifactKind {
     /// `"raw"`: the disk as it is.
     Raw,
 }
 
 /// How an artifact is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ArtifactCompression {
     /// Not at all.
     Plain,

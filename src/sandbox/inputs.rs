@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::perform::RunError;
+use super::RunError;
 use crate::{
     content::{Digest, Layer, RelPath, Tree, merge},
     plan::{Output, Run},

@@ -25,6 +25,7 @@
 mod access;
 mod changed;
 mod environment;
+mod failure;
 mod glibc;
 mod inputs;
 mod log;
@@ -42,10 +43,11 @@ mod watch;
 pub mod linux;
 
 pub use access::NetworkAccess;
+pub use failure::{RunError, Tail};
 pub use linux::intercept;
 pub use memory::memory_limit;
 pub use output::OutputError;
-pub use perform::{RunError, Sandbox, Tail};
+pub use perform::Sandbox;
 pub use probe::{Incapable, ProbeError, probe};
 pub use product::ProductError;
 pub use scratch::Layering;

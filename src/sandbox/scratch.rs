@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{environment, linux::Root, perform::RunError};
+use super::{RunError, environment, linux::Root};
 use crate::{
     content::{Digest, RelPath},
     plan::{Output, Run},

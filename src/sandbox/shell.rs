@@ -15,9 +15,9 @@ use rustix::{
 };
 
 use super::{
-    inputs,
+    RunError, inputs,
     linux::{self, Status, Streams, Terminal, Waited},
-    perform::{RunError, Sandbox, spec},
+    perform::{Sandbox, spec},
     scratch::{Layering, Scratch},
 };
 use crate::{content::Digest, plan::Run};

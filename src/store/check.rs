@@ -16,7 +16,7 @@ use rustix::{fs::OFlags, io::Errno};
 
 use super::{
     Store, StoreError, locked,
-    object::{ObjectId, ObjectMode, object_failure},
+    object_id::{ObjectId, ObjectMode, object_failure},
 };
 use crate::content::{Digest, Entry, FIXED_TIME, Tree};
 

@@ -25,7 +25,7 @@ use super::{
     check::object_time,
     locked,
     memo::touch,
-    object::{ObjectId, ObjectMode},
+    object_id::{ObjectId, ObjectMode},
     record::frame,
     shard::list,
     unfinished::rename_into,

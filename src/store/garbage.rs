@@ -236,7 +236,7 @@ impl<'a> Collection<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Memo, *};
     use crate::content::{Entry, RelPath, Tree};
     use std::fs::File;
 

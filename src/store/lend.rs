@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     Store, StoreError,
-    object::{ObjectId, ObjectMode},
+    object_id::{ObjectId, ObjectMode},
     unfinished::rename_into,
 };
 use crate::content::{Digest, Entry};
@@ -67,7 +67,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Memo, *};
     use crate::content::{RelPath, Tree};
     use std::collections::BTreeMap;
 

@@ -14,37 +14,13 @@ use super::{
     Store, StoreError,
     check::{digest_of, open_regular, seal},
     locked,
+    object_id::{ObjectId, ObjectMode, object_failure},
     unfinished::Unfinished,
 };
 use crate::content::{Digest, Sha256, Sha256Hasher};
 
 /// The first line of a remembered SHA-256.
 const SHA256_FIRST_LINE: &str = "brc-sha256 1";
-
-/// An object file: the plain one, or its executable twin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ObjectId {
-    pub digest: Digest,
-    pub mode: ObjectMode,
-}
-
-/// The permissions of an object file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ObjectMode {
-    /// 0444
-    Plain,
-    /// 0555
-    Executable,
-}
-
-impl ObjectMode {
-    pub(super) fn bits(self) -> u32 {
-        match self {
-            ObjectMode::Plain => 0o444,
-            ObjectMode::Executable => 0o555,
-        }
-    }
-}
 
 impl Store {
     /// Stores a blob.
@@ -208,17 +184,6 @@ impl Store {
         unfinished.place(&path)?;
         locked(&self.inner.checked).insert(object, size);
         Ok(())
-    }
-}
-
-/// Why an object cannot be read: it is not there, or the disk cannot read it any more, or something else.
-pub(super) fn object_failure(digest: Digest, path: &Path, source: io::Error) -> StoreError {
-    if source.kind() == io::ErrorKind::NotFound {
-        StoreError::Missing { digest }
-    } else if source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
-        StoreError::Damaged { digest, path: path.to_owned() }
-    } else {
-        StoreError::io("read", path, source)
     }
 }
 

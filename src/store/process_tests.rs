@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    object::{ObjectId, ObjectMode},
+    object_id::{ObjectId, ObjectMode},
     *,
 };
 use crate::content::{Entry, RelPath, Tree};

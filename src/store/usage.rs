@@ -140,7 +140,7 @@ impl Store {
 mod tests {
     use std::fs;
 
-    use super::*;
+    use super::{super::Memo, *};
     use crate::{
         content::{Digest, Entry, RelPath, Tree},
         store::{

@@ -9,9 +9,9 @@ use std::{
 use rayon::prelude::*;
 
 use super::{
-    Store, StoreError,
+    Memo, Store, StoreError,
     check::{digest_of, open_regular},
-    object::object_failure,
+    object_id::object_failure,
     reach::Reach,
     shard::Member,
 };

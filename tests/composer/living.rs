@@ -11,7 +11,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::project::{Ran, brc, copy_of_quickstart, folder, linked_store, quickstart, sha256, text};
+use crate::support::{
+    process::{nap, sleepers, wait_until},
+    project::{Ran, brc, copy_of_quickstart, folder, linked_store, quickstart, sha256, text},
+};
 
 /// A project with a component `note`, which is built in a moment from one file, and a store that has the tools.
 struct Project {
@@ -207,6 +210,19 @@ fn outputs_are_shown_and_copied_out() {
         assert_eq!(fs::read(out.join(architecture).join("usr/lib/note")).unwrap(), b"one\n");
     }
     assert_eq!(project.reasons(), [("quickstart/note build".to_owned(), "never built before".to_owned())]);
+}
+
+#[test]
+fn when_brc_is_killed_no_process_of_a_build_remains() {
+    let project = Project::new("killed");
+    let nap = nap(6666);
+    project.state("one\n", &format!("sleep {nap} & sleep {nap}"));
+    let mut victim = project.command("build", &["note"]);
+    let mut victim = victim.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap();
+    wait_until("the start of both commands", || sleepers(&nap).len() == 2);
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    wait_until("the end of all processes", || sleepers(&nap).is_empty());
 }
 
 #[test]

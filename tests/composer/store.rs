@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
-    store::Store,
+    store::{Memo, Store},
 };
 
 use crate::support::project::brc;

@@ -5,6 +5,12 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+#[cfg(feature = "suite-vm")]
+use std::{
+    io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
+    process::Stdio,
+};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -242,18 +248,23 @@ fn thirty_kills_leave_a_store_that_composes_the_same_image() {
     let out = folder("kill-out");
     let recipe = copy_of_quickstart(&folder("kill-project"));
     fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
-    for kill in 0..30_u64 {
-        forget(&store, &first.ran, &IMAGE_STAGES);
+    let mut killed = 0;
+    for kill in 0..30 {
+        assert!(forget(&store, &first.ran, &IMAGE_STAGES) > 8);
         let mut command = brc();
-        command.args(["compose", "--arch=x86_64"]).arg("--store").arg(&store).arg("--out").arg(&out).arg(&recipe);
-        let null = || std::process::Stdio::null();
-        let mut child = command.stdout(null()).stderr(null()).spawn().unwrap();
-        // From the first moment to about the end of the build, spread without a pattern.
-        std::thread::sleep(std::time::Duration::from_millis(kill * 7919 % 6000));
-        // SIGKILL.
+        command.args(["compose", "--json", "--arch=x86_64"]);
+        command.arg("--store").arg(&store).arg("--out").arg(&out).arg(&recipe);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // From before the first action to the last ones: after so many have begun or ended, and a little.
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut turns = lines.filter(|line| ["\"started\"", "\"finished\""].iter().any(|event| line.contains(event)));
+        let turn = kill % 15;
+        assert_eq!(turns.by_ref().take(turn).count(), turn, "it ended before kill {kill}");
+        std::thread::sleep(std::time::Duration::from_millis(kill as u64 * 79 % 400));
         child.kill().unwrap();
-        child.wait().unwrap();
+        killed += usize::from(child.wait().unwrap().signal() == Some(9));
     }
+    assert!(killed >= 25, "only {killed} of 30 were still at work");
     let ran = compose(&mut brc(), &store, &out, &recipe);
     assert_eq!(sha256(text(ran.of("composed").next().unwrap(), "disk").as_ref()), sha256(&first.disk));
     let verified = brc().args(["store", "verify", "--store"]).arg(&store).output().unwrap();

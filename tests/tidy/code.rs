@@ -137,7 +137,7 @@ fn only_cli_prints_and_exits() {
 #[test]
 fn text_reaches_the_terminal_through_one_door() {
     let mut broken = Vec::new();
-    // A machine's console, which `machine` cleans, and the descriptor that a shell is given.
+    // A machine's console, which `vm` cleans, and the descriptor that a shell is given.
     let doors = ["src/cli/output.rs", "src/cli/boot.rs", "src/cli/shell.rs"];
     for source in rust_files(root(), &["src/cli"]) {
         let program = source.program();

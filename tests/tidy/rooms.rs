@@ -22,7 +22,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("image", &["plan", "store", "content", "contract"]),
     ("artifact", &["plan", "store", "content", "contract"]),
     ("build", &["plan", "store", "content", "contract"]),
-    ("machine", &["sandbox", "artifact", "image::inspect", "plan", "store", "content", "contract"]),
+    ("inspect", &["image", "plan", "store", "content", "contract"]),
+    ("vm", &["sandbox", "store", "content", "contract"]),
     ("publish", &["artifact", "store", "content", "contract"]),
     (
         "compose",
@@ -34,8 +35,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "compose", "publish", "machine", "build", "fetch", "sandbox", "image", "artifact", "plan", "graph", "lock",
-            "recipe", "store", "content", "contract",
+            "compose", "publish", "vm", "inspect", "build", "fetch", "sandbox", "image", "artifact", "plan", "graph",
+            "lock", "recipe", "store", "content", "contract",
         ],
     ),
 ];

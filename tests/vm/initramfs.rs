@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use brc::image::inspect::{Expected, verify};
+use brc::inspect::{Expected, verify};
 use gptman::GPT;
 
 use super::bench::{BENCH, folder};

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use brc::image::inspect::{Expected, verify};
+use brc::inspect::{Expected, verify};
 use gptman::{GPT, GPTPartitionEntry};
 
 use super::{

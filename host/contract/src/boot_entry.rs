@@ -7,7 +7,7 @@
 
 use std::{cmp::Ordering, error::Error, fmt};
 
-use crate::compare_versions;
+use crate::{ImageName, compare_versions};
 
 /// The tries that a new entry has.
 const NEW_TRIES: u8 = 3;
@@ -63,8 +63,8 @@ pub struct EntryNameError {
 
 impl EntryName {
     /// The name under which an image is published: three tries left, none done.
-    pub fn new(variant: &str, version: &str) -> Self {
-        EntryName { stem: format!("{variant}_{version}"), tries: Some(Tries { left: NEW_TRIES, done: 0 }) }
+    pub fn new(image: &ImageName) -> Self {
+        EntryName { stem: image.to_string(), tries: Some(Tries { left: NEW_TRIES, done: 0 }) }
     }
 
     /// Reads a file name; the last `+` counts and the ending's case does not, as for systemd-boot.
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_new_entry_counts_down_to_bad() {
-        let mut name = EntryName::new("quickstart", "1.2.0");
+        let mut name = EntryName::new(&ImageName::new("quickstart", "1.2.0"));
         for expected in ["+3-0", "+2-1", "+1-2", "+0-3", "+0-3"] {
             assert_eq!(name.to_string(), format!("quickstart_1.2.0{expected}.efi"));
             assert_eq!(EntryName::parse(&name.to_string()), Ok(name.clone()));
@@ -188,8 +188,9 @@ mod tests {
         assert!(name.is_bad());
         assert_eq!(name.good().to_string(), "quickstart_1.2.0.efi");
         assert_eq!(name.good().started(), name.good());
-        assert_eq!(EntryName::new("a", "1").bad().to_string(), "a_1+0-3.efi");
-        assert_eq!(EntryName::new("a", "1").good().bad().to_string(), "a_1+0-3.efi");
+        let fresh = EntryName::new(&ImageName::new("a", "1"));
+        assert_eq!(fresh.bad().to_string(), "a_1+0-3.efi");
+        assert_eq!(fresh.good().bad().to_string(), "a_1+0-3.efi");
     }
 
     #[test]
@@ -209,8 +210,8 @@ mod tests {
         {
             let name = EntryName::parse(name).unwrap();
             assert_eq!(name.standing(), standing, "{name}");
-            assert!(name.is_same_entry(&EntryName::new("a", "1")));
-            assert!(!name.is_same_entry(&EntryName::new("a", "1.0")));
+            assert!(name.is_same_entry(&EntryName::new(&ImageName::new("a", "1"))));
+            assert!(!name.is_same_entry(&EntryName::new(&ImageName::new("a", "1.0"))));
         }
     }
 

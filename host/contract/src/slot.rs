@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, error::Error, fmt};
 
-use crate::{BootEntry, EntryName, boot_order, compare_versions};
+use crate::{BootEntry, EntryName, ImageName, boot_order, compare_versions};
 
 /// One of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +87,7 @@ impl SlotName {
 impl Slots {
     /// A new disk: `version` in slot A, untried; slot B empty.
     pub fn new(variant: &str, version: &str) -> Self {
-        let slot = Slot { version: version.to_owned(), entry: EntryName::new(variant, version) };
+        let slot = Slot { version: version.to_owned(), entry: EntryName::new(&ImageName::new(variant, version)) };
         Slots { variant: variant.to_owned(), slots: [Some(slot), None], running: None }
     }
 
@@ -142,7 +142,7 @@ impl Slots {
             return Err(UpdateRefused::NotNewer { running: current.version.clone(), offered: version.to_owned() });
         }
         let target = running.other();
-        let entry = EntryName::new(&self.variant, version);
+        let entry = EntryName::new(&ImageName::new(&self.variant, version));
         self.slots[target.index()] = Some(Slot { version: version.to_owned(), entry });
         Ok(target)
     }

@@ -1,6 +1,10 @@
 //! What a root says of the files that start it.
 
-use super::{BootFile, FileOf, Kind, Walk, names};
+use super::BootFile;
+use crate::plan::{
+    FileOf,
+    walk::{Kind, Walk, names},
+};
 
 /// What the root says of the files that start it. Output: `record` (a tree to lay into the root).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,6 +1,9 @@
 //! A unified kernel image that names its root.
 
-use super::{FileOf, Kind, Walk, names};
+use crate::plan::{
+    FileOf,
+    walk::{Kind, Walk, names},
+};
 
 /// A unified kernel image whose command line names the root that it verifies. Output: `uki` (a file `uki.efi`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

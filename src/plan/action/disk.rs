@@ -2,7 +2,10 @@
 
 use brc_contract::Architecture;
 
-use super::{FileOf, Kind, Walk, names};
+use crate::plan::{
+    FileOf,
+    walk::{Kind, Walk, names},
+};
 
 /// A whole disk: GPT, ESP, slots. Output: `disk` (a file `disk.raw`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,7 +1,12 @@
 //! An EFI system partition.
 
-use super::{FileOf, Kind, Walk, names};
-use crate::content::RelPath;
+use crate::{
+    content::RelPath,
+    plan::{
+        FileOf,
+        walk::{Kind, Walk, names},
+    },
+};
 
 /// A FAT32 EFI system partition. Output: `esp` (a file `esp.img`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,7 +1,9 @@
 //! What comes from outside: a locked upstream becomes a tree.
 
-use super::{Kind, Walk, names};
-use crate::content::{RelPath, Sha256, Url};
+use crate::{
+    content::{RelPath, Sha256, Url},
+    plan::walk::{Kind, Walk, names},
+};
 
 /// A locked upstream. Keyed by digest and by how it is laid out, never by where it is fetched from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

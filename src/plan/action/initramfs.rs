@@ -1,7 +1,12 @@
 //! What a finished kernel is started with.
 
-use super::{FileOf, Kind, Walk, names};
-use crate::content::RelPath;
+use crate::{
+    content::RelPath,
+    plan::{
+        FileOf,
+        walk::{Kind, Walk, names},
+    },
+};
 
 /// What a finished kernel is started with, until it has its root: a cpio archive. Output: `initramfs` (a file
 /// `initramfs.cpio`).

@@ -2,8 +2,13 @@
 
 use brc_contract::Architecture;
 
-use super::{FileOf, Kind, Walk, names};
-use crate::content::Sha256;
+use crate::{
+    content::Sha256,
+    plan::{
+        FileOf,
+        walk::{Kind, Walk, names},
+    },
+};
 
 /// The manifest of an image. Output: `manifest` (a file `manifest.json`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

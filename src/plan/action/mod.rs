@@ -17,7 +17,6 @@ mod initramfs;
 mod manifest;
 mod modules;
 mod packaged_kernel;
-mod raw;
 mod replaced;
 mod root;
 mod run;
@@ -25,7 +24,7 @@ mod signed_modules;
 mod uki;
 mod verity;
 mod visible;
-mod walk;
+mod zstd;
 
 use std::{collections::BTreeMap, convert::Infallible};
 
@@ -38,7 +37,6 @@ pub use initramfs::{Initramfs, Named};
 pub use manifest::{Manifest, Part, PartSource};
 pub use modules::Modules;
 pub use packaged_kernel::PackagedKernel;
-pub use raw::{Compression, Raw};
 pub use replaced::Replaced;
 pub use root::{Root, RootLayer};
 pub use run::{Input, Network, Output, Product, Run, Stdin};
@@ -46,11 +44,14 @@ pub use signed_modules::SignedModules;
 pub use uki::Uki;
 pub use verity::Verity;
 pub use visible::Visible;
-use walk::names;
-pub use walk::{Kind, See, Value, Walk};
+pub use zstd::Zstd;
 
-use super::{Key, Source, StepId, key::Fields};
-use crate::content::{Digest, RelPath};
+use super::{
+    Key, Source, StepId,
+    key::{Facts, Fields},
+    walk::{Kind, Walk},
+};
+use crate::content::Digest;
 
 /// What an action gave: its trees by output name.
 pub type Outcome = BTreeMap<String, Digest>;
@@ -66,15 +67,6 @@ pub enum Action<T> {
     Assemble(Assemble<T>),
     /// A disk or tree becomes the file that a platform or a person wants. Performed by `artifact`.
     Pack(Pack<T>),
-}
-
-/// A file inside a tree.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FileOf<T> {
-    /// The tree.
-    pub tree: T,
-    /// The file.
-    pub path: RelPath,
 }
 
 /// Makes an instruction of kinds: an enum with one of each, which is a kind itself.
@@ -125,7 +117,7 @@ instruction! {
 
 instruction! {
     /// A file that leaves brc.
-    pub Pack: Manifest, Raw
+    pub Pack: Manifest, Zstd
 }
 
 impl<T> From<Fetch> for Action<T> {
@@ -192,9 +184,28 @@ impl<T> Action<T> {
         &self,
         mut replace: impl FnMut(&T) -> Result<Digest, E>,
     ) -> Result<(Action<Digest>, Key), E> {
-        let mut fields = Fields::of(self, None);
+        let mut fields = Fields::of(self.kind(), None);
         let action = self.walk(&mut Walk::new(&mut replace, Some(&mut fields)))?;
         Ok((action, fields.key()))
+    }
+}
+
+impl Action<Digest> {
+    /// The digest of everything that its performer can see.
+    pub fn key(&self) -> Key {
+        self.fields(None).key()
+    }
+
+    /// What its key is made from; only the order of inputs is not told.
+    pub fn facts(&self) -> Facts {
+        self.fields(Some(Facts::new())).into_facts()
+    }
+
+    fn fields(&self, facts: Option<Facts>) -> Fields {
+        let mut fields = Fields::of(self.kind(), facts);
+        let mut same = |tree: &Digest| Ok::<_, Infallible>(*tree);
+        let Ok(_) = self.walk(&mut Walk::new(&mut same, Some(&mut fields)));
+        fields
     }
 }
 

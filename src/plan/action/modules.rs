@@ -1,6 +1,6 @@
 //! The kernel modules of a tree.
 
-use super::{Kind, Walk, names};
+use crate::plan::walk::{Kind, Walk, names};
 
 /// The kernel modules of a tree, wherever they are, and nothing else. Output: `modules`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,7 +1,9 @@
 //! A finished kernel, taken out of packages.
 
-use super::{Kind, Walk, names};
-use crate::content::Glob;
+use crate::{
+    content::Glob,
+    plan::walk::{Kind, Walk, names},
+};
 
 /// A finished kernel, taken out of packages. Outputs: `boot` (files `kernel`, `config` and `release`, one line) and
 /// `modules` (a tree to lay into the root: modules and firmware).

@@ -1,6 +1,6 @@
 //! A tree with other content in some of its files.
 
-use super::{Kind, Walk, names};
+use crate::plan::walk::{Kind, Walk, names};
 
 /// A tree with other content in some of its files. Output: `root`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kind, Walk, names};
-use crate::content::{Glob, RelPath};
+use crate::{
+    content::{Glob, RelPath},
+    plan::walk::{Kind, Walk, names},
+};
 
 /// Trees laid over each other, with no path owned twice. Outputs: `root`, `owners` (a file `owners`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

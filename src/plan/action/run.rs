@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use super::{super::Variables, Kind, Walk};
-use crate::content::{Digest, RelPath};
+use super::super::Variables;
+use crate::{
+    content::{Digest, RelPath},
+    plan::walk::{Kind, Walk},
+};
 
 /// One command in a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

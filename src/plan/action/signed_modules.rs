@@ -1,6 +1,9 @@
 //! Kernel modules, signed.
 
-use super::{FileOf, Kind, Walk, names};
+use crate::plan::{
+    FileOf,
+    walk::{Kind, Walk, names},
+};
 
 /// Kernel modules with a signature at the end of each. Output: `modules`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -2,7 +2,10 @@
 
 use brc_contract::Architecture;
 
-use super::{FileOf, Kind, Walk, names};
+use crate::plan::{
+    FileOf,
+    walk::{Kind, Walk, names},
+};
 
 /// A unified kernel image that is not bound to a root yet. Output: `uki` (a file `uki.efi`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

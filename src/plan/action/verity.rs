@@ -1,6 +1,9 @@
 //! The dm-verity hash tree of a file.
 
-use super::{FileOf, Kind, Walk, names};
+use crate::plan::{
+    FileOf,
+    walk::{Kind, Walk, names},
+};
 
 /// The dm-verity hash tree of a file. Output: `verity` (files `hash`, `root-hash`, `data-blocks`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

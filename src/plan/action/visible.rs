@@ -1,7 +1,9 @@
 //! A root without what the running machine would hide.
 
-use super::{Kind, Walk, names};
-use crate::content::RelPath;
+use crate::{
+    content::RelPath,
+    plan::walk::{Kind, Walk, names},
+};
 
 /// A root of which the running machine sees everything: what lies below `/var` is made at boot. Outputs: `root`,
 /// `owners`.

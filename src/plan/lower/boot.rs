@@ -2,7 +2,7 @@
 
 use brc_contract::{EntryName, partition, well_known};
 
-use super::{Lowering, host_files, kernel::BuiltKernel, output};
+use super::{LowerError, Lowering, host_files, kernel::BuiltKernel, output};
 use crate::{
     content::{RelPath, rel_path},
     graph::{Image, kernel_command_line},
@@ -27,12 +27,14 @@ impl Lowering<'_> {
     /// The kernel image and what stands beside it; `loader` has the stub and the boot loader.
     pub(super) fn boot(&mut self, image: &Image, kernel: &BuiltKernel, loader: &Source) -> Boot {
         let suffix = image.architecture.efi();
-        let of_loader = |name: &str| {
-            let path = RelPath::new(&format!("usr/lib/systemd/boot/efi/{name}")).unwrap_or_default();
+        let mut of_loader = |name: &str| {
+            let path = self.path(&format!("usr/lib/systemd/boot/efi/{name}"));
             FileOf { tree: loader.clone(), path }
         };
+        let stub = of_loader(&format!("linux{suffix}.efi.stub"));
+        let program = of_loader(&format!("systemd-boot{suffix}.efi"));
         let uki = Uki {
-            stub: of_loader(&format!("linux{suffix}.efi.stub")),
+            stub,
             kernel: FileOf { tree: kernel.boot.clone(), path: rel_path!("kernel") },
             os_release: host_files::os_release(image),
             release: FileOf { tree: kernel.boot.clone(), path: rel_path!("release") },
@@ -42,12 +44,11 @@ impl Lowering<'_> {
             architecture: image.architecture,
         };
         let uki = FileOf { tree: output(self.assemble(image, "unbound-uki", uki), "uki"), path: rel_path!("uki.efi") };
-        let program = of_loader(&format!("systemd-boot{suffix}.efi"));
         let conf = FileOf { tree: self.text(&rel_path!("loader.conf"), LOADER), path: rel_path!("loader.conf") };
         let files = vec![
-            boot_file(&well_known::default_loader(image.architecture), program.clone()),
-            boot_file(&well_known::installed_loader(image.architecture), program),
-            boot_file(well_known::LOADER_CONF, conf),
+            self.boot_file(&well_known::default_loader(image.architecture), program.clone()),
+            self.boot_file(&well_known::installed_loader(image.architecture), program),
+            self.boot_file(well_known::LOADER_CONF, conf),
         ];
         Boot { uki, files }
     }
@@ -63,9 +64,9 @@ impl Lowering<'_> {
     pub(super) fn esp(&mut self, image: &Image, boot: &Boot, verity: &Source, salt: [u8; 32], seed: Seed) -> Source {
         let bound = BoundUki { uki: boot.uki.clone(), verity: verity.clone(), salt };
         let uki = FileOf { tree: output(self.assemble(image, "uki", bound), "uki"), path: rel_path!("uki.efi") };
-        let entry = EntryName::new(&image.variant, &image.version);
+        let entry = EntryName::new(&image.name());
         let mut files = boot.files.clone();
-        files.push(boot_file(&format!("{}/{entry}", well_known::UKI_FOLDER), uki));
+        files.push(self.boot_file(&format!("{}/{entry}", well_known::UKI_FOLDER), uki));
         let esp = Esp {
             files,
             size: image.layout.esp_bytes,
@@ -74,8 +75,16 @@ impl Lowering<'_> {
         };
         output(self.assemble(image, "esp", esp), "esp")
     }
-}
 
-fn boot_file(to: &str, from: FileOf<Source>) -> BootFile<Source> {
-    BootFile { to: RelPath::new(to).unwrap_or_default(), from }
+    fn boot_file(&mut self, to: &str, from: FileOf<Source>) -> BootFile<Source> {
+        BootFile { to: self.path(to), from }
+    }
+
+    /// A path that is put together of names; what is none fails the plan.
+    fn path(&mut self, text: &str) -> RelPath {
+        RelPath::new(text).unwrap_or_else(|error| {
+            self.errors.push(LowerError::NoPath(error));
+            RelPath::ROOT
+        })
+    }
 }

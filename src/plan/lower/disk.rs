@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     content::{RelPath, rel_path},
-    graph::{Component, Compressed, Image, KernelSource, Package, Role},
+    graph::{Artifact, ArtifactCompression, ArtifactKind, Component, Image, KernelSource, Package, Role},
     plan::{
-        Action, Compression, Disk, FileOf, Goal, ImagePart, Input, Manifest, Part, PartSource, Raw, Run, Slot, Source,
-        Stdin, Verity,
+        Action, Disk, FileOf, Goal, ImagePart, Input, Manifest, Part, PartSource, Run, Slot, Source, Stdin, Verity,
+        Zstd,
         identity::{Seed, file_system_uuid},
         layout::hash_partition_size,
     },
@@ -34,7 +34,7 @@ impl Lowering<'_> {
         let verity = Verity { data: root_image.clone(), salt, uuid: seed.verity_uuid() };
         let verity = output(self.assemble(image, "verity", verity), "verity");
         let esp = FileOf { tree: self.esp(image, boot, &verity, salt, seed), path: rel_path!("esp.img") };
-        let label = format!("{}_{}", image.variant, image.version);
+        let label = image.name().to_string();
         if label.encode_utf16().count() > partition::MAX_LABEL_UNITS {
             self.errors.push(LowerError::LabelTooLong { label: label.clone() });
         }
@@ -70,19 +70,27 @@ impl Lowering<'_> {
         let manifest = self.step(&image.variant, "manifest", manifest);
         let title = image.title();
         let goal = |part| Goal::of_image(&title, part);
-        if image.compressed == Compressed::Zstd {
-            let file = format!("{}_{}_{}.raw.zst", image.variant, image.version, image.architecture.name());
-            let disk = FileOf { tree: disk.clone(), path: rel_path!("disk.raw") };
-            let pack = Raw { disk, name: file, compression: Compression::Zstd };
-            let step = self.step(&image.variant, "compress", pack);
-            self.lowered.plan.goals.push((goal(ImagePart::Artifact), output(step, "artifact")));
+        for artifact in &image.artifacts {
+            let tree = self.artifact(image, *artifact, &disk);
+            self.lowered.plan.goals.push((goal(ImagePart::Artifact(*artifact)), tree));
         }
         self.lowered.plan.goals.extend([
-            (goal(ImagePart::Disk), disk),
             (goal(ImagePart::Manifest), output(manifest, "manifest")),
             (goal(ImagePart::Root), root.tree.clone()),
             (goal(ImagePart::RootImage), root_image.tree),
         ]);
+    }
+
+    /// The disk in a form that it is published in.
+    fn artifact(&mut self, image: &Image, artifact: Artifact, disk: &Source) -> Source {
+        match (artifact.kind, artifact.compression) {
+            (ArtifactKind::Raw, ArtifactCompression::Plain) => disk.clone(),
+            (ArtifactKind::Raw, ArtifactCompression::Zstd) => {
+                let of = FileOf { tree: disk.clone(), path: rel_path!("disk.raw") };
+                let name = image.name().file(image.architecture, artifact.ending());
+                output(self.step(&image.variant, "compress", Zstd { of, name }), "artifact")
+            }
+        }
     }
 
     pub(super) fn assemble(&mut self, image: &Image, stage: &str, part: impl Into<Action<Source>>) -> super::StepId {
@@ -132,10 +140,8 @@ impl Lowering<'_> {
 fn parts(image: &Image) -> Vec<Part> {
     let checkouts = image.from_checkouts();
     let mut parts = kernel_parts(image, &checkouts);
-    for component in &image.components {
-        parts.extend(component.packages.iter().map(package_part));
-        parts.push(component_part(component, &checkouts));
-    }
+    parts.extend(image.packages.iter().map(package_part));
+    parts.extend(image.components.iter().map(|component| component_part(component, &checkouts)));
     parts.sort();
     parts.dedup();
     parts

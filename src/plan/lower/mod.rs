@@ -18,6 +18,7 @@ mod root;
 mod target;
 mod toolset;
 mod upstream;
+mod users;
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +29,7 @@ pub use host_files::HOST_FILES_OWNER;
 
 use super::{Action, Fetch, Goal, ImagePart, Plan, Source, Step, StepId, Variables};
 use crate::{
-    content::{Digest, Entry, Metadata, RelPath, Tree},
+    content::{Digest, Entry, Metadata, RelPath, RelPathError, Tree},
     graph::{Image, Package, Placed, Role, What},
 };
 
@@ -64,8 +65,7 @@ pub struct LocalFile {
 /// A plan and the content that it speaks of and that no action makes.
 #[derive(Debug, Clone, Default)]
 pub struct Lowered {
-    /// What can be done. Goals are `IMAGE disk`, `IMAGE manifest`, `IMAGE root`, `IMAGE erofs`, and `IMAGE ROLE` for
-    /// the tool set of each role, where IMAGE is [`Image::title`].
+    /// What can be done. Goals are all parts of the images and the tool set of each of their roles.
     pub plan: Plan,
     /// Texts that recipes or brc state, by digest; they must be in the store before the plan runs.
     pub texts: BTreeMap<Digest, Vec<u8>>,
@@ -278,6 +278,9 @@ pub enum LowerError {
         "`{component}` is built with `kbuild`, and kernel `{kernel}` comes finished: modules need a kernel from source"
     )]
     NoKernelTree { component: String, kernel: String },
+    /// A name that becomes a part of a path cannot be one.
+    #[error("it cannot stand on the ESP: {0}")]
+    NoPath(RelPathError),
     /// An EFI name or label gets too long.
     #[error("the label `{label}` has more than 36 characters: shorten the variant's name or version")]
     LabelTooLong { label: String },

@@ -1,6 +1,6 @@
 //! The root tree: layers merged with one owner for each path, then the finish steps over it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     Lowering,
@@ -8,10 +8,11 @@ use super::{
     command::{command, environment, shell},
     kernel::BuiltKernel,
     output,
+    users::numbering,
 };
 use crate::{
     content::{RelPath, rel_path},
-    graph::{Component, Dropped, Image, Role, What},
+    graph::{Component, Dropped, Finish, Image, Role, What},
     plan::{Input, Modules, Output, Replaced, Root, RootLayer, Run, SignedModules, Source, Visible},
 };
 
@@ -35,15 +36,10 @@ impl Lowering<'_> {
         boot: Option<&Boot>,
     ) -> FinishedRoot {
         let mut layers = Vec::new();
-        let mut seen = BTreeSet::new();
-        for component in &image.components {
-            for package in &component.packages {
-                if seen.insert(package.sha256) {
-                    let tree = self.package(package);
-                    let drop = Dropped::of(&image.drop, &package.name);
-                    layers.push(RootLayer { drop, ..RootLayer::plain(&package.name, tree) });
-                }
-            }
+        for package in &image.packages {
+            let tree = self.package(package);
+            let drop = Dropped::of(&image.drop, &package.name);
+            layers.push(RootLayer { drop, ..RootLayer::plain(&package.name, tree) });
         }
         layers.push(RootLayer::plain(&image.kernel.name, kernel.modules.clone()));
         for component in &image.components {
@@ -94,12 +90,12 @@ impl Lowering<'_> {
 
     /// Runs the finish steps; without any, the tree stays as it is.
     fn finish(&mut self, image: &Image, toolsets: &BTreeMap<&str, Source>, merged: Source) -> Source {
-        if image.finish.is_empty() {
+        let steps: Vec<Finish> = numbering(&image.users).into_iter().chain(image.finish.iter().cloned()).collect();
+        if steps.is_empty() {
             return merged;
         }
         let Some(tools) = self.role(image, Role::Finish, toolsets) else { return merged };
-        let script: String =
-            image.finish.iter().map(|finish| format!("echo {}\n{}\n", finish.name, finish.script)).collect();
+        let script: String = steps.iter().map(|finish| format!("echo {}\n{}\n", finish.name, finish.script)).collect();
         let mut environment = environment(image);
         environment.insert("root".to_owned(), "/target".to_owned());
         let inputs = vec![

@@ -79,8 +79,7 @@ pub(super) fn build_environment(image: &Image, component: &Component, jobs: u32)
 
 /// The version of the image's glibc: `2.41-12` is 2.41.
 pub(super) fn glibc_version(image: &Image) -> Option<(u32, u32)> {
-    let mut packages = image.components.iter().flat_map(|component| &component.packages);
-    let version = &packages.find(|package| package.name == "libc6")?.version;
+    let version = &image.packages.iter().find(|package| package.name == "libc6")?.version;
     let (major, rest) = version.split_once('.')?;
     let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     Some((major.parse().ok()?, minor.parse().ok()?))

@@ -1,10 +1,10 @@
-//! Running a machine from power-on to its end.
+//! QEMU as a process in a sandbox, followed to its end.
 
 use std::{
     fs::File,
     io::{self, Read, Write},
     os::fd::OwnedFd,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -13,19 +13,14 @@ use std::{
 use brc_contract::Architecture;
 
 use super::{
-    accelerator::{Accelerator, kvm_bind},
-    credential,
-    disk::Own,
-    order::Order,
-    qemu::{self, Hardware},
+    BootError, qemu,
     terminal::Stripper,
     watch::{Tail, Watch},
-    workplace::{Workplace, WorkplaceError},
 };
 use crate::{
     content::{Digest, RelPath},
-    sandbox::linux::{self, Access, Bind, Network, Root, SpawnError, Spec, Status, Streams, Terminal, View, Waited},
-    store::{Checkout, Store, StoreError},
+    sandbox::linux::{self, Bind, Network, Root, Spec, Status, Streams, Terminal, View, Waited},
+    store::{Checkout, Store},
 };
 
 /// The user inside the sandbox; it has no rights but those of a file's owner.
@@ -112,45 +107,6 @@ impl Machine {
         Self { store, executable, tools, architecture }
     }
 
-    /// Boots an image and follows it to its end. What its serial line prints goes to `serial`, line by line or in
-    /// smaller pieces, without terminal sequences.
-    ///
-    /// The machine is ended like by a power cut; what a kept disk was told to flush by then is on the host's disk.
-    ///
-    /// # Errors
-    /// See [`BootError`]; no process is left in any case.
-    pub fn boot(&self, order: &Order, serial: &mut dyn Write, cancelled: &AtomicBool) -> Result<Ended, BootError> {
-        let credentials = credential::strings(&order.credentials)?;
-        let tools = self.tools()?;
-        let workplace = Workplace::new(&self.store).map_err(BootError::Workplace)?;
-        let own = Own::prepare(order, workplace.path(), &tools.path().join(qemu::model(self.architecture).variables))?;
-        let accelerator = self.accelerator(cancelled);
-        let command = qemu::command(&Hardware {
-            architecture: self.architecture,
-            accelerator,
-            memory_mib: order.memory_mib,
-            disk: own.durability,
-            disks: order.disks.len(),
-            credentials: credentials.len(),
-            forwards: &order.forwards,
-            restart: order.restart,
-        });
-        let running = Running {
-            root: workplace.root(tools.path()),
-            command,
-            binds: binds(order, &own, &workplace, &credentials, accelerator)?,
-            network: if order.forwards.is_empty() { Network::None } else { Network::Host },
-            until: order.until.as_deref(),
-            timeout: order.timeout,
-        };
-        let ended = self.run(running, serial, cancelled);
-        own.flush()?;
-        if let Err(BootError::Standstill { .. }) = &ended {
-            self.distrust_kvm();
-        }
-        ended
-    }
-
     /// The tool set, laid out.
     pub(super) fn tools(&self) -> Result<Checkout, BootError> {
         let tools = self.store.checkout(&[(RelPath::ROOT, self.tools)])?;
@@ -234,42 +190,6 @@ fn spec(root: Root, command: Vec<String>, binds: Vec<Bind>, network: Network) ->
     }
 }
 
-/// Everything of the host that a machine sees.
-fn binds(
-    order: &Order,
-    own: &Own,
-    workplace: &Workplace,
-    credentials: &[String],
-    accelerator: Accelerator,
-) -> Result<Vec<Bind>, BootError> {
-    let bind = |from: &Path, to: &str, access| Bind { from: from.to_owned(), to: to.to_owned(), access };
-    let mut binds =
-        vec![bind(&own.disk, qemu::OWN_DISK, Access::Write), bind(&own.variables, qemu::OWN_VARIABLES, Access::Write)];
-    for (number, path) in order.disks.iter().enumerate() {
-        let refused = |source| BootError::Disk { path: path.clone(), source };
-        // Opened here, so that the error names the file and not a place in the sandbox.
-        let metadata = File::open(path).and_then(|file| file.metadata()).map_err(refused)?;
-        if metadata.is_dir() {
-            return Err(refused(io::ErrorKind::IsADirectory.into()));
-        }
-        binds.push(bind(path, &qemu::disk(number), Access::Read));
-    }
-    for (number, string) in credentials.iter().enumerate() {
-        let path = workplace
-            .write_secret(&format!("credential-{number}"), string)
-            .map_err(|source| BootError::Workplace(source.into()))?;
-        binds.push(bind(&path, &qemu::credential(number), Access::Read));
-    }
-    if accelerator == Accelerator::Kvm {
-        binds.push(kvm_bind());
-    }
-    // The sandbox does not know our working directory.
-    for bind in &mut binds {
-        bind.from = bind.from.canonicalize().map_err(|source| BootError::Disk { path: bind.from.clone(), source })?;
-    }
-    Ok(binds)
-}
-
 /// What QEMU itself had to say.
 struct Complaints {
     lines: Vec<String>,
@@ -326,100 +246,6 @@ fn follow_serial(
         }
     }
     result
-}
-
-/// Lines of QEMU, each indented on its own line.
-struct Lines<'a>(&'a [String]);
-
-impl std::fmt::Display for Lines<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str(" (it said nothing)");
-        }
-        self.0.iter().try_for_each(|line| write!(f, "\n  | {line}"))
-    }
-}
-
-/// An image could not be booted.
-#[derive(Debug, thiserror::Error)]
-pub enum BootError {
-    /// There is no such image.
-    #[error("the image `{}` cannot be read", path.display())]
-    Image { path: PathBuf, source: io::Error },
-    /// The machine would write to the image.
-    #[error("`{}` is the image itself: name another file to keep the machine's disk in", path.display())]
-    ImageItself { path: PathBuf },
-    /// A machine with this disk is running.
-    #[error("another machine is using the disk `{}`: end it, or keep this one elsewhere", path.display())]
-    Busy { path: PathBuf },
-    /// A disk cannot be made or kept.
-    #[error("the machine's disk `{}` cannot be made or written", path.display())]
-    Copy { path: PathBuf, source: io::Error },
-    /// A further disk is not there.
-    #[error("the disk `{}` cannot be shown to the machine", path.display())]
-    Disk { path: PathBuf, source: io::Error },
-    /// A credential has a name that systemd does not take.
-    #[error(
-        "`{name}` names no credential: expected 1 to 255 printable characters, none of them a space, `/`, `:` or `=`"
-    )]
-    CredentialName { name: String },
-    /// A credential does not fit into the firmware's tables.
-    #[error("the credential `{name}` has {bytes} bytes: expected at most 32768; pass it on a disk instead")]
-    CredentialSize { name: String, bytes: usize },
-    /// The firmware's tables have no room for so many credentials.
-    #[error("{count} credentials: expected at most 255")]
-    Credentials { count: usize },
-    /// The tool set cannot boot anything.
-    #[error("the tool set of role `machine` has no `/{path}`: expected the packages {packages} in it")]
-    NoTool { path: &'static str, packages: &'static str },
-    /// QEMU refused.
-    #[error("QEMU {}; it said:{}", match status {
-        Status::Exited(code) => format!("ended with status {code}"),
-        Status::Signalled(signal) => format!("was ended by signal {signal}"),
-    }, Lines(complaints))]
-    Ended { status: Status, complaints: Vec<String> },
-    /// The host's processor gave up.
-    #[error(
-        "the host's processor (KVM) gave up, and the machine stood still; boot again: it will be emulated. QEMU said:{}",
-        Lines(complaints)
-    )]
-    Standstill { complaints: Vec<String> },
-    /// The emulator lost a timer.
-    #[error("a timer of the machine was lost, and it stands still: emulators do that rarely; boot again")]
-    LostTimer,
-    /// What is printed cannot be passed on.
-    #[error("what the machine prints cannot be written")]
-    Output { source: io::Error },
-    /// The sandbox cannot be made, or was killed.
-    #[error("there is no sandbox for the machine; `brc doctor` says what this host lacks")]
-    Sandbox(#[source] SpawnError),
-    /// There is no place to run from.
-    #[error("there is no folder to run a machine from")]
-    Workplace(#[source] WorkplaceError),
-    /// The tool set cannot be had.
-    #[error("the tool set of the machine cannot be had")]
-    Store {
-        #[from]
-        source: StoreError,
-    },
-    /// A pipe or thread of ours failed.
-    #[error("the machine's input and output cannot be connected")]
-    Plumbing { source: io::Error },
-}
-
-impl BootError {
-    /// Whether what was asked for makes no sense, so that another command line mends it.
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Image { .. }
-                | Self::ImageItself { .. }
-                | Self::Disk { .. }
-                | Self::CredentialName { .. }
-                | Self::CredentialSize { .. }
-                | Self::Credentials { .. }
-        )
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use brc_contract::{Architecture, EntryName, well_known};
+use brc_contract::{Architecture, EntryName, ImageName, well_known};
 
 use super::*;
 use crate::{
@@ -20,9 +20,9 @@ use crate::{
 
 /// A root made by `mkfs.erofs` 1.8.6 (zstd) of files with owners, modes, a capability and a link, and of what
 /// [`Maker::record`] says of the sample's start.
-const ROOT: &[u8] = include_bytes!("../../../tests/data/root.erofs");
+const ROOT: &[u8] = include_bytes!("../../tests/data/root.erofs");
 /// The same without what it says of its start, as an older brc made it.
-const OLD_ROOT: &[u8] = include_bytes!("../../../tests/data/old-root.erofs");
+const OLD_ROOT: &[u8] = include_bytes!("../../tests/data/old-root.erofs");
 const OS_RELEASE: &str = "ID=brc\nIMAGE_ID=\"quickstart\"\nIMAGE_VERSION=\"0.1.0\"\n";
 const ROOT_PARTITION: u64 = 64 << 10;
 const HASH_PARTITION: u64 = 16 << 10;
@@ -116,7 +116,7 @@ impl Maker {
         let (uki, mut files) = self.start(start);
         let bound = BoundUki { uki: uki.clone(), verity, salt: seed.verity_salt() };
         let bound = self.make("uki", &Assemble::BoundUki(bound));
-        let entry = format!("{}/{}", well_known::UKI_FOLDER, EntryName::new("quickstart", "0.1.0"));
+        let entry = format!("{}/{}", well_known::UKI_FOLDER, EntryName::new(&ImageName::new("quickstart", "0.1.0")));
         files.push(BootFile { to: RelPath::new(&entry).unwrap(), from: FileOf { tree: bound, ..uki } });
         let esp = Assemble::Esp(Esp {
             files,

@@ -1,9 +1,10 @@
 //! Checks a finished image: whether all of its bytes are as brc writes them and agree with each other.
 //!
-//! Needs no recipe. What can follow from other bytes of the image is computed again and compared: tables, identities,
-//! hash tree, file systems, slack; and what starts the root is compared with what the root says of it. So all of an
-//! image hangs on its root hash. Whether that is the right one only somebody outside can say: a report names what was
-//! not checked.
+//! *Takes* the file of a disk, and what is known of it from elsewhere: a root hash, a manifest. *Gives* a [`Report`].
+//! *Promises*: what can follow from other bytes of the image is computed again and compared (tables, identities, hash
+//! tree, file systems, slack), and what starts the root with what the root says of it, so that all of an image hangs
+//! on its root hash; whether that is the right one only somebody outside can say, and a report names what was not
+//! checked. An image is read as hostile, within limits, and never written. *Does not know* recipes.
 
 mod boot;
 mod erofs;
@@ -21,13 +22,13 @@ use std::{fs::File, io, path::Path};
 
 use brc_contract::{Architecture, Guid, partition, well_known};
 
-use super::{
-    extent,
-    uki::VerifiedRoot,
-    verity::{BLOCK_BYTES, RootHash, Superblock},
-};
 use crate::{
     content::{Sha256, Tree},
+    image::{
+        extent,
+        uki::VerifiedRoot,
+        verity::{BLOCK_BYTES, RootHash, Superblock},
+    },
     plan::{
         identity::Seed,
         layout::{BLOCK, SECTOR},
@@ -193,7 +194,7 @@ impl Inspection<'_> {
 
     /// What the table, the superblock and the seed say must agree with what the kernel image says.
     fn agreement(&mut self, boot: &Boot, table: &Table, root_hash: &RootHash, superblock: Option<&Superblock>) {
-        let label = format!("{}_{}", boot.image_id, boot.image_version);
+        let label = boot.image.to_string();
         if let Some(manifest) = &self.expected.manifest {
             let (said, found) = ((&manifest.entry, manifest.architecture.as_str()), (&label, boot.architecture.name()));
             if said != found {
@@ -202,7 +203,7 @@ impl Inspection<'_> {
                 self.findings.add(Part::Esp, problem);
             }
         }
-        let seed = Seed::of(&boot.image_id, boot.architecture);
+        let seed = Seed::of(&boot.image.variant, boot.architecture);
         let kinds = [partition::root_verity(boot.architecture), partition::root(boot.architecture)];
         let esp = seed.partition(partition::ESP, 0);
         let mut wanted = vec![

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use brc_contract::{
-    Architecture, EntryName,
+    Architecture, EntryName, ImageName,
     command_line::{self, VerityTable},
     os_release, partition,
 };
@@ -31,10 +31,8 @@ const INITRAMFS: &str = ".initrd";
 pub(super) struct Boot {
     /// The machine that it is for.
     pub architecture: Architecture,
-    /// `IMAGE_ID` of `.osrel`.
-    pub image_id: String,
-    /// `IMAGE_VERSION` of `.osrel`.
-    pub image_version: String,
+    /// `IMAGE_ID` and `IMAGE_VERSION` of `.osrel`.
+    pub image: ImageName,
     /// The bytes of `.osrel`.
     pub os_release: Vec<u8>,
     /// The words of the command line.
@@ -80,14 +78,15 @@ impl Boot {
             wrong("its `.osrel` has no IMAGE_ID or IMAGE_VERSION".to_owned());
             return None;
         };
-        if name.stem != format!("{image_id}_{image_version}") {
+        let image = ImageName::new(&image_id, &image_version);
+        if name.stem != image.to_string() {
             wrong(format!("it is called `{name}`, but says that it is `{image_id}` {image_version}"));
         }
-        if !name.is_good() && *name != EntryName::new(&image_id, &image_version) {
+        if !name.is_good() && *name != EntryName::new(&image) {
             wrong(format!("`{name}` is neither fresh (+3-0) nor found healthy (no counter)"));
         }
         let words = command_line::words(&line);
-        Some(Boot { architecture, image_id, image_version, os_release: os_release.into_bytes(), words })
+        Some(Boot { architecture, image, os_release: os_release.into_bytes(), words })
     }
 
     /// Compares what the command line says of the root with what is on the disk.

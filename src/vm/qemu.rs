@@ -5,7 +5,16 @@
 
 use brc_contract::Architecture;
 
-use super::{accelerator::Accelerator, order::Forward, order::Restart};
+use super::order::{Forward, Restart};
+
+/// How a machine's processors are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accelerator {
+    /// By the host's processor.
+    Kvm,
+    /// By translating instructions.
+    Tcg,
+}
 
 /// What of a tool set makes a machine of one architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

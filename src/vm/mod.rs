@@ -11,11 +11,14 @@ mod accelerator;
 mod boot;
 mod credential;
 mod disk;
+mod failure;
 mod order;
+mod process;
 mod qemu;
 mod terminal;
 mod watch;
 mod workplace;
 
-pub use boot::{BootError, Ended, Machine};
+pub use failure::BootError;
 pub use order::{Disk, Forward, Order, ParseForwardError, Restart};
+pub use process::{Ended, Machine};

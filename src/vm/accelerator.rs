@@ -15,9 +15,10 @@ use std::{
 use brc_contract::Architecture;
 
 use super::{
-    boot::{BootError, Ended, Machine, Running},
+    BootError, Ended, Machine,
     order::Restart,
-    qemu::{self, Durability, Hardware},
+    process::Running,
+    qemu::{self, Accelerator, Durability, Hardware},
     workplace::Workplace,
 };
 use crate::sandbox::linux::{Access, Bind, Network};
@@ -30,15 +31,6 @@ const FIRMWARE_IS_UP: &str = "BdsDxe:";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The memory of the machine that only tries.
 const MEMORY_MIB: u32 = 256;
-
-/// How a machine's processors are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Accelerator {
-    /// By the host's processor.
-    Kvm,
-    /// By translating instructions.
-    Tcg,
-}
 
 impl Machine {
     /// The better accelerator that works here.

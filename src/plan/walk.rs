@@ -3,8 +3,16 @@
 
 use brc_contract::Architecture;
 
-use super::FileOf;
 use crate::content::{Digest, Glob, RelPath, Sha256};
+
+/// A file inside a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FileOf<T> {
+    /// The tree.
+    pub tree: T,
+    /// The file.
+    pub path: RelPath,
+}
 
 /// One kind of action. `T` says how it names the trees that it takes.
 ///
@@ -66,7 +74,7 @@ pub enum Value<'v, U> {
 
 impl<'a, T, U, E> Walk<'a, T, U, E> {
     /// A walk on which `replace` gives a tree for each, and `see` sees the fields, if anybody does.
-    pub(in super::super) fn new(
+    pub(super) fn new(
         replace: &'a mut dyn FnMut(&T) -> Result<U, E>,
         see: Option<&'a mut dyn See<U>>,
     ) -> Walk<'a, T, U, E> {

@@ -62,7 +62,7 @@ impl Inspection<'_> {
         let kernel = self.kernel(&files);
         let boot = kernel.as_ref().map(|path| self.boot(esp, &files, path, architecture)).transpose()?.flatten();
         if let Some(boot) = &boot {
-            let id = fat_volume_id(Seed::of(&boot.image_id, architecture).partition(partition::ESP, 0));
+            let id = fat_volume_id(Seed::of(&boot.image.variant, architecture).partition(partition::ESP, 0));
             if volume.id != id {
                 let problem = format!("the volume id is {:08x}, expected {id:08x}", volume.id);
                 self.findings.add(Part::Esp, problem);
