@@ -70,7 +70,7 @@ pub fn epoch_of(entry: &[u8; ENTRY_BYTES]) -> u64 {
 /// Whether FAT can hold a file of this name, and `fatfs` write it.
 pub fn is_name(name: &str) -> bool {
     let forbidden =
-        |character: char| character < ' ' || character > '\u{ffff}' || "\"*/:<>?\\|\u{7f}".contains(character);
+        |character: char| !(' '..='\u{ffff}').contains(&character) || "\"*/:<>?\\|\u{7f}".contains(character);
     !name.is_empty() && !name.contains(forbidden) && !name.ends_with(['.', ' ']) && name.len() <= MAX_NAME_BYTES
 }
 
