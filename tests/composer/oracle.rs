@@ -3,12 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
 
 use brc::{
     content::{Digest, Entry, RelPath, Tree},
+    image::fat::{self, FatFile, Volume},
     plan::{Input, Output, Performer as _, Request, Run},
     sandbox::Sandbox,
     store::Store,
@@ -87,8 +89,7 @@ fn the_oracles_agree_with_every_part_of_the_image() {
 
     let said = run(&store, tools, together, "sgdisk -v /image/disk.raw >said");
     assert!(said.contains("No problems found"), "{said}");
-    let said = run(&store, tools, together, "fsck.fat -n /image/esp.img >said 2>&1");
-    assert_eq!(said.lines().count(), 2, "its version and its count, and no word more:\n{said}");
+    fsck_finds_nothing(&store, tools, together);
     // It says nothing when nothing is wrong, and the shell ends at the first command that fails.
     let said = run(&store, tools, together, "fsck.erofs --extract /image/root.erofs >said 2>&1");
     assert!(!said.to_lowercase().contains("err"), "{said}");
@@ -102,6 +103,67 @@ fn the_oracles_agree_with_every_part_of_the_image() {
     assert!(sections[".osrel"]["text"].as_str().unwrap().contains("IMAGE_ID=\"quickstart\""));
     for name in [".linux", ".osrel", ".cmdline", ".initrd", ".uname"] {
         assert!(sections[name].is_object(), "{name}");
+    }
+}
+
+fn fsck_finds_nothing(store: &Store, tools: Digest, image: Digest) {
+    let said = run(store, tools, image, "fsck.fat -n /image/esp.img >said 2>&1");
+    assert_eq!(said.lines().count(), 2, "its version and its count, and no word more:\n{said}");
+}
+
+#[test]
+fn fsck_and_mtools_agree_with_folders_of_every_kind() {
+    let store = Store::open(&user_store()).unwrap();
+    let tools = oracles(&store);
+    let mut names: Vec<String> =
+        ["EFI/BOOT/BOOTX64.EFI", "EFI/Linux/x_1.0.0+3-0.efi", "EFI/Linux/x_1.1.0+3-0.efi", "a/b/c/d", "a/b/e f/g.h i"]
+            .map(str::to_owned)
+            .into();
+    // More entries than a cluster has, short names that would be the same, folders in folders.
+    names.extend((0..60).map(|number| format!("many/a rather long name, number {number}")));
+    names.extend((0..60).map(|number| format!("folders/folder {number}/x")));
+    let place = folder("fat");
+    let content = |number: usize, name: &str| {
+        fs::write(place.join("content"), name.repeat(number * 10)).unwrap();
+        let content = fs::File::open(place.join("content")).unwrap();
+        fs::remove_file(place.join("content")).unwrap();
+        FatFile { path: path(name), size: content.metadata().unwrap().len(), content }
+    };
+    let files: Vec<FatFile> = names.iter().enumerate().map(|(number, name)| content(number, name)).collect();
+    let expected: String = names.iter().enumerate().map(|(number, name)| name.repeat(number * 10)).collect();
+    let quoted: String = names.iter().map(|name| format!("'{name}' ")).collect();
+    for size in [33 << 20, 300 << 20] {
+        let image = place.join("esp.img");
+        let out = fs::File::options().read(true).write(true).create(true).truncate(true).open(&image).unwrap();
+        out.set_len(size).unwrap();
+        fat::write(&Volume { size, id: 0x1234_5678, epoch: 1_700_000_001 }, &files, &out).unwrap();
+        let stored = || {
+            let (blob, size) = store.put_file(&image).unwrap();
+            let mut tree = Tree::new();
+            tree.insert(path("esp.img"), Entry::File { blob, size, executable: false }).unwrap();
+            store.put_tree(&tree).unwrap()
+        };
+        let written = stored();
+        fsck_finds_nothing(&store, tools, written);
+        let script =
+            format!("mkdir found && mcopy -s -i /image/esp.img '::*' found && cd found && cat {quoted} >../said");
+        assert!(run(&store, tools, written, &script) == expected, "mcopy finds other files");
+
+        // What is written can be changed where it stands.
+        let system = fatfs::FileSystem::new(out, fatfs::FsOptions::new()).unwrap();
+        let folder = system.root_dir().open_dir("EFI/Linux").unwrap();
+        folder.rename("x_1.0.0+3-0.efi", &folder, "x_1.0.0+2-1.efi").unwrap();
+        folder.remove("x_1.1.0+3-0.efi").unwrap();
+        folder.create_file("another file.efi").unwrap().write_all(&[7; 100_000]).unwrap();
+        drop(folder);
+        system.unmount().unwrap();
+        let changed = stored();
+        fsck_finds_nothing(&store, tools, changed);
+        let script = "mdir -b -i /image/esp.img ::/EFI/Linux >said";
+        let listed = run(&store, tools, changed, script);
+        let mut listed: Vec<&str> = listed.lines().collect();
+        listed.sort_unstable();
+        assert_eq!(listed, ["::/EFI/Linux/another file.efi", "::/EFI/Linux/x_1.0.0+2-1.efi"]);
     }
 }
 

@@ -1,10 +1,13 @@
-//! FAT32 file systems: written whole, from a list of files, always to the same bytes, and read back.
+//! FAT32 file systems: written whole by `fatfs`, from a list of files, always to the same bytes, and read back by a reader
+//! of our own.
 //!
-//! Format: Microsoft, "FAT32 File System Specification" 1.03. Why this is not `fatfs`: docs/design/fat.md.
+//! Format: Microsoft, "FAT32 File System Specification" 1.03. What is done to what `fatfs` writes: docs/design/fat.md.
 
 mod entry;
+mod format;
 mod geometry;
 mod read;
+mod sectors;
 mod write;
 
 pub use geometry::{Geometry, MIN_CLUSTERS, SECTOR_BYTES};

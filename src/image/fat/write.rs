@@ -1,17 +1,22 @@
-//! A FAT32 file system: folders first, then files one behind the other, nothing fragmented.
+//! A FAT32 file system, by `fatfs`: folders first, then files one behind the other, nothing fragmented.
 
-use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{self, Write as _},
+    os::unix::fs::FileExt,
+};
+
+use fatfs::{Dir, FileSystem, FsOptions};
 
 use super::{
-    entry::{ARCHIVE, DIRECTORY, ENTRY_BYTES, Names, Stamp, is_name, short_entry},
-    geometry::{Geometry, SECTOR_BYTES},
+    entry::{Clock, ENTRY_BYTES, is_name},
+    format::{copy_heads, format},
+    geometry::Geometry,
+    read::{Found, ReadError, read_all},
+    sectors::{Sectors, ZEROS},
 };
 use crate::{content::RelPath, image::extent};
-
-/// The mark of the last cluster of a file.
-const END_OF_CHAIN: u32 = 0x0fff_ffff;
-/// The cluster of the root folder.
-const ROOT_CLUSTER: u32 = 2;
 
 /// What a file system is called and what time its files show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +63,6 @@ pub enum Content {
     },
 }
 
-/// A folder or file and its clusters.
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    first_cluster: u32,
-    clusters: u32,
-    size: u32,
-}
-
 /// Writes a file system with `files` and the folders that they need to `out`, which is empty and has the volume's
 /// size; what nothing uses stays a hole.
 ///
@@ -91,168 +88,119 @@ pub fn write(volume: &Volume, files: &[FatFile], out: &File) -> Result<(), FatEr
 
 /// Every stretch of a file system with `files` (paths and sizes) that is not zero.
 ///
+/// `fatfs` lays it out in memory, with as many zeros in each file as that has bytes.
+///
 /// # Errors
 /// See [`FatError`].
 pub fn lay_out(volume: &Volume, files: &BTreeMap<RelPath, u64>) -> Result<Vec<Stretch>, FatError> {
-    let geometry = Geometry::of(volume.size).ok_or(FatError::Size { size: volume.size })?;
-    let folders = folders(files)?;
-    let nodes = allocate(&geometry, &folders, files)?;
-    let mut stretches = heads(&geometry, volume.id, &nodes);
-    stretches.extend(tables(&geometry, &nodes));
-    for (path, names) in &folders {
-        let bytes = folder_bytes(path, names, &folders, &nodes, Stamp::of(volume.epoch))?;
-        let offset = geometry.cluster_offset(nodes[path].first_cluster);
-        stretches.push(Stretch { offset, what: Content::Bytes(bytes) });
-    }
-    for (path, size) in files.iter().filter(|(_, size)| **size > 0) {
-        let offset = geometry.cluster_offset(nodes[path].first_cluster);
-        stretches.push(Stretch { offset, what: Content::File { path: path.clone(), size: *size } });
-    }
-    Ok(stretches)
+    check(files)?;
+    let (mut disk, geometry) = format(volume.size, volume.id).ok_or(FatError::Size { size: volume.size })?;
+    fill(&mut disk, volume, files)?;
+    copy_heads(&mut disk);
+    let found = read_all(&|buffer, offset| disk.read_exact_at(buffer, offset), volume.size)?;
+    put_dots_first(&mut disk, &geometry, &found)?;
+    let heads = disk.runs().into_iter().map(|(offset, bytes)| Stretch { offset, what: Content::Bytes(bytes) });
+    let files = found.files.into_iter().filter(|(_, (_, size))| *size > 0);
+    let files = files.map(|(path, (offset, size))| Stretch { offset, what: Content::File { path, size } });
+    Ok(heads.chain(files).collect())
 }
 
-/// Every folder with the names in it.
-fn folders(files: &BTreeMap<RelPath, u64>) -> Result<BTreeMap<RelPath, Vec<String>>, FatError> {
-    let mut folders: BTreeMap<RelPath, Vec<String>> = BTreeMap::from([(RelPath::ROOT, Vec::new())]);
-    for file in files.keys() {
-        let mut path = file.clone();
-        while let Some(parent) = path.parent() {
-            let name = path.name();
-            if !is_name(name) {
-                return Err(FatError::Name { path });
-            }
-            let names = folders.entry(parent.clone()).or_default();
-            match names.iter().find(|other| other.to_lowercase() == name.to_lowercase()) {
-                Some(same) if same == name && path != *file => {}
-                Some(_) => return Err(FatError::Taken { path }),
-                None => names.push(name.to_owned()),
-            }
-            path = parent;
+/// Whether FAT has names and sizes for all files.
+fn check(files: &BTreeMap<RelPath, u64>) -> Result<(), FatError> {
+    for (path, size) in files {
+        if !path.as_str().split('/').all(is_name) {
+            return Err(FatError::Name { path: path.clone() });
+        }
+        if u32::try_from(*size).is_err() {
+            return Err(FatError::TooLarge { path: path.clone() });
         }
     }
-    if let Some(path) = folders.keys().find(|path| files.contains_key(path)) {
-        return Err(FatError::Taken { path: path.clone() });
-    }
-    folders.values_mut().for_each(|names| names.sort());
-    Ok(folders)
+    Ok(())
 }
 
-/// Gives clusters to every folder, then to every file.
-fn allocate(
-    geometry: &Geometry,
-    folders: &BTreeMap<RelPath, Vec<String>>,
-    files: &BTreeMap<RelPath, u64>,
-) -> Result<BTreeMap<RelPath, Node>, FatError> {
-    let mut nodes = BTreeMap::new();
-    let mut next = u64::from(ROOT_CLUSTER);
-    let end = geometry.clusters + 2;
-    let of_folders = folders.iter().map(|(path, names)| {
-        // Each name takes at most its long entries and one; `.` and `..` take two; one more ends the list.
-        let entries: usize = names.iter().map(|name| name.encode_utf16().count().div_ceil(13) + 1).sum();
-        (path, ((entries + 3) * ENTRY_BYTES) as u64, 0)
-    });
-    let of_files = files.iter().map(|(path, size)| (path, *size, *size));
-    for (path, bytes, size) in of_folders.chain(of_files) {
-        let size = u32::try_from(size).map_err(|_| FatError::TooLarge { path: path.clone() })?;
-        let clusters = geometry.clusters_for(bytes);
-        let first = if clusters == 0 { 0 } else { next };
-        next += clusters;
-        if next > end {
-            let needed = files.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
-            return Err(FatError::Full { size: geometry.sectors * SECTOR_BYTES, needed });
+/// Makes folders, then empty files, then fills these: so no file has a cluster of a folder in its middle.
+fn fill(disk: &mut Sectors, volume: &Volume, files: &BTreeMap<RelPath, u64>) -> Result<(), FatError> {
+    let needed = files.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
+    // The disk is memory, and names have been looked at: nothing fails but for want of clusters.
+    let full = |source| FatError::Full { size: volume.size, needed, source };
+    let options = FsOptions::new().time_provider(Clock::stopped_at(volume.epoch));
+    let system = FileSystem::new(disk, options).map_err(full)?;
+    let root = system.root_dir();
+    let parents = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
+    let folders: BTreeSet<RelPath> = files.keys().flat_map(parents).filter(|path| !path.is_root()).collect();
+    for path in &folders {
+        refuse_taken(&root, path)?;
+        root.create_dir(path.as_str()).map_err(full)?;
+    }
+    for path in files.keys() {
+        refuse_taken(&root, path)?;
+        root.create_file(path.as_str()).map_err(full)?;
+    }
+    for (path, size) in files {
+        let mut file = root.open_file(path.as_str()).map_err(full)?;
+        let pieces = (0..*size).step_by(ZEROS.len()).map(|start| (size - start).min(ZEROS.len() as u64));
+        pieces.into_iter().try_for_each(|len| file.write_all(&ZEROS[..len as usize])).map_err(full)?;
+        file.flush().map_err(full)?;
+    }
+    // Counts free clusters, and writes their number when it unmounts.
+    system.stats().map_err(full)?;
+    drop(root);
+    system.unmount().map_err(full)
+}
+
+/// Looks for `path` as `fatfs` will: by long or short name, in any case. It would take what it finds for the file.
+fn refuse_taken(root: &Dir<'_, &mut Sectors>, path: &RelPath) -> Result<(), FatError> {
+    match root.open_file(path.as_str()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => Err(FatError::Taken { path: path.clone() }),
+    }
+}
+
+/// Makes `.` and `..` the first two entries of every folder, as FAT wants it.
+///
+/// `fatfs` 0.3.6 gives each a long name and names the cluster of the root folder where 0 must stand.
+fn put_dots_first(disk: &mut Sectors, geometry: &Geometry, found: &Found) -> Result<(), ReadError> {
+    let cluster_bytes = geometry.cluster_bytes() as usize;
+    for (path, clusters) in &found.folders {
+        let mut folder = vec![0; clusters.len() * cluster_bytes];
+        for (cluster, bytes) in clusters.iter().zip(folder.chunks_mut(cluster_bytes)) {
+            disk.read_exact_at(bytes, geometry.cluster_offset(*cluster))?;
         }
-        // Cluster numbers fit 28 bits: `Geometry` has no more.
-        nodes.insert(path.clone(), Node { first_cluster: first as u32, clusters: clusters as u32, size });
+        let (entries, _) = folder.as_chunks_mut::<ENTRY_BYTES>();
+        // The long name of `.`, `.`, the long name of `..`, `..`, all others.
+        entries.swap(0, 1);
+        entries.swap(1, 3);
+        entries[2..].rotate_left(2);
+        let len = entries.len();
+        entries[len - 2..].fill([0; ENTRY_BYTES]);
+        if path.parent().is_some_and(|parent| parent.is_root()) {
+            entries[1][20..22].fill(0);
+            entries[1][26..28].fill(0);
+        }
+        for (cluster, bytes) in clusters.iter().zip(folder.chunks(cluster_bytes)) {
+            disk.write_all_at(bytes, geometry.cluster_offset(*cluster))?;
+        }
     }
-    Ok(nodes)
-}
-
-fn folder_bytes(
-    path: &RelPath,
-    names: &[String],
-    folders: &BTreeMap<RelPath, Vec<String>>,
-    nodes: &BTreeMap<RelPath, Node>,
-    stamp: Stamp,
-) -> Result<Vec<u8>, FatError> {
-    let mut bytes = Vec::new();
-    if let Some(parent) = path.parent() {
-        // The root folder is cluster 0 here.
-        let above = if parent.is_root() { 0 } else { nodes[&parent].first_cluster };
-        bytes.extend(short_entry(b".          ", DIRECTORY, stamp, nodes[path].first_cluster, 0));
-        bytes.extend(short_entry(b"..         ", DIRECTORY, stamp, above, 0));
-    }
-    let mut given = Names::default();
-    for name in names {
-        let at = RelPath::new(name).map(|name| path.join(&name)).unwrap_or_default();
-        let (long, short) = given.give(name).ok_or_else(|| FatError::Name { path: at.clone() })?;
-        let node = nodes[&at];
-        let flags = if folders.contains_key(&at) { DIRECTORY } else { ARCHIVE };
-        bytes.extend(long);
-        bytes.extend(short_entry(&short, flags, stamp, node.first_cluster, node.size));
-    }
-    Ok(bytes)
-}
-
-/// Both tables.
-fn tables(geometry: &Geometry, nodes: &BTreeMap<RelPath, Node>) -> [Stretch; 2] {
-    let mut table: Vec<u32> = vec![0x0fff_fff8, END_OF_CHAIN];
-    table.extend(3..used(nodes) + 3);
-    for node in nodes.values().filter(|node| node.clusters > 0) {
-        table[(node.first_cluster + node.clusters - 1) as usize] = END_OF_CHAIN;
-    }
-    let bytes: Vec<u8> = table.iter().flat_map(|next| next.to_le_bytes()).collect();
-    [0, 1].map(|index| Stretch { offset: geometry.table_offset(index), what: Content::Bytes(bytes.clone()) })
-}
-
-/// The number of clusters that are used.
-fn used(nodes: &BTreeMap<RelPath, Node>) -> u32 {
-    nodes.values().map(|node| node.clusters).sum()
-}
-
-/// The boot sector and the FSInfo sector, each with its backup.
-fn heads(geometry: &Geometry, id: u32, nodes: &BTreeMap<RelPath, Node>) -> Vec<Stretch> {
-    let mut boot = [0; SECTOR_BYTES as usize];
-    let mut put = |at: usize, bytes: &[u8]| boot[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, b"\xeb\x58\x90brc     ");
-    put(11, &(SECTOR_BYTES as u16).to_le_bytes());
-    put(13, &[geometry.cluster_sectors as u8]);
-    put(14, &(geometry.reserved as u16).to_le_bytes());
-    put(16, &[2]); // tables
-    put(21, &[0xf8]); // a fixed disk
-    put(24, &63_u16.to_le_bytes()); // sectors per track
-    put(26, &255_u16.to_le_bytes()); // heads
-    put(32, &(geometry.sectors as u32).to_le_bytes());
-    put(36, &(geometry.table as u32).to_le_bytes());
-    put(44, &ROOT_CLUSTER.to_le_bytes());
-    put(48, &1_u16.to_le_bytes()); // FSInfo
-    put(50, &6_u16.to_le_bytes()); // backup
-    put(64, &[0x80, 0, 0x29]);
-    put(67, &id.to_le_bytes());
-    put(71, b"NO NAME    FAT32   ");
-    put(510, &[0x55, 0xaa]);
-    let mut info = [0; SECTOR_BYTES as usize];
-    let used = used(nodes);
-    let free = geometry.clusters as u32 - used;
-    let fields = [(0, 0x4161_5252), (484, 0x6141_7272), (488, free), (492, ROOT_CLUSTER + used), (508, 0xaa55_0000)];
-    fields.iter().for_each(|(at, value): &(usize, u32)| info[*at..at + 4].copy_from_slice(&value.to_le_bytes()));
-    let both = [boot, info].concat();
-    [0, 6].map(|sector| Stretch { offset: sector * SECTOR_BYTES, what: Content::Bytes(both.clone()) }).to_vec()
+    Ok(())
 }
 
 /// A FAT32 file system cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FatError {
     /// The size is too small or too large for FAT32.
-    #[error("a file system of {size} bytes cannot be FAT32: expected 34 MiB to 2 TiB")]
+    #[error("a file system of {size} bytes cannot be FAT32: expected 33 MiB to 1 TiB")]
     Size { size: u64 },
     /// The files do not fit.
     #[error("{needed} bytes of files do not fit into a file system of {size} bytes: choose a larger ESP")]
-    Full { size: u64, needed: u64 },
+    Full { size: u64, needed: u64, source: io::Error },
     /// FAT has no such name.
-    #[error("`{path}` cannot stand in a FAT file system: a name in it is empty, too long, or has one of `\"*/:<>?\\|`")]
+    #[error(
+        "`{path}` cannot stand in a FAT file system: a name in it has more than 255 bytes, a dot or blank at its end, a character above U+FFFF, or one of `\"*/:<>?\\|`"
+    )]
     Name { path: RelPath },
-    /// Two files have the same name but for upper and lower case, or a file stands where a folder must be.
-    #[error("`{path}` is wanted twice; FAT does not tell upper from lower case")]
+    /// Two files have the same name but for upper and lower case, one has the short name of the other, or a file stands
+    /// where a folder must be.
+    #[error("`{path}` is wanted twice; FAT does not tell upper from lower case, and gives long names a short one too")]
     Taken { path: RelPath },
     /// A file of 4 GiB or more.
     #[error("`{path}` has 4 GiB or more, which FAT cannot hold")]
@@ -260,6 +208,12 @@ pub enum FatError {
     /// A file could not be copied.
     #[error("`{path}` cannot be copied into the file system")]
     Copy { path: RelPath, source: io::Error },
+    /// What was written cannot be read.
+    #[error("the FAT file system that was laid out cannot be read")]
+    Read {
+        #[from]
+        source: ReadError,
+    },
     /// The file system could not be written.
     #[error("a FAT file system cannot be written")]
     Write { source: io::Error },
@@ -267,9 +221,18 @@ pub enum FatError {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Seek, Write};
+    use std::{
+        io::{Read, Seek},
+        os::unix::fs::MetadataExt,
+    };
 
-    use super::*;
+    use super::{
+        super::{geometry::SECTOR_BYTES, read},
+        *,
+    };
+
+    /// An ESP with clusters of 512 bytes.
+    const SMALL: u64 = 40 << 20;
 
     fn file(path: &str, content: &[u8]) -> FatFile {
         let mut written = tempfile::tempfile().unwrap();
@@ -280,70 +243,131 @@ mod tests {
     fn written(size: u64, files: &[FatFile]) -> Result<File, FatError> {
         let out = tempfile::tempfile().unwrap();
         out.set_len(size).unwrap();
-        write(&Volume { size, id: 0x1234_5678, epoch: 1_700_000_000 }, files, &out).map(|()| out)
+        write(&Volume { size, id: 0x1234_5678, epoch: 1_700_000_001 }, files, &out).map(|()| out)
     }
 
-    #[test]
-    fn another_reader_finds_every_file() {
+    /// What an ESP holds, and folders that need several clusters, lie deep or hold only folders.
+    fn files() -> Vec<FatFile> {
         let many: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         let mut files = vec![
             file("EFI/BOOT/BOOTX64.EFI", b"loader"),
             file("EFI/Linux/quickstart_1.0.0+3-0.efi", &many),
             file("EFI/Linux/quickstart_1.1.0+3-0.efi", b"two"),
             file("loader/loader.conf", b"timeout 0\n"),
+            file("a/b/c/d/e", &[7; 4096]),
             file("empty", b""),
         ];
         files.extend((0..40).map(|number| file(&format!("many/a rather long name, number {number}"), &[number])));
-        let mut image = written(64 << 20, &files).unwrap();
-        image.rewind().unwrap();
-        let again = image.try_clone().unwrap();
-        let volume = fatfs::FileSystem::new(image, fatfs::FsOptions::new()).unwrap();
-        assert_eq!(volume.fat_type(), fatfs::FatType::Fat32);
-        assert_eq!(volume.volume_id(), 0x1234_5678);
-        for file in &mut files {
-            let mut found = Vec::new();
-            volume.root_dir().open_file(file.path.as_str()).unwrap().read_to_end(&mut found).unwrap();
-            let mut expected = vec![0; file.size as usize];
-            file.content.read_exact_at(&mut expected, 0).unwrap();
-            assert!(found == expected, "{}", file.path);
+        files
+    }
+
+    fn bytes(from: &File, offset: u64, size: u64) -> Vec<u8> {
+        let mut bytes = vec![0; size as usize];
+        from.read_exact_at(&mut bytes, offset).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn another_reader_finds_every_file() {
+        let files = files();
+        for size in [SMALL, 64 << 20, 300 << 20] {
+            let image = written(size, &files).unwrap();
+            let (volume, found) = read(&image, 0, size).unwrap();
+            // FAT knows even seconds.
+            assert_eq!(volume, Volume { size, id: 0x1234_5678, epoch: 1_700_000_000 });
+            assert_eq!(found.len(), files.len());
+            for file in &files {
+                let (offset, size) = found[&file.path];
+                assert!(bytes(&image, offset, size) == bytes(&file.content, 0, file.size), "{}", file.path);
+            }
+            let geometry = Geometry::of(size).unwrap();
+            let [first, second] = [0, 1].map(|index| geometry.table_offset(index));
+            let len = second - first;
+            assert!(bytes(&image, first, len) == bytes(&image, second, len), "both tables are the same");
+            assert!(image.metadata().unwrap().blocks() * 512 < 1 << 20, "what is not used is a hole");
         }
-        let (read_volume, read) = super::super::read(&again, 0, 64 << 20).unwrap();
-        assert_eq!(read_volume, Volume { size: 64 << 20, id: 0x1234_5678, epoch: 1_700_000_000 });
-        let sizes = |(path, (_, size)): (RelPath, (u64, u64))| (path, size);
-        let expected: BTreeMap<RelPath, u64> = files.iter().map(|file| (file.path.clone(), file.size)).collect();
-        assert_eq!(read.into_iter().map(sizes).collect::<BTreeMap<_, _>>(), expected);
-        assert_eq!(volume.root_dir().open_dir("many").unwrap().iter().count(), 42);
-        let free = u64::from(volume.stats().unwrap().free_clusters());
-        assert!(free > 0 && free < Geometry::of(64 << 20).unwrap().clusters);
+    }
+
+    #[test]
+    fn every_folder_begins_with_itself_and_the_one_above() {
+        let image = written(SMALL, &files()).unwrap();
+        let found = read_all(&|buffer, offset| image.read_exact_at(buffer, offset), SMALL).unwrap();
+        let geometry = Geometry::of(SMALL).unwrap();
+        assert_eq!(found.folders.len(), 9);
+        assert!(found.folders.values().any(|clusters| clusters.len() > 1));
+        for (path, clusters) in &found.folders {
+            let folder = bytes(&image, geometry.cluster_offset(clusters[0]), SECTOR_BYTES);
+            let number =
+                |at: usize| u32::from_le_bytes([folder[at + 26], folder[at + 27], folder[at + 20], folder[at + 21]]);
+            let above = found.folders.get(&path.parent().unwrap()).map_or(0, |clusters| clusters[0]);
+            assert_eq!((&folder[..11], &folder[32..43]), (&b".          "[..], &b"..         "[..]), "{path}");
+            assert_eq!((number(0), number(32)), (clusters[0], above), "{path}");
+            assert_ne!(folder[64], 0, "{path} has entries behind these");
+        }
+    }
+
+    #[test]
+    fn free_clusters_are_counted() {
+        let image = written(SMALL, &files()).unwrap();
+        let geometry = Geometry::of(SMALL).unwrap();
+        let table = bytes(&image, geometry.table_offset(0), (geometry.clusters + 2) * 4);
+        let free = table.as_chunks::<4>().0.iter().filter(|number| **number == [0; 4]).count() as u32;
+        assert_eq!(bytes(&image, SECTOR_BYTES + 488, 4), free.to_le_bytes());
+        // The first that is free is behind the last file: there are no gaps.
+        assert_eq!(bytes(&image, SECTOR_BYTES + 492, 4), (geometry.clusters as u32 + 2 - free).to_le_bytes());
     }
 
     #[test]
     fn the_same_files_give_the_same_bytes_in_any_order() {
-        let bytes = |files: &[FatFile]| {
-            let mut image = written(40 << 20, files).unwrap();
+        let mut files = files();
+        let mut all = |turned: &mut dyn FnMut(&mut Vec<FatFile>)| {
+            turned(&mut files);
             let mut bytes = Vec::new();
+            let mut image = written(SMALL, &files).unwrap();
             image.rewind().unwrap();
             image.read_to_end(&mut bytes).unwrap();
             bytes
         };
-        let (a, b) = (("EFI/a", &b"1"[..]), ("b", &b"2"[..]));
-        assert!(bytes(&[file(a.0, a.1), file(b.0, b.1)]) == bytes(&[file(b.0, b.1), file(a.0, a.1)]));
+        let first = all(&mut |_| ());
+        assert!(first == all(&mut |_| ()));
+        assert!(first == all(&mut |files| files.reverse()));
+        assert!(first == all(&mut |files| files.rotate_left(17)));
+        assert!(first == all(&mut |files| files.sort_by_key(|file| file.size)));
+    }
+
+    #[test]
+    fn fatfs_changes_what_is_there() {
+        let mut image = written(SMALL, &files()).unwrap();
+        let system = FileSystem::new(image.try_clone().unwrap(), FsOptions::new()).unwrap();
+        assert_eq!(system.fat_type(), fatfs::FatType::Fat32);
+        let folder = system.root_dir().open_dir("EFI/Linux").unwrap();
+        folder.rename("quickstart_1.0.0+3-0.efi", &folder, "quickstart_1.0.0.efi").unwrap();
+        folder.remove("quickstart_1.1.0+3-0.efi").unwrap();
+        folder.create_file("another.efi").unwrap().write_all(b"three").unwrap();
+        drop(folder);
+        system.unmount().unwrap();
+        image.rewind().unwrap();
+        let system = FileSystem::new(image, FsOptions::new()).unwrap();
+        let mut expected = vec![0; 5];
+        system.root_dir().open_file("EFI/Linux/another.efi").unwrap().read_exact(&mut expected).unwrap();
+        assert_eq!(expected, b"three");
+        assert!(system.root_dir().open_file("EFI/Linux/quickstart_1.0.0.efi").is_ok());
     }
 
     #[test]
     fn what_fat_cannot_hold_is_refused() {
-        let small = 40 << 20;
         assert!(matches!(written(1 << 20, &[]), Err(FatError::Size { .. })));
-        assert!(matches!(written(small, &[file("a:b", b"")]), Err(FatError::Name { .. })));
-        for paths in [["a", "A"], ["a", "a"], ["a", "a/b"], ["a/b", "a"], ["a/b", "A/c"]] {
+        assert!(matches!(written(SMALL, &[file("a:b", b"")]), Err(FatError::Name { .. })));
+        let short = ["a long name.x", "alongn~1.x"];
+        for paths in [["a", "A"], ["a", "a"], ["a", "a/b"], ["a/b", "a"], ["a/b", "A/c"], short] {
             let files = paths.map(|path| file(path, b""));
-            assert!(matches!(written(small, &files), Err(FatError::Taken { .. })), "{paths:?}");
+            assert!(matches!(written(SMALL, &files), Err(FatError::Taken { .. })), "{paths:?}");
         }
         let huge = tempfile::tempfile().unwrap();
         huge.set_len(1 << 32).unwrap();
         let mut files = [FatFile { path: RelPath::new("x").unwrap(), content: huge, size: 50 << 20 }];
-        assert!(matches!(written(small, &files), Err(FatError::Full { .. })));
+        assert!(matches!(written(SMALL, &files), Err(FatError::Full { .. })));
         files[0].size = 1 << 32;
-        assert!(matches!(written(small, &files), Err(FatError::TooLarge { .. })));
+        assert!(matches!(written(SMALL, &files), Err(FatError::TooLarge { .. })));
     }
 }

@@ -44,7 +44,7 @@ impl<T> Kind<T> for Esp<T> {
     type With<U> = Esp<U>;
 
     fn kind(&self) -> (&'static str, u64) {
-        ("esp", 1)
+        ("esp", 2)
     }
 
     fn walk<U, E>(&self, walk: &mut Walk<'_, T, U, E>) -> Result<Esp<U>, E> {
