@@ -272,9 +272,9 @@ pub struct Graph {
     /// What is drawn.
     #[command(flatten)]
     pub target: Target,
-    /// How it is drawn
-    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
-    pub format: GraphFormat,
+    /// How it is drawn [default: dot, and json with `--json`]
+    #[arg(long, value_enum)]
+    pub format: Option<GraphFormat>,
 }
 
 /// The forms of a drawn graph.

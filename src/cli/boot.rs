@@ -10,12 +10,12 @@ use std::{
 };
 
 use brc_contract::{Architecture, command_line};
-use serde_json::json;
 
 use super::{
     CliError, arguments,
     context::{Context, OWN_PROGRAM},
-    output::{print_json, say},
+    json::Event,
+    output::{print_event, say},
 };
 use crate::{
     build::AfterFailure,
@@ -123,7 +123,7 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
         Ended::Cancelled => ("cancelled", None, ExitCode::from(STOPPED)),
     };
     if context.json {
-        print_json(&json!({"event": "ended", "how": word, "last": tail}));
+        print_event(Event::BootEnded { how: word.to_owned(), last: tail.cloned() });
         return code;
     }
     let missed = wanted.map(|text| format!(" without printing `{text}`")).unwrap_or_default();
@@ -256,7 +256,7 @@ struct JsonLines {
 impl JsonLines {
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        print_json(&json!({"event": "serial", "line": String::from_utf8_lossy(&line)}));
+        print_event(Event::Serial { line: String::from_utf8_lossy(&line).into_owned() });
     }
 }
 

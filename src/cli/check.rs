@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
-
 use super::{
     CliError, arguments,
     context::Context,
-    output::{print_json, say},
+    json::Event,
+    output::{print_event, say},
 };
 use crate::{content::counted, recipe::Name};
 
@@ -67,13 +66,14 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
     pruned.sort();
     pruned.dedup();
     if context.json {
-        for (packages, reason) in &pruned {
-            print_json(&json!({"event": "pruned", "packages": packages, "reason": reason}));
-        }
-        print_json(&json!({
-            "event": "checked", "files": project.sources.len(), "variants": variants.len(),
-            "components": project.components(), "not_followed": pruned.len(),
-        }));
+        let not_followed = pruned.len();
+        pruned.into_iter().for_each(|(packages, reason)| print_event(Event::Pruned { packages, reason }));
+        print_event(Event::Checked {
+            files: project.sources.len(),
+            variants: variants.len(),
+            components: project.components(),
+            not_followed,
+        });
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.verbose {

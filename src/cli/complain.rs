@@ -9,11 +9,11 @@ use std::{
 };
 
 use miette::{GraphicalReportHandler, LabeledSpan, MietteDiagnostic, NamedSource, Report};
-use serde_json::json;
 
 use super::{
     context::Context,
-    output::{print_json, printable, printable_in_place, say, say_drawn, say_log},
+    json::{self, Event},
+    output::{print_event, printable, printable_in_place, say, say_drawn, say_log},
 };
 use crate::{
     build::{BuildError, StepFailure},
@@ -159,10 +159,15 @@ pub fn show_all(context: &Context, sources: &SourceSet, diagnostics: &[Diagnosti
             let (line, column) = span.map_or((0, 0), |span| line_and_column(sources, span));
             let file = span.map(|span| sources.path(span.file).to_string());
             let severity = if diagnostic.severity == Severity::Error { "error" } else { "warning" };
-            print_json(&json!({
-                "event": "diagnostic", "severity": severity, "code": diagnostic.code, "file": file, "line": line,
-                "column": column, "message": diagnostic.message, "help": diagnostic.help,
-            }));
+            print_event(Event::Diagnostic {
+                severity: severity.to_owned(),
+                code: diagnostic.code.to_string(),
+                file,
+                line,
+                column,
+                message: diagnostic.message.clone(),
+                help: diagnostic.help.clone(),
+            });
         } else if stderr().is_terminal() {
             draw(sources, diagnostic);
         } else {
@@ -204,10 +209,11 @@ fn draw(sources: &SourceSet, diagnostic: &Diagnostic) {
 fn step_failed(context: &Context, failed: &StepFailure) {
     let step = &failed.step;
     if context.json {
-        print_json(&json!({
-            "event": "failure", "component": step.component, "stage": step.stage, "key": step.key.to_string(),
-            "error": chain_text(failed.failure.error.as_ref()), "log": failed.log.display().to_string(),
-        }));
+        print_event(Event::Failure {
+            action: json::Action::from(step),
+            error: chain_text(failed.failure.error.as_ref()),
+            log: failed.log.display().to_string(),
+        });
         return;
     }
     // The chain may end in the last lines of a log, with its colours.
@@ -264,7 +270,7 @@ fn chain(context: &Context, error: &(dyn Error + 'static)) {
 
 fn message_only(context: &Context, message: &str) {
     if context.json {
-        print_json(&json!({"event": "error", "error": message}));
+        print_event(Event::Error { error: message.to_owned() });
     } else {
         say(&format!("error: {message}"));
     }

@@ -5,12 +5,11 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::json;
-
 use super::{
     CliError, arguments,
     context::Context,
-    output::{print, print_json, say},
+    json::Event,
+    output::{print, print_event, say},
     progress::bytes,
 };
 use crate::{
@@ -60,11 +59,12 @@ fn check_version(version: &str) -> Result<(), CliError> {
 
 fn show(context: &Context, image: &Composed) {
     if context.json {
-        print_json(&json!({
-            "event": "composed", "image": image.title, "disk": image.disk.display().to_string(),
-            "manifest": image.manifest.display().to_string(),
-            "root_bytes": image.root_bytes,
-        }));
+        print_event(Event::Composed {
+            image: image.title.clone(),
+            disk: image.disk.display().to_string(),
+            manifest: image.manifest.display().to_string(),
+            root_bytes: image.root_bytes,
+        });
     } else {
         say(&format!("{}: root {}", image.title, bytes(image.root_bytes)));
         print(&image.disk.display().to_string());
@@ -130,10 +130,14 @@ fn show_outputs(
             let tree = session.store.tree(*digest)?;
             let (entries, size) = (tree.len(), tree.file_bytes());
             if context.json {
-                print_json(&json!({
-                    "event": "built", "step": name, "output": output, "digest": digest.to_string(),
-                    "entries": entries, "bytes": size, "path": place,
-                }));
+                print_event(Event::Built {
+                    step: name.clone(),
+                    output: output.clone(),
+                    digest: digest.to_string(),
+                    entries,
+                    bytes: size,
+                    path: place.display().to_string(),
+                });
             } else {
                 say(&format!("{name}, {output}: {}, {}", counted(entries, "entry"), bytes(size)));
                 print(&place.display().to_string());

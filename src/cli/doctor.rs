@@ -2,12 +2,11 @@
 
 use std::{path::Path, process::ExitCode};
 
-use serde_json::json;
-
 use super::{
     CliError,
     complain::chain_text,
     context::{Context, OWN_PROGRAM},
+    json::{self, Object},
     output::{print, print_json},
     progress::bytes,
 };
@@ -38,7 +37,11 @@ pub fn run(context: &Context) -> Result<ExitCode, CliError> {
             State::Note => "note",
         };
         if context.json {
-            print_json(&json!({"what": finding.what, "state": state, "text": finding.text}));
+            print_json(&Object::Finding(json::Finding {
+                what: finding.what.to_owned(),
+                state: state.to_owned(),
+                text: finding.text.clone(),
+            }));
         } else {
             print(&format!("{state:<8} {:<10} {}", finding.what, finding.text));
         }

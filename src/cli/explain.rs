@@ -7,12 +7,12 @@ use std::{
 };
 
 use petgraph::{algo::toposort, graph::DiGraph};
-use serde_json::json;
 
 use super::{
     CliError,
     arguments::{self, GraphFormat, Target},
     context::Context,
+    json::{self, Object},
     output::{print, print_json},
 };
 use crate::{
@@ -31,9 +31,8 @@ pub fn show(context: &Context, arguments: &arguments::Show) -> Result<ExitCode, 
     for flat in project.flats(&order.variant, &order.architectures)? {
         let lines = flat_lines(&project, &flat);
         if context.json {
-            let values: Vec<_> =
-                lines.iter().map(|(what, value, place)| json!({"what": what, "value": value, "at": place})).collect();
-            print_json(&json!({"image": flat.title(), "values": values}));
+            let values = lines.into_iter().map(|(what, value, at)| json::Value { what, value, at }).collect();
+            print_json(&Object::Resolved(json::Resolved { image: flat.title(), values }));
             continue;
         }
         print(&format!("// {}", flat.title()));
@@ -150,10 +149,13 @@ pub fn plan(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, 
         let needs = step.action.needs();
         let last = session.store.last_duration(&format!("{} {}", step.component, step.stage));
         if context.json {
-            let needs: Vec<usize> = needs.iter().map(|need| need.0).collect();
-            print_json(&json!({
-                "step": index, "component": step.component, "stage": step.stage, "needs": needs,
-                "state": state, "last_seconds": last.map(|last| last.as_secs_f64()),
+            print_json(&Object::Planned(json::PlannedAction {
+                step: index,
+                component: step.component.clone(),
+                stage: step.stage.clone(),
+                needs: needs.iter().map(|need| need.0).collect(),
+                state: state.to_owned(),
+                last_seconds: last.map(|last| last.as_secs_f64()),
             }));
         } else {
             let needs: Vec<String> = needs.iter().take(6).map(|need| need.0.to_string()).collect();
@@ -212,14 +214,12 @@ pub fn graph(context: &Context, arguments: &arguments::Graph) -> Result<ExitCode
     let (project, order) = context.order(&arguments.target)?;
     for flat in project.flats(&order.variant, &order.architectures)? {
         let edges = edges(&flat);
-        print(
-            match arguments.format {
-                GraphFormat::Dot => dot(&edges),
-                GraphFormat::Json => graph_json(&flat, &edges),
-                GraphFormat::Svg => svg(&edges),
-            }
-            .trim_end(),
-        );
+        match arguments.format {
+            Some(GraphFormat::Json) => print_json(&graph_object(&flat, edges)),
+            None if context.json => print_json(&graph_object(&flat, edges)),
+            Some(GraphFormat::Dot) | None => print(dot(&edges).trim_end()),
+            Some(GraphFormat::Svg) => print(svg(&edges).trim_end()),
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -259,12 +259,11 @@ fn dot(edges: &Edges) -> String {
     text
 }
 
-fn graph_json(flat: &Flat, edges: &Edges) -> String {
-    let list: Vec<_> = edges
-        .iter()
-        .flat_map(|(from, to)| to.iter().map(move |(to, kind)| json!({"from": from, "to": to, "kind": kind})))
-        .collect();
-    json!({"image": flat.title(), "nodes": edges.keys().collect::<Vec<_>>(), "edges": list}).to_string()
+fn graph_object(flat: &Flat, edges: Edges) -> Object {
+    let nodes = edges.keys().cloned().collect();
+    let edge = |from: &String, (to, kind): (String, &str)| json::Edge { from: from.clone(), to, kind: kind.to_owned() };
+    let edges = edges.into_iter().flat_map(|(from, to)| to.into_iter().map(move |to| edge(&from, to))).collect();
+    Object::Graph(json::Graph { image: flat.title(), nodes, edges })
 }
 
 /// A picture in columns: what needs nothing stands on the right.
@@ -352,7 +351,7 @@ pub fn why(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
     }
     for (title, chain) in found {
         if context.json {
-            print_json(&json!({"image": title, "chain": chain}));
+            print_json(&Object::Provenance(json::Provenance { image: title, chain }));
         } else {
             print(&chain.join("\n  -> "));
         }

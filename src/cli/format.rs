@@ -8,13 +8,12 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::json;
-
 use super::{
     CliError, arguments,
     complain::show_all,
     context::Context,
-    output::{print, print_json, say},
+    json::Event,
+    output::{print, print_event, say},
 };
 use crate::{
     compose::{ComposeError, Project},
@@ -52,7 +51,7 @@ pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode,
             replace(path, text)?;
         }
         if context.json {
-            print_json(&json!({"event": "formatted", "file": path.display().to_string(), "written": !arguments.check}));
+            print_event(Event::Formatted { file: path.display().to_string(), written: !arguments.check });
         } else {
             print(&path.display().to_string());
         }

@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeSet, process::ExitCode, time::Duration};
 
-use serde_json::{Value, json};
-
 use super::{
     CliError,
     arguments::{self, Target},
     context::Context,
+    json::{self, ActionReport, Object},
     output::{print, print_json, say},
     progress::seconds,
 };
@@ -46,14 +45,18 @@ pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<Exi
     let path: Vec<&StepRecord> = critical_path(build).into_iter().filter_map(|at| build.steps.get(at)).collect();
     let on_path: Duration = path.iter().map(|step| step.took).sum();
     if context.json {
-        let actions: Vec<Value> =
-            ran.iter().map(|(at, step)| action_json(context, &store, step, &reason(builds, *at))).collect();
-        print_json(&json!({
-            "command": build.command, "began": date_text(build.began), "end": build.end.name(),
-            "seconds": build.took.as_secs_f64(), "processor_seconds": build.processors.as_secs_f64(),
-            "reused": build.known, "actions": actions,
-            "critical_path": {
-                "seconds": on_path.as_secs_f64(), "steps": path.iter().map(|step| title(step)).collect::<Vec<_>>(),
+        let report = |(at, step): &(usize, &StepRecord)| action_report(context, &store, step, &reason(builds, *at));
+        print_json(&Object::WhatRan(json::WhatRan {
+            command: build.command.clone(),
+            began: date_text(build.began),
+            end: build.end.name().to_owned(),
+            seconds: build.took.as_secs_f64(),
+            processor_seconds: build.processors.as_secs_f64(),
+            reused: build.known,
+            actions: ran.iter().map(report).collect(),
+            critical_path: json::CriticalPath {
+                seconds: on_path.as_secs_f64(),
+                steps: path.iter().map(|step| title(step)).collect(),
             },
         }));
         return Ok(ExitCode::SUCCESS);
@@ -89,25 +92,36 @@ fn title(step: &StepRecord) -> String {
     format!("{} {}", step.component, step.stage)
 }
 
-fn action_json(context: &Context, store: &Store, step: &StepRecord, reason: &Reason) -> Value {
+fn action_report(context: &Context, store: &Store, step: &StepRecord, reason: &Reason) -> ActionReport {
     let log = store.log_path(step.key);
-    json!({
-        "component": step.component, "stage": step.stage, "key": step.key.to_string(), "state": step.state.name(),
-        "reason": reason.to_string(), "changes": changes_json(reason), "where": "this machine",
-        "seconds": step.took.as_secs_f64(), "log": log.exists().then(|| log.display().to_string()),
-        "reproduce": context.command("build", &[&step.component]),
-    })
+    let changes = if let Reason::Changed(changes) = reason { changes.as_slice() } else { &[] };
+    ActionReport {
+        action: json::Action {
+            component: step.component.clone(),
+            stage: step.stage.clone(),
+            key: step.key.to_string(),
+        },
+        state: step.state.name().to_owned(),
+        reason: reason.to_string(),
+        changes: changes.iter().map(change_object).collect(),
+        r#where: "this machine".to_owned(),
+        seconds: step.took.as_secs_f64(),
+        log: log.exists().then(|| log.display().to_string()),
+        reproduce: context.command("build", &[&step.component]),
+    }
 }
 
-fn changes_json(reason: &Reason) -> Vec<Value> {
-    let Reason::Changed(changes) = reason else { return Vec::new() };
-    let value = |fact: &Option<RecordedFact>| match fact {
-        Some(RecordedFact::Tree(tree)) => Some(tree.to_string()),
-        Some(RecordedFact::Text(text)) => Some(text.clone()),
-        None => None,
+fn change_object(change: &Change) -> json::Change {
+    let value = |fact: &RecordedFact| match fact {
+        RecordedFact::Tree(tree) => tree.to_string(),
+        RecordedFact::Text(text) => text.clone(),
     };
-    let one = |change: &Change| json!({"what": change.name, "old": value(&change.old), "new": value(&change.new)});
-    changes.iter().map(one).collect()
+    json::Change {
+        what: change.name.clone(),
+        old: change.old.as_ref().map(value),
+        new: change.new.as_ref().map(value),
+        details: None,
+    }
 }
 
 /// Says which input of a component's actions changed: since they last ran if they would run now, else when they last
@@ -174,11 +188,11 @@ impl Telling<'_> {
         let changes: &[Change] = if let Reason::Changed(changes) = reason { changes } else { &[] };
         let details: Vec<Vec<String>> = changes.iter().map(|change| self.details(step, change)).collect();
         if self.context.json {
-            let mut value = action_json(self.context, &self.session.store, step, reason);
-            for (at, lines) in details.iter().enumerate() {
-                value["changes"][at]["details"] = json!(lines);
+            let mut report = action_report(self.context, &self.session.store, step, reason);
+            for (change, lines) in report.changes.iter_mut().zip(details) {
+                change.details = Some(lines);
             }
-            print_json(&value);
+            print_json(&Object::Rebuilt(report));
             return Ok(());
         }
         if changes.is_empty() {

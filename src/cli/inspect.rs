@@ -7,12 +7,11 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::json;
-
 use super::{
     CliError, arguments,
     complain::chain_text,
     context::Context,
+    json::{self, Object},
     output::{print_json, say},
     progress::bytes,
 };
@@ -20,7 +19,7 @@ use crate::{
     artifact::{Manifest, ManifestError, refuse_development},
     compose::ComposeError,
     content::{Sha256, counted},
-    image::inspect::{Expected, Figures, FromManifest, Report, Unchecked, verify},
+    image::inspect::{Expected, Figures, Finding, FromManifest, Report, Unchecked, verify},
 };
 
 /// Checks an image and shows every finding; a finding is exit code 1.
@@ -43,7 +42,7 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
     let expected = Expected { root_hash: trusted(arguments, said.as_ref())?, manifest: said };
     let report = verify(&arguments.image, &expected).map_err(|error| CliError::Machine(error.into()))?;
     if context.json {
-        print_json(&report_json(&report, manifest.as_deref()));
+        print_json(&Object::Check(check_object(&report, manifest.as_deref())));
     } else {
         show(&report, manifest.as_deref());
     }
@@ -156,35 +155,32 @@ fn reason(unchecked: Unchecked, figures: &Figures) -> String {
     }
 }
 
-fn report_json(report: &Report, manifest: Option<&Path>) -> serde_json::Value {
+fn check_object(report: &Report, manifest: Option<&Path>) -> json::ImageCheck {
     let figures = &report.figures;
-    let findings: Vec<_> = report
-        .findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "part": finding.part.name(), "offset": finding.offset, "block": finding.block,
-                "problem": finding.problem,
-            })
-        })
-        .collect();
-    let unchecked: Vec<_> = report.unchecked.iter().map(|unchecked| unchecked.name()).collect();
-    json!({
-        "good": report.is_good(),
-        "findings": findings,
-        "unchecked": unchecked,
-        "manifest": manifest.map(|path| path.display().to_string()),
-        "image_bytes": figures.image_bytes,
-        "architecture": figures.architecture,
-        "entry": figures.entry,
-        "verity": {
-            "root_hash": figures.root_hash.map(|hash| hash.to_string()),
-            "data_blocks": figures.data_blocks,
-            "hash_blocks": figures.hash_blocks,
+    let finding = |finding: &Finding| json::ImageFinding {
+        part: finding.part.name().to_owned(),
+        offset: finding.offset,
+        block: finding.block,
+        problem: finding.problem.clone(),
+    };
+    json::ImageCheck {
+        good: report.is_good(),
+        findings: report.findings.iter().map(finding).collect(),
+        unchecked: report.unchecked.iter().map(|unchecked| unchecked.name().to_owned()).collect(),
+        manifest: manifest.map(|path| path.display().to_string()),
+        image_bytes: figures.image_bytes,
+        architecture: figures.architecture.map(str::to_owned),
+        entry: figures.entry.clone(),
+        verity: json::Verity {
+            root_hash: figures.root_hash.map(|hash| hash.to_string()),
+            data_blocks: figures.data_blocks,
+            hash_blocks: figures.hash_blocks,
         },
-        "root": {
-            "partition_bytes": figures.root_partition_bytes, "paths": figures.paths, "file_bytes": figures.file_bytes,
+        root: json::Root {
+            partition_bytes: figures.root_partition_bytes,
+            paths: figures.paths,
+            file_bytes: figures.file_bytes,
         },
-        "esp": {"bytes": figures.esp_bytes, "needed_bytes": figures.esp_needed_bytes},
-    })
+        esp: json::Esp { bytes: figures.esp_bytes, needed_bytes: figures.esp_needed_bytes },
+    }
 }

@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeSet, path::Path, process::ExitCode};
 
-use serde_json::json;
-
 use super::{
     CliError,
     arguments::{self, Target},
     context::Context,
-    output::{print, print_json, say},
+    json::Event,
+    output::{print, print_event, say},
 };
 use crate::{
     build::AfterFailure,
@@ -73,10 +72,12 @@ fn change(
 fn show(context: &Context, report: &Report) {
     for change in &report.changes {
         if context.json {
-            print_json(&json!({
-                "event": "change", "package": change.name, "architecture": change.architecture, "from": change.from,
-                "to": change.to,
-            }));
+            print_event(Event::Change {
+                package: change.name.clone(),
+                architecture: change.architecture.to_string(),
+                from: change.from.clone(),
+                to: change.to.clone(),
+            });
         } else {
             print(&change_text(change));
         }

@@ -16,6 +16,7 @@ mod format;
 mod hint;
 mod history;
 mod inspect;
+mod json;
 mod kernel;
 mod lock;
 mod output;
@@ -25,7 +26,7 @@ mod setup;
 mod shell;
 mod store;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::Parser as _;
 
@@ -36,7 +37,10 @@ pub use complain::CliError;
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return output::finish(usage_error(&error)),
+    };
     let context = Context::new(arguments.global);
     let result = match arguments.verb {
         Verb::Compose(arguments) => compose::run(&context, &arguments),
@@ -67,4 +71,19 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => complain::complain(&context, &error),
     })
+}
+
+/// Shows what clap found of the command line: a mistake, or the help that was asked for.
+fn usage_error(error: &clap::Error) -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "what could not be read says nothing about `--json`")]
+    let mut words = env::args_os().skip(1).take_while(|word| word != "--");
+    if error.use_stderr() && words.any(|word| word == "--json") {
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned();
+        output::print_event(json::Event::Error { error: text });
+    } else if error.print().is_err() {
+        // Who asked for help and closed the output has none.
+        return ExitCode::from(output::MACHINE);
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }

@@ -12,12 +12,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use super::json::{Event, Object};
 use crate::sandbox::linux::output_was_closed;
 
 /// The exit code of a program whose reader went away, as shells have it for the signal that others die of.
 const READER_GONE: u8 = 141;
 /// The exit code of what this machine cannot do.
-const MACHINE: u8 = 3;
+pub const MACHINE: u8 = 3;
 
 /// Why standard output did not take something; the first reason stays.
 static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -48,10 +49,15 @@ pub fn print_log(text: &str) {
     write_data(&log_text(text, stdout().is_terminal()));
 }
 
-/// Writes a JSON object as a line of data.
-pub fn print_json(value: &serde_json::Value) {
+/// Writes an event as a line of JSON.
+pub fn print_event(event: Event) {
+    print_json(&Object::Event(event));
+}
+
+/// Writes an object as a line of JSON.
+pub fn print_json(object: &Object) {
     // JSON escapes the characters below space; a terminal obeys others, too.
-    let text = value.to_string();
+    let text = object.line();
     let mut line = String::with_capacity(text.len());
     for letter in text.chars() {
         if is_obeyed(letter) {

@@ -9,11 +9,10 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use serde_json::{Value, json};
-
 use super::{
     CliError, arguments,
     context::{Context, OWN_PROGRAM},
+    json::{self, Object, Reproduction},
     output::{print, print_json, say},
 };
 use crate::{
@@ -255,13 +254,17 @@ fn tell_difference(context: &Context, known: &Compared, found: &Found, surroundi
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let path = found.difference.as_ref().map(|difference| difference.path.to_string());
     if context.json {
-        print_json(&json!({
-            "same": false, "step": known.title, "output": found.output, "path": path,
-            "difference": found.difference.as_ref().map(ToString::to_string),
-            "byte": found.bytes.as_ref().map(|bytes| bytes.at),
-            "before": found.bytes.as_ref().map(|bytes| hex(&bytes.first)),
-            "again": found.bytes.as_ref().map(|bytes| hex(&bytes.second)),
-            "surroundings": shown(surroundings),
+        let bytes = found.bytes.as_ref();
+        print_json(&Object::Reproduction(Reproduction::Different {
+            same: false,
+            step: known.title.clone(),
+            output: found.output.clone(),
+            path,
+            difference: found.difference.as_ref().map(ToString::to_string),
+            byte: bytes.map(|bytes| bytes.at),
+            before: bytes.map(|bytes| hex(&bytes.first)),
+            again: bytes.map(|bytes| hex(&bytes.second)),
+            surroundings: shown(surroundings),
         }));
         return ExitCode::FAILURE;
     }
@@ -299,10 +302,13 @@ fn tell_same(
     };
     let digest = digest.unwrap_or_else(|| Digest::of(lines.as_bytes()));
     if context.json {
-        let all: Vec<Value> = all.iter().map(shown).collect();
-        print_json(&json!({
-            "same": true, "component": component, "digest": digest.to_string(), "files": files,
-            "actions": compared.iter().map(|known| &known.title).collect::<Vec<_>>(), "surroundings": all,
+        print_json(&Object::Reproduction(Reproduction::Same {
+            same: true,
+            component: component.to_owned(),
+            digest: digest.to_string(),
+            files,
+            actions: compared.iter().map(|known| known.title.clone()).collect(),
+            surroundings: all.iter().map(shown).collect(),
         }));
     } else {
         print(&format!("same bytes: {digest} ({})", counted(files, "file")));
@@ -310,11 +316,13 @@ fn tell_same(
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(surroundings: &Surroundings) -> Value {
-    json!({
-        "jobs": surroundings.jobs, "umask": format!("{:03o}", surroundings.umask), "locale": surroundings.locale,
-        "time_zone": surroundings.zone,
-    })
+fn shown(surroundings: &Surroundings) -> json::Surroundings {
+    json::Surroundings {
+        jobs: surroundings.jobs,
+        umask: format!("{:03o}", surroundings.umask),
+        locale: surroundings.locale.to_owned(),
+        time_zone: surroundings.zone.to_owned(),
+    }
 }
 
 #[cfg(test)]

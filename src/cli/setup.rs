@@ -8,7 +8,8 @@ use super::{
     CliError,
     arguments::{self, Arguments},
     context::Context,
-    output::{print, say},
+    json::Event,
+    output::{print, print_event, say},
 };
 use crate::compose::ComposeError;
 
@@ -57,7 +58,11 @@ pub fn init(context: &Context, arguments: &arguments::Init) -> Result<ExitCode, 
         let message = format!("`{}` is there already: expected a folder without a project", path.display());
         return Err(CliError::Usage(message));
     }
-    files.iter().try_for_each(|(path, text)| write_new(path, text))?;
+    for (path, text) in &files {
+        write_new(path, text)?;
+        let file = path.display().to_string();
+        if context.json { print_event(Event::Written { file }) } else { print(&file) }
+    }
     say(&format!("next: {}", context.project_command("compose", &[])));
     Ok(ExitCode::SUCCESS)
 }
@@ -69,9 +74,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), ComposeError> {
         fs::create_dir_all(folder).map_err(refused)?;
     }
     let mut file = fs::File::create_new(path).map_err(refused)?;
-    file.write_all(text.as_bytes()).map_err(refused)?;
-    print(&path.display().to_string());
-    Ok(())
+    file.write_all(text.as_bytes()).map_err(refused)
 }
 
 /// Prints a shell's completions.

@@ -11,7 +11,8 @@ use std::{
 use super::{
     CliError, arguments,
     context::Context,
-    output::{print, print_log, say},
+    json::{self, Object},
+    output::{print, print_json, print_log, say},
 };
 use crate::{
     build::{AfterFailure, Known},
@@ -23,7 +24,8 @@ use crate::{
 
 /// One action of a component whose inputs are all there.
 struct Found {
-    name: String,
+    component: String,
+    stage: String,
     key: Key,
     action: Action<Digest>,
 }
@@ -36,7 +38,7 @@ pub fn shell(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode
     for found in actions_of(context, &session, &target, &component)? {
         if let Action::Run(run) = found.action {
             let kept = session.sandbox.kept(&session.store.log_path(found.key.digest()));
-            runs.push((found.name, run, kept));
+            runs.push((format!("{} {}", found.component, found.stage), run, kept));
         }
     }
     if arguments.failed {
@@ -67,8 +69,8 @@ pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, Cl
     let mut shown = 0;
     for found in actions_of(context, &session, &target, &component)? {
         if let Some(text) = read_log(&session.store.log_path(found.key.digest()))? {
-            print(&format!("==> {}", found.name));
-            print_log(text.trim_end());
+            let (component, stage, key) = (found.component, found.stage, found.key.to_string());
+            show_log(context, json::Log { action: json::Action { component, stage, key }, began: None, text });
             shown += 1;
         }
     }
@@ -77,9 +79,9 @@ pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, Cl
         let own = build.steps.iter().filter(|step| super::explain::is_called(&step.component, &component));
         for step in own.filter(|_| shown == 0).collect::<Vec<_>>() {
             if let Some(text) = read_log(&session.store.log_path(step.key))? {
-                let (when, stage) = (date_text(build.began), &step.stage);
-                print(&format!("==> {} {stage}, as it was {when}", step.component));
-                print_log(text.trim_end());
+                let (component, stage, key) = (step.component.clone(), step.stage.clone(), step.key.to_string());
+                let began = Some(date_text(build.began));
+                show_log(context, json::Log { action: json::Action { component, stage, key }, began, text });
                 shown += 1;
             }
         }
@@ -88,6 +90,15 @@ pub fn log(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, Cl
         return Err(CliError::Found(format!("no action of `{component}` has printed anything yet")));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_log(context: &Context, log: json::Log) {
+    if context.json {
+        return print_json(&Object::Log(log));
+    }
+    let when = log.began.map_or(String::new(), |when| format!(", as it was {when}"));
+    print(&format!("==> {} {}{when}", log.action.component, log.action.stage));
+    print_log(log.text.trim_end());
 }
 
 /// What an action printed; none when it left no log. Bytes that are no UTF-8 are shown as such.
@@ -115,7 +126,7 @@ fn actions_of(
         .filter_map(|(known, step)| match known {
             Known::Waiting => None,
             Known::Ready(key, action) | Known::Done(key, action, _) => {
-                Some(Found { name: format!("{} {}", step.component, step.stage), key, action })
+                Some(Found { component: step.component.clone(), stage: step.stage.clone(), key, action })
             }
         })
         .collect())
