@@ -4,33 +4,25 @@
 //! is talk; every error says what to do next. *Does not know* how anything is done: verbs call `compose` and show
 //! what comes back.
 
+mod action_report;
 mod arguments;
-mod boot;
-mod check;
 mod complain;
-mod compose;
+mod component_actions;
 mod context;
-mod doctor;
-mod explain;
-mod format;
 mod hint;
-mod history;
-mod inspect;
+mod image_file;
 mod json;
-mod kernel;
-mod lock;
 mod output;
+mod pins;
 mod progress;
-mod repro;
-mod setup;
-mod shell;
-mod store;
+mod selection;
+mod verb;
 
 use std::{env, process::ExitCode};
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Verb};
+use arguments::Arguments;
 use context::Context;
 
 pub use complain::CliError;
@@ -42,32 +34,7 @@ pub fn main() -> ExitCode {
         Err(error) => return output::finish(usage_error(&error)),
     };
     let context = Context::new(arguments.global);
-    let result = match arguments.verb {
-        Verb::Compose(arguments) => compose::run(&context, &arguments),
-        Verb::Check(arguments) => check::run(&context, &arguments),
-        Verb::Lock(arguments) => lock::lock(&context, &arguments),
-        Verb::Update(arguments) => lock::update(&context, &arguments),
-        Verb::Outdated(arguments) => lock::outdated(&context, &arguments),
-        Verb::Vendor(arguments) => lock::vendor(&context, &arguments),
-        Verb::Show(arguments) => explain::show(&context, &arguments),
-        Verb::Plan(arguments) => explain::plan(&context, &arguments),
-        Verb::Graph(arguments) => explain::graph(&context, &arguments),
-        Verb::Why(arguments) => explain::why(&context, &arguments),
-        Verb::WhatRan(arguments) => history::what_ran(&context, &arguments),
-        Verb::Build(arguments) => compose::build(&context, &arguments),
-        Verb::Repro(arguments) => repro::run(&context, &arguments),
-        Verb::Log(arguments) => shell::log(&context, &arguments),
-        Verb::Kernel(arguments) => kernel::run(&context, &arguments),
-        Verb::Boot(arguments) => boot::run(&context, &arguments),
-        Verb::Shell(arguments) => shell::shell(&context, &arguments),
-        Verb::Verify(arguments) => inspect::run(&context, &arguments),
-        Verb::Store(arguments) => store::run(&context, &arguments),
-        Verb::Doctor => doctor::run(&context),
-        Verb::Format(arguments) => format::run(&context, &arguments),
-        Verb::Init(arguments) => setup::init(&context, &arguments),
-        Verb::Completions(arguments) => setup::completions(&arguments),
-    };
-    output::finish(match result {
+    output::finish(match verb::run(&context, &arguments.verb) {
         Ok(code) => code,
         Err(error) => complain::complain(&context, &error),
     })

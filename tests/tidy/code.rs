@@ -138,7 +138,7 @@ fn only_cli_prints_and_exits() {
 fn text_reaches_the_terminal_through_one_door() {
     let mut broken = Vec::new();
     // A machine's console, which `machine` cleans, and the descriptor that a shell is given.
-    let doors = ["src/cli/output.rs", "src/cli/boot.rs", "src/cli/shell.rs"];
+    let doors = ["src/cli/output.rs", "src/cli/verb/boot.rs", "src/cli/verb/shell.rs"];
     for source in rust_files(root(), &["src/cli"]) {
         let program = source.program();
         for (at, token) in program.iter().enumerate().filter(|(_, token)| token.kind == Kind::Word) {

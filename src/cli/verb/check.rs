@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use super::{
-    CliError, arguments,
-    context::Context,
-    json::Event,
-    output::{print_event, say},
+use crate::{
+    cli::{
+        CliError, arguments,
+        context::Context,
+        json::Event,
+        output::{print_event, say},
+    },
+    {content::counted, recipe::Name},
 };
-use crate::{content::counted, recipe::Name};
 
 /// Checks recipes, and with `--locked` what the lock says of them.
 pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, CliError> {

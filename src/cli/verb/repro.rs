@@ -9,14 +9,15 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use super::{
-    CliError, arguments,
-    context::{Context, OWN_PROGRAM},
-    json::{self, Object, Reproduction},
-    output::{print, print_json, say},
-};
 use crate::{
     build::{AfterFailure, BuildError, Known},
+    cli::{
+        CliError, arguments,
+        context::{Context, OWN_PROGRAM},
+        json::{self, Object, Reproduction},
+        output::{print, print_json, say},
+        selection::{goals_of, is_called},
+    },
     compose::{ComposeError, Locked, Order, Project, Session},
     content::{Difference, Differs, Digest, Entry, counted, differences},
     plan::{Action, Lowered, Network},
@@ -59,7 +60,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = super::explain::goals_of(&lowered.plan, &component)?;
+    lowered.plan.goals = goals_of(&lowered.plan, &component)?;
     session.build_recorded(&project, &order, &format!("repro {component}"), &lowered)?;
     let is_whole = [order.variant.to_string(), order.variant.name.clone()].contains(&component);
     let (compared, lent) = divide(&session, &lowered, is_whole.then_some(()).ok_or(component.as_str()))?;
@@ -111,7 +112,7 @@ fn divide(
         else {
             continue;
         };
-        let is_own = own.map_or_else(|name| super::explain::is_called(&step.component, name), |()| true);
+        let is_own = own.map_or_else(|name| is_called(&step.component, name), |()| true);
         let is_fetched = match action {
             Action::Fetch(_) => true,
             Action::Run(run) => run.network != Network::None,

@@ -2,15 +2,17 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::{
-    CliError,
-    complain::chain_text,
-    context::{Context, OWN_PROGRAM},
-    json::{self, Object},
-    output::{print, print_json},
-    progress::bytes,
+use crate::{
+    cli::{
+        CliError,
+        complain::chain_text,
+        context::{Context, OWN_PROGRAM},
+        json::{self, Object},
+        output::{print, print_json},
+        progress::bytes,
+    },
+    {compose::Project, content::counted, sandbox},
 };
-use crate::{compose::Project, content::counted, sandbox};
 
 /// One thing that was looked at.
 struct Finding {

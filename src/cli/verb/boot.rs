@@ -11,14 +11,16 @@ use std::{
 
 use brc_contract::{Architecture, command_line};
 
-use super::{
-    CliError, arguments,
-    context::{Context, OWN_PROGRAM},
-    json::Event,
-    output::{print_event, say},
-};
 use crate::{
     build::AfterFailure,
+    cli::{
+        CliError, arguments,
+        complain::chain_text,
+        context::{Context, OWN_PROGRAM},
+        image_file::must_be_image,
+        json::Event,
+        output::{print_event, say},
+    },
     compose::{Locked, Order, Project, Session},
     content::{Digest, counted},
     graph::Role,
@@ -39,7 +41,7 @@ const PROJECT_FILE: &str = "brc.kdl";
 pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, CliError> {
     let order = order(context, arguments)?;
     // Before anything is fetched for it.
-    super::inspect::must_be_image(&order.image)?;
+    must_be_image(&order.image)?;
     fs::File::open(&order.image).map_err(|source| failed(BootError::Image { path: order.image.clone(), source }))?;
     let store = context.store()?;
     let architecture = architecture_of(&arguments.image)?;
@@ -105,11 +107,7 @@ fn is_sealed(image: &Path) -> Result<bool, CliError> {
 }
 
 fn failed(error: BootError) -> CliError {
-    if error.is_usage() {
-        CliError::Usage(super::complain::chain_text(&error))
-    } else {
-        CliError::Machine(error.into())
-    }
+    if error.is_usage() { CliError::Usage(chain_text(&error)) } else { CliError::Machine(error.into()) }
 }
 
 /// Says how a machine ended; the exit code for it.

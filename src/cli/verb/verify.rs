@@ -2,21 +2,21 @@
 
 use std::{
     fs,
-    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use super::{
-    CliError, arguments,
-    complain::chain_text,
-    context::Context,
-    json::{self, Object},
-    output::{print_json, say},
-    progress::bytes,
-};
 use crate::{
     artifact::{Manifest, ManifestError, refuse_development},
+    cli::{
+        CliError, arguments,
+        complain::chain_text,
+        context::Context,
+        image_file::must_be_image,
+        json::{self, Object},
+        output::{print_json, say},
+        progress::bytes,
+    },
     compose::ComposeError,
     content::{Sha256, counted},
     image::inspect::{Expected, Figures, Finding, FromManifest, Report, Unchecked, verify},
@@ -62,19 +62,6 @@ fn trusted(arguments: &arguments::Verify, manifest: Option<&FromManifest>) -> Re
             Err(error) => Err(CliError::Usage(format!("`--root-hash`: {error}"))),
         },
         None => Ok(manifest.filter(|_| arguments.manifest.is_some()).map(|manifest| manifest.root_hash)),
-    }
-}
-
-/// Refuses what is no file before it is opened: to open a named pipe waits for its writer.
-///
-/// # Errors
-/// Nothing there, or neither a file nor a block device.
-pub fn must_be_image(path: &Path) -> Result<(), CliError> {
-    let shown = path.display();
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() || metadata.file_type().is_block_device() => Ok(()),
-        Ok(_) => Err(CliError::Usage(format!("`{shown}` is no disk image: expected a file or a block device"))),
-        Err(error) => Err(CliError::Usage(format!("the image `{shown}` cannot be read: {error}"))),
     }
 }
 

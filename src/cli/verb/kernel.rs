@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
-use super::{
-    CliError,
-    arguments::{self, Choice, KernelVerb, Target},
-    context::Context,
-    json::{self, Event},
-    output::{print, print_event},
-};
 use crate::{
     build::AfterFailure,
+    cli::{
+        CliError,
+        arguments::{self, Choice, KernelVerb, Target},
+        context::Context,
+        json::{self, Event},
+        output::{print, print_event},
+    },
     compose::{KernelOption, Locked, Order, Project, Session, Wanted},
     recipe::Name,
 };

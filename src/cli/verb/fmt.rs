@@ -8,14 +8,14 @@ use std::{
     process::ExitCode,
 };
 
-use super::{
-    CliError, arguments,
-    complain::show_all,
-    context::Context,
-    json::Event,
-    output::{print, print_event, say},
-};
 use crate::{
+    cli::{
+        CliError, arguments,
+        complain::show_all,
+        context::Context,
+        json::Event,
+        output::{print, print_event, say},
+    },
     compose::{ComposeError, Project},
     content::counted,
     recipe::{FormatError, SourcePath, SourceSet, format},

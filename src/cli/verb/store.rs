@@ -2,15 +2,15 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{
-    CliError,
-    arguments::{self, StoreVerb},
-    context::Context,
-    json::{self, Event, Object},
-    output::{print, print_event, print_json, say},
-    progress::bytes,
-};
 use crate::{
+    cli::{
+        CliError,
+        arguments::{self, StoreVerb},
+        context::Context,
+        json::{self, Event, Object},
+        output::{print, print_event, print_json, say},
+        progress::bytes,
+    },
     content::counted,
     store::{GcMode, GcPolicy, Kind, Mend, VerifyReport},
 };

@@ -1,26 +1,25 @@
-//! `brc what-ran` and `brc why --rebuilt`: what builds did, and why.
+//! `brc why --rebuilt`: which input of a component's actions changed since they last ran.
 
-use std::{collections::BTreeSet, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, process::ExitCode};
 
-use super::{
-    CliError,
-    arguments::{self, Target},
-    context::Context,
-    json::{self, ActionReport, Object},
-    output::{print, print_json, say},
-    progress::seconds,
-};
 use crate::{
     build::AfterFailure,
-    compose::{Change, Locked, Project, Reason, Session, critical_path, reason},
+    cli::{
+        CliError,
+        action_report::{action_report, title},
+        arguments::Target,
+        context::Context,
+        json::Object,
+        output::{print, print_json},
+        selection::{goals_of, is_called},
+    },
+    compose::{Change, Locked, Project, Reason, Session, reason},
     content::{Differs, Digest, counted, date_text, differences},
     graph::{Flat, origin},
     recipe::Span,
-    store::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState, Store},
+    store::{BuildRecord, RecordedFact, StepRecord, StepState, Store},
 };
 
-/// More builds than a store remembers.
-const ALL: usize = usize::MAX;
 /// How many differing paths of a tree are shown.
 const SHOWN_PATHS: usize = 5;
 /// How many lines of each side of a changed text are shown.
@@ -28,115 +27,19 @@ const SHOWN_LINES: usize = 6;
 /// Larger files are not compared line by line.
 const MAX_TEXT_BYTES: usize = 256 << 10;
 
-/// Says what the last build ran, why, and what it waited for.
-pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
-    let store = context.store()?;
-    let builds = store.builds(&project.root, &order.variant.to_string(), ALL)?;
-    let Some(build) = builds.get(arguments.earlier) else {
-        let remembered = counted(builds.len(), "build");
-        let command = context.command("compose", &[]).unwrap_or_default();
-        let message = format!("remembered of `{}`: {remembered}; the next one is made by `{command}`", order.variant);
-        return Err(CliError::Found(message));
-    };
-    let builds = builds.get(arguments.earlier..).unwrap_or_default();
-    let ran = |(_, step): &(usize, &StepRecord)| step.state != StepState::Reused;
-    let ran: Vec<(usize, &StepRecord)> = build.steps.iter().enumerate().filter(ran).collect();
-    let path: Vec<&StepRecord> = critical_path(build).into_iter().filter_map(|at| build.steps.get(at)).collect();
-    let on_path: Duration = path.iter().map(|step| step.took).sum();
-    if context.json {
-        let report = |(at, step): &(usize, &StepRecord)| action_report(context, &store, step, &reason(builds, *at));
-        print_json(&Object::WhatRan(json::WhatRan {
-            command: build.command.clone(),
-            began: date_text(build.began),
-            end: build.end.name().to_owned(),
-            seconds: build.took.as_secs_f64(),
-            processor_seconds: build.processors.as_secs_f64(),
-            reused: build.known,
-            actions: ran.iter().map(report).collect(),
-            critical_path: json::CriticalPath {
-                seconds: on_path.as_secs_f64(),
-                steps: path.iter().map(|step| title(step)).collect(),
-            },
-        }));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let end = if build.end == BuildEnd::Done { "done" } else { "failed" };
-    let failed = match ran.iter().filter(|(_, step)| step.state == StepState::Failed).count() {
-        0 => String::new(),
-        failed => format!(" ({failed} failed)"),
-    };
-    say(&format!(
-        "brc {}, {}: {end} in {}, on this machine ran {}{failed}, {} reused",
-        build.command,
-        date_text(build.began),
-        seconds(build.took),
-        counted(ran.len(), "action"),
-        build.known
-    ));
-    for (at, step) in &ran {
-        let took = if step.state == StepState::Failed { "failed".to_owned() } else { seconds(step.took) };
-        print(&format!("{took:>12}  {}: {}", title(step), reason(builds, *at)));
-    }
-    let Some((_, first)) = ran.first() else { return Ok(ExitCode::SUCCESS) };
-    let steps: Vec<String> = path.iter().map(|step| format!("{} {}", title(step), seconds(step.took))).collect();
-    say(&format!("critical path {}: {}", seconds(on_path), steps.join(" -> ")));
-    say(&format!("processors worked {} in all", seconds(build.processors)));
-    for (what, verb) in [("again", "build"), ("inside", "shell")] {
-        say(&format!("{what}: {}", context.command(verb, &[&first.component]).unwrap_or_default()));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn title(step: &StepRecord) -> String {
-    format!("{} {}", step.component, step.stage)
-}
-
-fn action_report(context: &Context, store: &Store, step: &StepRecord, reason: &Reason) -> ActionReport {
-    let log = store.log_path(step.key);
-    let changes = if let Reason::Changed(changes) = reason { changes.as_slice() } else { &[] };
-    ActionReport {
-        action: json::Action {
-            component: step.component.clone(),
-            stage: step.stage.clone(),
-            key: step.key.to_string(),
-        },
-        state: step.state.name().to_owned(),
-        reason: reason.to_string(),
-        changes: changes.iter().map(change_object).collect(),
-        r#where: "this machine".to_owned(),
-        seconds: step.took.as_secs_f64(),
-        log: log.exists().then(|| log.display().to_string()),
-        reproduce: context.command("build", &[&step.component]),
-    }
-}
-
-fn change_object(change: &Change) -> json::Change {
-    let value = |fact: &RecordedFact| match fact {
-        RecordedFact::Tree(tree) => tree.to_string(),
-        RecordedFact::Text(text) => text.clone(),
-    };
-    json::Change {
-        what: change.name.clone(),
-        old: change.old.as_ref().map(value),
-        new: change.new.as_ref().map(value),
-        details: None,
-    }
-}
-
 /// Says which input of a component's actions changed: since they last ran if they would run now, else when they last
 /// ran.
-pub fn rebuilt(context: &Context, target: &Target, component: &str) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, target: &Target, component: &str) -> Result<ExitCode, CliError> {
     let (project, order) = context.order_of(target, component)?;
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = super::explain::goals_of(&lowered.plan, component)?;
-    let mut builds = session.store.builds(&project.root, &order.variant.to_string(), ALL)?;
+    lowered.plan.goals = goals_of(&lowered.plan, component)?;
+    let mut builds = session.store.builds(&project.root, &order.variant.to_string(), usize::MAX)?;
     let flats = project.flats_with(&order.variant, &order.architectures, order.beside.as_ref())?;
     let foreseen = session.foreseen(&lowered)?;
     let ran = |step: &StepRecord| step.state != StepState::Reused;
-    let own = |step: &StepRecord| ran(step) && super::explain::is_called(&step.component, component);
+    let own = |step: &StepRecord| ran(step) && is_called(&step.component, component);
     let mut telling = Telling { context, session: &session, project: &project, flats: &flats, told: BTreeSet::new() };
     if foreseen.steps.iter().any(ran) {
         builds.insert(0, foreseen);
