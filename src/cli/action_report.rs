@@ -5,7 +5,7 @@ use super::{
     json::{self, ActionReport},
 };
 use crate::{
-    compose::{Change, Reason},
+    build::{Change, Reason},
     store::{RecordedFact, StepRecord, Store},
 };
 

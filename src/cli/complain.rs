@@ -21,7 +21,7 @@ use crate::{
     content::counted,
     fetch::FetchError,
     lock::LockError,
-    plan::Fault,
+    plan::{Fault, NoStepOf},
     recipe::{Diagnostic, Severity, SourceSet, line_and_column, one_line},
     sandbox::RunError,
     store::StoreError,
@@ -52,6 +52,12 @@ pub enum CliError {
 impl From<ComposeError> for CliError {
     fn from(error: ComposeError) -> Self {
         CliError::Compose(error)
+    }
+}
+
+impl From<NoStepOf> for CliError {
+    fn from(error: NoStepOf) -> Self {
+        CliError::Usage(error.to_string())
     }
 }
 
@@ -112,6 +118,7 @@ fn exit_code(error: &CliError) -> u8 {
             | ComposeError::SeveralParts { .. }
             | ComposeError::NothingBuilt { .. }
             | ComposeError::NotBuilt { .. }
+            | ComposeError::NoTool { .. }
             | ComposeError::NotIncluded { .. }
             | ComposeError::BadLock { .. }
             | ComposeError::NoSetLock
@@ -128,7 +135,7 @@ fn exit_code(error: &CliError) -> u8 {
             },
             ComposeError::Fetch(error) => fault_code(error.fault()),
             ComposeError::Store(error) => fault_code(error.fault()),
-            ComposeError::NotAsStated { .. } => 1,
+            ComposeError::NotAsStated { .. } | ComposeError::EndlessLink { .. } => 1,
             ComposeError::NoGoal { .. } => 70,
             ComposeError::Build(error) => match error {
                 BuildError::Steps { failures, .. } => {

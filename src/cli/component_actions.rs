@@ -1,16 +1,11 @@
 //! The actions of a component that are known as far as their inputs are there.
 
-use super::{
-    CliError,
-    arguments::Target,
-    context::Context,
-    selection::{is_called, steps_of},
-};
+use super::{CliError, arguments::Target, context::Context};
 use crate::{
     build::Known,
     compose::{Locked, Session},
     content::Digest,
-    plan::{Action, Key},
+    plan::{Action, Key, is_called},
 };
 
 /// One action of a component whose inputs are all there.
@@ -38,7 +33,7 @@ pub fn actions_of(
     let (project, order) = context.order_of(target, component)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let lowered = session.lower(&project, &images)?;
-    steps_of(&lowered.plan, component)?;
+    lowered.plan.last_steps_of(component)?;
     let known = session.look(&lowered)?.into_iter().zip(&lowered.plan.steps);
     let own = known.filter(|(_, step)| is_called(&step.component, component));
     Ok(own

@@ -15,7 +15,6 @@ mod json;
 mod output;
 mod pins;
 mod progress;
-mod selection;
 mod verb;
 
 use std::{env, process::ExitCode};

@@ -15,11 +15,12 @@ mod kernel;
 mod local;
 mod locking;
 mod output;
+mod owner;
 mod part;
 mod project;
-mod reason;
 mod recipe_files;
 mod signing;
+mod tool;
 mod tracked;
 mod trees;
 mod urls;
@@ -51,8 +52,8 @@ pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
 pub use locking::SetPins;
 pub use output::{Ready, copy_out, output_path};
+pub use owner::Owner;
 pub use project::Project;
-pub use reason::{Change, Reason, critical_path, reason};
 
 /// What every stage is given by the caller.
 pub struct Session<'a> {

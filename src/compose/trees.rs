@@ -31,7 +31,7 @@ impl Session<'_> {
         let mut lowered = self.lower(project, &images)?;
         // Components of one folder ask the same.
         let goals: BTreeSet<Goal> = missing.iter().map(|id| Goal::Fetched(id.question)).collect();
-        lowered.plan.goals.retain(|(goal, _)| goals.contains(goal));
+        lowered.plan.want_goals(|goal| goals.contains(goal));
         let built = self.build(&lowered)?;
         let found = missing.into_iter().filter_map(|id| {
             let tree = *built.goals.get(&Goal::Fetched(id.question))?;

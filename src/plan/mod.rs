@@ -12,6 +12,7 @@ mod key;
 mod key_tests;
 pub mod layout;
 mod lower;
+mod selection;
 mod step;
 mod variables;
 
@@ -24,6 +25,7 @@ pub use action::{
 pub use goal::{Goal, ImagePart};
 pub use key::{Fact, Facts, Key, facts, key};
 pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, lower};
+pub use selection::{NoStepOf, is_called};
 pub use step::{Failure, Performer, Plan, Progress, Request, Source, Step, StepId};
 pub use variables::Variables;
 

@@ -21,12 +21,11 @@ use crate::{
         json::Event,
         output::{print_event, say},
     },
-    compose::{Locked, Order, Project, Session},
-    content::{Digest, counted},
+    compose::{Order, Project},
+    content::counted,
     graph::Role,
     image::inspect,
     machine::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
-    plan::{Goal, ImagePart},
     store::Store,
 };
 
@@ -51,7 +50,7 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
     let (project, of) = machine_project(&store, arguments, architecture)?;
     context.enter(&project.root);
     let session = context.session(store, AfterFailure::Stop)?;
-    let tools = tools(&session, &project, &of)?;
+    let tools = session.tool(&project, &of, Role::Machine)?;
     let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture);
     let mut serial: Box<dyn Write> = if context.json { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
     let ended = machine.boot(&order, serial.as_mut(), context.cancelled()).map_err(failed)?;
@@ -137,24 +136,6 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
         tail.iter().for_each(|line| say(&format!("  {line}")));
     }
     code
-}
-
-/// The tree of the tool set with QEMU and OVMF, built where it is not there.
-fn tools(session: &Session<'_>, project: &Project, order: &Order) -> Result<Digest, CliError> {
-    let images = session.images(project, order, Locked::Completed)?;
-    let mut lowered = session.lower(project, &images)?;
-    let machine = ImagePart::Tool(Role::Machine);
-    let goals: Vec<Goal> = images.iter().map(|image| Goal::of_image(&image.title(), machine)).collect();
-    lowered.plan.goals.retain(|(goal, _)| goals.contains(goal));
-    let built = session.build(&lowered)?;
-    // Composing needs no QEMU, so what the last compose keeps does not hold it.
-    session.store.keep(&project.root, &format!("{} machine", order.variant), &built.keys)?;
-    goals.iter().find_map(|goal| built.goals.get(goal)).copied().ok_or_else(|| {
-        let variant = order.variant.to_string();
-        CliError::Usage(format!(
-            "variant `{variant}` has no tool for `machine`: expected `tool \"machine\" \"COMPONENT\"`"
-        ))
-    })
 }
 
 /// The project whose locked QEMU is used: the named one; else the last one that composed the image's variant in

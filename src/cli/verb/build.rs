@@ -13,11 +13,10 @@ use crate::{
         json::Event,
         output::{print, print_event, say},
         progress::bytes,
-        selection::goals_of,
     },
     compose::{Locked, Session, copy_out},
     content::{RelPath, counted},
-    plan::{Lowered, Source},
+    plan::Lowered,
 };
 
 /// Builds one component for each architecture and says where its outputs lie.
@@ -27,11 +26,11 @@ pub fn run(context: &Context, arguments: &arguments::Build) -> Result<ExitCode, 
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = goals_of(&lowered.plan, &component)?;
+    lowered.plan.want_component(&component)?;
     session.build_recorded(&project, &order, &format!("build {component}"), &lowered)?;
     for image in &images {
         let mut lowered = session.lower(&project, std::slice::from_ref(image))?;
-        lowered.plan.goals = goals_of(&lowered.plan, &component)?;
+        lowered.plan.want_component(&component)?;
         let several = images.len() > 1;
         let below = |out: &PathBuf| if several { out.join(image.architecture.name()) } else { out.clone() };
         let out = arguments.out.as_ref().map(below);
@@ -49,12 +48,11 @@ fn show_outputs(
     out: Option<&Path>,
 ) -> Result<(), CliError> {
     let known = session.look(lowered)?;
-    for (_, source) in &lowered.plan.goals {
-        let Source::Output { step, .. } = source else { continue };
+    for step in lowered.plan.goal_steps() {
         let (Some(step), Some(Known::Done(_, _, outcome))) = (lowered.plan.steps.get(step.0), known.get(step.0)) else {
             continue;
         };
-        let name = format!("{} {}", step.component, step.stage);
+        let name = step.title();
         for (output, digest) in outcome {
             let place = match out {
                 Some(folder) => {

@@ -10,9 +10,9 @@ use crate::{
         context::Context,
         json::{self, Object},
         output::{print, print_json, print_log},
-        selection::is_called,
     },
     content::date_text,
+    plan::is_called,
 };
 
 /// Prints what the actions of a component printed; when they would be others now, what they printed the last time.

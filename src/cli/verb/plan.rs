@@ -31,7 +31,7 @@ pub fn run(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, C
     let mut lines = Vec::new();
     for (index, (step, state)) in lowered.plan.steps.iter().zip(states).enumerate() {
         let needs = step.action.needs();
-        let last = session.store.last_duration(&format!("{} {}", step.component, step.stage));
+        let last = session.store.last_duration(&step.title());
         if context.json {
             print_json(&Object::Planned(json::PlannedAction {
                 step: index,

@@ -16,11 +16,10 @@ use crate::{
         context::{Context, OWN_PROGRAM},
         json::{self, Object, Reproduction},
         output::{print, print_json, say},
-        selection::{goals_of, is_called},
     },
     compose::{ComposeError, Locked, Order, Project, Session},
     content::{Difference, Differs, Digest, Entry, counted, differences},
-    plan::{Action, Lowered, Network},
+    plan::{Action, Lowered, Network, is_called},
     store::{Store, WorkFolder, remove_all},
 };
 
@@ -60,7 +59,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = goals_of(&lowered.plan, &component)?;
+    lowered.plan.want_component(&component)?;
     session.build_recorded(&project, &order, &format!("repro {component}"), &lowered)?;
     let is_whole = [order.variant.to_string(), order.variant.name.clone()].contains(&component);
     let (compared, lent) = divide(&session, &lowered, is_whole.then_some(()).ok_or(component.as_str()))?;
@@ -120,8 +119,7 @@ fn divide(
         };
         if is_own && !is_fetched {
             let outcome = outcome.iter().map(|(name, tree)| (name.clone(), *tree)).collect();
-            let title = format!("{} {}", step.component, step.stage);
-            compared.push(Compared { title, key: key.digest(), outcome });
+            compared.push(Compared { title: step.title(), key: key.digest(), outcome });
         } else {
             lent.insert(key.digest());
         }

@@ -3,6 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use crate::{
+    build::{critical_path, reason},
     cli::{
         CliError,
         action_report::{action_report, title},
@@ -12,7 +13,6 @@ use crate::{
         output::{print, print_json, say},
         progress::seconds,
     },
-    compose::{critical_path, reason},
     content::{counted, date_text},
     store::{BuildEnd, StepRecord, StepState},
 };

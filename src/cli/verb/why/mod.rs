@@ -1,13 +1,11 @@
 //! `brc why`: how something came into an image, or why it was built again.
 
-mod owner;
 mod rebuilt;
 
 use std::process::ExitCode;
 
-use owner::{Owner, owner_of};
-
 use crate::{
+    build::AfterFailure,
     cli::{
         CliError,
         arguments::{self, Target},
@@ -15,7 +13,8 @@ use crate::{
         json::{self, Object},
         output::{print, print_json},
     },
-    compose::Project,
+    compose::{Owner, Project},
+    content::RelPath,
     graph::{Flat, FlatComponent, image_closure, origin},
     recipe::{Item, Name},
 };
@@ -40,8 +39,10 @@ pub fn run(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
     let mut found = Vec::new();
     for flat in project.flats(&order.variant, &order.architectures)? {
         let chain = if what.starts_with('/') {
-            let owner = owner_of(context, &project, &order, &flat, what)?;
-            owner.map(|(owner, path)| path_chain(&project, &flat, &owner, &path))
+            let path = RelPath::from_absolute(what).map_err(|error| CliError::Usage(error.to_string()))?;
+            let session = context.session(context.store()?, AfterFailure::Stop)?;
+            let owner = session.owner_of(&project, &order, &flat, &path)?;
+            owner.map(|(owner, path)| path_chain(&project, &flat, &owner, path.as_str()))
         } else {
             chain(&project, &flat, what)
         };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, process::ExitCode};
 
 use crate::{
-    build::AfterFailure,
+    build::{AfterFailure, Change, Reason, reason},
     cli::{
         CliError,
         action_report::{action_report, title},
@@ -11,11 +11,11 @@ use crate::{
         context::Context,
         json::Object,
         output::{print, print_json},
-        selection::{goals_of, is_called},
     },
-    compose::{Change, Locked, Project, Reason, Session, reason},
+    compose::{Locked, Project, Session},
     content::{Differs, Digest, counted, date_text, differences},
     graph::{Flat, origin},
+    plan::is_called,
     recipe::Span,
     store::{BuildRecord, RecordedFact, StepRecord, StepState, Store},
 };
@@ -34,15 +34,15 @@ pub fn run(context: &Context, target: &Target, component: &str) -> Result<ExitCo
     let session = context.session(context.store()?, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = goals_of(&lowered.plan, component)?;
+    lowered.plan.want_component(component)?;
     let mut builds = session.store.builds(&project.root, &order.variant.to_string(), usize::MAX)?;
     let flats = project.flats_with(&order.variant, &order.architectures, order.beside.as_ref())?;
-    let foreseen = session.foreseen(&lowered)?;
+    let due = session.due(&lowered)?;
     let ran = |step: &StepRecord| step.state != StepState::Reused;
     let own = |step: &StepRecord| ran(step) && is_called(&step.component, component);
     let mut telling = Telling { context, session: &session, project: &project, flats: &flats, told: BTreeSet::new() };
-    if foreseen.steps.iter().any(ran) {
-        builds.insert(0, foreseen);
+    if due.steps.iter().any(ran) {
+        builds.insert(0, due);
         telling.build("would run now", &builds, ran)?;
     } else if let Some(at) = builds.iter().position(|build| build.steps.iter().any(own)) {
         let builds = builds.get(at..).unwrap_or_default();
