@@ -30,7 +30,7 @@ pub fn action_report(context: &Context, store: &Store, step: &StepRecord, reason
         r#where: "this machine".to_owned(),
         seconds: step.took.as_secs_f64(),
         log: log.exists().then(|| log.display().to_string()),
-        reproduce: context.command("build", &[&step.component]),
+        reproduce: context.hints.image("build", &[&step.component]),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The actions of a component that are known as far as their inputs are there.
 
-use super::{CliError, arguments::Target, context::Context};
+use super::CliError;
 use crate::{
     build::Known,
-    compose::{Locked, Session},
+    compose::{Locked, Order, Project, Session},
     content::Digest,
     plan::{Action, Key, is_called},
 };
@@ -25,14 +25,13 @@ pub struct ComponentAction {
 /// # Errors
 /// A name that nothing has, or what planning can say.
 pub fn actions_of(
-    context: &Context,
     session: &Session<'_>,
-    target: &Target,
+    project: &Project,
+    order: &Order,
     component: &str,
 ) -> Result<Vec<ComponentAction>, CliError> {
-    let (project, order) = context.order_of(target, component)?;
-    let images = session.images(&project, &order, Locked::AsItIs)?;
-    let lowered = session.lower(&project, &images)?;
+    let images = session.images(project, order, Locked::AsItIs)?;
+    let lowered = session.lower(project, &images)?;
     lowered.plan.last_steps_of(component)?;
     let known = session.look(&lowered)?.into_iter().zip(&lowered.plan.steps);
     let own = known.filter(|(_, step)| is_called(&step.component, component));

@@ -1,14 +1,17 @@
 //! Talks to people: the command line, progress, errors, exit codes.
 //!
 //! *Takes* arguments, environment, clock. *Gives* an exit code. *Promises*: standard output is data, standard error
-//! is talk; every error says what to do next. *Does not know* how anything is done: verbs call `compose` and show
+//! is for people; every error says what to do next. *Does not know* how anything is done: verbs call `compose` and show
 //! what comes back.
 
 mod action_report;
 mod arguments;
-mod complain;
+mod command_error;
 mod component_actions;
+mod config;
 mod context;
+mod diagnostics;
+mod error_report;
 mod hint;
 mod image_file;
 mod json;
@@ -24,7 +27,7 @@ use clap::Parser as _;
 use arguments::Arguments;
 use context::Context;
 
-pub use complain::CliError;
+pub use command_error::CliError;
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
@@ -32,10 +35,10 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return output::finish(usage_error(&error)),
     };
-    let context = Context::new(arguments.global);
+    let context = Context::new(arguments.global, arguments.verb.subject());
     output::finish(match verb::run(&context, &arguments.verb) {
         Ok(code) => code,
-        Err(error) => complain::complain(&context, &error),
+        Err(error) => error_report::report(context.config.style, &context.hints, &error),
     })
 }
 
@@ -46,7 +49,7 @@ fn usage_error(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && words.any(|word| word == "--json") {
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned();
-        output::print_event(json::Event::Error { error: text });
+        error_report::report_message(output::Style::Json, &text);
     } else if error.print().is_err() {
         // Who asked for help and closed the output has none.
         return ExitCode::from(output::MACHINE);

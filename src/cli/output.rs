@@ -23,20 +23,29 @@ pub const MACHINE: u8 = 3;
 /// Why standard output did not take something; the first reason stays.
 static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Writes a line of talk to standard error.
-pub fn say(text: &str) {
+/// Whom the output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// People: data as lines, progress live on a terminal.
+    People,
+    /// Programs: one JSON object a line on standard output.
+    Json,
+}
+
+/// Writes a line for people to standard error.
+pub fn status(text: &str) {
     // Nobody reads: there is nobody to tell.
     let _ = writeln!(stderr(), "{}", printable(text));
 }
 
-/// Writes talk that holds the colours of our own drawing; whatever it quotes was made [`printable`] before.
-pub fn say_drawn(text: &str) {
+/// Writes a text for people that holds colours of our own; whatever it quotes was made [`printable`] before.
+pub fn status_styled(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
 
 /// Writes a part of a log to standard error, coloured where that is a terminal.
-pub fn say_log(text: &str) {
-    say_drawn(&log_text(text, stderr().is_terminal()));
+pub fn status_log(text: &str) {
+    status_styled(&log_text(text, stderr().is_terminal()));
 }
 
 /// Writes a line of data to standard output.
@@ -96,7 +105,7 @@ pub fn finish(code: ExitCode) -> ExitCode {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return ExitCode::from(READER_GONE);
     }
-    say(&format!("error: standard output cannot be written: {error}"));
+    status(&format!("error: standard output cannot be written: {error}"));
     ExitCode::from(MACHINE)
 }
 

@@ -6,7 +6,7 @@ use super::{
     CliError,
     context::Context,
     json::Event,
-    output::{print, print_event, say},
+    output::{print, print_event, status},
 };
 use crate::{
     build::AfterFailure,
@@ -36,7 +36,7 @@ pub fn move_pins(
 ) -> Result<ExitCode, CliError> {
     let project = context.project(file)?;
     let flats = project.all_flats()?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let (lock, report) = session.make_lock(&project, &flats, &project.lock()?, goal, pins)?;
     show(context, &report);
     if written == Written::Yes {
@@ -47,7 +47,7 @@ pub fn move_pins(
 
 fn show(context: &Context, report: &Report) {
     for change in &report.changes {
-        if context.json {
+        if context.is_json() {
             print_event(Event::Change {
                 package: change.name.clone(),
                 architecture: change.architecture.to_string(),
@@ -58,7 +58,7 @@ fn show(context: &Context, report: &Report) {
             print(&change_text(change));
         }
     }
-    report.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    report.warnings.iter().for_each(|warning| status(&format!("warning: {warning}")));
 }
 
 /// A change as people read it: `runc amd64 1.1.14-1 -> 1.1.15-2`.

@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{
     json,
-    output::{print_event, printable, say},
+    output::{Style, print_event, printable, status},
 };
 use crate::{
     build::{Event, StepReport},
@@ -27,15 +27,6 @@ pub struct Watcher {
 enum Reader {
     Terminal(Terminal),
     Lines(Counts),
-    Json,
-}
-
-/// How events are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// For people: live on a terminal, lines elsewhere.
-    People,
-    /// One JSON object a line on standard output.
     Json,
 }
 
@@ -163,7 +154,7 @@ fn show_line(counts: &mut Counts, event: &Event) {
         Event::Progressed { progress: progress @ Progress::Waiting(_), .. } => progress_text(progress),
         Event::Reused(_) | Event::Progressed { .. } | Event::Ended { .. } => return,
     };
-    say(&line);
+    status(&line);
 }
 
 fn show_json(event: &Event) {

@@ -25,7 +25,7 @@ impl Session<'_> {
             return Ok(());
         }
         for id in &missing {
-            (self.talk)(&format!("locking: fetching {} of {}", id.kind.name(), id.component));
+            (self.status)(&format!("locking: fetching {} of {}", id.kind.name(), id.component));
         }
         let images = flats.iter().map(|flat| project.pin(flat, lock)).collect::<Result<Vec<_>, _>>()?;
         let mut lowered = self.lower(project, &images)?;

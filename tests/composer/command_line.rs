@@ -313,3 +313,22 @@ fn with_json_every_line_is_an_object_of_this_version() {
     let drawn = run_in(&folder, &["graph", "--json", "--format", "dot"]);
     assert!(said(&drawn).starts_with("digraph"), "{}", said(&drawn));
 }
+
+#[test]
+fn a_mirror_that_no_archive_of_the_project_has_is_refused_with_those_that_one_may_name() {
+    let folder = project("mirror-names", &["node"]);
+    let archive = "archive \"d\" { suite \"s\"; suite \"s-security\" mirror=\"d-security\"; keyring \"k.asc\"; }\n";
+    fs::write(folder.join("k.asc"), "").unwrap();
+    let parts = fs::read_to_string(folder.join("parts.kdl")).unwrap();
+    fs::write(folder.join("parts.kdl"), format!("{archive}{parts}")).unwrap();
+    let with = |text: &str| {
+        fs::write(folder.join("mirrors.toml"), text).unwrap();
+        run_in(&folder, &["lock"])
+    };
+    let refused = with("d-security = \"file:///nowhere\"\ndd = \"file:///nowhere\"\n");
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    let message = "mirrors.toml` is the mirror of no archive of this project: expected one of d, d-security";
+    assert!(said(&refused).contains("error: `dd` in `") && said(&refused).contains(message), "{}", said(&refused));
+    let taken = with("d-security = \"file:///nowhere\"\n");
+    assert!(!said(&taken).contains("mirrors.toml"), "{}", said(&taken));
+}

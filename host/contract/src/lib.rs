@@ -5,6 +5,7 @@
 mod architecture;
 mod boot_entry;
 pub mod command_line;
+mod error_chain;
 mod guid;
 pub mod initramfs;
 pub mod os_release;
@@ -15,6 +16,7 @@ pub mod well_known;
 
 pub use architecture::Architecture;
 pub use boot_entry::{BootEntry, EntryName, EntryNameError, Standing, Tries, boot_order};
+pub use error_chain::error_chain;
 pub use guid::{Guid, ParseGuidError};
 pub use slot::{Slot, SlotName, Slots, UpdateRefused};
 pub use version::compare_versions;

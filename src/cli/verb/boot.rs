@@ -15,11 +15,10 @@ use crate::{
     build::AfterFailure,
     cli::{
         CliError, arguments,
-        complain::chain_text,
         context::{Context, OWN_PROGRAM},
         image_file::must_be_image,
         json::Event,
-        output::{print_event, say},
+        output::{print_event, status},
     },
     compose::{Order, Project},
     content::counted,
@@ -45,17 +44,19 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
     let store = context.store()?;
     let architecture = architecture_of(&arguments.image)?;
     if !order.credentials.is_empty() && is_sealed(&arguments.image)? {
-        say("warning: the image takes no credentials: it has component `sealed`, and `--credential` changes nothing");
+        status(
+            "warning: the image takes no credentials: it has component `sealed`, and `--credential` changes nothing",
+        );
     }
     let (project, of) = machine_project(&store, arguments, architecture)?;
-    context.enter(&project.root);
-    let session = context.session(store, AfterFailure::Stop)?;
+    let session = context.session_with(store, &project, AfterFailure::Stop)?;
     let tools = session.tool(&project, &of, Role::Machine)?;
     let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture);
-    let mut serial: Box<dyn Write> = if context.json { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
+    let mut serial: Box<dyn Write> =
+        if context.is_json() { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
     let ended = machine.boot(&order, serial.as_mut(), context.cancelled()).map_err(failed)?;
     drop(serial);
-    Ok(tell(context, arguments, ended))
+    Ok(report(context, arguments, ended))
 }
 
 /// What the arguments ask for.
@@ -68,7 +69,7 @@ fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, Cl
             if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
                 return Err(usage(format!("`--keep {name}` is no name: expected letters, digits, `-`, `_` and `.`")));
             }
-            Disk::Kept(context.machines_path()?.join(name).join("disk.raw"))
+            Disk::Kept(context.config.machines_path()?.join(name).join("disk.raw"))
         }
         (None, Some(path)) => Disk::Kept(path.clone()),
         (None, None) => Disk::Snapshot,
@@ -106,11 +107,11 @@ fn is_sealed(image: &Path) -> Result<bool, CliError> {
 }
 
 fn failed(error: BootError) -> CliError {
-    if error.is_usage() { CliError::Usage(chain_text(&error)) } else { CliError::Machine(error.into()) }
+    if error.is_usage() { CliError::usage(&error) } else { CliError::Machine(error.into()) }
 }
 
 /// Says how a machine ended; the exit code for it.
-fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCode {
+fn report(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCode {
     let wanted = arguments.until.as_deref();
     let (word, tail, code) = match &ended {
         Ended::Found => ("found", None, ExitCode::SUCCESS),
@@ -119,7 +120,7 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
         Ended::Halted { .. } => ("halted", None, ExitCode::SUCCESS),
         Ended::Cancelled => ("cancelled", None, ExitCode::from(STOPPED)),
     };
-    if context.json {
+    if context.is_json() {
         print_event(Event::BootEnded { how: word.to_owned(), last: tail.cloned() });
         return code;
     }
@@ -132,8 +133,8 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
         Ended::Found | Ended::Halted { .. } | Ended::Cancelled => None,
     };
     if let (Some(message), Some(tail)) = (message, tail) {
-        say(&format!("{message}; its last lines:"));
-        tail.iter().for_each(|line| say(&format!("  {line}")));
+        status(&format!("{message}; its last lines:"));
+        tail.iter().for_each(|line| status(&format!("  {line}")));
     }
     code
 }

@@ -11,7 +11,7 @@ use crate::{
         CliError, arguments,
         context::Context,
         json::Event,
-        output::{print, print_event, say},
+        output::{print, print_event, status},
         progress::bytes,
     },
     compose::{Locked, Session, copy_out},
@@ -23,7 +23,7 @@ use crate::{
 pub fn run(context: &Context, arguments: &arguments::Build) -> Result<ExitCode, CliError> {
     let (target, component) = arguments.named.split()?;
     let (project, order) = context.order_of(&target, &component)?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
     lowered.plan.want_component(&component)?;
@@ -66,7 +66,7 @@ fn show_outputs(
             };
             let tree = session.store.tree(*digest)?;
             let (entries, size) = (tree.len(), tree.file_bytes());
-            if context.json {
+            if context.is_json() {
                 print_event(Event::Built {
                     step: name.clone(),
                     output: output.clone(),
@@ -76,7 +76,7 @@ fn show_outputs(
                     path: place.display().to_string(),
                 });
             } else {
-                say(&format!("{name}, {output}: {}, {}", counted(entries, "entry"), bytes(size)));
+                status(&format!("{name}, {output}: {}, {}", counted(entries, "entry"), bytes(size)));
                 print(&place.display().to_string());
             }
         }

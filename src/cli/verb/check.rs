@@ -7,7 +7,7 @@ use crate::{
         CliError, arguments,
         context::Context,
         json::Event,
-        output::{print_event, say},
+        output::{print_event, status},
     },
     {content::counted, recipe::Name},
 };
@@ -67,7 +67,7 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
     }
     pruned.sort();
     pruned.dedup();
-    if context.json {
+    if context.is_json() {
         let not_followed = pruned.len();
         pruned.into_iter().for_each(|(packages, reason)| print_event(Event::Pruned { packages, reason }));
         print_event(Event::Checked {
@@ -79,9 +79,9 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.verbose {
-        pruned.iter().for_each(|(packages, reason)| say(&format!("not followed: {packages} ({reason})")));
+        pruned.iter().for_each(|(packages, reason)| status(&format!("not followed: {packages} ({reason})")));
     }
-    say(&format!(
+    status(&format!(
         "good: {}, {} and {} read",
         counted(project.sources.len(), "file"),
         counted(variants.len(), "variant"),

@@ -8,7 +8,7 @@ use crate::{
         CliError, arguments,
         context::Context,
         json::Event,
-        output::{print, print_event, say},
+        output::{print, print_event, status},
         pins::change_text,
         progress::bytes,
     },
@@ -26,7 +26,7 @@ pub fn run(context: &Context, arguments: &arguments::Compose) -> Result<ExitCode
     // All that is gone must be known at once, and a build that stopped itself cannot be gone on with.
     let keep_going = arguments.keep_going || arguments.relock;
     let after = if keep_going { AfterFailure::KeepGoing } else { AfterFailure::Stop };
-    let session = context.session(context.store()?, after)?;
+    let session = context.session(&project, after)?;
     let first = session.compose(&project, &order, &arguments.out);
     let composed = match first {
         Err(error) if arguments.relock => {
@@ -54,7 +54,7 @@ fn check_version(version: &str) -> Result<(), CliError> {
 }
 
 fn show(context: &Context, image: &Composed) {
-    if context.json {
+    if context.is_json() {
         print_event(Event::Composed {
             image: image.title.clone(),
             disk: image.disk.display().to_string(),
@@ -62,17 +62,17 @@ fn show(context: &Context, image: &Composed) {
             root_bytes: image.root_bytes,
         });
     } else {
-        say(&format!("{}: root {}", image.title, bytes(image.root_bytes)));
+        status(&format!("{}: root {}", image.title, bytes(image.root_bytes)));
         print(&image.disk.display().to_string());
     }
 }
 
 /// Moves just what no mirror has any more, loudly.
 fn relock(session: &Session<'_>, project: &Project, gone: Gone) -> Result<(), CliError> {
-    say("warning: the lock names files that no mirror has any more; moving just these forward (--relock):");
+    status("warning: the lock names files that no mirror has any more; moving just these forward (--relock):");
     let (flats, lock) = (project.all_flats()?, project.lock()?);
     let (lock, report) = session.make_lock(project, &flats, &lock, Goal::Relock(gone), SetPins::Missing)?;
-    report.changes.iter().for_each(|change| say(&format!("warning:   {}", change_text(change))));
+    report.changes.iter().for_each(|change| status(&format!("warning:   {}", change_text(change))));
     project.write_lock(&lock)?;
     Ok(())
 }

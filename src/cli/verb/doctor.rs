@@ -2,10 +2,11 @@
 
 use std::{path::Path, process::ExitCode};
 
+use brc_contract::error_chain;
+
 use crate::{
     cli::{
         CliError,
-        complain::chain_text,
         context::{Context, OWN_PROGRAM},
         json::{self, Object},
         output::{print, print_json},
@@ -38,7 +39,7 @@ pub fn run(context: &Context) -> Result<ExitCode, CliError> {
             State::Lacking => "lacking",
             State::Note => "note",
         };
-        if context.json {
+        if context.is_json() {
             print_json(&Object::Finding(json::Finding {
                 what: finding.what.to_owned(),
                 state: state.to_owned(),
@@ -54,8 +55,8 @@ pub fn run(context: &Context) -> Result<ExitCode, CliError> {
 
 fn sandbox_finding(context: &Context) -> Finding {
     let probe = || -> Result<(), String> {
-        let store = context.store().map_err(text_of)?;
-        sandbox::probe(&store, Path::new(OWN_PROGRAM)).map_err(|error| chain_text(&error))
+        let store = context.store().map_err(|error| error.message())?;
+        sandbox::probe(&store, Path::new(OWN_PROGRAM)).map_err(|error| error_chain(&error))
     };
     match probe() {
         Ok(()) => Finding { what: "sandbox", state: State::Good, text: "a command runs in user namespaces".to_owned() },
@@ -88,22 +89,11 @@ fn memory_finding() -> Finding {
     }
 }
 
-/// What an error says, in one line.
-fn text_of(error: CliError) -> String {
-    match error {
-        CliError::Compose(error) => chain_text(&error),
-        CliError::Usage(text) | CliError::Found(text) | CliError::Bug(text) => text,
-        CliError::Machine(error) | CliError::Outside(error) => chain_text(error.as_ref()),
-    }
-}
-
 /// Which mirrors the project of this folder would use.
 fn mirror_finding(context: &Context) -> Finding {
     let here = Path::new(".").canonicalize();
-    if let Some(root) = here.as_deref().ok().and_then(Project::root_above) {
-        context.enter(root);
-    }
-    match context.mirrors() {
+    let root = here.as_deref().ok().and_then(Project::root_above);
+    match context.mirrors(root, None) {
         Ok(mirrors) if !mirrors.bases("debian").is_empty() => {
             let text = format!("`debian` is served by {}", counted(mirrors.bases("debian").len(), "place"));
             Finding { what: "mirror", state: State::Good, text }
@@ -112,7 +102,7 @@ fn mirror_finding(context: &Context) -> Finding {
             let text = "no mirror is known for `debian`: give `--mirror debian=URL` or set `BRC_MIRROR_DEBIAN=URL`";
             Finding { what: "mirror", state: State::Lacking, text: text.to_owned() }
         }
-        Err(error) => Finding { what: "mirror", state: State::Lacking, text: text_of(error) },
+        Err(error) => Finding { what: "mirror", state: State::Lacking, text: error.message() },
     }
 }
 

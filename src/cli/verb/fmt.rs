@@ -11,10 +11,10 @@ use std::{
 use crate::{
     cli::{
         CliError, arguments,
-        complain::show_all,
         context::Context,
+        diagnostics::show_diagnostics,
         json::Event,
-        output::{print, print_event, say},
+        output::{print, print_event, status},
     },
     compose::{ComposeError, Project},
     content::counted,
@@ -39,7 +39,7 @@ pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode,
             Ok(_) => {}
             Err(FormatError::Mistakes(mistakes)) => {
                 is_good = false;
-                show_all(context, &sources, &mistakes);
+                show_diagnostics(context.config.style, &sources, &mistakes);
             }
             Err(FormatError::Changed) => {
                 return Err(CliError::Bug(format!("`{}` would mean something else", path.display())));
@@ -50,7 +50,7 @@ pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode,
         if !arguments.check {
             replace(path, text)?;
         }
-        if context.json {
+        if context.is_json() {
             print_event(Event::Formatted { file: path.display().to_string(), written: !arguments.check });
         } else {
             print(&path.display().to_string());
@@ -60,8 +60,8 @@ pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode,
         return Ok(ExitCode::from(2));
     }
     if arguments.check && !changed.is_empty() {
-        say(&format!("error: not laid out: {}", counted(changed.len(), "file")));
-        say(&format!("next: {}", context.plain_command("fmt", changed.keys())));
+        status(&format!("error: not laid out: {}", counted(changed.len(), "file")));
+        status(&format!("next: {}", context.hints.files("fmt", changed.keys())));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

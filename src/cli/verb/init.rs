@@ -7,7 +7,7 @@ use crate::{
         CliError, arguments,
         context::Context,
         json::Event,
-        output::{print, print_event, say},
+        output::{print, print_event, status},
     },
     compose::ComposeError,
 };
@@ -60,9 +60,9 @@ pub fn run(context: &Context, arguments: &arguments::Init) -> Result<ExitCode, C
     for (path, text) in &files {
         write_new(path, text)?;
         let file = path.display().to_string();
-        if context.json { print_event(Event::Written { file }) } else { print(&file) }
+        if context.is_json() { print_event(Event::Written { file }) } else { print(&file) }
     }
-    say(&format!("next: {}", context.project_command("compose", &[])));
+    status(&format!("next: {}", context.hints.project("compose", &[])));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -36,10 +36,10 @@ pub fn run(context: &Context, arguments: &arguments::Kernel) -> Result<ExitCode,
 /// Prints each option with the line of the fragment that wants it.
 fn config(context: &Context, target: &Target, all: bool) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(target)?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     for configured in configure(&session, &project, &order)? {
         let shown = configured.options.iter().filter(|(_, option)| all || !option.wanted.is_empty());
-        if context.json {
+        if context.is_json() {
             let options = shown.map(|(name, option)| option_object(name, option)).collect();
             print_event(Event::KernelConfig { image: configured.title.clone(), options });
             continue;
@@ -55,7 +55,7 @@ fn config(context: &Context, target: &Target, all: bool) -> Result<ExitCode, Cli
 /// Prints the options that two kernels have with different values.
 fn diff(context: &Context, sides: &Sides<'_>, all: bool) -> Result<ExitCode, CliError> {
     let [left, right] = sides.orders(context)?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&left.0, AfterFailure::Stop)?;
     let one = |(project, order): &(Project, Order)| -> Result<Configured, CliError> {
         let mut configured = configure(&session, project, order)?;
         configured.pop().ok_or_else(|| CliError::Usage("there is no image to look at".to_owned()))
@@ -70,7 +70,7 @@ fn diff(context: &Context, sides: &Sides<'_>, all: bool) -> Result<ExitCode, Cli
     let differing = pairs.filter(|(_, left, right)| {
         left.value != right.value && (all || !left.wanted.is_empty() || !right.wanted.is_empty())
     });
-    if context.json {
+    if context.is_json() {
         let difference = |(name, left, right): (&String, KernelOption, KernelOption)| json::OptionDifference {
             option: name.clone(),
             left: option_object(name, &left),

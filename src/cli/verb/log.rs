@@ -18,16 +18,16 @@ use crate::{
 /// Prints what the actions of a component printed; when they would be others now, what they printed the last time.
 pub fn run(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, CliError> {
     let (target, component) = arguments.named.split()?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let (project, order) = context.order_of(&target, &component)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let mut shown = 0;
-    for found in actions_of(context, &session, &target, &component)? {
+    for found in actions_of(&session, &project, &order, &component)? {
         if let Some(text) = read_log(&session.store.log_path(found.key.digest()))? {
             let (component, stage, key) = (found.component, found.stage, found.key.to_string());
             show_log(context, json::Log { action: json::Action { component, stage, key }, began: None, text });
             shown += 1;
         }
     }
-    let (project, order) = context.order_of(&target, &component)?;
     for build in session.store.builds(&project.root, &order.variant.to_string(), usize::MAX)? {
         let own = build.steps.iter().filter(|step| is_called(&step.component, &component));
         for step in own.filter(|_| shown == 0).collect::<Vec<_>>() {
@@ -46,7 +46,7 @@ pub fn run(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, Cl
 }
 
 fn show_log(context: &Context, log: json::Log) {
-    if context.json {
+    if context.is_json() {
         return print_json(&Object::Log(log));
     }
     let when = log.began.map_or(String::new(), |when| format!(", as it was {when}"));

@@ -17,7 +17,7 @@ use crate::{
 /// Prints the actions and which of them are done.
 pub fn run(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(&arguments.target)?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let lowered = session.lower(&project, &images)?;
     let mut states = Vec::with_capacity(lowered.plan.steps.len());
@@ -32,7 +32,7 @@ pub fn run(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, C
     for (index, (step, state)) in lowered.plan.steps.iter().zip(states).enumerate() {
         let needs = step.action.needs();
         let last = session.store.last_duration(&step.title());
-        if context.json {
+        if context.is_json() {
             print_json(&Object::Planned(json::PlannedAction {
                 step: index,
                 component: step.component.clone(),

@@ -15,7 +15,7 @@ use crate::{
         CliError, arguments,
         context::{Context, OWN_PROGRAM},
         json::{self, Object, Reproduction},
-        output::{print, print_json, say},
+        output::{print, print_json, status},
     },
     compose::{ComposeError, Locked, Order, Project, Session},
     content::{Difference, Differs, Digest, Entry, counted, differences},
@@ -56,7 +56,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
     let (target, component) = arguments.named.split()?;
     let (project, order) = context.order_of(&target, &component)?;
     let again = Again { context, project: &project, order: &order, component: &component };
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
     lowered.plan.want_component(&component)?;
@@ -67,7 +67,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         let message = format!("`{component}` is only fetched, by its hash: nothing is built");
         return Err(CliError::Usage(message));
     }
-    let many = context.jobs().max(2);
+    let many = context.config.jobs.max(2);
     let all = [
         Surroundings { place: "a", jobs: 1, umask: 0o077, locale: "tr_TR.UTF-8", zone: "Pacific/Kiritimati" },
         Surroundings { place: "another place", jobs: many, umask: 0o002, locale: "C", zone: "America/St_Johns" },
@@ -80,20 +80,20 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         let folder = work.path().join(surroundings.place);
         let other = Store::open(&folder.join("store"))?;
         session.store.lend(&lent, &other)?;
-        say(&format!("building `{component}` again: {surroundings}"));
+        status(&format!("building `{component}` again: {surroundings}"));
         if let Some(code) = again.build(surroundings, &folder)? {
             return Ok(code);
         }
         for known in &compared {
             if let Some(found) = compare(known, &session.store, &other)? {
-                return Ok(tell_difference(context, known, &found, surroundings));
+                return Ok(report_difference(context, known, &found, surroundings));
             }
         }
         // Space for the next one.
         drop(other);
         remove_all(&folder).map_err(|error| CliError::Machine(error.into()))?;
     }
-    tell_same(context, &component, &session.store, &compared, &all)
+    report_same(context, &component, &session.store, &compared, &all)
 }
 
 /// The actions that are compared, in the order of the plan, and the keys of those that they need. What is fetched has
@@ -152,13 +152,12 @@ impl Again<'_> {
         command.arg("--store").arg(folder.join("store")).arg("--jobs").arg(surroundings.jobs.to_string());
         let architectures: Vec<&str> = self.order.architectures.iter().map(|one| one.name()).collect();
         command.arg("--variant").arg(self.order.variant.to_string()).arg("--arch").arg(architectures.join(","));
-        for source in context.sources() {
-            let (name, folder) = source.split_once('=').unwrap_or((source, ""));
-            let folder = Path::new(folder).canonicalize().map_err(machine)?;
+        for (name, folder) in context.config.sources()? {
+            let folder = folder.canonicalize().map_err(machine)?;
             command.arg("--source").arg(format!("{name}={}", folder.display()));
         }
         // As paths from anywhere; the child reads no variable for them.
-        for key in context.signing_keys() {
+        for key in &context.config.signing_keys {
             command.arg("--signing-key").arg(key.canonicalize().map_err(machine)?);
         }
         command.env_remove("BRC_SIGNING_KEY");
@@ -170,21 +169,21 @@ impl Again<'_> {
         let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(surroundings.umask));
         let child = command.spawn();
         rustix::process::umask(before);
-        let status = child.and_then(|mut child| child.wait()).map_err(machine)?;
+        let ended = child.and_then(|mut child| child.wait()).map_err(machine)?;
         if context.cancelled().load(Ordering::Relaxed) {
             return Err(ComposeError::Build(BuildError::Cancelled).into());
         }
-        match status.code() {
+        match ended.code() {
             Some(0) => Ok(None),
             Some(1) => {
                 let message = format!("`{component}` does not build in other surroundings ({surroundings})");
                 Err(CliError::Found(message))
             }
             Some(code) => {
-                say(&format!("`{component}` was not built again, for the reason above: nothing was compared"));
+                status(&format!("`{component}` was not built again, for the reason above: nothing was compared"));
                 Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))))
             }
-            None => Err(CliError::Machine(format!("brc was ended by {status} while it built again").into())),
+            None => Err(CliError::Machine(format!("brc was ended by {ended} while it built again").into())),
         }
     }
 }
@@ -249,10 +248,10 @@ fn first_difference(mut first: impl Read, mut second: impl Read) -> io::Result<O
     }
 }
 
-fn tell_difference(context: &Context, known: &Compared, found: &Found, surroundings: &Surroundings) -> ExitCode {
+fn report_difference(context: &Context, known: &Compared, found: &Found, surroundings: &Surroundings) -> ExitCode {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let path = found.difference.as_ref().map(|difference| difference.path.to_string());
-    if context.json {
+    if context.is_json() {
         let bytes = found.bytes.as_ref();
         print_json(&Object::Reproduction(Reproduction::Different {
             same: false,
@@ -279,7 +278,7 @@ fn tell_difference(context: &Context, known: &Compared, found: &Found, surroundi
     ExitCode::FAILURE
 }
 
-fn tell_same(
+fn report_same(
     context: &Context,
     component: &str,
     store: &Store,
@@ -300,7 +299,7 @@ fn tell_same(
         _ => None,
     };
     let digest = digest.unwrap_or_else(|| Digest::of(lines.as_bytes()));
-    if context.json {
+    if context.is_json() {
         print_json(&Object::Reproduction(Reproduction::Same {
             same: true,
             component: component.to_owned(),

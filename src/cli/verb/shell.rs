@@ -9,12 +9,7 @@ use std::{
 
 use crate::{
     build::AfterFailure,
-    cli::{
-        CliError, arguments,
-        component_actions::actions_of,
-        context::{Context, env_text},
-        output::say,
-    },
+    cli::{CliError, arguments, component_actions::actions_of, context::Context, output::status},
     content::Digest,
     plan::{Action, Run},
     sandbox::{Console, linux::Status},
@@ -23,9 +18,10 @@ use crate::{
 /// Opens a shell in the sandbox of a component's last action.
 pub fn run(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode, CliError> {
     let (target, component) = arguments.named.split()?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let (project, order) = context.order_of(&target, &component)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let mut runs: Vec<(String, Run<Digest>, PathBuf)> = Vec::new();
-    for found in actions_of(context, &session, &target, &component)? {
+    for found in actions_of(&session, &project, &order, &component)? {
         if let Action::Run(run) = found.action {
             let kept = session.sandbox.kept(&session.store.log_path(found.key.digest()));
             runs.push((format!("{} {}", found.component, found.stage), run, kept));
@@ -40,10 +36,9 @@ pub fn run(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode, 
             if arguments.failed { "that failed and was kept" } else { "that runs a command and could start now" };
         return Err(CliError::Found(format!("`{component}` has no action {what}")));
     };
-    let kind = env_text("TERM").unwrap_or_else(|| "dumb".to_owned());
-    say(&format!("a shell in the sandbox of `{name}`; the command is in $BRC_COMMAND: eval \"$BRC_COMMAND\""));
+    status(&format!("a shell in the sandbox of `{name}`; the command is in $BRC_COMMAND: eval \"$BRC_COMMAND\""));
     let (input, output) = (stdin(), stdout());
-    let console = Console { input: input.as_fd(), output: output.as_fd(), kind: &kind };
+    let console = Console { input: input.as_fd(), output: output.as_fd(), kind: context.config.terminal() };
     let kept = arguments.failed.then_some(kept.as_path());
     let status = session.sandbox.shell(&run, kept, console).map_err(|error| CliError::Machine(error.into()))?;
     Ok(match status {

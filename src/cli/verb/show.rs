@@ -19,7 +19,7 @@ pub fn run(context: &Context, arguments: &arguments::Show) -> Result<ExitCode, C
     let (project, order) = context.order(&arguments.target)?;
     for flat in project.flats(&order.variant, &order.architectures)? {
         let lines = flat_lines(&project, &flat);
-        if context.json {
+        if context.is_json() {
             let values = lines.into_iter().map(|(what, value, at)| json::Value { what, value, at }).collect();
             print_json(&Object::Resolved(json::Resolved { image: flat.title(), values }));
             continue;

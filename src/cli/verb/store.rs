@@ -8,7 +8,7 @@ use crate::{
         arguments::{self, StoreVerb},
         context::Context,
         json::{self, Event, Object},
-        output::{print, print_event, print_json, say},
+        output::{print, print_event, print_json, status},
         progress::bytes,
     },
     content::counted,
@@ -26,7 +26,7 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
             let usage = store.du()?;
             for kind in Kind::ALL {
                 let used = usage.of(kind);
-                if context.json {
+                if context.is_json() {
                     let kind = name(kind).to_owned();
                     print_json(&Object::Usage(json::Usage { kind, files: used.count, bytes: used.bytes }));
                 } else {
@@ -40,7 +40,7 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
             policy.keep_used_within = Duration::from_secs(u64::from(*keep_days) * DAY);
             policy.mode = if *dry_run { GcMode::Measure } else { GcMode::Remove };
             let removed = store.gc(&policy)?.removed.total();
-            if context.json {
+            if context.is_json() {
                 let (files, bytes) = (removed.count, removed.bytes);
                 print_json(&Object::Removal(json::Removal { dry_run: *dry_run, files, bytes }));
             } else {
@@ -53,17 +53,17 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells everything that verification found.
+/// Shows everything that verification found.
 fn verify(context: &Context, report: &VerifyReport) -> ExitCode {
-    let tell = |event: Event, text: String| if context.json { print_event(event) } else { say(&text) };
+    let show = |event: Event, text: String| if context.is_json() { print_event(event) } else { status(&text) };
     for digest in report.damaged.keys() {
-        tell(
+        show(
             Event::Damaged { object: digest.to_string() },
             format!("damaged: object `{digest}`; what needs it is made again by the next compose"),
         );
     }
     for (key, object) in &report.broken {
-        tell(
+        show(
             Event::Forgotten { key: key.to_string(), object: Some(object.to_string()) },
             format!(
                 "forgotten: what the action `{key}` gave, whose object `{object}` is missing or cannot be used; it is \
@@ -73,7 +73,7 @@ fn verify(context: &Context, report: &VerifyReport) -> ExitCode {
     }
     for path in &report.unreadable {
         let name = path.file_name().unwrap_or_default().display().to_string();
-        tell(
+        show(
             Event::Forgotten { key: name.clone(), object: None },
             format!(
                 "forgotten: what the action `{name}` gave, whose record is torn; it is made again by the next compose"
@@ -83,8 +83,8 @@ fn verify(context: &Context, report: &VerifyReport) -> ExitCode {
     if !report.is_clean() {
         return ExitCode::FAILURE;
     }
-    if !context.json {
-        say("every object is what it was");
+    if !context.is_json() {
+        status("every object is what it was");
     }
     ExitCode::SUCCESS
 }

@@ -2,14 +2,15 @@
 
 use std::{path::Path, process::ExitCode};
 
+use brc_contract::error_chain;
+
 use crate::{
     build::AfterFailure,
     cli::{
         CliError,
         arguments::{self, Target},
-        complain::chain_text,
         context::Context,
-        output::say,
+        output::status,
     },
     compose::{ComposeError, Locked},
     content::counted,
@@ -30,18 +31,18 @@ pub fn run(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCode,
         // Another machine may compose from the folder.
         order.architectures = project.stated_architectures(&order.variant);
     }
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let lock = project.lock()?;
     session.vendor_trees(&project, &images, folder)?;
     let wanted: Vec<Wanted> = files(&lock).collect();
     let ignore = |_: Progress| {};
     let watch = Watch { cancelled: context.cancelled(), progress: &ignore };
-    say(&format!("gathering {}", counted(wanted.len(), "file")));
+    status(&format!("gathering {}", counted(wanted.len(), "file")));
     let mut first_error = None;
     for (wanted, result) in wanted.iter().zip(session.client.vendor(&wanted, folder, CONNECTIONS, watch)) {
         if let Err(error) = result {
-            say(&format!("error: `{}`: {}", wanted.name, chain_text(&error)));
+            status(&format!("error: `{}`: {}", wanted.name, error_chain(&error)));
             first_error.get_or_insert(error);
         }
     }

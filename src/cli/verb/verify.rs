@@ -6,15 +6,16 @@ use std::{
     process::ExitCode,
 };
 
+use brc_contract::error_chain;
+
 use crate::{
     artifact::{Manifest, ManifestError, refuse_development},
     cli::{
         CliError, arguments,
-        complain::chain_text,
         context::Context,
         image_file::must_be_image,
         json::{self, Object},
-        output::{print_json, say},
+        output::{print_json, status},
         progress::bytes,
     },
     compose::ComposeError,
@@ -41,13 +42,13 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
     let said = read.as_ref().zip(manifest.as_ref()).map(|(read, path)| said(read, path)).transpose()?;
     let expected = Expected { root_hash: trusted(arguments, said.as_ref())?, manifest: said };
     let report = verify(&arguments.image, &expected).map_err(|error| CliError::Machine(error.into()))?;
-    if context.json {
+    if context.is_json() {
         print_json(&Object::Check(check_object(&report, manifest.as_deref())));
     } else {
         show(&report, manifest.as_deref());
     }
-    if report.is_good() && arguments.strict && !report.unchecked.is_empty() && !context.json {
-        say("error: `--strict`: something was not checked, see above");
+    if report.is_good() && arguments.strict && !report.unchecked.is_empty() && !context.is_json() {
+        status("error: `--strict`: something was not checked, see above");
     }
     let is_enough = report.is_good() && (report.unchecked.is_empty() || !arguments.strict);
     Ok(if is_enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -92,7 +93,7 @@ fn said(manifest: &Manifest, path: &Path) -> Result<FromManifest, CliError> {
 }
 
 fn no_manifest(path: &Path, error: &ManifestError) -> CliError {
-    CliError::Usage(format!("`{}` is no manifest: {}", path.display(), chain_text(error)))
+    CliError::Usage(format!("`{}` is no manifest: {}", path.display(), error_chain(error)))
 }
 
 fn show(report: &Report, manifest: Option<&Path>) {
@@ -102,7 +103,7 @@ fn show(report: &Report, manifest: Option<&Path>) {
             (_, Some(offset)) => format!(" byte {offset} of the image"),
             _ => String::new(),
         };
-        say(&format!("error: {}{place}: {}", finding.part.name(), finding.problem));
+        status(&format!("error: {}{place}: {}", finding.part.name(), finding.problem));
     }
     let figures = &report.figures;
     let against = match manifest {
@@ -110,7 +111,7 @@ fn show(report: &Report, manifest: Option<&Path>) {
         None => "no manifest beside it".to_owned(),
     };
     if report.is_good() {
-        say(&format!(
+        status(&format!(
             "good: {} and {} hashed, {} with {} read; {against}",
             counted(figures.data_blocks, "data block"),
             counted(figures.hash_blocks, "hash block"),
@@ -118,10 +119,10 @@ fn show(report: &Report, manifest: Option<&Path>) {
             bytes(figures.file_bytes)
         ));
     } else {
-        say(&format!("{}; {against}", counted(report.findings.len(), "finding")));
+        status(&format!("{}; {against}", counted(report.findings.len(), "finding")));
     }
     for unchecked in &report.unchecked {
-        say(&format!("not checked: {}", reason(*unchecked, figures)));
+        status(&format!("not checked: {}", reason(*unchecked, figures)));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         arguments,
         context::Context,
         json::{self, Object},
-        output::{print, print_json, say},
+        output::{print, print_json, status},
         progress::seconds,
     },
     content::{counted, date_text},
@@ -24,7 +24,7 @@ pub fn run(context: &Context, arguments: &arguments::WhatRan) -> Result<ExitCode
     let builds = store.builds(&project.root, &order.variant.to_string(), usize::MAX)?;
     let Some(build) = builds.get(arguments.earlier) else {
         let remembered = counted(builds.len(), "build");
-        let command = context.command("compose", &[]).unwrap_or_default();
+        let command = context.hints.image("compose", &[]).unwrap_or_default();
         let message = format!("remembered of `{}`: {remembered}; the next one is made by `{command}`", order.variant);
         return Err(CliError::Found(message));
     };
@@ -33,7 +33,7 @@ pub fn run(context: &Context, arguments: &arguments::WhatRan) -> Result<ExitCode
     let ran: Vec<(usize, &StepRecord)> = build.steps.iter().enumerate().filter(ran).collect();
     let path: Vec<&StepRecord> = critical_path(build).into_iter().filter_map(|at| build.steps.get(at)).collect();
     let on_path: Duration = path.iter().map(|step| step.took).sum();
-    if context.json {
+    if context.is_json() {
         let report = |(at, step): &(usize, &StepRecord)| action_report(context, &store, step, &reason(builds, *at));
         print_json(&Object::WhatRan(json::WhatRan {
             command: build.command.clone(),
@@ -55,7 +55,7 @@ pub fn run(context: &Context, arguments: &arguments::WhatRan) -> Result<ExitCode
         0 => String::new(),
         failed => format!(" ({failed} failed)"),
     };
-    say(&format!(
+    status(&format!(
         "brc {}, {}: {end} in {}, on this machine ran {}{failed}, {} reused",
         build.command,
         date_text(build.began),
@@ -69,10 +69,10 @@ pub fn run(context: &Context, arguments: &arguments::WhatRan) -> Result<ExitCode
     }
     let Some((_, first)) = ran.first() else { return Ok(ExitCode::SUCCESS) };
     let steps: Vec<String> = path.iter().map(|step| format!("{} {}", title(step), seconds(step.took))).collect();
-    say(&format!("critical path {}: {}", seconds(on_path), steps.join(" -> ")));
-    say(&format!("processors worked {} in all", seconds(build.processors)));
+    status(&format!("critical path {}: {}", seconds(on_path), steps.join(" -> ")));
+    status(&format!("processors worked {} in all", seconds(build.processors)));
     for (what, verb) in [("again", "build"), ("inside", "shell")] {
-        say(&format!("{what}: {}", context.command(verb, &[&first.component]).unwrap_or_default()));
+        status(&format!("{what}: {}", context.hints.image(verb, &[&first.component]).unwrap_or_default()));
     }
     Ok(ExitCode::SUCCESS)
 }

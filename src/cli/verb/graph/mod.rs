@@ -26,7 +26,7 @@ pub fn run(context: &Context, arguments: &arguments::Graph) -> Result<ExitCode, 
         let edges = edges(&flat);
         match arguments.format {
             Some(GraphFormat::Json) => print_json(&graph_object(&flat, edges)),
-            None if context.json => print_json(&graph_object(&flat, edges)),
+            None if context.is_json() => print_json(&graph_object(&flat, edges)),
             Some(GraphFormat::Dot) | None => print(dot(&edges).trim_end()),
             Some(GraphFormat::Svg) => print(svg::svg(&edges).trim_end()),
         }

@@ -19,7 +19,7 @@ use crate::{
     recipe::{Item, Name},
 };
 
-/// Tells how something came into the image.
+/// Says how something came into the image.
 pub fn run(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, CliError> {
     if let Some(component) = &arguments.rebuilt {
         let file = match arguments.words.as_slice() {
@@ -40,7 +40,7 @@ pub fn run(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
     for flat in project.flats(&order.variant, &order.architectures)? {
         let chain = if what.starts_with('/') {
             let path = RelPath::from_absolute(what).map_err(|error| CliError::Usage(error.to_string()))?;
-            let session = context.session(context.store()?, AfterFailure::Stop)?;
+            let session = context.session(&project, AfterFailure::Stop)?;
             let owner = session.owner_of(&project, &order, &flat, &path)?;
             owner.map(|(owner, path)| path_chain(&project, &flat, &owner, path.as_str()))
         } else {
@@ -52,7 +52,7 @@ pub fn run(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
         return Err(CliError::Found(format!("`{what}` is not in the image")));
     }
     for (title, chain) in found {
-        if context.json {
+        if context.is_json() {
             print_json(&Object::Provenance(json::Provenance { image: title, chain }));
         } else {
             print(&chain.join("\n  -> "));

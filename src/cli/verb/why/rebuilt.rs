@@ -31,7 +31,7 @@ const MAX_TEXT_BYTES: usize = 256 << 10;
 /// ran.
 pub fn run(context: &Context, target: &Target, component: &str) -> Result<ExitCode, CliError> {
     let (project, order) = context.order_of(target, component)?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let mut lowered = session.lower(&project, &images)?;
     lowered.plan.want_component(component)?;
@@ -40,14 +40,14 @@ pub fn run(context: &Context, target: &Target, component: &str) -> Result<ExitCo
     let due = session.due(&lowered)?;
     let ran = |step: &StepRecord| step.state != StepState::Reused;
     let own = |step: &StepRecord| ran(step) && is_called(&step.component, component);
-    let mut telling = Telling { context, session: &session, project: &project, flats: &flats, told: BTreeSet::new() };
+    let mut history = History { context, session: &session, project: &project, flats: &flats, shown: BTreeSet::new() };
     if due.steps.iter().any(ran) {
         builds.insert(0, due);
-        telling.build("would run now", &builds, ran)?;
+        history.build("would run now", &builds, ran)?;
     } else if let Some(at) = builds.iter().position(|build| build.steps.iter().any(own)) {
         let builds = builds.get(at..).unwrap_or_default();
         let when = builds.first().map(|build| date_text(build.began)).unwrap_or_default();
-        telling.build(&format!("ran {when}"), builds, own)?;
+        history.build(&format!("ran {when}"), builds, own)?;
     } else {
         let message =
             format!("no action of `{component}` ran in the last {}: all were reused", counted(builds.len(), "build"));
@@ -56,16 +56,16 @@ pub fn run(context: &Context, target: &Target, component: &str) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells why steps of one build ran, and why those ran that made what changed.
-struct Telling<'a> {
+/// Shows why steps of one build ran, and why those ran that made what changed.
+struct History<'a> {
     context: &'a Context,
     session: &'a Session<'a>,
     project: &'a Project,
     flats: &'a [Flat],
-    told: BTreeSet<usize>,
+    shown: BTreeSet<usize>,
 }
 
-impl Telling<'_> {
+impl History<'_> {
     fn build(
         &mut self,
         verb: &str,
@@ -77,7 +77,7 @@ impl Telling<'_> {
             build.steps.iter().enumerate().filter(|(_, step)| is_asked(step)).map(|(at, _)| at).collect();
         next.reverse();
         while let Some(at) = next.pop() {
-            let Some(step) = build.steps.get(at).filter(|_| self.told.insert(at)) else { continue };
+            let Some(step) = build.steps.get(at).filter(|_| self.shown.insert(at)) else { continue };
             let reason = reason(builds, at);
             if let Reason::Changed(changes) = &reason {
                 next.extend(changes.iter().rev().filter_map(|change| change.maker));
@@ -90,7 +90,7 @@ impl Telling<'_> {
     fn step(&self, verb: &str, build: &BuildRecord, step: &StepRecord, reason: &Reason) -> Result<(), CliError> {
         let changes: &[Change] = if let Reason::Changed(changes) = reason { changes } else { &[] };
         let details: Vec<Vec<String>> = changes.iter().map(|change| self.details(step, change)).collect();
-        if self.context.json {
+        if self.context.is_json() {
             let mut report = action_report(self.context, &self.session.store, step, reason);
             for (change, lines) in report.changes.iter_mut().zip(details) {
                 change.details = Some(lines);
