@@ -155,6 +155,34 @@ fn text_reaches_the_terminal_through_one_door() {
 }
 
 #[test]
+fn only_cli_says_what_is_next() {
+    let files = ["src", "recipes", "bootloader"].map(|folder| files_below(&root().join(folder)));
+    let mut broken = Vec::new();
+    for file in files.concat() {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let name = file.strip_prefix(root()).unwrap().display().to_string();
+        let is_door = name.starts_with("src/cli/");
+        let says = |line: &str| {
+            line.contains("\"next: ") && !(is_door && line.contains("hints.") || line.contains("{command}"))
+        };
+        let lines = text.lines().enumerate().filter(|(_, line)| says(line));
+        broken.extend(lines.map(|(number, line)| format!("{name}:{}: {}", number + 1, line.trim())));
+    }
+    holds("What follows `next: ` is a command, which `Hints` in src/cli writes; advice begins with `help: `.", broken);
+}
+
+/// Every file below a folder, sorted.
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+#[test]
 fn async_stays_behind_its_doors() {
     let mut broken = Vec::new();
     for source in rust_files(root(), &["src"]) {
