@@ -204,9 +204,9 @@ pub enum ConfigError {
     NoUrl { path: PathBuf, name: String },
     /// A project has a mirror that nothing is fetched from.
     #[error(
-        "`{name}` in `{}` is the mirror of no archive of this project: expected one of {}",
+        "`{name}` in `{}` is the mirror of no archive of this project: expected {}",
         path.display(),
-        if known.is_empty() { "none, since recipes name no archive".to_owned() } else { known.join(", ") }
+        if known.is_empty() { "none, since recipes name no archive".into() } else { format!("one of {}", known.join(", ")) }
     )]
     NoSuchMirror { path: PathBuf, name: String, known: Vec<String> },
     /// A mirror's place cannot be read.
