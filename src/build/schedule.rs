@@ -14,7 +14,7 @@ use crate::{
     content::Digest,
     plan::{
         Action, Assemble, Failure, Fault, Fetch, Goal, Key, Outcome, Pack, Performer, Plan, Progress, Request, Run,
-        Source, Step, StepId,
+        Source, StepId,
     },
     store::{Memo, Store},
 };
@@ -177,7 +177,7 @@ impl<'a> Schedule<'a> {
         let mut weights = vec![Duration::ZERO; self.plan.steps.len()];
         for (index, step) in self.plan.steps.iter().enumerate().rev() {
             let after = self.users[index].iter().map(|user| weights[user.0]).max().unwrap_or_default();
-            weights[index] = after + self.store.last_duration(&name_of(step)).unwrap_or(UNKNOWN_STEP);
+            weights[index] = after + self.store.last_duration(&step.title()).unwrap_or(UNKNOWN_STEP);
         }
         let mut state = self.lock();
         for ready in state.ready.values_mut() {
@@ -422,7 +422,7 @@ impl<'a> Schedule<'a> {
     }
 
     pub fn name(&self, id: StepId) -> String {
-        name_of(&self.plan.steps[id.0])
+        self.plan.steps[id.0].title()
     }
 
     fn report(&self, id: StepId, key: Key) -> StepReport {
@@ -464,8 +464,4 @@ impl State {
     fn is_over(&self) -> bool {
         self.waiting.is_empty() || self.broken.is_some()
     }
-}
-
-fn name_of(step: &Step) -> String {
-    format!("{} {}", step.component, step.stage)
 }

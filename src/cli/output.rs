@@ -12,30 +12,40 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use super::json::{Event, Object};
 use crate::sandbox::linux::output_was_closed;
 
 /// The exit code of a program whose reader went away, as shells have it for the signal that others die of.
 const READER_GONE: u8 = 141;
 /// The exit code of what this machine cannot do.
-const MACHINE: u8 = 3;
+pub const MACHINE: u8 = 3;
 
 /// Why standard output did not take something; the first reason stays.
 static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Writes a line of talk to standard error.
-pub fn say(text: &str) {
+/// Whom the output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// People: data as lines, progress live on a terminal.
+    People,
+    /// Programs: one JSON object a line on standard output.
+    Json,
+}
+
+/// Writes a line for people to standard error.
+pub fn status(text: &str) {
     // Nobody reads: there is nobody to tell.
     let _ = writeln!(stderr(), "{}", printable(text));
 }
 
-/// Writes talk that holds the colours of our own drawing; whatever it quotes was made [`printable`] before.
-pub fn say_drawn(text: &str) {
+/// Writes a text for people that holds colours of our own; whatever it quotes was made [`printable`] before.
+pub fn status_styled(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
 
 /// Writes a part of a log to standard error, coloured where that is a terminal.
-pub fn say_log(text: &str) {
-    say_drawn(&log_text(text, stderr().is_terminal()));
+pub fn status_log(text: &str) {
+    status_styled(&log_text(text, stderr().is_terminal()));
 }
 
 /// Writes a line of data to standard output.
@@ -48,10 +58,15 @@ pub fn print_log(text: &str) {
     write_data(&log_text(text, stdout().is_terminal()));
 }
 
-/// Writes a JSON object as a line of data.
-pub fn print_json(value: &serde_json::Value) {
+/// Writes an event as a line of JSON.
+pub fn print_event(event: Event) {
+    print_json(&Object::Event(event));
+}
+
+/// Writes an object as a line of JSON.
+pub fn print_json(object: &Object) {
     // JSON escapes the characters below space; a terminal obeys others, too.
-    let text = value.to_string();
+    let text = object.line();
     let mut line = String::with_capacity(text.len());
     for letter in text.chars() {
         if is_obeyed(letter) {
@@ -90,7 +105,7 @@ pub fn finish(code: ExitCode) -> ExitCode {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return ExitCode::from(READER_GONE);
     }
-    say(&format!("error: standard output cannot be written: {error}"));
+    status(&format!("error: standard output cannot be written: {error}"));
     ExitCode::from(MACHINE)
 }
 

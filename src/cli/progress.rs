@@ -8,9 +8,11 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde_json::json;
 
-use super::output::{print_json, printable, say};
+use super::{
+    json,
+    output::{Style, print_event, printable, status},
+};
 use crate::{
     build::{Event, StepReport},
     content::counted,
@@ -25,15 +27,6 @@ pub struct Watcher {
 enum Reader {
     Terminal(Terminal),
     Lines(Counts),
-    Json(Counts),
-}
-
-/// How events are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// For people: live on a terminal, lines elsewhere.
-    People,
-    /// One JSON object a line on standard output.
     Json,
 }
 
@@ -54,7 +47,7 @@ impl Watcher {
     /// A reader of the given style; the terminal is standard error.
     pub fn new(style: Style) -> Self {
         let reader = match style {
-            Style::Json => Reader::Json(Counts::default()),
+            Style::Json => Reader::Json,
             Style::People if stderr().is_terminal() => Reader::Terminal(Terminal::new()),
             Style::People => Reader::Lines(Counts::default()),
         };
@@ -66,7 +59,7 @@ impl Watcher {
         match &mut *self.reader.lock().unwrap_or_else(PoisonError::into_inner) {
             Reader::Terminal(terminal) => terminal.show(event),
             Reader::Lines(counts) => show_line(counts, event),
-            Reader::Json(counts) => show_json(counts, event),
+            Reader::Json => show_json(event),
         }
     }
 }
@@ -161,36 +154,30 @@ fn show_line(counts: &mut Counts, event: &Event) {
         Event::Progressed { progress: progress @ Progress::Waiting(_), .. } => progress_text(progress),
         Event::Reused(_) | Event::Progressed { .. } | Event::Ended { .. } => return,
     };
-    say(&line);
+    status(&line);
 }
 
-fn show_json(counts: &mut Counts, event: &Event) {
-    counts.follow(event);
-    let value = match event {
-        Event::Planned { wanted, known } => json!({"event": "planned", "wanted": wanted, "known": known}),
-        Event::Reused(step) => step_json("reused", step),
+fn show_json(event: &Event) {
+    print_event(match event {
+        Event::Planned { wanted, known } => json::Event::Planned { wanted: *wanted, known: *known },
+        Event::Reused(step) => json::Event::Reused(step.into()),
         Event::Started { step, last } => {
-            let mut value = step_json("started", step);
-            value["last_seconds"] = json!(last.map(|last| last.as_secs_f64()));
-            value
+            json::Event::Started { action: step.into(), last_seconds: last.map(|last| last.as_secs_f64()) }
         }
-        Event::Progressed { progress: Progress::Waiting(what), .. } => json!({"event": "waiting", "for": what}),
+        Event::Progressed { progress: Progress::Waiting(what), .. } => json::Event::Waiting { r#for: what.clone() },
         Event::Progressed { .. } => return,
-        Event::Finished { step, took } => {
-            let mut value = step_json("finished", step);
-            value["seconds"] = json!(took.as_secs_f64());
-            value
+        Event::Finished { step, took } => json::Event::Finished { action: step.into(), seconds: took.as_secs_f64() },
+        Event::Failed(step) => json::Event::Failed(step.into()),
+        Event::Ended { took, processors } => {
+            json::Event::Ended { seconds: took.as_secs_f64(), processor_seconds: processors.as_secs_f64() }
         }
-        Event::Failed(step) => step_json("failed", step),
-        Event::Ended { took, processors } => json!({
-            "event": "ended", "seconds": took.as_secs_f64(), "processor_seconds": processors.as_secs_f64(),
-        }),
-    };
-    print_json(&value);
+    });
 }
 
-fn step_json(event: &str, step: &StepReport) -> serde_json::Value {
-    json!({"event": event, "component": step.component, "stage": step.stage, "key": step.key.to_string()})
+impl From<&StepReport> for json::Action {
+    fn from(step: &StepReport) -> Self {
+        json::Action { component: step.component.clone(), stage: step.stage.clone(), key: step.key.to_string() }
+    }
 }
 
 fn progress_text(progress: &Progress) -> String {

@@ -43,7 +43,7 @@ impl Session<'_> {
         let mut lines: BTreeSet<String> =
             components.flat_map(|component| idle_lines(project, component, of_root.globs(), &owners)).collect();
         lines.extend(flats.iter().flat_map(|flat| kernel_lines(project, &flat.kernel, of_kernel.globs())));
-        lines.iter().for_each(|line| (self.talk)(line));
+        lines.iter().for_each(|line| (self.status)(line));
         Ok(())
     }
 

@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, io, path::PathBuf};
 
 use crate::{
     build::BuildError,
-    content::counted,
+    content::{RelPath, counted},
     fetch::FetchError,
+    graph::Role,
     image::{CertificateError, SigningKeyError},
     lock::{Gone, Lock, LockError, ParseLockError},
     plan::{Goal, LowerError},
@@ -126,6 +127,15 @@ pub enum ComposeError {
     /// The finished root is not what recipes say of it.
     #[error("the image is not what its recipes say:\n{}", findings.join("\n"))]
     NotAsStated { findings: Vec<String> },
+    /// No tool set does something for a variant.
+    #[error(
+        "variant `{variant}` has no tool for `{role}`: expected `tool \"{role}\" \"COMPONENT\"`",
+        role = role.name()
+    )]
+    NoTool { variant: String, role: Role },
+    /// Links of a root have no end.
+    #[error("`/{link}` leads around in a circle")]
+    EndlessLink { link: RelPath },
     /// A plan lacks what every image has.
     #[error("the plan has no `{goal}`, which every image has: this is a bug of brc")]
     NoGoal { goal: Goal },

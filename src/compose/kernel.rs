@@ -6,7 +6,6 @@ use super::{ComposeError, Project, Session};
 use crate::{
     content::rel_path,
     graph::{Image, KernelSource},
-    plan::{Goal, StepId},
     recipe::read_fragment,
 };
 
@@ -47,13 +46,12 @@ impl Session<'_> {
         image: &Image,
     ) -> Result<BTreeMap<String, KernelOption>, ComposeError> {
         let mut lowered = self.lower(project, std::slice::from_ref(image))?;
-        let steps = lowered.plan.steps.iter();
         let (stage, output) = match image.kernel.source {
             KernelSource::Finished { .. } => UNPACKED,
             KernelSource::Debian { .. } | KernelSource::Upstream(_) => CONFIGURED,
         };
-        let config = steps.clone().position(|step| step.component == image.kernel.name && step.stage == stage);
-        lowered.plan.goals = config.map(|step| Goal::output(StepId(step), output)).into_iter().collect();
+        let config = lowered.plan.step(&image.kernel.name, stage);
+        lowered.plan.want_outputs(config.map(|step| (step, output)));
         let built = self.build(&lowered)?;
         let mut options = BTreeMap::new();
         for tree in built.goals.values() {

@@ -218,7 +218,7 @@ impl Session<'_> {
             if needed.is_empty() {
                 break;
             }
-            (self.talk)(&format!("locking: fetching {}", counted(needed.len(), "file")));
+            (self.status)(&format!("locking: fetching {}", counted(needed.len(), "file")));
             self.receive_all(&mut locking, &needed)?;
         }
         let (mut lock, mut report) = locking.finish().map_err(ComposeError::Lock)?;
@@ -243,7 +243,7 @@ impl Session<'_> {
         Ok(match pins {
             SetPins::Missing => own.clone().completed_by(&all),
             SetPins::All => {
-                (self.talk)(&format!("locking: taking what {} pinned", names.join(" and ")));
+                (self.status)(&format!("locking: taking what {} pinned", names.join(" and ")));
                 own.replaced_by(&all)
             }
         })

@@ -15,11 +15,12 @@ mod kernel;
 mod local;
 mod locking;
 mod output;
+mod owner;
 mod part;
 mod project;
-mod reason;
 mod recipe_files;
 mod signing;
+mod tool;
 mod tracked;
 mod trees;
 mod urls;
@@ -52,8 +53,8 @@ pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
 pub use locking::SetPins;
 pub use output::{Ready, copy_out};
+pub use owner::Owner;
 pub use project::Project;
-pub use reason::{Change, Reason, critical_path, reason};
 
 /// What every stage is given by the caller.
 pub struct Session<'a> {
@@ -75,8 +76,8 @@ pub struct Session<'a> {
     pub cancelled: &'a AtomicBool,
     /// Told what happens while building.
     pub events: Box<dyn Fn(Event) + Sync + 'a>,
-    /// Told one line of what is done before building.
-    pub talk: Box<dyn Fn(&str) + Sync + 'a>,
+    /// Is given a line on what is done before building.
+    pub status: Box<dyn Fn(&str) + Sync + 'a>,
 }
 
 /// What is composed.
@@ -156,7 +157,7 @@ impl Session<'_> {
         for flat in &flats {
             images.push(project.pin(flat, &lock)?);
         }
-        project.use_checkouts(&mut images, &self.store)?.iter().for_each(|line| (self.talk)(line));
+        project.use_checkouts(&mut images, &self.store)?.iter().for_each(|line| (self.status)(line));
         Ok(images)
     }
 
@@ -179,7 +180,7 @@ impl Session<'_> {
         let is_new = |flat: &&Flat| !flat.beside.is_empty() || !all.iter().any(|one| is_one(one, flat));
         all.extend(flats.iter().filter(is_new).cloned().collect::<Vec<_>>());
         let (lock, report) = self.make_lock(project, &all, &lock, Goal::Complete, SetPins::Missing)?;
-        report.warnings.iter().for_each(|warning| (self.talk)(&format!("warning: {warning}")));
+        report.warnings.iter().for_each(|warning| (self.status)(&format!("warning: {warning}")));
         project.write_lock(&lock)?;
         Ok(lock)
     }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     graph::{Flat, flatten, flatten_with},
-    recipe::{self, Diagnostic, Name, Presence, Reading, Recipes, SourcePath, SourceSet},
+    recipe::{self, Archive, Diagnostic, Name, Presence, Reading, Recipes, SourcePath, SourceSet, Suite},
 };
 
 /// The file that makes a folder a project.
@@ -330,6 +330,17 @@ impl Project {
         let own = self.own_set();
         let all = self.recipes.variants.values().filter(|variant| variant.version.is_some());
         all.map(|variant| variant.name.value.clone()).filter(|name| name.set == own).collect()
+    }
+
+    /// The mirrors that the archives of recipes are fetched from, those of imported sets too.
+    pub fn mirror_names(&self) -> BTreeSet<String> {
+        let suites =
+            self.recipes.archives.values().flat_map(|archive| archive.suites.iter().map(move |suite| (archive, suite)));
+        let name = |(archive, suite): (&Archive, &Suite)| match &suite.mirror {
+            Some(mirror) => mirror.value.clone(),
+            None => archive.name.value.name.clone(),
+        };
+        suites.map(name).collect()
     }
 
     /// How many components, package groups and kernels were read, those of imported sets too.

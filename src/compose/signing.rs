@@ -28,7 +28,7 @@ impl Session<'_> {
         let missing: BTreeSet<String> =
             certificates.iter().filter_map(|one| Some(assembler.signer(one).err()?.to_string())).collect();
         for what in missing {
-            (self.talk)(&format!("warning: {what}; else this stops where there are modules to sign"));
+            (self.status)(&format!("warning: {what}; else this stops where there are modules to sign"));
         }
         Ok(keys)
     }

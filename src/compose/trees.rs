@@ -26,13 +26,13 @@ impl Session<'_> {
             return Ok(());
         }
         for id in &missing {
-            (self.talk)(&format!("locking: fetching {} of {}", id.kind.name(), id.component));
+            (self.status)(&format!("locking: fetching {} of {}", id.kind.name(), id.component));
         }
         let images = flats.iter().map(|flat| project.pin(flat, lock)).collect::<Result<Vec<_>, _>>()?;
         let mut lowered = self.lower(project, &images)?;
         // Components of one folder ask the same.
         let goals: BTreeSet<Goal> = missing.iter().map(|id| Goal::Fetched(id.question)).collect();
-        lowered.plan.goals.retain(|(goal, _)| goals.contains(goal));
+        lowered.plan.want_goals(|goal| goals.contains(goal));
         let built = self.build(&lowered)?;
         let found = missing.into_iter().filter_map(|id| {
             let tree = *built.goals.get(&Goal::Fetched(id.question))?;

@@ -36,7 +36,7 @@ impl Session<'_> {
         if unseen.is_empty() {
             return Ok(Vec::new());
         }
-        (self.talk)(&format!("locking: fetching {} by URL", counted(unseen.len(), "file")));
+        (self.status)(&format!("locking: fetching {} by URL", counted(unseen.len(), "file")));
         let downloads: Vec<Download> = unseen.iter().map(|url| download(url)).collect();
         let watch = Watch { cancelled: self.cancelled, progress: &|_: Progress| {} };
         let mut failed = Vec::new();

@@ -5,12 +5,12 @@ use std::fmt::Display;
 use brc_contract::{
     Architecture, EntryName, ImageName,
     command_line::{self, VerityTable},
-    os_release, partition,
+    error_chain, os_release, partition,
 };
 
 use super::{
     initramfs,
-    report::{Findings, Part, told},
+    report::{Findings, Part},
 };
 use crate::{
     content::Sha256,
@@ -65,7 +65,7 @@ impl Boot {
             wrong(format!("its sections are {}: expected .sbat, then {expected} last", names.join(" ")));
         }
         if let Some(Err(problem)) = file.section(INITRAMFS).map(initramfs::check) {
-            wrong(told(&problem));
+            wrong(error_chain(&problem));
         }
         let text = |section: &str| Some(std::str::from_utf8(file.section(section)?).ok()?.to_owned());
         let (Some(os_release), Some(line)) = (text(".osrel"), text(".cmdline")) else {

@@ -1,6 +1,6 @@
 //! What a check found, as data.
 
-use std::{error::Error, fmt};
+use std::fmt;
 
 use crate::content::{Sha256, counted};
 
@@ -133,12 +133,6 @@ impl Findings {
         }
         kept
     }
-}
-
-/// An error and what caused it, as a clause.
-pub(super) fn told(error: &(dyn Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| (*error).source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl Report {

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use brc_contract::well_known;
+use brc_contract::{error_chain, well_known};
 
 use super::{
     Inspection,
     esp::Esp,
-    report::{Findings, Part, Unchecked, told},
+    report::{Findings, Part, Unchecked},
     table::Partition,
 };
 use crate::{
@@ -31,7 +31,7 @@ impl Inspection<'_> {
         let record = match record.map(|bytes| BootRecord::parse(bytes)) {
             Some(Ok(record)) => record,
             Some(Err(problem)) => {
-                let problem = told(&problem);
+                let problem = error_chain(&problem);
                 self.findings.add(Part::Files, format!("`/{}` cannot be read: {problem}", well_known::BOOT_RECORD));
                 return Ok(());
             }
@@ -58,7 +58,7 @@ impl Inspection<'_> {
             && let Some(bytes) = self.read_file(partition, &esp.files, path.as_str())?
             && let Err(problem) = compare(bytes, &record.kernel_image, root, &mut self.findings)
         {
-            let problem = told(&problem);
+            let problem = error_chain(&problem);
             self.findings.add(Part::Uki, format!("it cannot be compared with what the root vouches for: {problem}"));
         }
         Ok(())

@@ -12,6 +12,7 @@ mod key;
 mod key_tests;
 pub mod layout;
 mod lower;
+mod selection;
 mod source;
 mod step;
 mod variables;
@@ -26,6 +27,7 @@ pub use action::{
 pub use goal::{Goal, ImagePart};
 pub use key::{Fact, Facts, Key};
 pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, lower};
+pub use selection::{NoStepOf, is_called};
 pub use source::{Source, StepId};
 pub use step::{Failure, Performer, Plan, Progress, Request, Step};
 pub use variables::Variables;

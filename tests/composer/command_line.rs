@@ -278,3 +278,57 @@ fn a_name_that_nothing_has_is_told_before_anything_is_locked() {
     assert!(said(&output).contains("`acme/part` only brings files or packages"), "{}", said(&output));
     assert!(!folder.join("brc.lock").exists());
 }
+
+#[test]
+fn a_wrong_command_line_is_an_object_too() {
+    let folder = project("wrong-json", &["node"]);
+    for words in [&["--json"][..], &["--json", "nonsense"], &["check", "--jso", "--json"], &["build", "--json"]] {
+        let output = run_in(&folder, words);
+        assert_eq!((output.status.code(), &*output.stderr), (Some(2), &b""[..]), "{words:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&text).expect(&text);
+        assert_eq!((line["version"].as_u64(), line["event"].as_str()), (Some(1), Some("error")), "{text}");
+        assert!(!line["error"].as_str().unwrap().starts_with("error"), "{text}");
+    }
+    // Behind `--` a word is no option, and help is for people.
+    let output = run_in(&folder, &["nonsense", "--", "--json"]);
+    assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{}", said(&output));
+    let output = run_in(&folder, &["--json", "--help"]);
+    assert!(output.status.success() && said(&output).contains("Usage:"), "{}", said(&output));
+}
+
+#[test]
+fn with_json_every_line_is_an_object_of_this_version() {
+    let folder = project("only-json", &["node"]);
+    for words in [&["show"][..], &["graph"], &["why", "part"], &["check"], &["store", "du"], &["store", "gc"]] {
+        let output = run_in(&folder, &[words, &["--json"]].concat());
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.is_empty(), "{words:?}");
+        for line in text.lines() {
+            let object: serde_json::Value = serde_json::from_str(line).expect(line);
+            assert_eq!(object["version"].as_u64(), Some(1), "{line}");
+        }
+    }
+    let drawn = run_in(&folder, &["graph", "--json", "--format", "dot"]);
+    assert!(said(&drawn).starts_with("digraph"), "{}", said(&drawn));
+}
+
+#[test]
+fn a_mirror_that_no_archive_of_the_project_has_is_refused_with_those_that_one_may_name() {
+    let folder = project("mirror-names", &["node"]);
+    let archive = "archive \"d\" { suite \"s\"; suite \"s-security\" mirror=\"d-security\"; keyring \"k.asc\"; }\n";
+    fs::write(folder.join("k.asc"), "").unwrap();
+    let parts = fs::read_to_string(folder.join("parts.kdl")).unwrap();
+    fs::write(folder.join("parts.kdl"), format!("{archive}{parts}")).unwrap();
+    let with = |text: &str| {
+        fs::write(folder.join("mirrors.toml"), text).unwrap();
+        run_in(&folder, &["lock"])
+    };
+    let refused = with("d-security = \"file:///nowhere\"\ndd = \"file:///nowhere\"\n");
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    let message = "mirrors.toml` is the mirror of no archive of this project: expected one of d, d-security";
+    assert!(said(&refused).contains("error: `dd` in `") && said(&refused).contains(message), "{}", said(&refused));
+    let taken = with("d-security = \"file:///nowhere\"\n");
+    assert!(!said(&taken).contains("mirrors.toml"), "{}", said(&taken));
+}

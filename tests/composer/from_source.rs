@@ -219,7 +219,7 @@ fn modules_that_are_neither_locked_nor_beside_the_source_are_asked_for() {
     let text = talk(&refused);
     assert_eq!(refused.status.code(), Some(1), "{text}");
     for part in
-        ["found: none are locked, and there is no `vendor`", "next: state `go-module` with the folder of `go.mod`"]
+        ["found: none are locked, and there is no `vendor`", "help: state `go-module` with the folder of `go.mod`"]
     {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }

@@ -125,7 +125,7 @@ fn a_certificate_for_modules_and_a_kernel_that_trusts_it_come_together() {
         for arch in ARCHITECTURES {
             let (code, talk) = told(&recipe, arch);
             assert_eq!(code, Some(1), "{arch}\n{talk}");
-            assert!(talk.contains(message) && talk.contains(&format!("next: {next}")), "{arch}: {message}\n{talk}");
+            assert!(talk.contains(message) && talk.contains(&format!("help: {next}")), "{arch}: {message}\n{talk}");
         }
     }
 }

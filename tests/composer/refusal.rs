@@ -46,7 +46,7 @@ fn a_go_module_that_go_sum_lacks_or_states_otherwise_is_not_locked() {
         let proxy = module_proxy(source);
         let talk = refused(brc().arg("lock").arg(&recipe).env("GOPROXY", proxy.url("")), 4);
         let expected = "expected: every module that `go.mod` needs, as its `go.sum` says";
-        says(&talk, &["`acme/greet-go`", expected, found, "next: where `go.sum` lacks something, `go mod tidy`"]);
+        says(&talk, &["`acme/greet-go`", expected, found, "help: where `go.sum` lacks something, `go mod tidy`"]);
         assert!(!talk.contains("brc shell"), "what is not locked yet is no action of an image: {talk}");
     }
 }
@@ -79,7 +79,7 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
                 "failed at `build`",
                 "Hunk #1 FAILED",
                 "expected: `bad.patch` fits the source",
-                "next: bring the patch up",
+                "help: bring the patch up",
             ],
         ),
         (
@@ -141,7 +141,7 @@ fn what_a_build_must_not_do_is_told_with_a_way_out() {
             &[
                 "failed at `build`",
                 "expected: a file `bin/word` for `install` when the steps are done; found: nothing there.",
-                "next: correct the path, which counts from `/brc-build`",
+                "help: correct the path, which counts from `/brc-build`",
             ],
         ),
     ];

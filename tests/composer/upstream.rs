@@ -176,9 +176,9 @@ fn a_commit_or_repository_that_is_not_there_is_named() {
         text.contains(&format!("expected: the commit `{other}` of `{}`", repositories.server.url("/main"))),
         "{text}"
     );
-    assert!(text.contains("found: no such commit") && text.contains("next: correct `commit=`"), "{text}");
+    assert!(text.contains("found: no such commit") && text.contains("help: correct `commit=`"), "{text}");
     let failure = fetch_git(&bench, &repositories.server.url("/none"), &repositories.commit).unwrap_err();
-    assert!(chain(&failure).contains("next: correct the URL in the recipe"), "{}", chain(&failure));
+    assert!(chain(&failure).contains("help: correct the URL in the recipe"), "{}", chain(&failure));
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn crates_come_with_what_cargo_must_be_told_and_are_held_to_their_checksums() {
     assert_eq!(failure.fault, Fault::Outside);
     let text = chain(&failure);
     assert!(text.contains("checksum for `a v1.0.0") && text.contains("changed between lock files"), "{text}");
-    assert!(text.contains("expected: every crate of `Cargo.lock`") && text.contains("next: "), "{text}");
+    assert!(text.contains("expected: every crate of `Cargo.lock`") && text.contains("help: "), "{text}");
     // The index agrees with the lock file, and what is served is something else.
     let failure = fetch_crates(&bench, &registry(&other), &other).unwrap_err();
     assert!(chain(&failure).contains("failed to verify the checksum of `a v1.0.0"), "{}", chain(&failure));

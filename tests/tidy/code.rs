@@ -138,7 +138,7 @@ fn only_cli_prints_and_exits() {
 fn text_reaches_the_terminal_through_one_door() {
     let mut broken = Vec::new();
     // A machine's console, which `vm` cleans, and the descriptor that a shell is given.
-    let doors = ["src/cli/output.rs", "src/cli/boot.rs", "src/cli/shell.rs"];
+    let doors = ["src/cli/output.rs", "src/cli/verb/boot.rs", "src/cli/verb/shell.rs"];
     for source in rust_files(root(), &["src/cli"]) {
         let program = source.program();
         for (at, token) in program.iter().enumerate().filter(|(_, token)| token.kind == Kind::Word) {
@@ -152,6 +152,34 @@ fn text_reaches_the_terminal_through_one_door() {
         }
     }
     holds("What is shown passes src/cli/output.rs, which writes control characters out.", broken);
+}
+
+#[test]
+fn only_cli_says_what_is_next() {
+    let files = ["src", "recipes", "bootloader"].map(|folder| files_below(&root().join(folder)));
+    let mut broken = Vec::new();
+    for file in files.concat() {
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let name = file.strip_prefix(root()).unwrap().display().to_string();
+        let is_door = name.starts_with("src/cli/");
+        let says = |line: &str| {
+            line.contains("\"next: ") && !(is_door && line.contains("hints.") || line.contains("{command}"))
+        };
+        let lines = text.lines().enumerate().filter(|(_, line)| says(line));
+        broken.extend(lines.map(|(number, line)| format!("{name}:{}: {}", number + 1, line.trim())));
+    }
+    holds("What follows `next: ` is a command, which `Hints` in src/cli writes; advice begins with `help: `.", broken);
+}
+
+/// Every file below a folder, sorted.
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
 }
 
 #[test]

@@ -31,6 +31,7 @@ const HOSTS: &[&str] = &[
     "erofs.docs.kernel.org",
     "freedesktop.org",
     "iana.org",
+    "json-schema.org",
     "kdl.dev",
     "keepachangelog.com",
     "man7.org",

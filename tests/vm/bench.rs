@@ -152,7 +152,7 @@ fn trees(store: &Store, recipe: &Path, variant: &str, architecture: Architecture
         now: 0,
         cancelled: &cancelled,
         events: Box::new(|_| {}),
-        talk: Box::new(|_| {}),
+        status: Box::new(|_| {}),
     };
     let project = Project::open(recipe).unwrap();
     let variant = project.variant(Some(variant)).unwrap();

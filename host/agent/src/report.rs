@@ -1,8 +1,8 @@
 //! A status as people and programs read it.
 
-use std::{error::Error, fmt::Write as _};
+use std::fmt::Write as _;
 
-use brc_contract::{Standing, well_known};
+use brc_contract::{Standing, error_chain, well_known};
 use serde_json::{Value, json};
 
 use crate::{
@@ -19,7 +19,7 @@ pub fn text(status: &Status) -> String {
         Ok(Standing::Good) => format!("{entry}, good"),
         Ok(Standing::OnTrial(tries)) => format!("{entry}, on trial: tries left {}, done {}", tries.left, tries.done),
         Ok(Standing::Bad) => format!("{entry}, bad"),
-        Err(unknown) => format!("{entry}, its counter is not known: {}", chain(unknown)),
+        Err(unknown) => format!("{entry}, its counter is not known: {}", error_chain(unknown)),
     });
     let root = status.root.as_ref().map(|root| match root {
         Root::Verified(Verity { root_hash, .. }) => format!("verified, root hash {root_hash}"),
@@ -44,7 +44,7 @@ pub fn text(status: &Status) -> String {
         ("root", root),
         ("data", data),
     ] {
-        let value = value.unwrap_or_else(|unknown| format!("not known: {}", chain(unknown)));
+        let value = value.unwrap_or_else(|unknown| format!("not known: {}", error_chain(unknown)));
         // Writing to a string cannot fail.
         let _ = writeln!(lines, "{name:<13} {}", harmless(&value));
     }
@@ -57,7 +57,7 @@ pub fn json(status: &Status) -> Value {
     let mut object = json!({"status_version": STATUS_VERSION});
     let mut put = |what: &str, value: Result<Value, &Unknown>| {
         let value = value.unwrap_or_else(|unknown| {
-            missing.push(json!({"what": what, "reason": chain(unknown)}));
+            missing.push(json!({"what": what, "reason": error_chain(unknown)}));
             Value::Null
         });
         match what.split_once('.') {
@@ -118,17 +118,6 @@ fn data(data: &Data) -> Value {
         }
         Data::NotMounted => json!({"mounted": false}),
     }
-}
-
-/// An error with all its sources.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// A text in which nothing steers a terminal.

@@ -5,6 +5,7 @@
 mod architecture;
 mod boot_entry;
 pub mod command_line;
+mod error_chain;
 mod guid;
 mod image_name;
 pub mod initramfs;
@@ -16,6 +17,7 @@ pub mod well_known;
 
 pub use architecture::Architecture;
 pub use boot_entry::{BootEntry, EntryName, EntryNameError, Standing, Tries, boot_order};
+pub use error_chain::error_chain;
 pub use guid::{Guid, ParseGuidError};
 pub use image_name::ImageName;
 pub use slot::{Slot, SlotName, Slots, UpdateRefused};

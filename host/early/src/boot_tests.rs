@@ -1,6 +1,8 @@
 //! The steps of a boot on a machine that is made of values.
 
-use std::{collections::BTreeMap, error::Error, io::ErrorKind, iter, time::Duration};
+use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
+
+use brc_contract::error_chain;
 
 use super::*;
 use crate::{
@@ -82,8 +84,7 @@ impl Fake {
     fn boot(&mut self) -> String {
         let Failed { error, command_line } = boot(self, &["single".into(), "é".into()]);
         assert!(command_line.is_empty() || Some(&command_line) == self.files.get(COMMAND_LINE));
-        let chain = iter::successors(Some(&error as &dyn Error), |&error| error.source());
-        chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        error_chain(&error)
     }
 }
 

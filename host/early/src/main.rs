@@ -4,12 +4,11 @@
 
 use std::{
     env,
-    error::Error,
     ffi::OsString,
-    iter,
     process::{self, ExitCode},
 };
 
+use brc_contract::error_chain;
 use brc_early::{Failed, Running, boot, what_follows};
 
 /// When the first process ends, the kernel panics, whatever the exit code is.
@@ -19,9 +18,7 @@ fn main() -> ExitCode {
         #[expect(clippy::disallowed_methods, reason = "what the kernel gives is for the init of the root")]
         let arguments: Vec<OsString> = env::args_os().skip(1).collect();
         let Failed { error, command_line } = boot(&mut machine, &arguments);
-        let chain = iter::successors(Some(&error as &dyn Error), |&error| error.source());
-        let chain = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        format!("{chain}; {}", what_follows(&command_line))
+        format!("{}; {}", error_chain(&error), what_follows(&command_line))
     } else {
         "this is the first program of an initramfs; nothing is done, because another one is".to_owned()
     };

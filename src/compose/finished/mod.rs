@@ -65,7 +65,7 @@ impl Session<'_> {
                 }
             }
         }
-        odd.iter().for_each(|text| (self.talk)(&format!("warning: {text}")));
+        odd.iter().for_each(|text| (self.status)(&format!("warning: {text}")));
         if wrong.is_empty() { Ok(()) } else { Err(ComposeError::NotAsStated { findings: wrong }) }
     }
 

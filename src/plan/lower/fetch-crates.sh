@@ -7,7 +7,7 @@ source=$PWD
 cd /tmp
 if ! cargo vendor --manifest-path "$source/Cargo.toml" --locked --versioned-dirs /vendor/crates >/tmp/config; then
     echo "expected: every crate of \`$manifest\`, as its \`checksum\` says; found: what cargo says above." >&2
-    echo "next: where the file and its \`Cargo.toml\` disagree, \`cargo update --workspace\`; where a server does not" >&2
+    echo "help: where the file and its \`Cargo.toml\` disagree, \`cargo update --workspace\`; where a server does not" >&2
     echo "answer, look at proxies; a crate with another checksum is not the one that was locked: do not trust it." >&2
     exit 1
 fi

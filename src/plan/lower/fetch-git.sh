@@ -13,7 +13,7 @@ shown() {
 }
 fail() {
     echo "expected: the commit \`$2\` of \`$(shown "$1")\`; found: $3" >&2
-    echo "next: $4" >&2
+    echo "help: $4" >&2
     exit 1
 }
 # fetch URL COMMIT FOLDER

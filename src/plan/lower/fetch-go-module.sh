@@ -3,7 +3,7 @@ export GOTOOLCHAIN=local GOFLAGS=-mod=mod GOWORK=off GOENV=off GOTELEMETRY=off G
 cd /tmp
 if ! go mod download "$module@$version"; then
     echo "expected: the module \`$module\` in version \`$version\`; found: what go says above." >&2
-    echo "next: correct the path or version in the recipe, or look at GOPROXY and proxies." >&2
+    echo "help: correct the path or version in the recipe, or look at GOPROXY and proxies." >&2
     exit 1
 fi
 cp -R "$(go list -m -f '{{.Dir}}' "$module@$version")/." /source

@@ -3,7 +3,7 @@
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly GOWORK=off GOSUMDB=off GOENV=off GOTELEMETRY=off GOMODCACHE=/tmp/modules
 fail() {
     echo "expected: every module that \`$manifest\` needs, as its \`go.sum\` says; found: $1" >&2
-    echo "next: where \`go.sum\` lacks something, \`go mod tidy\`; where a server does not answer, look at GOPROXY and" >&2
+    echo "help: where \`go.sum\` lacks something, \`go mod tidy\`; where a server does not answer, look at GOPROXY and" >&2
     echo "proxies; a module with another hash is not the one that was locked: do not trust it." >&2
     exit 1
 }

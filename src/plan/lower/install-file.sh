@@ -4,7 +4,7 @@ install_file() {
         found="nothing there"
         [ ! -e "$1" ] || found="no file, but something else"
         echo "expected: a file \`$1\` for \`install\` when the steps are done; found: $found." >&2
-        echo "next: correct the path, which counts from \`$PWD\`, or the steps that make it; a whole folder is" >&2
+        echo "help: correct the path, which counts from \`$PWD\`, or the steps that make it; a whole folder is" >&2
         echo "copied into \`\$out\` by a step." >&2
         exit 1
     fi

@@ -115,12 +115,12 @@ fi
 trusted=$(sed -n 's|^CONFIG_SYSTEM_TRUSTED_KEYS="\(.*\)"$|\1|p' /tmp/o/.config)
 if [ -n "$trusted" ] && [ ! -e "$trusted" ]; then
     echo "error: CONFIG_SYSTEM_TRUSTED_KEYS names \`$trusted\`, and nothing is there."
-    echo "next: state \`module-certificate \"FILE\"\` in the kernel, or in an \`override\` of it; that is /certificates/modules.pem here."
+    echo "help: state \`module-certificate \"FILE\"\` in the kernel, or in an \`override\` of it; that is /certificates/modules.pem here."
     exit 1
 fi
 if [ -e /certificates ] && [ "$trusted" != /certificates/modules.pem ]; then
     echo "error: the kernel has a \`module-certificate\`, and does not trust it: CONFIG_SYSTEM_TRUSTED_KEYS is \"$trusted\"."
-    echo "next: turn on the feature \`signed-modules\`, or have a fragment say what kernel-configs/signed-modules.config says."
+    echo "help: turn on the feature \`signed-modules\`, or have a fragment say what kernel-configs/signed-modules.config says."
     exit 1
 fi
 cp /tmp/o/.config "$out/config"

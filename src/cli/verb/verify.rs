@@ -2,27 +2,26 @@
 
 use std::{
     fs,
-    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use brc_contract::ImageName;
-use serde_json::json;
+use brc_contract::{ImageName, error_chain};
 
-use super::{
-    CliError, arguments,
-    complain::chain_text,
-    context::Context,
-    output::{print_json, say},
-    progress::bytes,
-};
 use crate::{
     artifact::{MANIFEST_ENDING, Manifest, ManifestError, refuse_development},
+    cli::{
+        CliError, arguments,
+        context::Context,
+        image_file::must_be_image,
+        json::{self, Object},
+        output::{print_json, status},
+        progress::bytes,
+    },
     compose::ComposeError,
     content::{Sha256, counted},
     graph::Artifact,
-    inspect::{Expected, Figures, FromManifest, Report, Unchecked, verify},
+    inspect::{Expected, Figures, Finding, FromManifest, Report, Unchecked, verify},
 };
 
 /// Checks an image and shows every finding; a finding is exit code 1.
@@ -44,13 +43,13 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
     let said = read.as_ref().zip(manifest.as_ref()).map(|(read, path)| said(read, path)).transpose()?;
     let expected = Expected { root_hash: trusted(arguments, said.as_ref())?, manifest: said };
     let report = verify(&arguments.image, &expected).map_err(|error| CliError::Machine(error.into()))?;
-    if context.json {
-        print_json(&report_json(&report, manifest.as_deref()));
+    if context.is_json() {
+        print_json(&Object::Check(check_object(&report, manifest.as_deref())));
     } else {
         show(&report, manifest.as_deref());
     }
-    if report.is_good() && arguments.strict && !report.unchecked.is_empty() && !context.json {
-        say("error: `--strict`: something was not checked, see above");
+    if report.is_good() && arguments.strict && !report.unchecked.is_empty() && !context.is_json() {
+        status("error: `--strict`: something was not checked, see above");
     }
     let is_enough = report.is_good() && (report.unchecked.is_empty() || !arguments.strict);
     Ok(if is_enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -65,19 +64,6 @@ fn trusted(arguments: &arguments::Verify, manifest: Option<&FromManifest>) -> Re
             Err(error) => Err(CliError::Usage(format!("`--root-hash`: {error}"))),
         },
         None => Ok(manifest.filter(|_| arguments.manifest.is_some()).map(|manifest| manifest.root_hash)),
-    }
-}
-
-/// Refuses what is no file before it is opened: to open a named pipe waits for its writer.
-///
-/// # Errors
-/// Nothing there, or neither a file nor a block device.
-pub fn must_be_image(path: &Path) -> Result<(), CliError> {
-    let shown = path.display();
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() || metadata.file_type().is_block_device() => Ok(()),
-        Ok(_) => Err(CliError::Usage(format!("`{shown}` is no disk image: expected a file or a block device"))),
-        Err(error) => Err(CliError::Usage(format!("the image `{shown}` cannot be read: {error}"))),
     }
 }
 
@@ -107,7 +93,7 @@ fn said(manifest: &Manifest, path: &Path) -> Result<FromManifest, CliError> {
 }
 
 fn no_manifest(path: &Path, error: &ManifestError) -> CliError {
-    CliError::Usage(format!("`{}` is no manifest: {}", path.display(), chain_text(error)))
+    CliError::Usage(format!("`{}` is no manifest: {}", path.display(), error_chain(error)))
 }
 
 fn show(report: &Report, manifest: Option<&Path>) {
@@ -117,7 +103,7 @@ fn show(report: &Report, manifest: Option<&Path>) {
             (_, Some(offset)) => format!(" byte {offset} of the image"),
             _ => String::new(),
         };
-        say(&format!("error: {}{place}: {}", finding.part.name(), finding.problem));
+        status(&format!("error: {}{place}: {}", finding.part.name(), finding.problem));
     }
     let figures = &report.figures;
     let against = match manifest {
@@ -125,7 +111,7 @@ fn show(report: &Report, manifest: Option<&Path>) {
         None => "no manifest beside it".to_owned(),
     };
     if report.is_good() {
-        say(&format!(
+        status(&format!(
             "good: {} and {} hashed, {} with {} read; {against}",
             counted(figures.data_blocks, "data block"),
             counted(figures.hash_blocks, "hash block"),
@@ -133,10 +119,10 @@ fn show(report: &Report, manifest: Option<&Path>) {
             bytes(figures.file_bytes)
         ));
     } else {
-        say(&format!("{}; {against}", counted(report.findings.len(), "finding")));
+        status(&format!("{}; {against}", counted(report.findings.len(), "finding")));
     }
     for unchecked in &report.unchecked {
-        say(&format!("not checked: {}", reason(*unchecked, figures)));
+        status(&format!("not checked: {}", reason(*unchecked, figures)));
     }
 }
 
@@ -157,35 +143,32 @@ fn reason(unchecked: Unchecked, figures: &Figures) -> String {
     }
 }
 
-fn report_json(report: &Report, manifest: Option<&Path>) -> serde_json::Value {
+fn check_object(report: &Report, manifest: Option<&Path>) -> json::ImageCheck {
     let figures = &report.figures;
-    let findings: Vec<_> = report
-        .findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "part": finding.part.name(), "offset": finding.offset, "block": finding.block,
-                "problem": finding.problem,
-            })
-        })
-        .collect();
-    let unchecked: Vec<_> = report.unchecked.iter().map(|unchecked| unchecked.name()).collect();
-    json!({
-        "good": report.is_good(),
-        "findings": findings,
-        "unchecked": unchecked,
-        "manifest": manifest.map(|path| path.display().to_string()),
-        "image_bytes": figures.image_bytes,
-        "architecture": figures.architecture,
-        "entry": figures.entry,
-        "verity": {
-            "root_hash": figures.root_hash.map(|hash| hash.to_string()),
-            "data_blocks": figures.data_blocks,
-            "hash_blocks": figures.hash_blocks,
+    let finding = |finding: &Finding| json::ImageFinding {
+        part: finding.part.name().to_owned(),
+        offset: finding.offset,
+        block: finding.block,
+        problem: finding.problem.clone(),
+    };
+    json::ImageCheck {
+        good: report.is_good(),
+        findings: report.findings.iter().map(finding).collect(),
+        unchecked: report.unchecked.iter().map(|unchecked| unchecked.name().to_owned()).collect(),
+        manifest: manifest.map(|path| path.display().to_string()),
+        image_bytes: figures.image_bytes,
+        architecture: figures.architecture.map(str::to_owned),
+        entry: figures.entry.clone(),
+        verity: json::Verity {
+            root_hash: figures.root_hash.map(|hash| hash.to_string()),
+            data_blocks: figures.data_blocks,
+            hash_blocks: figures.hash_blocks,
         },
-        "root": {
-            "partition_bytes": figures.root_partition_bytes, "paths": figures.paths, "file_bytes": figures.file_bytes,
+        root: json::Root {
+            partition_bytes: figures.root_partition_bytes,
+            paths: figures.paths,
+            file_bytes: figures.file_bytes,
         },
-        "esp": {"bytes": figures.esp_bytes, "needed_bytes": figures.esp_needed_bytes},
-    })
+        esp: json::Esp { bytes: figures.esp_bytes, needed_bytes: figures.esp_needed_bytes },
+    }
 }

@@ -9,18 +9,17 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use serde_json::{Value, json};
-
-use super::{
-    CliError, arguments,
-    context::{Context, OWN_PROGRAM},
-    output::{print, print_json, say},
-};
 use crate::{
     build::{AfterFailure, BuildError, Known},
+    cli::{
+        CliError, arguments,
+        context::{Context, OWN_PROGRAM},
+        json::{self, Object, Reproduction},
+        output::{print, print_json, status},
+    },
     compose::{ComposeError, Locked, Order, Project, Session},
     content::{Difference, Differs, Digest, Entry, counted, differences},
-    plan::{Action, Lowered, Network},
+    plan::{Action, Lowered, Network, is_called},
     store::{Store, WorkFolder, remove_all},
 };
 
@@ -57,10 +56,10 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
     let (target, component) = arguments.named.split()?;
     let (project, order) = context.order_of(&target, &component)?;
     let again = Again { context, project: &project, order: &order, component: &component };
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = super::explain::goals_of(&lowered.plan, &component)?;
+    lowered.plan.want_component(&component)?;
     session.build_recorded(&project, &order, &format!("repro {component}"), &lowered)?;
     let is_whole = [order.variant.to_string(), order.variant.name.clone()].contains(&component);
     let (compared, lent) = divide(&session, &lowered, is_whole.then_some(()).ok_or(component.as_str()))?;
@@ -68,7 +67,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         let message = format!("`{component}` is only fetched, by its hash: nothing is built");
         return Err(CliError::Usage(message));
     }
-    let many = context.jobs().max(2);
+    let many = context.config.jobs.max(2);
     let all = [
         Surroundings { place: "a", jobs: 1, umask: 0o077, locale: "tr_TR.UTF-8", zone: "Pacific/Kiritimati" },
         Surroundings { place: "another place", jobs: many, umask: 0o002, locale: "C", zone: "America/St_Johns" },
@@ -81,20 +80,20 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
         let folder = work.path().join(surroundings.place);
         let other = Store::open(&folder.join("store"))?;
         session.store.lend(&lent, &other)?;
-        say(&format!("building `{component}` again: {surroundings}"));
+        status(&format!("building `{component}` again: {surroundings}"));
         if let Some(code) = again.build(surroundings, &folder)? {
             return Ok(code);
         }
         for known in &compared {
             if let Some(found) = compare(known, &session.store, &other)? {
-                return Ok(tell_difference(context, known, &found, surroundings));
+                return Ok(report_difference(context, known, &found, surroundings));
             }
         }
         // Space for the next one.
         drop(other);
         remove_all(&folder).map_err(|error| CliError::Machine(error.into()))?;
     }
-    tell_same(context, &component, &session.store, &compared, &all)
+    report_same(context, &component, &session.store, &compared, &all)
 }
 
 /// The actions that are compared, in the order of the plan, and the keys of those that they need. What is fetched has
@@ -112,7 +111,7 @@ fn divide(
         else {
             continue;
         };
-        let is_own = own.map_or_else(|name| super::explain::is_called(&step.component, name), |()| true);
+        let is_own = own.map_or_else(|name| is_called(&step.component, name), |()| true);
         let is_fetched = match action {
             Action::Fetch(_) => true,
             Action::Run(run) => run.network != Network::None,
@@ -120,8 +119,7 @@ fn divide(
         };
         if is_own && !is_fetched {
             let outcome = outcome.iter().map(|(name, tree)| (name.clone(), *tree)).collect();
-            let title = format!("{} {}", step.component, step.stage);
-            compared.push(Compared { title, key: key.digest(), outcome });
+            compared.push(Compared { title: step.title(), key: key.digest(), outcome });
         } else {
             lent.insert(key.digest());
         }
@@ -154,13 +152,12 @@ impl Again<'_> {
         command.arg("--store").arg(folder.join("store")).arg("--jobs").arg(surroundings.jobs.to_string());
         let architectures: Vec<&str> = self.order.architectures.iter().map(|one| one.name()).collect();
         command.arg("--variant").arg(self.order.variant.to_string()).arg("--arch").arg(architectures.join(","));
-        for source in context.sources() {
-            let (name, folder) = source.split_once('=').unwrap_or((source, ""));
-            let folder = Path::new(folder).canonicalize().map_err(machine)?;
+        for (name, folder) in context.config.sources()? {
+            let folder = folder.canonicalize().map_err(machine)?;
             command.arg("--source").arg(format!("{name}={}", folder.display()));
         }
         // As paths from anywhere; the child reads no variable for them.
-        for key in context.signing_keys() {
+        for key in &context.config.signing_keys {
             command.arg("--signing-key").arg(key.canonicalize().map_err(machine)?);
         }
         command.env_remove("BRC_SIGNING_KEY");
@@ -172,21 +169,21 @@ impl Again<'_> {
         let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(surroundings.umask));
         let child = command.spawn();
         rustix::process::umask(before);
-        let status = child.and_then(|mut child| child.wait()).map_err(machine)?;
+        let ended = child.and_then(|mut child| child.wait()).map_err(machine)?;
         if context.cancelled().load(Ordering::Relaxed) {
             return Err(ComposeError::Build(BuildError::Cancelled).into());
         }
-        match status.code() {
+        match ended.code() {
             Some(0) => Ok(None),
             Some(1) => {
                 let message = format!("`{component}` does not build in other surroundings ({surroundings})");
                 Err(CliError::Found(message))
             }
             Some(code) => {
-                say(&format!("`{component}` was not built again, for the reason above: nothing was compared"));
+                status(&format!("`{component}` was not built again, for the reason above: nothing was compared"));
                 Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))))
             }
-            None => Err(CliError::Machine(format!("brc was ended by {status} while it built again").into())),
+            None => Err(CliError::Machine(format!("brc was ended by {ended} while it built again").into())),
         }
     }
 }
@@ -251,17 +248,21 @@ fn first_difference(mut first: impl Read, mut second: impl Read) -> io::Result<O
     }
 }
 
-fn tell_difference(context: &Context, known: &Compared, found: &Found, surroundings: &Surroundings) -> ExitCode {
+fn report_difference(context: &Context, known: &Compared, found: &Found, surroundings: &Surroundings) -> ExitCode {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let path = found.difference.as_ref().map(|difference| difference.path.to_string());
-    if context.json {
-        print_json(&json!({
-            "same": false, "step": known.title, "output": found.output, "path": path,
-            "difference": found.difference.as_ref().map(ToString::to_string),
-            "byte": found.bytes.as_ref().map(|bytes| bytes.at),
-            "before": found.bytes.as_ref().map(|bytes| hex(&bytes.first)),
-            "again": found.bytes.as_ref().map(|bytes| hex(&bytes.second)),
-            "surroundings": shown(surroundings),
+    if context.is_json() {
+        let bytes = found.bytes.as_ref();
+        print_json(&Object::Reproduction(Reproduction::Different {
+            same: false,
+            step: known.title.clone(),
+            output: found.output.clone(),
+            path,
+            difference: found.difference.as_ref().map(ToString::to_string),
+            byte: bytes.map(|bytes| bytes.at),
+            before: bytes.map(|bytes| hex(&bytes.first)),
+            again: bytes.map(|bytes| hex(&bytes.second)),
+            surroundings: shown(surroundings),
         }));
         return ExitCode::FAILURE;
     }
@@ -277,7 +278,7 @@ fn tell_difference(context: &Context, known: &Compared, found: &Found, surroundi
     ExitCode::FAILURE
 }
 
-fn tell_same(
+fn report_same(
     context: &Context,
     component: &str,
     store: &Store,
@@ -298,11 +299,14 @@ fn tell_same(
         _ => None,
     };
     let digest = digest.unwrap_or_else(|| Digest::of(lines.as_bytes()));
-    if context.json {
-        let all: Vec<Value> = all.iter().map(shown).collect();
-        print_json(&json!({
-            "same": true, "component": component, "digest": digest.to_string(), "files": files,
-            "actions": compared.iter().map(|known| &known.title).collect::<Vec<_>>(), "surroundings": all,
+    if context.is_json() {
+        print_json(&Object::Reproduction(Reproduction::Same {
+            same: true,
+            component: component.to_owned(),
+            digest: digest.to_string(),
+            files,
+            actions: compared.iter().map(|known| known.title.clone()).collect(),
+            surroundings: all.iter().map(shown).collect(),
         }));
     } else {
         print(&format!("same bytes: {digest} ({})", counted(files, "file")));
@@ -310,11 +314,13 @@ fn tell_same(
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(surroundings: &Surroundings) -> Value {
-    json!({
-        "jobs": surroundings.jobs, "umask": format!("{:03o}", surroundings.umask), "locale": surroundings.locale,
-        "time_zone": surroundings.zone,
-    })
+fn shown(surroundings: &Surroundings) -> json::Surroundings {
+    json::Surroundings {
+        jobs: surroundings.jobs,
+        umask: format!("{:03o}", surroundings.umask),
+        locale: surroundings.locale.to_owned(),
+        time_zone: surroundings.zone.to_owned(),
+    }
 }
 
 #[cfg(test)]

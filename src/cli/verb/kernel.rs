@@ -2,17 +2,16 @@
 
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
-use serde_json::{Value, json};
-
-use super::{
-    CliError,
-    arguments::{self, Choice, KernelVerb, Target},
-    context::Context,
-    output::{print, print_json},
-};
 use crate::{
     build::AfterFailure,
-    compose::{KernelOption, Locked, Order, Project, Session},
+    cli::{
+        CliError,
+        arguments::{self, Choice, KernelVerb, Target},
+        context::Context,
+        json::{self, Event},
+        output::{print, print_event},
+    },
+    compose::{KernelOption, Locked, Order, Project, Session, Wanted},
     recipe::Name,
 };
 
@@ -37,12 +36,12 @@ pub fn run(context: &Context, arguments: &arguments::Kernel) -> Result<ExitCode,
 /// Prints each option with the line of the fragment that wants it.
 fn config(context: &Context, target: &Target, all: bool) -> Result<ExitCode, CliError> {
     let (project, order) = context.order(target)?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     for configured in configure(&session, &project, &order)? {
         let shown = configured.options.iter().filter(|(_, option)| all || !option.wanted.is_empty());
-        if context.json {
-            let options: Vec<Value> = shown.map(|(name, option)| option_json(name, option)).collect();
-            print_json(&json!({"event": "kernel-config", "image": configured.title, "options": options}));
+        if context.is_json() {
+            let options = shown.map(|(name, option)| option_object(name, option)).collect();
+            print_event(Event::KernelConfig { image: configured.title.clone(), options });
             continue;
         }
         print(&format!("# {}", configured.title));
@@ -56,7 +55,7 @@ fn config(context: &Context, target: &Target, all: bool) -> Result<ExitCode, Cli
 /// Prints the options that two kernels have with different values.
 fn diff(context: &Context, sides: &Sides<'_>, all: bool) -> Result<ExitCode, CliError> {
     let [left, right] = sides.orders(context)?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&left.0, AfterFailure::Stop)?;
     let one = |(project, order): &(Project, Order)| -> Result<Configured, CliError> {
         let mut configured = configure(&session, project, order)?;
         configured.pop().ok_or_else(|| CliError::Usage("there is no image to look at".to_owned()))
@@ -71,13 +70,14 @@ fn diff(context: &Context, sides: &Sides<'_>, all: bool) -> Result<ExitCode, Cli
     let differing = pairs.filter(|(_, left, right)| {
         left.value != right.value && (all || !left.wanted.is_empty() || !right.wanted.is_empty())
     });
-    if context.json {
-        let options: Vec<Value> = differing
-            .map(|(name, left, right)| {
-                json!({"option": name, "left": option_json(name, &left), "right": option_json(name, &right)})
-            })
-            .collect();
-        print_json(&json!({"event": "kernel-diff", "left": left.title, "right": right.title, "options": options}));
+    if context.is_json() {
+        let difference = |(name, left, right): (&String, KernelOption, KernelOption)| json::OptionDifference {
+            option: name.clone(),
+            left: option_object(name, &left),
+            right: option_object(name, &right),
+        };
+        let options = differing.map(difference).collect();
+        print_event(Event::KernelDiff { left: left.title.clone(), right: right.title.clone(), options });
         return Ok(ExitCode::SUCCESS);
     }
     print(&format!("--- {}\n+++ {}", left.title, right.title));
@@ -108,10 +108,13 @@ fn place(option: &KernelOption) -> String {
     [vec![last.place.clone()], replaced].concat().join(", ")
 }
 
-fn option_json(name: &str, option: &KernelOption) -> Value {
-    let wanted: Vec<Value> =
-        option.wanted.iter().map(|wanted| json!({"value": wanted.value, "at": wanted.place})).collect();
-    json!({"option": name, "value": option.value, "wanted": wanted})
+fn option_object(name: &str, option: &KernelOption) -> json::KernelOption {
+    let wanted = |wanted: &Wanted| json::WantedValue { value: wanted.value.clone(), at: wanted.place.clone() };
+    json::KernelOption {
+        option: name.to_owned(),
+        value: option.value.clone(),
+        wanted: option.wanted.iter().map(wanted).collect(),
+    }
 }
 
 /// What is compared: one or two files, variants and architectures.

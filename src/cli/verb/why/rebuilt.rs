@@ -1,27 +1,25 @@
-//! `brc what-ran` and `brc why --rebuilt`: what builds did, and why.
+//! `brc why --rebuilt`: which input of a component's actions changed since they last ran.
 
-use std::{collections::BTreeSet, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, process::ExitCode};
 
-use serde_json::{Value, json};
-
-use super::{
-    CliError,
-    arguments::{self, Target},
-    context::Context,
-    output::{print, print_json, say},
-    progress::seconds,
-};
 use crate::{
-    build::AfterFailure,
-    compose::{Change, Locked, Project, Reason, Session, critical_path, reason},
+    build::{AfterFailure, Change, Reason, reason},
+    cli::{
+        CliError,
+        action_report::{action_report, title},
+        arguments::Target,
+        context::Context,
+        json::Object,
+        output::{print, print_json},
+    },
+    compose::{Locked, Project, Session},
     content::{Differs, Digest, counted, date_text, differences},
     graph::{Flat, origin},
+    plan::is_called,
     recipe::Span,
-    store::{BuildEnd, BuildRecord, RecordedFact, StepRecord, StepState, Store},
+    store::{BuildRecord, RecordedFact, StepRecord, StepState, Store},
 };
 
-/// More builds than a store remembers.
-const ALL: usize = usize::MAX;
 /// How many differing paths of a tree are shown.
 const SHOWN_PATHS: usize = 5;
 /// How many lines of each side of a changed text are shown.
@@ -29,108 +27,27 @@ const SHOWN_LINES: usize = 6;
 /// Larger files are not compared line by line.
 const MAX_TEXT_BYTES: usize = 256 << 10;
 
-/// Says what the last build ran, why, and what it waited for.
-pub fn what_ran(context: &Context, arguments: &arguments::WhatRan) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
-    let store = context.store()?;
-    let builds = store.builds(&project.root, &order.variant.to_string(), ALL)?;
-    let Some(build) = builds.get(arguments.earlier) else {
-        let remembered = counted(builds.len(), "build");
-        let command = context.command("compose", &[]).unwrap_or_default();
-        let message = format!("remembered of `{}`: {remembered}; the next one is made by `{command}`", order.variant);
-        return Err(CliError::Found(message));
-    };
-    let builds = builds.get(arguments.earlier..).unwrap_or_default();
-    let ran = |(_, step): &(usize, &StepRecord)| step.state != StepState::Reused;
-    let ran: Vec<(usize, &StepRecord)> = build.steps.iter().enumerate().filter(ran).collect();
-    let path: Vec<&StepRecord> = critical_path(build).into_iter().filter_map(|at| build.steps.get(at)).collect();
-    let on_path: Duration = path.iter().map(|step| step.took).sum();
-    if context.json {
-        let actions: Vec<Value> =
-            ran.iter().map(|(at, step)| action_json(context, &store, step, &reason(builds, *at))).collect();
-        print_json(&json!({
-            "command": build.command, "began": date_text(build.began), "end": build.end.name(),
-            "seconds": build.took.as_secs_f64(), "processor_seconds": build.processors.as_secs_f64(),
-            "reused": build.known, "actions": actions,
-            "critical_path": {
-                "seconds": on_path.as_secs_f64(), "steps": path.iter().map(|step| title(step)).collect::<Vec<_>>(),
-            },
-        }));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let end = if build.end == BuildEnd::Done { "done" } else { "failed" };
-    let failed = match ran.iter().filter(|(_, step)| step.state == StepState::Failed).count() {
-        0 => String::new(),
-        failed => format!(" ({failed} failed)"),
-    };
-    say(&format!(
-        "brc {}, {}: {end} in {}, on this machine ran {}{failed}, {} reused",
-        build.command,
-        date_text(build.began),
-        seconds(build.took),
-        counted(ran.len(), "action"),
-        build.known
-    ));
-    for (at, step) in &ran {
-        let took = if step.state == StepState::Failed { "failed".to_owned() } else { seconds(step.took) };
-        print(&format!("{took:>12}  {}: {}", title(step), reason(builds, *at)));
-    }
-    let Some((_, first)) = ran.first() else { return Ok(ExitCode::SUCCESS) };
-    let steps: Vec<String> = path.iter().map(|step| format!("{} {}", title(step), seconds(step.took))).collect();
-    say(&format!("critical path {}: {}", seconds(on_path), steps.join(" -> ")));
-    say(&format!("processors worked {} in all", seconds(build.processors)));
-    for (what, verb) in [("again", "build"), ("inside", "shell")] {
-        say(&format!("{what}: {}", context.command(verb, &[&first.component]).unwrap_or_default()));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn title(step: &StepRecord) -> String {
-    format!("{} {}", step.component, step.stage)
-}
-
-fn action_json(context: &Context, store: &Store, step: &StepRecord, reason: &Reason) -> Value {
-    let log = store.log_path(step.key);
-    json!({
-        "component": step.component, "stage": step.stage, "key": step.key.to_string(), "state": step.state.name(),
-        "reason": reason.to_string(), "changes": changes_json(reason), "where": "this machine",
-        "seconds": step.took.as_secs_f64(), "log": log.exists().then(|| log.display().to_string()),
-        "reproduce": context.command("build", &[&step.component]),
-    })
-}
-
-fn changes_json(reason: &Reason) -> Vec<Value> {
-    let Reason::Changed(changes) = reason else { return Vec::new() };
-    let value = |fact: &Option<RecordedFact>| match fact {
-        Some(RecordedFact::Tree(tree)) => Some(tree.to_string()),
-        Some(RecordedFact::Text(text)) => Some(text.clone()),
-        None => None,
-    };
-    let one = |change: &Change| json!({"what": change.name, "old": value(&change.old), "new": value(&change.new)});
-    changes.iter().map(one).collect()
-}
-
 /// Says which input of a component's actions changed: since they last ran if they would run now, else when they last
 /// ran.
-pub fn rebuilt(context: &Context, target: &Target, component: &str) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, target: &Target, component: &str) -> Result<ExitCode, CliError> {
     let (project, order) = context.order_of(target, component)?;
-    let session = context.session(context.store()?, AfterFailure::Stop)?;
+    let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let mut lowered = session.lower(&project, &images)?;
-    lowered.plan.goals = super::explain::goals_of(&lowered.plan, component)?;
-    let mut builds = session.store.builds(&project.root, &order.variant.to_string(), ALL)?;
+    lowered.plan.want_component(component)?;
+    let mut builds = session.store.builds(&project.root, &order.variant.to_string(), usize::MAX)?;
     let flats = project.flats_with(&order.variant, &order.architectures, order.beside.as_ref())?;
-    let foreseen = session.foreseen(&lowered)?;
+    let due = session.due(&lowered)?;
     let ran = |step: &StepRecord| step.state != StepState::Reused;
-    let own = |step: &StepRecord| ran(step) && super::explain::is_called(&step.component, component);
-    let mut telling = Telling { context, session: &session, project: &project, flats: &flats, told: BTreeSet::new() };
-    if foreseen.steps.iter().any(ran) {
-        builds.insert(0, foreseen);
-        telling.build("would run now", &builds, ran)?;
+    let own = |step: &StepRecord| ran(step) && is_called(&step.component, component);
+    let mut history = History { context, session: &session, project: &project, flats: &flats, shown: BTreeSet::new() };
+    if due.steps.iter().any(ran) {
+        builds.insert(0, due);
+        history.build("would run now", &builds, ran)?;
     } else if let Some(at) = builds.iter().position(|build| build.steps.iter().any(own)) {
         let builds = builds.get(at..).unwrap_or_default();
         let when = builds.first().map(|build| date_text(build.began)).unwrap_or_default();
-        telling.build(&format!("ran {when}"), builds, own)?;
+        history.build(&format!("ran {when}"), builds, own)?;
     } else {
         let message =
             format!("no action of `{component}` ran in the last {}: all were reused", counted(builds.len(), "build"));
@@ -139,16 +56,16 @@ pub fn rebuilt(context: &Context, target: &Target, component: &str) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells why steps of one build ran, and why those ran that made what changed.
-struct Telling<'a> {
+/// Shows why steps of one build ran, and why those ran that made what changed.
+struct History<'a> {
     context: &'a Context,
     session: &'a Session<'a>,
     project: &'a Project,
     flats: &'a [Flat],
-    told: BTreeSet<usize>,
+    shown: BTreeSet<usize>,
 }
 
-impl Telling<'_> {
+impl History<'_> {
     fn build(
         &mut self,
         verb: &str,
@@ -160,7 +77,7 @@ impl Telling<'_> {
             build.steps.iter().enumerate().filter(|(_, step)| is_asked(step)).map(|(at, _)| at).collect();
         next.reverse();
         while let Some(at) = next.pop() {
-            let Some(step) = build.steps.get(at).filter(|_| self.told.insert(at)) else { continue };
+            let Some(step) = build.steps.get(at).filter(|_| self.shown.insert(at)) else { continue };
             let reason = reason(builds, at);
             if let Reason::Changed(changes) = &reason {
                 next.extend(changes.iter().rev().filter_map(|change| change.maker));
@@ -173,12 +90,12 @@ impl Telling<'_> {
     fn step(&self, verb: &str, build: &BuildRecord, step: &StepRecord, reason: &Reason) -> Result<(), CliError> {
         let changes: &[Change] = if let Reason::Changed(changes) = reason { changes } else { &[] };
         let details: Vec<Vec<String>> = changes.iter().map(|change| self.details(step, change)).collect();
-        if self.context.json {
-            let mut value = action_json(self.context, &self.session.store, step, reason);
-            for (at, lines) in details.iter().enumerate() {
-                value["changes"][at]["details"] = json!(lines);
+        if self.context.is_json() {
+            let mut report = action_report(self.context, &self.session.store, step, reason);
+            for (change, lines) in report.changes.iter_mut().zip(details) {
+                change.details = Some(lines);
             }
-            print_json(&value);
+            print_json(&Object::Rebuilt(report));
             return Ok(());
         }
         if changes.is_empty() {

@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
-
-use super::{
-    CliError, arguments,
-    context::Context,
-    output::{print_json, say},
+use crate::{
+    cli::{
+        CliError, arguments,
+        context::Context,
+        json::Event,
+        output::{print_event, status},
+    },
+    {content::counted, recipe::Name},
 };
-use crate::{content::counted, recipe::Name};
 
 /// Checks recipes, and with `--locked` what the lock says of them.
 pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, CliError> {
@@ -66,20 +67,21 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
     }
     pruned.sort();
     pruned.dedup();
-    if context.json {
-        for (packages, reason) in &pruned {
-            print_json(&json!({"event": "pruned", "packages": packages, "reason": reason}));
-        }
-        print_json(&json!({
-            "event": "checked", "files": project.sources.len(), "variants": variants.len(),
-            "components": project.components(), "not_followed": pruned.len(),
-        }));
+    if context.is_json() {
+        let not_followed = pruned.len();
+        pruned.into_iter().for_each(|(packages, reason)| print_event(Event::Pruned { packages, reason }));
+        print_event(Event::Checked {
+            files: project.sources.len(),
+            variants: variants.len(),
+            components: project.components(),
+            not_followed,
+        });
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.verbose {
-        pruned.iter().for_each(|(packages, reason)| say(&format!("not followed: {packages} ({reason})")));
+        pruned.iter().for_each(|(packages, reason)| status(&format!("not followed: {packages} ({reason})")));
     }
-    say(&format!(
+    status(&format!(
         "good: {}, {} and {} read",
         counted(project.sources.len(), "file"),
         counted(variants.len(), "variant"),

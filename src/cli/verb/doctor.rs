@@ -2,16 +2,18 @@
 
 use std::{path::Path, process::ExitCode};
 
-use serde_json::json;
+use brc_contract::error_chain;
 
-use super::{
-    CliError,
-    complain::chain_text,
-    context::{Context, OWN_PROGRAM},
-    output::{print, print_json},
-    progress::bytes,
+use crate::{
+    cli::{
+        CliError,
+        context::{Context, OWN_PROGRAM},
+        json::{self, Object},
+        output::{print, print_json},
+        progress::bytes,
+    },
+    {compose::Project, content::counted, sandbox},
 };
-use crate::{compose::Project, content::counted, sandbox};
 
 /// One thing that was looked at.
 struct Finding {
@@ -37,8 +39,12 @@ pub fn run(context: &Context) -> Result<ExitCode, CliError> {
             State::Lacking => "lacking",
             State::Note => "note",
         };
-        if context.json {
-            print_json(&json!({"what": finding.what, "state": state, "text": finding.text}));
+        if context.is_json() {
+            print_json(&Object::Finding(json::Finding {
+                what: finding.what.to_owned(),
+                state: state.to_owned(),
+                text: finding.text.clone(),
+            }));
         } else {
             print(&format!("{state:<8} {:<10} {}", finding.what, finding.text));
         }
@@ -49,8 +55,8 @@ pub fn run(context: &Context) -> Result<ExitCode, CliError> {
 
 fn sandbox_finding(context: &Context) -> Finding {
     let probe = || -> Result<(), String> {
-        let store = context.store().map_err(text_of)?;
-        sandbox::probe(&store, Path::new(OWN_PROGRAM)).map_err(|error| chain_text(&error))
+        let store = context.store().map_err(|error| error.message())?;
+        sandbox::probe(&store, Path::new(OWN_PROGRAM)).map_err(|error| error_chain(&error))
     };
     match probe() {
         Ok(()) => Finding { what: "sandbox", state: State::Good, text: "a command runs in user namespaces".to_owned() },
@@ -83,22 +89,11 @@ fn memory_finding() -> Finding {
     }
 }
 
-/// What an error says, in one line.
-fn text_of(error: CliError) -> String {
-    match error {
-        CliError::Compose(error) => chain_text(&error),
-        CliError::Usage(text) | CliError::Found(text) | CliError::Bug(text) => text,
-        CliError::Machine(error) | CliError::Outside(error) => chain_text(error.as_ref()),
-    }
-}
-
 /// Which mirrors the project of this folder would use.
 fn mirror_finding(context: &Context) -> Finding {
     let here = Path::new(".").canonicalize();
-    if let Some(root) = here.as_deref().ok().and_then(Project::root_above) {
-        context.enter(root);
-    }
-    match context.mirrors() {
+    let root = here.as_deref().ok().and_then(Project::root_above);
+    match context.mirrors(root, None) {
         Ok(mirrors) if !mirrors.bases("debian").is_empty() => {
             let text = format!("`debian` is served by {}", counted(mirrors.bases("debian").len(), "place"));
             Finding { what: "mirror", state: State::Good, text }
@@ -107,7 +102,7 @@ fn mirror_finding(context: &Context) -> Finding {
             let text = "no mirror is known for `debian`: give `--mirror debian=URL` or set `BRC_MIRROR_DEBIAN=URL`";
             Finding { what: "mirror", state: State::Lacking, text: text.to_owned() }
         }
-        Err(error) => Finding { what: "mirror", state: State::Lacking, text: text_of(error) },
+        Err(error) => Finding { what: "mirror", state: State::Lacking, text: error.message() },
     }
 }
 

@@ -1,16 +1,16 @@
-//! `brc init` and `brc completions`.
+//! `brc init`: a project is started in this folder.
 
 use std::{fs, io::Write as _, path::Path, process::ExitCode};
 
-use clap::CommandFactory as _;
-
-use super::{
-    CliError,
-    arguments::{self, Arguments},
-    context::Context,
-    output::{print, say},
+use crate::{
+    cli::{
+        CliError, arguments,
+        context::Context,
+        json::Event,
+        output::{print, print_event, status},
+    },
+    compose::ComposeError,
 };
-use crate::compose::ComposeError;
 
 /// The file that makes a folder a project.
 const PROJECT_FILE: &str = "brc.kdl";
@@ -18,7 +18,7 @@ const PROJECT_FILE: &str = "brc.kdl";
 const SET: &str = "brc";
 
 /// Starts a project in this folder.
-pub fn init(context: &Context, arguments: &arguments::Init) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, arguments: &arguments::Init) -> Result<ExitCode, CliError> {
     let here = Path::new(".").canonicalize().map_err(|error| CliError::Machine(error.into()))?;
     let folder = here.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = arguments.name.clone().unwrap_or(folder);
@@ -57,8 +57,12 @@ pub fn init(context: &Context, arguments: &arguments::Init) -> Result<ExitCode, 
         let message = format!("`{}` is there already: expected a folder without a project", path.display());
         return Err(CliError::Usage(message));
     }
-    files.iter().try_for_each(|(path, text)| write_new(path, text))?;
-    say(&format!("next: {}", context.project_command("compose", &[])));
+    for (path, text) in &files {
+        write_new(path, text)?;
+        let file = path.display().to_string();
+        if context.is_json() { print_event(Event::Written { file }) } else { print(&file) }
+    }
+    status(&format!("next: {}", context.hints.project("compose", &[])));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -69,15 +73,5 @@ fn write_new(path: &Path, text: &str) -> Result<(), ComposeError> {
         fs::create_dir_all(folder).map_err(refused)?;
     }
     let mut file = fs::File::create_new(path).map_err(refused)?;
-    file.write_all(text.as_bytes()).map_err(refused)?;
-    print(&path.display().to_string());
-    Ok(())
-}
-
-/// Prints a shell's completions.
-pub fn completions(arguments: &arguments::Completions) -> Result<ExitCode, CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "brc", &mut script);
-    print(String::from_utf8_lossy(&script).trim_end());
-    Ok(ExitCode::SUCCESS)
+    file.write_all(text.as_bytes()).map_err(refused)
 }

@@ -8,15 +8,14 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::json;
-
-use super::{
-    CliError, arguments,
-    complain::show_all,
-    context::Context,
-    output::{print, print_json, say},
-};
 use crate::{
+    cli::{
+        CliError, arguments,
+        context::Context,
+        diagnostics::show_diagnostics,
+        json::Event,
+        output::{print, print_event, status},
+    },
     compose::{ComposeError, Project},
     content::counted,
     recipe::{FormatError, SourcePath, SourceSet, format},
@@ -40,7 +39,7 @@ pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode,
             Ok(_) => {}
             Err(FormatError::Mistakes(mistakes)) => {
                 is_good = false;
-                show_all(context, &sources, &mistakes);
+                show_diagnostics(context.config.style, &sources, &mistakes);
             }
             Err(FormatError::Changed) => {
                 return Err(CliError::Bug(format!("`{}` would mean something else", path.display())));
@@ -51,8 +50,8 @@ pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode,
         if !arguments.check {
             replace(path, text)?;
         }
-        if context.json {
-            print_json(&json!({"event": "formatted", "file": path.display().to_string(), "written": !arguments.check}));
+        if context.is_json() {
+            print_event(Event::Formatted { file: path.display().to_string(), written: !arguments.check });
         } else {
             print(&path.display().to_string());
         }
@@ -61,8 +60,8 @@ pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode,
         return Ok(ExitCode::from(2));
     }
     if arguments.check && !changed.is_empty() {
-        say(&format!("error: not laid out: {}", counted(changed.len(), "file")));
-        say(&format!("next: {}", context.plain_command("fmt", changed.keys())));
+        status(&format!("error: not laid out: {}", counted(changed.len(), "file")));
+        status(&format!("next: {}", context.hints.files("fmt", changed.keys())));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

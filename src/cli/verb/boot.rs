@@ -10,20 +10,20 @@ use std::{
 };
 
 use brc_contract::{Architecture, ImageName, command_line};
-use serde_json::json;
 
-use super::{
-    CliError, arguments,
-    context::{Context, OWN_PROGRAM},
-    output::{print_json, say},
-};
 use crate::{
     build::AfterFailure,
-    compose::{Locked, Order, Project, Session},
-    content::{Digest, counted},
+    cli::{
+        CliError, arguments,
+        context::{Context, OWN_PROGRAM},
+        image_file::must_be_image,
+        json::Event,
+        output::{print_event, status},
+    },
+    compose::{Order, Project},
+    content::counted,
     graph::Role,
     inspect,
-    plan::{Goal, ImagePart},
     store::Store,
     vm::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
 };
@@ -39,22 +39,24 @@ const PROJECT_FILE: &str = "brc.kdl";
 pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, CliError> {
     let order = order(context, arguments)?;
     // Before anything is fetched for it.
-    super::inspect::must_be_image(&order.image)?;
+    must_be_image(&order.image)?;
     fs::File::open(&order.image).map_err(|source| failed(BootError::Image { path: order.image.clone(), source }))?;
     let store = context.store()?;
     let architecture = architecture_of(&arguments.image)?;
     if !order.credentials.is_empty() && is_sealed(&arguments.image)? {
-        say("warning: the image takes no credentials: it has component `sealed`, and `--credential` changes nothing");
+        status(
+            "warning: the image takes no credentials: it has component `sealed`, and `--credential` changes nothing",
+        );
     }
     let (project, of) = machine_project(&store, arguments, architecture)?;
-    context.enter(&project.root);
-    let session = context.session(store, AfterFailure::Stop)?;
-    let tools = tools(&session, &project, &of)?;
+    let session = context.session_with(store, &project, AfterFailure::Stop)?;
+    let tools = session.tool(&project, &of, Role::Machine)?;
     let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture);
-    let mut serial: Box<dyn Write> = if context.json { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
+    let mut serial: Box<dyn Write> =
+        if context.is_json() { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
     let ended = machine.boot(&order, serial.as_mut(), context.cancelled()).map_err(failed)?;
     drop(serial);
-    Ok(tell(context, arguments, ended))
+    Ok(report(context, arguments, ended))
 }
 
 /// What the arguments ask for.
@@ -67,7 +69,7 @@ fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, Cl
             if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
                 return Err(usage(format!("`--keep {name}` is no name: expected letters, digits, `-`, `_` and `.`")));
             }
-            Disk::Kept(context.machines_path()?.join(name).join("disk.raw"))
+            Disk::Kept(context.config.machines_path()?.join(name).join("disk.raw"))
         }
         (None, Some(path)) => Disk::Kept(path.clone()),
         (None, None) => Disk::Snapshot,
@@ -105,15 +107,11 @@ fn is_sealed(image: &Path) -> Result<bool, CliError> {
 }
 
 fn failed(error: BootError) -> CliError {
-    if error.is_usage() {
-        CliError::Usage(super::complain::chain_text(&error))
-    } else {
-        CliError::Machine(error.into())
-    }
+    if error.is_usage() { CliError::usage(&error) } else { CliError::Machine(error.into()) }
 }
 
 /// Says how a machine ended; the exit code for it.
-fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCode {
+fn report(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCode {
     let wanted = arguments.until.as_deref();
     let (word, tail, code) = match &ended {
         Ended::Found => ("found", None, ExitCode::SUCCESS),
@@ -122,8 +120,8 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
         Ended::Halted { .. } => ("halted", None, ExitCode::SUCCESS),
         Ended::Cancelled => ("cancelled", None, ExitCode::from(STOPPED)),
     };
-    if context.json {
-        print_json(&json!({"event": "ended", "how": word, "last": tail}));
+    if context.is_json() {
+        print_event(Event::BootEnded { how: word.to_owned(), last: tail.cloned() });
         return code;
     }
     let missed = wanted.map(|text| format!(" without printing `{text}`")).unwrap_or_default();
@@ -135,28 +133,10 @@ fn tell(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitCod
         Ended::Found | Ended::Halted { .. } | Ended::Cancelled => None,
     };
     if let (Some(message), Some(tail)) = (message, tail) {
-        say(&format!("{message}; its last lines:"));
-        tail.iter().for_each(|line| say(&format!("  {line}")));
+        status(&format!("{message}; its last lines:"));
+        tail.iter().for_each(|line| status(&format!("  {line}")));
     }
     code
-}
-
-/// The tree of the tool set with QEMU and OVMF, built where it is not there.
-fn tools(session: &Session<'_>, project: &Project, order: &Order) -> Result<Digest, CliError> {
-    let images = session.images(project, order, Locked::Completed)?;
-    let mut lowered = session.lower(project, &images)?;
-    let machine = ImagePart::Tool(Role::Machine);
-    let goals: Vec<Goal> = images.iter().map(|image| Goal::of_image(&image.title(), machine)).collect();
-    lowered.plan.goals.retain(|(goal, _)| goals.contains(goal));
-    let built = session.build(&lowered)?;
-    // Composing needs no QEMU, so what the last compose keeps does not hold it.
-    session.store.keep(&project.root, &format!("{} machine", order.variant), &built.keys)?;
-    goals.iter().find_map(|goal| built.goals.get(goal)).copied().ok_or_else(|| {
-        let variant = order.variant.to_string();
-        CliError::Usage(format!(
-            "variant `{variant}` has no tool for `machine`: expected `tool \"machine\" \"COMPONENT\"`"
-        ))
-    })
 }
 
 /// The project whose locked QEMU is used: the named one; else the last one that composed the image's variant in
@@ -253,7 +233,7 @@ struct JsonLines {
 impl JsonLines {
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        print_json(&json!({"event": "serial", "line": String::from_utf8_lossy(&line)}));
+        print_event(Event::Serial { line: String::from_utf8_lossy(&line).into_owned() });
     }
 }
 

@@ -2,16 +2,15 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use serde_json::json;
-
-use super::{
-    CliError,
-    arguments::{self, StoreVerb},
-    context::Context,
-    output::{print, print_json, say},
-    progress::bytes,
-};
 use crate::{
+    cli::{
+        CliError,
+        arguments::{self, StoreVerb},
+        context::Context,
+        json::{self, Event, Object},
+        output::{print, print_event, print_json, status},
+        progress::bytes,
+    },
     content::counted,
     store::{GcMode, GcPolicy, Kind, Mend, VerifyReport},
 };
@@ -27,8 +26,9 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
             let usage = store.du()?;
             for kind in Kind::ALL {
                 let used = usage.of(kind);
-                if context.json {
-                    print_json(&json!({"kind": name(kind), "files": used.count, "bytes": used.bytes}));
+                if context.is_json() {
+                    let kind = name(kind).to_owned();
+                    print_json(&Object::Usage(json::Usage { kind, files: used.count, bytes: used.bytes }));
                 } else {
                     print(&format!("{:<12} {:>14} {:>12}", name(kind), counted(used.count, "file"), bytes(used.bytes)));
                 }
@@ -39,18 +39,13 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
             let mut policy = GcPolicy::new(std::time::SystemTime::now());
             policy.keep_used_within = Duration::from_secs(u64::from(*keep_days) * DAY);
             policy.mode = if *dry_run { GcMode::Measure } else { GcMode::Remove };
-            let report = store.gc(&policy)?;
-            if context.json {
-                print_json(
-                    &json!({"dry_run": dry_run, "files": report.removed.total().count, "bytes": report.removed.total().bytes}),
-                );
+            let removed = store.gc(&policy)?.removed.total();
+            if context.is_json() {
+                let (files, bytes) = (removed.count, removed.bytes);
+                print_json(&Object::Removal(json::Removal { dry_run: *dry_run, files, bytes }));
             } else {
                 let verb = if *dry_run { "would be removed" } else { "removed" };
-                print(&format!(
-                    "{}, {}: {verb}",
-                    counted(report.removed.total().count, "file"),
-                    bytes(report.removed.total().bytes)
-                ));
+                print(&format!("{}, {}: {verb}", counted(removed.count, "file"), bytes(removed.bytes)));
             }
         }
         StoreVerb::Verify => return Ok(verify(context, &store.verify(Mend::Repair)?)),
@@ -58,18 +53,18 @@ pub fn run(context: &Context, arguments: &arguments::Store) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells everything that verification found.
+/// Shows everything that verification found.
 fn verify(context: &Context, report: &VerifyReport) -> ExitCode {
-    let tell = |event: serde_json::Value, text: String| if context.json { print_json(&event) } else { say(&text) };
+    let show = |event: Event, text: String| if context.is_json() { print_event(event) } else { status(&text) };
     for digest in report.damaged.keys() {
-        tell(
-            json!({"event": "damaged", "object": digest.to_string()}),
+        show(
+            Event::Damaged { object: digest.to_string() },
             format!("damaged: object `{digest}`; what needs it is made again by the next compose"),
         );
     }
     for (key, object) in &report.broken {
-        tell(
-            json!({"event": "forgotten", "key": key.to_string(), "object": object.to_string()}),
+        show(
+            Event::Forgotten { key: key.to_string(), object: Some(object.to_string()) },
             format!(
                 "forgotten: what the action `{key}` gave, whose object `{object}` is missing or cannot be used; it is \
                  made again by the next compose"
@@ -78,8 +73,8 @@ fn verify(context: &Context, report: &VerifyReport) -> ExitCode {
     }
     for path in &report.unreadable {
         let name = path.file_name().unwrap_or_default().display().to_string();
-        tell(
-            json!({"event": "forgotten", "key": name}),
+        show(
+            Event::Forgotten { key: name.clone(), object: None },
             format!(
                 "forgotten: what the action `{name}` gave, whose record is torn; it is made again by the next compose"
             ),
@@ -88,8 +83,8 @@ fn verify(context: &Context, report: &VerifyReport) -> ExitCode {
     if !report.is_clean() {
         return ExitCode::FAILURE;
     }
-    if !context.json {
-        say("every object is what it was");
+    if !context.is_json() {
+        status("every object is what it was");
     }
     ExitCode::SUCCESS
 }

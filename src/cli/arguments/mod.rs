@@ -1,16 +1,15 @@
 //! The command line, as clap reads it. The doc comments here are the help texts.
 
-use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-};
+mod target;
+
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
-use super::CliError;
+pub use target::{Choice, Named, Subject, Target, last_word};
 
 /// Compose bootable, verified, reproducible disk images from KDL recipes, without root.
 #[derive(Debug, Parser)]
@@ -58,63 +57,6 @@ fn path_or_nothing() -> impl clap::builder::TypedValueParser<Value = PathBuf> {
 /// A number; an empty one, as an empty variable gives it, says nothing: it is 0.
 fn number_or_nothing(text: &str) -> Result<usize, String> {
     if text.is_empty() { Ok(0) } else { text.parse().map_err(|error| format!("{error}")) }
-}
-
-/// Which variant, for which architectures.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Choice {
-    /// The variant, where there are several
-    #[arg(long, value_name = "NAME")]
-    pub variant: Option<String>,
-    /// The architectures, separated by commas, or `all` [default: this machine's where the variant has it]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub arch: Vec<String>,
-}
-
-/// Which variant of which project.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Target {
-    /// A recipe file; its project is the nearest `brc.kdl` above it [default: the project of this folder]
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// What of it.
-    #[command(flatten)]
-    pub choice: Choice,
-}
-
-/// A recipe file and the word that a command is about, or that word alone.
-#[derive(Debug, Clone, Args)]
-pub struct Named {
-    /// The component; before it a recipe file [default: the project of this folder]
-    #[arg(value_name = "[FILE] COMPONENT", num_args = 1..=2, required = true)]
-    pub words: Vec<OsString>,
-    /// What of the project.
-    #[command(flatten)]
-    pub choice: Choice,
-}
-
-impl Named {
-    /// The project and the component.
-    ///
-    /// # Errors
-    /// More words than two, or a component that is no text.
-    pub fn split(&self) -> Result<(Target, String), CliError> {
-        let (file, word) = last_word(&self.words, "COMPONENT")?;
-        let word = word.to_str().ok_or_else(|| CliError::Usage(format!("`{}` is no name", word.display())))?;
-        Ok((Target { file, choice: self.choice.clone() }, word.to_owned()))
-    }
-}
-
-/// `[FILE] WORD`: the file, when there is one, and the word.
-///
-/// # Errors
-/// No word, or more than two.
-pub fn last_word<'a>(words: &'a [OsString], what: &str) -> Result<(Option<PathBuf>, &'a OsStr), CliError> {
-    match words {
-        [word] => Ok((None, word)),
-        [file, word] => Ok((Some(file.into()), word)),
-        _ => Err(CliError::Usage(format!("found {} words: expected `[FILE] {what}`", words.len()))),
-    }
 }
 
 /// The commands.
@@ -272,9 +214,9 @@ pub struct Graph {
     /// What is drawn.
     #[command(flatten)]
     pub target: Target,
-    /// How it is drawn
-    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
-    pub format: GraphFormat,
+    /// How it is drawn [default: dot, and json with `--json`]
+    #[arg(long, value_enum)]
+    pub format: Option<GraphFormat>,
 }
 
 /// The forms of a drawn graph.

@@ -1,0 +1,18 @@
+//! The image that a command line names.
+
+use std::{fs, os::unix::fs::FileTypeExt as _, path::Path};
+
+use super::CliError;
+
+/// Refuses what is no file before it is opened: to open a named pipe waits for its writer.
+///
+/// # Errors
+/// Nothing there, or neither a file nor a block device.
+pub fn must_be_image(path: &Path) -> Result<(), CliError> {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() || metadata.file_type().is_block_device() => Ok(()),
+        Ok(_) => Err(CliError::Usage(format!("`{shown}` is no disk image: expected a file or a block device"))),
+        Err(error) => Err(CliError::Usage(format!("the image `{shown}` cannot be read: {error}"))),
+    }
+}
