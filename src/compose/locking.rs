@@ -205,7 +205,7 @@ impl Session<'_> {
         pins: SetPins,
     ) -> Result<(Lock, Report), ComposeError> {
         let mut wanted = project.wanted(flats)?;
-        let mut elsewhere = project.wanted(&project.elsewhere(flats))?.closures;
+        let mut elsewhere = project.wanted(&project.elsewhere(flats)?)?.closures;
         let id = |one: &Closure| (one.name.clone(), one.architecture);
         elsewhere.retain(|other| wanted.closures.iter().all(|one| id(one) != id(other)));
         wanted.elsewhere = elsewhere;
@@ -281,6 +281,18 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// What a lock of an older brc does not say, as a line for people; `None` when it says all. Nothing that is built needs
+/// it, so that a lock serves as long as its packages are there.
+pub fn older(lock: &Lock, wanted: &Wanted) -> Option<String> {
+    let unasked = lock.unasked(wanted);
+    let first = unasked.first()?;
+    Some(format!(
+        "warning: `{LOCK_FILE}` is of an older brc and does not say what source {} was built from, `{first}` first: \
+         `brc lock` adds that and moves nothing",
+        counted(unasked.len(), "package")
+    ))
 }
 
 /// The lock in a file; `None` when there is none.

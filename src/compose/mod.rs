@@ -51,7 +51,7 @@ pub use failure::{ComposeError, gone};
 pub use folder::{manifests, source_tree};
 pub use kernel::{KernelOption, Wanted};
 pub use local::read_locals;
-pub use locking::SetPins;
+pub use locking::{SetPins, older};
 pub use output::{Ready, copy_out};
 pub use owner::Owner;
 pub use project::Project;
@@ -167,6 +167,7 @@ impl Session<'_> {
         let wanted = project.wanted(flats)?;
         let missing = lock.missing(&wanted);
         if missing.is_empty() {
+            locking::older(&lock, &wanted).iter().for_each(|line| (self.talk)(line));
             return Ok(lock);
         }
         if locked == Locked::AsItIs {

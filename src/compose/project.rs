@@ -17,7 +17,7 @@ use super::{
     tracked::is_tracked,
 };
 use crate::{
-    graph::{Flat, flatten, flatten_with},
+    graph::{Flat, flatten_with},
     recipe::{self, Archive, Diagnostic, Name, Presence, Reading, Recipes, SourcePath, SourceSet, Suite},
 };
 
@@ -42,6 +42,8 @@ pub struct Project {
     pub warnings: Vec<Diagnostic>,
     /// The folders that take the place of components' sources.
     pub checkouts: BTreeMap<Name, LocalSource>,
+    /// The architecture of the machine that composes: this one, unless somebody wants to know what another would do.
+    pub execution: Architecture,
     /// The file that was asked for; none when the project was.
     composed: Option<SourcePath>,
 }
@@ -99,7 +101,8 @@ impl Project {
                         return Err(ComposeError::TrackedLocal { path: local });
                     }
                     let checkouts = checkout::stated(&root, &recipes);
-                    return Ok(Project { root, sources, recipes: *recipes, warnings, checkouts, composed });
+                    let (recipes, execution) = (*recipes, Architecture::of_this_program());
+                    return Ok(Project { root, sources, recipes, warnings, checkouts, execution, composed });
                 }
                 Reading::Refused(diagnostics) => {
                     return Err(ComposeError::Recipes { sources: Box::new(sources), diagnostics });
@@ -229,7 +232,7 @@ impl Project {
     /// A name that is none, or that the variant is not for.
     pub fn architectures(&self, variant: &Name, named: &[String]) -> Result<Vec<Architecture>, ComposeError> {
         let stated = self.stated_architectures(variant);
-        let own = Architecture::of_this_program();
+        let own = self.execution;
         match named {
             [] if stated.contains(&own) => return Ok(vec![own]),
             [] => return Ok(stated),
@@ -272,7 +275,7 @@ impl Project {
         let mut flats = Vec::new();
         let mut diagnostics = Vec::new();
         for architecture in architectures {
-            match flatten_with(&self.recipes, variant, *architecture, Architecture::of_this_program(), beside) {
+            match flatten_with(&self.recipes, variant, *architecture, self.execution, beside) {
                 Ok(flat) => {
                     diagnostics.extend(self.missing_locals(&flat));
                     flats.push(flat);
@@ -313,16 +316,23 @@ impl Project {
     }
 
     /// The same images as machines of other architectures compose them.
-    pub fn elsewhere(&self, flats: &[Flat]) -> Vec<Flat> {
-        let here = Architecture::of_this_program();
-        let others = || Architecture::ALL.into_iter().filter(move |other| *other != here);
+    ///
+    /// # Errors
+    /// Every mistake that shows there: recipes may ask which machine composes.
+    pub fn elsewhere(&self, flats: &[Flat]) -> Result<Vec<Flat>, ComposeError> {
+        let others = || Architecture::ALL.into_iter().filter(|other| *other != self.execution);
         let again = flats.iter().flat_map(|flat| others().map(move |other| (flat, other)));
-        // No condition asks for that machine, so nothing can be wrong here that is right on this one.
-        again
-            .filter_map(|(flat, other)| {
-                flatten(&self.recipes, &flat.name.value, flat.situation.architecture, other).ok()
-            })
-            .collect()
+        let (mut elsewhere, mut diagnostics) = (Vec::new(), Vec::new());
+        for (flat, other) in again {
+            let beside = flat.beside.first().map(|component| &component.name);
+            match flatten_with(&self.recipes, &flat.name.value, flat.situation.architecture, other, beside) {
+                Ok(flat) => elsewhere.push(flat),
+                Err(found) => {
+                    diagnostics.extend(found.into_iter().filter(|new| !diagnostics.contains(new)).collect::<Vec<_>>())
+                }
+            }
+        }
+        if diagnostics.is_empty() { Ok(elsewhere) } else { Err(self.refused(diagnostics)) }
     }
 
     /// The variants of this project that have a version: those that can be composed, and bases that only say so.

@@ -11,6 +11,8 @@ use crate::recipe::{Clause, Condition, Guarded, Key, Sense};
 pub struct Situation {
     /// The architecture of the image.
     pub architecture: Architecture,
+    /// The architecture of the machine that composes; of a tool set that which it is for.
+    pub execution: Architecture,
     /// The platform of the variant.
     pub platform: String,
     /// The features that are on.
@@ -32,6 +34,7 @@ impl Situation {
     fn condition(&self, condition: &Condition) -> bool {
         let among = match condition.key {
             Key::Arch => condition.values.contains(self.architecture.name()),
+            Key::Execution => condition.values.contains(self.execution.name()),
             Key::Platform => condition.values.contains(&self.platform),
             Key::Variant => condition.values.contains(&self.variant),
             Key::Feature => condition.values.iter().any(|feature| self.features.contains(feature)),

@@ -97,10 +97,9 @@ impl<'a> Finder<'a> {
         &self,
         named: impl Iterator<Item = &'n Spanned<Name>>,
         roles: &BTreeMap<Role, Spanned<Name>>,
-        execution: Architecture,
     ) -> BTreeMap<Name, FlatToolset> {
         let mut toolsets = BTreeMap::new();
-        let target = self.situation.architecture;
+        let (target, execution) = (self.situation.architecture, self.situation.execution);
         let playing = roles.iter().map(|(role, name)| (name, if role.is_of_the_target() { target } else { execution }));
         for (name, architecture) in playing.chain(named.map(|name| (name, execution))) {
             if !toolsets.contains_key(&name.value) {
@@ -111,7 +110,9 @@ impl<'a> Finder<'a> {
     }
 
     fn toolset(&self, name: &Name, architecture: Architecture) -> FlatToolset {
-        let members = self.closure([name]);
+        // A loader for another machine does not ask about this one.
+        let situation = Situation { execution: architecture, ..self.situation.clone() };
+        let members = Finder { situation: &situation, ..*self }.closure([name]);
         let asks = |members: &[FlatComponent]| -> Vec<_> {
             let asked =
                 |member: &FlatComponent| (member.packages.clone(), member.without.clone(), member.satisfies.clone());
@@ -119,7 +120,7 @@ impl<'a> Finder<'a> {
         };
         let same =
             Architecture::ALL.into_iter().filter(|target| *target != self.situation.architecture).all(|target| {
-                let situation = Situation { architecture: target, ..self.situation.clone() };
+                let situation = Situation { architecture: target, ..situation.clone() };
                 asks(&Finder { situation: &situation, ..*self }.closure([name])) == asks(&members)
             });
         let serves = if same { Serves::EveryTarget } else { Serves::Only(self.situation.architecture) };

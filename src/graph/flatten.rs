@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
-    Role, Situation, fetched,
+    Role, Situation,
+    execution::asked_in_image,
+    fetched,
     find::Finder,
     flat::{Flat, FlatComponent, FlatKernel, Replaced},
     impossible::impossible,
@@ -52,6 +54,7 @@ pub fn flatten_with(
     }
     let situation = Situation {
         architecture,
+        execution,
         platform: merged.platform.as_ref().map_or("qemu".to_owned(), |platform| platform.value.clone()),
         features: features(recipes, &line),
         variant: variant.name.clone(),
@@ -62,7 +65,7 @@ pub fn flatten_with(
         }
     }
     merged.beside = beside.cloned();
-    let flat = merged.flat(recipes, wanted, situation, execution)?;
+    let flat = merged.flat(recipes, &line, wanted, situation)?;
     let impossible = impossible(&flat);
     if impossible.is_empty() { Ok(flat) } else { Err(impossible) }
 }
@@ -213,9 +216,9 @@ impl Merged {
     fn flat(
         mut self,
         recipes: &Recipes,
+        line: &[&Variant],
         wanted: &Variant,
         situation: Situation,
-        execution: Architecture,
     ) -> Result<Flat, Vec<Diagnostic>> {
         self.diagnostics.extend(std::mem::take(&mut self.disagreements).into_values());
         let everywhere = recipes.overrides.iter();
@@ -254,7 +257,7 @@ impl Merged {
             let built = components.iter().chain(&beside).chain(sysroots.values().flatten());
             let fetching = fetched::tools(recipes, built.clone(), &mut self.diagnostics);
             let named = built.flat_map(|component| &component.build_with).chain(&kernel.build_with).chain(&fetching);
-            finder.toolsets(named, &self.roles, execution)
+            finder.toolsets(named, &self.roles)
         };
         let removes = self.argument_removes;
         self.arguments.retain(|word| !removes.iter().any(|remove| is_argument(&word.value, &remove.value)));
@@ -267,13 +270,13 @@ impl Merged {
         if self.diagnostics.iter().any(Diagnostic::is_error) {
             return Err(self.diagnostics);
         }
-        Ok(Flat {
+        let flat = Flat {
             name: wanted.name.clone(),
             version,
+            execution: situation.execution,
             situation,
             components,
             beside,
-            execution,
             toolsets,
             sysroots,
             roles: self.roles,
@@ -286,7 +289,9 @@ impl Merged {
             settings: self.settings,
             artifacts: self.artifacts,
             replaced: self.replaced,
-        })
+        };
+        let asked = asked_in_image(recipes, &overrides, line, &flat);
+        if asked.is_empty() { Ok(flat) } else { Err(asked) }
     }
 
     fn kernel(

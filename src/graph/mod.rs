@@ -7,6 +7,7 @@
 
 mod component;
 mod condition;
+mod execution;
 mod fetched;
 mod find;
 mod flat;

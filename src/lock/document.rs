@@ -49,6 +49,22 @@ pub enum BuiltFor {
     Only(Architecture),
 }
 
+/// The source package that a binary package was built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuiltFrom {
+    /// As the signed index states it.
+    Source {
+        /// Its name: often another one than the package's.
+        name: String,
+        /// Its version: without the `+b1` of a package that was only built again.
+        version: String,
+    },
+    /// The archive was asked, and lists the package no more.
+    Unlisted,
+    /// Nobody has asked yet: locks of the first version do not say it.
+    Unasked,
+}
+
 /// One binary package of one archive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageId {
@@ -75,6 +91,8 @@ pub struct Package {
     pub size: u64,
     /// The SHA-256 that the signed index states.
     pub sha256: Sha256,
+    /// What it was built from.
+    pub built_from: BuiltFrom,
     /// How it stands to other packages. Kept, so that a package that left the archive can still be reasoned about.
     pub relations: Relations,
     /// What was found in the package; `None` when no image holds it, so that nobody has looked.

@@ -8,7 +8,7 @@ use deb822_fast::borrowed::{BorrowedParagraph, iter_paragraphs_borrowed};
 use crate::content::{Compression, RelPath, Sha256};
 
 use super::{
-    document::{BuiltFor, Lock, PackageId, Relations},
+    document::{BuiltFor, BuiltFrom, Lock, PackageId, Relations},
     relation::{is_name, own, version_of},
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Entry<'a> {
     pub(super) path: &'a str,
     pub(super) size: u64,
     pub(super) sha256: Sha256,
+    /// The name and the version of the source package, as an index states them.
+    pub(super) source: Option<(&'a str, &'a str)>,
     /// 0 for `required` up to 4 for `optional`: who comes first among those that provide a virtual package.
     pub(super) priority: u8,
     pub(super) depends: [Cow<'a, str>; 2],
@@ -150,10 +152,13 @@ fn entry<'a>(
         return Err("has a `Filename` that is no path in the archive");
     }
     let version = single("Version").unwrap_or("");
-    let version_letter = |letter: char| letter.is_ascii_alphanumeric() || ".+~:-_".contains(letter);
-    if version.is_empty() || version.len() > 256 || !version.chars().all(version_letter) {
+    if !is_plain_version(version) {
         return Err("has no `Version` that can be one");
     }
+    let source = match single("Source") {
+        None => (name, version),
+        Some(field) => source_of(field, version).ok_or("has a `Source` that names no source package")?,
+    };
     Ok(Entry {
         name,
         version,
@@ -164,6 +169,7 @@ fn entry<'a>(
         path,
         size: single("Size").and_then(|size| size.parse().ok()).ok_or("has no `Size`")?,
         sha256: single("SHA256").and_then(|text| Sha256::parse(text).ok()).ok_or("has no `SHA256`")?,
+        source: Some(source),
         priority: match single("Priority").unwrap_or("") {
             "required" => 0,
             "important" => 1,
@@ -175,6 +181,22 @@ fn entry<'a>(
         conflicts: [folded("Conflicts"), folded("Breaks")],
         locked: false,
     })
+}
+
+/// Whether a text has only letters that a version may have; whether it is one is found out where it is compared.
+fn is_plain_version(text: &str) -> bool {
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || ".+~:-_".contains(letter);
+    !text.is_empty() && text.len() <= 256 && text.chars().all(letter)
+}
+
+/// The name and version that a field `Source` states: `bash (5.2.37-2)`, or `glibc`, whose version is the package's
+/// (Debian Policy, section 5.6.1).
+fn source_of<'a>(field: &'a str, version: &'a str) -> Option<(&'a str, &'a str)> {
+    let (name, version) = match field.split_once('(') {
+        None => (field, version),
+        Some((name, rest)) => (name.trim_end(), rest.strip_suffix(')')?.trim()),
+    };
+    (is_name(name) && is_plain_version(version)).then_some((name, version))
 }
 
 /// The packages of a lock, as entries that should stay.
@@ -190,6 +212,7 @@ pub(super) fn locked(lock: &Lock) -> impl Iterator<Item = (&PackageId, Entry<'_>
             path: &package.path,
             size: package.size,
             sha256: package.sha256,
+            source: None,
             priority: 4,
             depends: [Cow::Borrowed(package.relations.depends.as_str()), Cow::Borrowed("")],
             provides: Cow::Borrowed(package.relations.provides.as_str()),
@@ -209,6 +232,14 @@ impl Entry<'_> {
             version: self.version.to_owned(),
             archive: self.archive.to_owned(),
         }
+    }
+
+    /// The source package as the lock keeps it.
+    pub(super) fn built_from(&self) -> BuiltFrom {
+        self.source.map_or(BuiltFrom::Unasked, |(name, version)| BuiltFrom::Source {
+            name: name.to_owned(),
+            version: version.to_owned(),
+        })
     }
 
     /// The relations as the lock keeps them.

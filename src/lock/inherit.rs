@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{BuiltFor, Lock, PackageId, Standing};
+use super::document::{BuiltFor, BuiltFrom, Lock, PackageId, Standing};
 
 impl Lock {
     /// This lock, and of `other` what this one says nothing of.
@@ -16,8 +16,13 @@ impl Lock {
         let pinned: BTreeSet<(String, BuiltFor, String)> = self.packages.keys().map(place).collect();
         for (id, package) in &other.packages {
             match self.packages.get_mut(id) {
-                // Who has looked into it counts.
-                Some(known) => known.contents = known.contents.take().or_else(|| package.contents.clone()),
+                // Who has looked into it counts, and who has asked what it was built from.
+                Some(known) => {
+                    known.contents = known.contents.take().or_else(|| package.contents.clone());
+                    if matches!(package.built_from, BuiltFrom::Source { .. }) {
+                        known.built_from.clone_from(&package.built_from);
+                    }
+                }
                 None if pinned.contains(&place(id)) => {}
                 None => drop(self.packages.insert(id.clone(), package.clone())),
             }

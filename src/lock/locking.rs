@@ -17,7 +17,7 @@ use crate::content::{Compression, DAY_SECONDS, Digest, Sha256, date_text};
 
 use super::{
     control,
-    document::{Lock, LockedSuite, PackageId, SourceId, TreeId},
+    document::{BuiltFrom, Lock, LockedSuite, Package, PackageId, SourceId, TreeId},
     index,
     refusal::ArchiveError,
     release::{self, Release},
@@ -254,6 +254,14 @@ impl Locking {
         self.wanted.sources.iter().filter(stale).collect()
     }
 
+    /// The packages of which nobody has asked yet what they were built from, each with its closure.
+    fn unasked(&self) -> Vec<(&Closure, &PackageId, &Package)> {
+        let closures = self.wanted.every_closure();
+        let found = closures.filter_map(|one| Some((one, self.old.closure(&one.name, one.architecture)?)));
+        let packages = found.flat_map(|(one, old)| self.old.packages_of(old).map(move |(id, found)| (one, id, found)));
+        packages.filter(|(_, _, package)| package.built_from == BuiltFrom::Unasked).collect()
+    }
+
     fn suite(&self, archive: usize, suite: usize) -> Result<(&Archive, &Suite), LockError> {
         let found = self.wanted.archives.get(archive).and_then(|of| Some((of, of.suites.get(suite)?)));
         found.ok_or_else(|| LockError::OutOfTurn { path: "InRelease".to_owned() })
@@ -261,14 +269,15 @@ impl Locking {
 
     /// Asks for the `InRelease` of every suite that a package may come from.
     fn need_releases(&mut self) {
-        let (stale, sources) = (self.stale(), self.stale_sources());
-        if stale.is_empty() && sources.is_empty() {
+        let (stale, sources, unasked) = (self.stale(), self.stale_sources(), self.unasked());
+        if stale.is_empty() && sources.is_empty() && unasked.is_empty() {
             return;
         }
         let wants = stale.iter().filter_map(|index| self.wanted.closure(*index)).flat_map(|one| &one.packages);
         let mut named: BTreeSet<(&str, &str)> =
             wants.filter_map(|want| Some((want.archive.as_str(), want.suite.as_deref()?))).collect();
         named.extend(sources.iter().map(|source| (source.id.archive.as_str(), source.id.suite.as_str())));
+        named.extend(unasked.iter().map(|(_, id, package)| (id.archive.as_str(), package.suite.as_str())));
         let mut needed = BTreeMap::new();
         for (archive, of) in self.wanted.archives.iter().enumerate() {
             for (suite, which) in of.suites.iter().enumerate() {
@@ -292,6 +301,7 @@ impl Locking {
     fn need_indices(&mut self) -> Result<(), LockError> {
         let stale = self.stale();
         let closures = stale.iter().filter_map(|index| self.wanted.closure(*index));
+        let closures = closures.chain(self.unasked().into_iter().map(|(closure, _, _)| closure));
         let architectures: BTreeSet<&str> = closures.map(|closure| closure.architecture.debian()).collect();
         let here: BTreeSet<&str> = self.wanted.closures.iter().map(|closure| closure.architecture.debian()).collect();
         let sources = self.stale_sources();

@@ -31,8 +31,9 @@ mod user;
 mod wanted;
 
 pub use document::{
-    BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource, LockedSourceFile,
-    LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, TreeId, TreeKind, User,
+    BuiltFor, BuiltFrom, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
+    LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, TreeId, TreeKind,
+    User,
 };
 pub use locking::{Goal, Gone, LockError, Locking, NeededFile};
 pub use question::Conflict;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
-    document::{IdentityKind, Lock, LockedClosure, PackageId, SourceId, Standing},
+    document::{BuiltFrom, IdentityKind, Lock, LockedClosure, PackageId, SourceId, Standing},
     relation::own,
     report::Problem,
     wanted::{Closure, Purpose, Wanted},
@@ -63,6 +63,15 @@ impl Lock {
         }
         problems.extend(self.disagreements(wanted));
         problems
+    }
+
+    /// The names of wanted packages of which the lock does not say what they were built from, since it was written when
+    /// locks did not say it. It hinders nothing, and the next locking asks.
+    pub fn unasked(&self, wanted: &Wanted) -> BTreeSet<&str> {
+        let closures = wanted.closures.iter().filter_map(|one| self.closure(&one.name, one.architecture));
+        let packages = closures.flat_map(|closure| self.packages_of(closure));
+        let unasked = packages.filter(|(_, package)| package.built_from == BuiltFrom::Unasked);
+        unasked.map(|(id, _)| id.name.as_str()).collect()
     }
 
     /// Packages that are locked in several versions and must have one, each list once.

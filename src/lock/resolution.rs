@@ -6,7 +6,7 @@ use crate::content::Compression;
 
 use super::{
     closure::{self, Solved, Stock},
-    document::{ClosureId, Lock, LockedClosure, LockedSource, LockedWant, Package, PackageId, SourceId},
+    document::{BuiltFrom, ClosureId, Lock, LockedClosure, LockedSource, LockedWant, Package, PackageId, SourceId},
     index::{self, Catalogue, Entry, IndexError, Listed, Origin},
     locking::{Goal, LockError, refuse},
     report::Problem,
@@ -121,6 +121,7 @@ pub(super) fn resolve(
             },
         }
     }
+    resolved.ask_sources(&listed);
     if problems.is_empty() {
         resolved.warnings.extend(elsewhere.into_values());
         return Ok(resolved);
@@ -209,6 +210,21 @@ impl Resolved {
         self.closures.insert(id, closure.clone());
     }
 
+    /// Enters what packages were built from that were locked before locks said it. What left the archive stays without.
+    fn ask_sources(&mut self, listed: &Listed<'_>) {
+        let is_unasked = |package: &Package| package.built_from == BuiltFrom::Unasked;
+        let unasked = self.packages.iter().filter(|(_, package)| is_unasked(package));
+        let names: BTreeSet<String> = unasked.map(|(id, _)| id.name.clone()).collect();
+        for entry in listed.entries.iter().filter(|entry| !entry.locked && names.contains(entry.name)) {
+            let package = self.packages.get_mut(&entry.id());
+            if let Some(package) = package.filter(|one| is_unasked(one) && one.sha256 == entry.sha256) {
+                package.built_from = entry.built_from();
+            }
+        }
+        let left = self.packages.values_mut().filter(|package| is_unasked(package));
+        left.for_each(|package| package.built_from = BuiltFrom::Unlisted);
+    }
+
     /// Enters a closure that was solved.
     pub(super) fn enter(&mut self, id: ClosureId, closure: &Closure, solved: &Solved<'_>, old: &Lock) {
         self.warnings.extend(solved.idle.iter().map(|name| {
@@ -240,6 +256,7 @@ fn locked_package(entry: &Entry<'_>) -> Package {
         path: entry.path.to_owned(),
         size: entry.size,
         sha256: entry.sha256,
+        built_from: entry.built_from(),
         relations: entry.relations(),
         contents: None,
     }

@@ -5,12 +5,13 @@
 //! parser would take longer than all other checks together.
 //!
 //! ```kdl
-//! lock 1
+//! lock 2
 //! epoch "2026-11-22T02:09:05Z"
 //! suite "debian" "trixie" date="2026-11-21T09:15:44Z" sha256="…"
 //! package "kmod" "34.2-2" "amd64" archive="debian" {
 //!     file "pool/main/k/kmod/kmod_34.2-2_amd64.deb" suite="trixie" mirror="debian" size=99136
 //!     sha256 "…"
+//!     source "kmod" "34.2-2"
 //!     depends "libc6 (>= 2.38)"
 //!     license "GPL-2.0-or-later"
 //!     scripts "postinst" "postrm"
@@ -29,6 +30,10 @@
 //! user "systemd-network" uid=900 gid=900
 //! ```
 //!
+//! The first version had no `source` in a package. It is read; what is written is the second. A `source` without words
+//! is of a package that its archive lists no more, and a package without `source` one that nobody has asked it about, so
+//! that a merge of both versions stays what it says.
+//!
 //! A `hold` names version, architecture and archive only where the name alone leaves a choice, so that an update
 //! changes one block. Blocks are sorted and apart from each other, so that branches merge.
 
@@ -40,7 +45,7 @@ use crate::content::{Digest, Sha256, Url, date_text, parse_date};
 
 use super::{
     document::{
-        BuiltFor, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
+        BuiltFor, BuiltFrom, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
         LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, TreeId, TreeKind,
         User,
     },
@@ -50,7 +55,9 @@ use super::{
 };
 
 /// The version of this format.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+/// The oldest version that is read.
+const OLDEST_VERSION: u64 = 1;
 const HEADER: &str = "// Everything that images and tools are made of. Written by `brc lock` and `brc update`.";
 
 impl Lock {
@@ -163,12 +170,13 @@ impl Lock {
 
 fn read_version(mut first: Node<'_>) -> Result<(), ParseLockError> {
     if first.name != "lock" {
-        return Err(first.wrong("a lock begins with `lock 1`"));
+        return Err(first.wrong("a lock begins with `lock 2`"));
     }
     match first.number()? {
-        VERSION => first.end(),
+        OLDEST_VERSION..=VERSION => first.end(),
         other => {
-            Err(first.wrong(&format!("this is format {other}, and this brc reads format {VERSION}; use a newer brc")))
+            let reads = format!("this brc reads formats {OLDEST_VERSION} to {VERSION}");
+            Err(first.wrong(&format!("this is format {other}, and {reads}; use a newer brc")))
         }
     }
 }
@@ -184,6 +192,11 @@ fn write_package(writer: &mut Writer, id: &PackageId, package: &Package) {
     let node = writer.node("file").word(&package.path).property("suite", &package.suite);
     node.property("mirror", &package.mirror).count("size", package.size).end();
     writer.node("sha256").word(&package.sha256.to_string()).end();
+    match &package.built_from {
+        BuiltFrom::Source { name, version } => writer.node("source").word(name).word(version).end(),
+        BuiltFrom::Unlisted => writer.node("source").end(),
+        BuiltFrom::Unasked => {}
+    }
     let Relations { depends, provides, conflicts } = &package.relations;
     for (name, field) in [("depends", depends), ("provides", provides), ("conflicts", conflicts)] {
         if !field.is_empty() {
@@ -213,6 +226,7 @@ fn read_package(node: &mut Node<'_>) -> Result<(PackageId, Package), ParseLockEr
     let built_for = BuiltFor::from_debian(&word).ok_or_else(|| node.wrong(&format!("`{word}` is no architecture")))?;
     let id = PackageId { name, built_for, version, archive: node.property("archive")? };
     let (mut file, mut sha256, mut relations) = (None, None, Relations::default());
+    let mut built_from = None;
     let (mut license, mut scripts, mut identities) = (None, None, Vec::new());
     for mut child in node.children() {
         match child.name {
@@ -223,6 +237,10 @@ fn read_package(node: &mut Node<'_>) -> Result<(PackageId, Package), ParseLockEr
             "sha256" => {
                 let digest = child.digest()?;
                 child.only(sha256.replace(digest))?;
+            }
+            "source" => {
+                let found = read_built_from(&mut child)?;
+                child.only(built_from.replace(found))?;
             }
             "depends" => relations.depends = child.word()?,
             "provides" => relations.provides = child.word()?,
@@ -257,7 +275,16 @@ fn read_package(node: &mut Node<'_>) -> Result<(PackageId, Package), ParseLockEr
         (None, None) if identities.is_empty() => None,
         _ => return Err(node.wrong("it has one of `license` and `scripts`, which come together")),
     };
-    Ok((id, Package { suite, mirror, path, size, sha256, relations, contents }))
+    let built_from = built_from.unwrap_or(BuiltFrom::Unasked);
+    Ok((id, Package { suite, mirror, path, size, sha256, built_from, relations, contents }))
+}
+
+fn read_built_from(node: &mut Node<'_>) -> Result<BuiltFrom, ParseLockError> {
+    match &node.words()[..] {
+        [] => Ok(BuiltFrom::Unlisted),
+        [name, version] => Ok(BuiltFrom::Source { name: name.clone(), version: version.clone() }),
+        _ => Err(node.wrong("a source has a name and a version")),
+    }
 }
 
 fn write_closure(writer: &mut Writer, id: &ClosureId, closure: &LockedClosure, lock: &Lock) {

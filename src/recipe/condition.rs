@@ -24,6 +24,9 @@ const MAX_LISTED: usize = 20;
 pub enum Key {
     /// `arch="x86_64"`: the architecture of the image.
     Arch,
+    /// `execution="aarch64"`: the architecture of the machine that composes. Only what builds may ask: tool sets,
+    /// `build-with` and steps, never what is in an image, which is the same whoever composes it.
+    Execution,
     /// `platform="aws"`: the platform of the variant.
     Platform,
     /// `feature="debug"`: the features that are on: holds when at least one of the values is.
@@ -80,12 +83,13 @@ pub struct Guarded<T> {
 }
 
 impl Key {
-    pub(super) const ALL: [Key; 4] = [Key::Arch, Key::Platform, Key::Feature, Key::Variant];
+    pub(super) const ALL: [Key; 5] = [Key::Arch, Key::Execution, Key::Platform, Key::Feature, Key::Variant];
 
     /// The word that recipes write.
     pub fn name(self) -> &'static str {
         match self {
             Key::Arch => "arch",
+            Key::Execution => "execution",
             Key::Platform => "platform",
             Key::Feature => "feature",
             Key::Variant => "variant",
@@ -193,7 +197,7 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Condition> {
         };
         let Some(key) = Key::ALL.into_iter().find(|key| key.name() == name) else {
             let meant = nearest(name, Key::ALL.map(Key::name)).map_or_else(
-                || "a condition asks about `arch`, `platform`, `feature` or `variant`".to_owned(),
+                || "a condition asks about `arch`, `execution`, `platform`, `feature` or `variant`".to_owned(),
                 |meant| format!("did you mean `{meant}=`?"),
             );
             wrong(reader, *span, format!("`{name}` is nothing that a condition can ask about"), &meant);
@@ -240,7 +244,7 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Condition> {
 fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool {
     let names = reader.names;
     let is_one = match key {
-        Key::Arch => Architecture::from_name(value).is_some(),
+        Key::Arch | Key::Execution => Architecture::from_name(value).is_some(),
         Key::Platform => PLATFORMS.contains(&value),
         Key::Feature => names.features.contains_key(value),
         Key::Variant => names.has(Space::Variant, value),
@@ -250,11 +254,13 @@ fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool 
     }
     let (code, message) = match key {
         Key::Feature => (code::UNKNOWN_FEATURE, format!("no recipe declares a feature `{value}`")),
-        Key::Arch | Key::Platform => (code::UNREACHABLE, format!("nothing ever has {}=\"{value}\"", key.name())),
+        Key::Arch | Key::Execution | Key::Platform => {
+            (code::UNREACHABLE, format!("nothing ever has {}=\"{value}\"", key.name()))
+        }
         Key::Variant => (code::UNREACHABLE, format!("there is no variant `{value}`")),
     };
     let known: Vec<&str> = match key {
-        Key::Arch => Architecture::ALL.map(Architecture::name).to_vec(),
+        Key::Arch | Key::Execution => Architecture::ALL.map(Architecture::name).to_vec(),
         Key::Platform => PLATFORMS.to_vec(),
         Key::Feature => Vec::new(),
         Key::Variant => names.all(Space::Variant).take(MAX_LISTED + 1).collect(),
@@ -262,7 +268,7 @@ fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool 
     let meant = match key {
         Key::Feature => reader.patience.nearest(value, names.features.keys().map(String::as_str)),
         Key::Variant => reader.patience.nearest(value, names.all(Space::Variant)),
-        Key::Arch | Key::Platform => nearest(value, known.iter().copied()),
+        Key::Arch | Key::Execution | Key::Platform => nearest(value, known.iter().copied()),
     };
     let help = match meant {
         Some(meant) => format!("did you mean `{meant}`?"),
@@ -298,6 +304,7 @@ pub(super) fn can_hold(clauses: &[Clause]) -> bool {
     let asks = |key: Key| conditions().any(|condition| condition.key == key);
     let pick = |key: Key, all: Vec<&'static str>| if asks(key) { all } else { vec![""] };
     let arches = pick(Key::Arch, Architecture::ALL.map(Architecture::name).to_vec());
+    let executions = pick(Key::Execution, Architecture::ALL.map(Architecture::name).to_vec());
     let platforms = pick(Key::Platform, PLATFORMS.to_vec());
     // The empty name stands for every variant that is not named.
     let variants: Vec<&str> = values(Key::Variant).into_iter().chain([""]).collect();
@@ -305,9 +312,12 @@ pub(super) fn can_hold(clauses: &[Clause]) -> bool {
     if features.len() > 6 || variants.len() > 64 {
         return true;
     }
-    let holds = |condition: &Condition, arch: &str, platform: &str, variant: &str, on: usize| {
+    let machines: Vec<(&str, &str)> =
+        arches.iter().flat_map(|arch| executions.iter().map(|execution| (*arch, *execution))).collect();
+    let holds = |condition: &Condition, (arch, execution): (&str, &str), platform: &str, variant: &str, on: usize| {
         let has = match condition.key {
             Key::Arch => condition.values.contains(arch),
+            Key::Execution => condition.values.contains(execution),
             Key::Platform => condition.values.contains(platform),
             Key::Variant => condition.values.contains(variant),
             Key::Feature => {
@@ -316,13 +326,14 @@ pub(super) fn can_hold(clauses: &[Clause]) -> bool {
         };
         has == (condition.sense == Sense::Is)
     };
-    arches.iter().any(|arch| {
+    machines.iter().any(|machine| {
         platforms.iter().any(|platform| {
             variants.iter().any(|variant| {
                 (0..1usize << features.len()).any(|on| {
-                    clauses
-                        .iter()
-                        .all(|clause| clause.any.iter().any(|condition| holds(condition, arch, platform, variant, on)))
+                    let is_met = |clause: &Clause| {
+                        clause.any.iter().any(|condition| holds(condition, *machine, platform, variant, on))
+                    };
+                    clauses.iter().all(is_met)
                 })
             })
         })
@@ -341,13 +352,15 @@ mod tests {
 
     #[test]
     fn what_can_never_hold_is_known() {
-        use Key::{Arch, Feature, Platform, Variant};
+        use Key::{Arch, Execution, Feature, Platform, Variant};
         use Sense::{Is, IsNot};
         let both = ["x86_64", "aarch64"];
         for (clauses, possible) in [
             (vec![], true),
             (vec![vec![condition(Arch, &both, Is)]], true),
             (vec![vec![condition(Arch, &both, IsNot)]], false),
+            (vec![vec![condition(Execution, &both, IsNot)]], false),
+            (vec![vec![condition(Arch, &["x86_64"], Is)], vec![condition(Execution, &["aarch64"], Is)]], true),
             (vec![vec![condition(Arch, &["x86_64"], Is)], vec![condition(Arch, &["aarch64"], Is)]], false),
             (vec![vec![condition(Arch, &["x86_64"], IsNot), condition(Platform, &["aws"], Is)]], true),
             (vec![vec![condition(Platform, &PLATFORMS, IsNot)]], false),

@@ -16,6 +16,7 @@ mod check;
 mod command_line;
 mod doctor;
 mod download;
+mod execution;
 mod from_source;
 mod host;
 mod kernel;

@@ -9,7 +9,9 @@ use crate::{
         json::Event,
         output::{print_event, status},
     },
-    {content::counted, recipe::Name},
+    compose::{ComposeError, older},
+    content::counted,
+    recipe::{Diagnostic, Name},
 };
 
 /// Checks recipes, and with `--locked` what the lock says of them.
@@ -22,6 +24,7 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
     };
     let mut diagnostics = Vec::new();
     let mut pruned = Vec::new();
+    let mut unsaid = None;
     for variant in &variants {
         // What is wrong on another machine is wrong here.
         let architectures = match choice.arch.as_slice() {
@@ -30,12 +33,13 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
         };
         let flats = match project.flats(variant, &architectures) {
             Ok(flats) => flats,
-            Err(crate::compose::ComposeError::Recipes { diagnostics: found, .. }) => {
+            Err(ComposeError::Recipes { diagnostics: found, .. }) => {
                 diagnostics.extend(found.into_iter().filter(|found| !project.is_due_later(variant, found)));
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
+        diagnostics.extend(mistakes(project.elsewhere(&flats))?);
         for flat in &flats {
             for reasoned in flat.components.iter().flat_map(|component| &component.without) {
                 let names = reasoned.packages.iter().map(|package| package.value.as_str());
@@ -44,27 +48,25 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
         }
         if arguments.locked {
             let lock = project.lock()?;
-            let missing = lock.missing(&project.wanted(&flats)?);
+            let wanted = project.wanted(&flats)?;
+            let missing = lock.missing(&wanted);
             if !missing.is_empty() {
                 let missing = missing.iter().map(ToString::to_string).collect();
-                return Err(crate::compose::ComposeError::Unlocked { missing }.into());
+                return Err(ComposeError::Unlocked { missing }.into());
             }
+            unsaid = unsaid.or_else(|| older(&lock, &wanted));
             diagnostics.extend(project.objections(&flats, &lock));
             for flat in &flats {
-                match project.pin(flat, &lock) {
-                    Ok(_) => {}
-                    Err(crate::compose::ComposeError::Recipes { diagnostics: found, .. }) => {
-                        let new: Vec<_> = found.into_iter().filter(|found| !diagnostics.contains(found)).collect();
-                        diagnostics.extend(new);
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+                let found = mistakes(project.pin(flat, &lock))?.into_iter();
+                let new: Vec<_> = found.filter(|found| !diagnostics.contains(found)).collect();
+                diagnostics.extend(new);
             }
         }
     }
     if !diagnostics.is_empty() {
         return Err(project.refused(diagnostics).into());
     }
+    unsaid.iter().for_each(|line| status(line));
     pruned.sort();
     pruned.dedup();
     if context.is_json() {
@@ -88,4 +90,13 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
         counted(project.components(), "component")
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The mistakes in recipes that something failed for; other failures end the check.
+fn mistakes<T>(tried: Result<T, ComposeError>) -> Result<Vec<Diagnostic>, CliError> {
+    match tried {
+        Ok(_) => Ok(Vec::new()),
+        Err(ComposeError::Recipes { diagnostics, .. }) => Ok(diagnostics),
+        Err(error) => Err(error.into()),
+    }
 }

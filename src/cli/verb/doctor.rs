@@ -12,7 +12,9 @@ use crate::{
         output::{print, print_json},
         progress::bytes,
     },
-    {compose::Project, content::counted, sandbox},
+    compose::Project,
+    content::counted,
+    sandbox,
 };
 
 /// One thing that was looked at.

@@ -1,5 +1,6 @@
 //! Locking from end to end, against small archives made here.
 
+mod built_from;
 mod closure;
 mod elsewhere;
 mod indices;

@@ -17,7 +17,7 @@ fn full() -> Lock {
                     .with("Breaks", "old (<< 1)")
                     .script("postinst")
                     .file("usr/lib/sysusers.d/a.conf", "u a -\ng shared -\n"),
-                PackageSpec::new("b", "1").architecture("all"),
+                PackageSpec::new("b", "1").architecture("all").with("Source", "bee (1.0-3)"),
                 PackageSpec::new("c", "1"),
             ],
         ),
@@ -75,8 +75,11 @@ fn what_is_written_is_read_back() {
     assert_eq!(Lock::parse(&lock.to_text()), Ok(lock.clone()));
     let empty = Lock::default();
     assert_eq!(Lock::parse(&empty.to_text()), Ok(empty));
-    // Two versions of one package, so that `hold` has to say which.
     let mut lock = lock;
+    let states = [BuiltFrom::Unasked, BuiltFrom::Unlisted];
+    lock.packages.values_mut().zip(states).for_each(|(package, state)| package.built_from = state);
+    assert_eq!(Lock::parse(&lock.to_text()), Ok(lock.clone()));
+    // Two versions of one package, so that `hold` has to say which.
     let (id, package) =
         lock.packages.iter().find(|(id, _)| id.name == "c").map(|(a, b)| (a.clone(), b.clone())).unwrap();
     let other = PackageId { version: "1".to_owned(), ..id };
@@ -97,10 +100,16 @@ fn the_text_is_kdl() {
 fn what_is_no_lock_is_refused_with_its_line() {
     let text = full().to_text();
     for (from, to, expected) in [
-        ("lock 1", "lock 2", "line 2 of the lock cannot be read: `lock`: this is format 2"),
-        ("lock 1", "luck 1", "a lock begins with"),
-        ("lock 1", "lock 1 2", "one word too many"),
-        ("lock 1\n", "<<<<<<< HEAD\nlock 1\n", "line 2 of the lock cannot be read: a merge is not finished here"),
+        (
+            "lock 2",
+            "lock 3",
+            "line 2 of the lock cannot be read: `lock`: this is format 3, and this brc reads formats 1 to 2",
+        ),
+        ("lock 2", "luck 2", "a lock begins with"),
+        ("lock 2", "lock 2 2", "one word too many"),
+        ("source \"bee\" \"1.0-3\"", "source \"bee\"", "a source has a name and a version"),
+        ("source \"bee\"", "source \"bee\" \"1\"\n    source \"bee\"", "a second time"),
+        ("lock 2\n", "<<<<<<< HEAD\nlock 2\n", "line 2 of the lock cannot be read: a merge is not finished here"),
         ("epoch \"", "epoch \"x", "is no time like"),
         ("\nuser \"a\"", "\nusers \"a\"", "no word of a lock"),
         ("uid=899", "uid=8990000000", "is no number of a user"),
@@ -168,6 +177,11 @@ fn lock() -> impl Strategy<Value = Lock> {
                 path: format!("pool/{number}"),
                 size,
                 sha256: Sha256::of(depends.as_bytes()),
+                built_from: match number % 3 {
+                    0 => BuiltFrom::Source { name: depends.clone(), version: word.clone() },
+                    1 => BuiltFrom::Unlisted,
+                    _ => BuiltFrom::Unasked,
+                },
                 relations: Relations { depends, ..Relations::default() },
                 contents: contents.map(|(license, scripts)| Contents {
                     license,
@@ -205,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_stops_the_reader(text in "(lock 1\n)?([a-z]{1,8}( \"[^\n]{0,9}\"| [a-z]=[0-9\"#tru]{1,6}| \\{|\n|\n\\}\n){0,6}){0,6}") {
+    fn no_text_stops_the_reader(text in "(lock [12]\n)?([a-z]{1,8}( \"[^\n]{0,9}\"| [a-z]=[0-9\"#tru]{1,6}| \\{|\n|\n\\}\n){0,6}){0,6}") {
         let _ = Lock::parse(&text);
     }
 }
