@@ -37,7 +37,7 @@ pub fn show_diagnostics(style: Style, sources: &SourceSet, diagnostics: &[Diagno
 
 fn draw(sources: &SourceSet, diagnostic: &Diagnostic) {
     let Some(first) = diagnostic.span() else { return status(&one_line(sources, diagnostic)) };
-    let mut shown = MietteDiagnostic::new(printable(&diagnostic.message)).with_code(diagnostic.code);
+    let mut shown = MietteDiagnostic::new(printable(&diagnostic.message)).with_code(diagnostic.code.text());
     if diagnostic.severity == Severity::Warning {
         shown = shown.with_severity(miette::Severity::Warning);
     }

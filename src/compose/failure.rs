@@ -134,7 +134,7 @@ pub enum ComposeError {
     )]
     NoTool { variant: String, role: Role },
     /// Links of a root have no end.
-    #[error("`/{link}` leads around in a circle")]
+    #[error("`{link}` leads around in a circle")]
     EndlessLink { link: RelPath },
     /// A plan lacks what every image has.
     #[error("the plan has no `{goal}`, which every image has: this is a bug of brc")]

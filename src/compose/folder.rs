@@ -11,11 +11,12 @@ use std::{
 use super::ComposeError;
 use crate::{
     content::{Digest, Entry, RelPath, Tree},
+    recipe::PROJECT_FILE,
     store::Store,
 };
 
 /// What makes a folder the top of a checkout: `.gitignore` files above it have nothing to say.
-const TOPS: [&str; 2] = [".git", "brc.kdl"];
+const TOPS: [&str; 2] = [".git", PROJECT_FILE];
 /// The file of a folder that says what is left out.
 const IGNORE_FILE: &str = ".gitignore";
 

@@ -14,7 +14,7 @@ use crate::{
     graph::{Flat, Image, Manifests, pin, wanted},
     lock::{Closure, Goal, Lock, Locking, NeededFile, Report, Wanted},
     plan::{Located, Progress},
-    recipe::{Diagnostic, Name},
+    recipe::{Code, Diagnostic, Name},
 };
 
 /// The lock's name beside `brc.kdl`.
@@ -157,7 +157,7 @@ impl Project {
                     "package `{package}` has maintainer scripts that nothing accounts for: {}",
                     scripts.join(", ")
                 );
-                let diagnostic = Diagnostic::error("unaccounted-scripts", flat.name.span, message).help(format!(
+                let diagnostic = Diagnostic::error(Code::UnaccountedScripts, flat.name.span, message).help(format!(
                     "say what replaces them: `maintainer-scripts \"{package}\" reason=\"…\"` in the package group"
                 ));
                 if !diagnostics.contains(&diagnostic) {
@@ -182,7 +182,7 @@ fn conflicting(flats: &[Flat], lock: &Lock) -> Vec<Diagnostic> {
                 "name one of them at most; what is there because something depends on it is left out by \
                  `without \"{with}\" reason=\"…\"` in the package group"
             );
-            let diagnostic = Diagnostic::error("conflicting-packages", flat.name.span, message).help(help);
+            let diagnostic = Diagnostic::error(Code::ConflictingPackages, flat.name.span, message).help(help);
             if !diagnostics.contains(&diagnostic) {
                 diagnostics.push(diagnostic);
             }

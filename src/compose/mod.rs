@@ -4,6 +4,8 @@
 //! or written while a recipe is wrong; no output file is there after a failure. *Does not know* how anything is
 //! shown, nor the environment and the clock: `cli` tells.
 
+#[cfg(test)]
+mod bad_recipe_tests;
 mod beneath;
 mod checkout;
 mod dropped;
@@ -167,7 +169,7 @@ impl Session<'_> {
         let wanted = project.wanted(flats)?;
         let missing = lock.missing(&wanted);
         if missing.is_empty() {
-            locking::older(&lock, &wanted).iter().for_each(|line| (self.talk)(line));
+            locking::older(&lock, &wanted).iter().for_each(|line| (self.status)(line));
             return Ok(lock);
         }
         if locked == Locked::AsItIs {

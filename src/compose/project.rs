@@ -18,15 +18,14 @@ use super::{
 };
 use crate::{
     graph::{Flat, flatten_with},
-    recipe::{self, Archive, Diagnostic, Name, Presence, Reading, Recipes, SourcePath, SourceSet, Suite},
+    recipe::{
+        self, Archive, Code, Diagnostic, LOCAL_FILE, Name, PROJECT_FILE, Presence, Reading, Recipes, SourcePath,
+        SourceSet, Suite,
+    },
 };
 
-/// The file that makes a folder a project.
-const PROJECT_FILE: &str = "brc.kdl";
 /// The word that means all architectures of a variant.
 const ALL_ARCHITECTURES: &str = "all";
-/// The file of a developer's own beside it.
-const LOCAL_FILE: &str = "brc.local.kdl";
 /// More rounds than any chain of imports takes.
 const MAX_ROUNDS: usize = 64;
 
@@ -86,7 +85,12 @@ impl Project {
         }
     }
 
-    fn read(root: PathBuf, project: Option<SourcePath>, composed: Option<SourcePath>) -> Result<Project, ComposeError> {
+    /// Reads the project in `root` from its `brc.kdl`, the file that was asked for, or both.
+    pub(super) fn read(
+        root: PathBuf,
+        project: Option<SourcePath>,
+        composed: Option<SourcePath>,
+    ) -> Result<Project, ComposeError> {
         let mut sources = SourceSet::new(project, composed.clone());
         let mut reading = recipe::read(&sources);
         for _ in 0..MAX_ROUNDS {
@@ -199,7 +203,7 @@ impl Project {
             let name = &variant.name.value;
             let found = self.flats(name, &self.stated_architectures(name));
             matches!(found, Err(ComposeError::Recipes { diagnostics, .. })
-                if diagnostics.iter().any(|found| found.code == "no-kernel"))
+                if diagnostics.iter().any(|found| found.code == Code::NoKernel))
         };
         let is_one_of_several = variants.len() > 1;
         variants.into_iter().filter(|variant| !(is_one_of_several && is_base(variant))).collect()
@@ -291,7 +295,7 @@ impl Project {
     /// Whether a variant may have this mistake until it is composed itself: a base that others extend has no kernel.
     pub fn is_due_later(&self, variant: &Name, found: &Diagnostic) -> bool {
         let extends = |other: &recipe::Variant| other.extends.iter().any(|parent| parent.value == *variant);
-        found.code == "no-kernel" && self.recipes.variants.values().any(extends)
+        found.code == Code::NoKernel && self.recipes.variants.values().any(extends)
     }
 
     /// What is not there of the files that recipes name with braces: a platform without its configuration.
@@ -303,12 +307,12 @@ impl Project {
                 Presence::Outside => {
                     let message = format!("a link leads `{path}` out of the folder of the recipes");
                     let help = "a recipe set is self-contained: copy what the link points to in its place";
-                    Some(Diagnostic::error("outside-project", span, message).help(help))
+                    Some(Diagnostic::error(Code::OutsideProject, span, message).help(help))
                 }
                 Presence::Missing => {
                     let message = format!("there is no `{path}`, which `{}` is to have", flat.title());
                     let help = "bring it, or state for which `arch`, `platform` or version it is: `when … { }`";
-                    Some(Diagnostic::error("missing-file", span, message).help(help))
+                    Some(Diagnostic::error(Code::MissingFile, span, message).help(help))
                 }
             }
         });

@@ -2,7 +2,7 @@
 
 use super::{component::changes, flat::Flat};
 use crate::recipe::{
-    Change, ComponentItem, Diagnostic, Guarded, InitramfsItem, KernelItem, Key, Override, PackagesItem, Recipes,
+    Change, Code, ComponentItem, Diagnostic, Guarded, InitramfsItem, KernelItem, Key, Override, PackagesItem, Recipes,
     Variant, VariantItem,
 };
 
@@ -75,14 +75,14 @@ fn asked<T>(items: &[Guarded<T>], may_ask: impl Fn(&T) -> bool) -> Vec<Diagnosti
         let message = "an image is the same whichever machine composes it, so nothing in it can ask about that machine";
         let help =
             "tool sets, `build-with` and steps may ask `execution`; for the architecture of the image ask `arch`";
-        Diagnostic::error("execution-in-image", condition.span, message).help(help)
+        Diagnostic::error(Code::ExecutionInImage, condition.span, message).help(help)
     });
     told.collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::flatten::tests::flat;
+    use super::{super::flatten::tests::flat, *};
 
     const REST: &str = r#"
         archive "d" { suite "s"; keyring "k.asc" }
@@ -91,7 +91,7 @@ mod tests {
         component "set" { needs "tools"; when execution="x86_64" { link "/usr/bin/cc" to="gcc" } }
         "#;
 
-    fn codes(component: &str, variant: &str) -> Vec<&'static str> {
+    fn codes(component: &str, variant: &str) -> Vec<Code> {
         let text = format!(
             "{REST}\ncomponent \"a\" {{ build-with \"set\"; step \"make\"; {component} }}\n\
              variant \"v\" {{ version \"1\"; arch \"x86_64\"; include \"k\" \"a\"; {variant} }}"
@@ -102,22 +102,22 @@ mod tests {
     #[test]
     fn only_what_builds_asks_about_the_machine_that_composes() {
         for may in ["build-with \"tools\"", "step \"true\"", "meson"] {
-            assert_eq!(codes(&format!("when execution=\"x86_64\" {{ {may} }}"), ""), [""; 0], "{may}");
+            assert_eq!(codes(&format!("when execution=\"x86_64\" {{ {may} }}"), ""), [] as [Code; 0], "{may}");
         }
         let not = ["needs \"library\"", "file \"/a\" text=\"a\"", "link-with \"library\"", "license \"MIT\""];
         for not in not.map(|item| format!("when execution=\"x86_64\" {{ {item} }}")) {
-            assert_eq!(codes(&not, ""), ["execution-in-image"], "{not}");
+            assert_eq!(codes(&not, ""), [Code::ExecutionInImage], "{not}");
             // Whether it is in on this machine says nothing of another.
-            assert_eq!(codes(&not.replace("x86_64", "aarch64"), ""), ["execution-in-image"], "{not}");
+            assert_eq!(codes(&not.replace("x86_64", "aarch64"), ""), [Code::ExecutionInImage], "{not}");
         }
-        assert_eq!(codes("", "when execution=\"x86_64\" { tool \"finish\" \"tools\" }"), [""; 0]);
-        assert_eq!(codes("", "when execution=\"x86_64\" { kernel-arg \"quiet\" }"), ["execution-in-image"]);
-        assert_eq!(codes("", "include \"tools\""), ["execution-in-image"]);
+        assert_eq!(codes("", "when execution=\"x86_64\" { tool \"finish\" \"tools\" }"), [] as [Code; 0]);
+        assert_eq!(codes("", "when execution=\"x86_64\" { kernel-arg \"quiet\" }"), [Code::ExecutionInImage]);
+        assert_eq!(codes("", "include \"tools\""), [Code::ExecutionInImage]);
         assert_eq!(
             codes("", "override \"k\" { when execution=\"x86_64\" { license \"MIT\" } }"),
-            ["execution-in-image"]
+            [Code::ExecutionInImage]
         );
         let linked = "override \"set\" { when execution=\"x86_64\" { link-with \"library\" } }";
-        assert_eq!(codes("", linked), ["execution-in-image"]);
+        assert_eq!(codes("", linked), [Code::ExecutionInImage]);
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     content::{Digest, RelPath, Url, rel_path},
     lock::{TreeKind, WantedTree},
-    recipe::{Diagnostic, LanguageSet, Name, Recipes, SourceSet, Span, Spanned, UpstreamSource},
+    recipe::{Code, Diagnostic, LanguageSet, Name, Recipes, SourceSet, Span, Spanned, UpstreamSource},
 };
 
 /// The set whose tool sets fetch where a component's own set has none.
@@ -120,7 +120,7 @@ pub(super) fn tools<'a>(
                     let message =
                         format!("nothing fetches the source of `{}`: there is no tool set `{tool}`", component.name);
                     let help = format!("state `packages \"{tool}\"` in the own set, or import the set `{SHIPPED_SET}`");
-                    diagnostics.push(Diagnostic::error("no-tool", span, message).help(help));
+                    diagnostics.push(Diagnostic::error(Code::NoTool, span, message).help(help));
                 }
             }
         }
@@ -248,7 +248,7 @@ impl<'a> Asking<'a> {
 fn missing_manifest(span: Span, file: &RelPath) -> Diagnostic {
     let message = format!("this folder has no `{}`, or a `.gitignore` names it", file.as_str());
     let help = "it names what is fetched: make it with `cargo generate-lockfile` or `go mod tidy`, and commit it";
-    Diagnostic::error("no-manifest", span, message).help(help)
+    Diagnostic::error(Code::NoManifest, span, message).help(help)
 }
 
 impl Pinning<'_> {

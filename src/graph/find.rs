@@ -8,7 +8,7 @@ use super::{
     Role, Situation, component,
     flat::{FlatComponent, FlatToolset, Serves},
 };
-use crate::recipe::{Diagnostic, Kernel, Name, Override, Recipes, Span, Spanned};
+use crate::recipe::{Code, Diagnostic, Kernel, Name, Override, Recipes, Span, Spanned};
 
 /// Finds components by name and follows what they need.
 pub(super) struct Finder<'a> {
@@ -39,7 +39,7 @@ impl<'a> Finder<'a> {
         for component in &found {
             for need in component.needs.iter().filter(|need| self.is_removed(&need.value)) {
                 let message = format!("`{}` needs `{}`, which is removed", component.name, need.value);
-                let mut diagnostic = Diagnostic::error("removed-but-needed", need.span, message);
+                let mut diagnostic = Diagnostic::error(Code::RemovedButNeeded, need.span, message);
                 if let Some(removed) = self.removed.iter().find(|removed| removed.value == need.value) {
                     diagnostic = diagnostic.also(removed.span, "removed here");
                 }

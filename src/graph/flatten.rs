@@ -14,8 +14,8 @@ use super::{
     kernel::flat_kernel,
 };
 use crate::recipe::{
-    Artifact, Bytes, Change, Data, Diagnostic, Item, Kernel, Layout, Name, Override, Recipes, Setting, Span, Spanned,
-    Switch, Variant, VariantItem,
+    Artifact, Bytes, Change, Code, Data, Diagnostic, Item, Kernel, Layout, Name, Override, Recipes, Setting, Span,
+    Spanned, Switch, Variant, VariantItem, nearest,
 };
 
 /// The size of a slot when no recipe says one.
@@ -148,7 +148,7 @@ impl Merged {
         let related = variant.name == wanted.name || variant.extends.iter().any(|parent| parent.value == name);
         if old_value != value && !related {
             let message = format!("`{}` and `{name}` disagree about `{what}`", variant.name.value);
-            let diagnostic = Diagnostic::error("parents-disagree", span, message)
+            let diagnostic = Diagnostic::error(Code::ParentsDisagree, span, message)
                 .label(format!("`{value}` here"))
                 .also(old, format!("`{old_value}` here"))
                 .help(format!("say `{what}` in `{}` itself", wanted.name.value));
@@ -170,8 +170,12 @@ impl Merged {
                 None => {
                     let known: Vec<String> = Role::ALL.iter().map(|role| format!("`{}`", role.name())).collect();
                     let message = format!("`{}` is no part that a tool plays", tool.role.value);
-                    let diagnostic = Diagnostic::error("unknown-role", tool.role.span, message);
-                    self.diagnostics.push(diagnostic.help(format!("known are {}", known.join(", "))));
+                    let diagnostic = Diagnostic::error(Code::UnknownRole, tool.role.span, message);
+                    let help = match nearest(&tool.role.value, Role::ALL.map(Role::name)) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!("known are {}", known.join(", ")),
+                    };
+                    self.diagnostics.push(diagnostic.help(help));
                 }
             },
             VariantItem::Layout(layout) => self.take_layout(layout, variant, wanted),
@@ -179,7 +183,7 @@ impl Merged {
                 self.settings.insert(setting.path.clone(), setting);
             }
             VariantItem::Budget(budget) => {
-                self.say("budget", &budget.value.0.to_string(), budget.span, variant, wanted);
+                self.say("budget", &budget.value.to_string(), budget.span, variant, wanted);
                 self.budget = Some(budget);
             }
             VariantItem::Artifact(artifact) => self.artifacts.push(artifact),
@@ -196,11 +200,11 @@ impl Merged {
 
     fn take_layout(&mut self, layout: Layout, variant: &Variant, wanted: &Variant) {
         if let Some(slot) = layout.slot {
-            self.say("layout slot", &slot.value.0.to_string(), slot.span, variant, wanted);
+            self.say("layout slot", &slot.value.to_string(), slot.span, variant, wanted);
             self.slot = Some(slot);
         }
         if let Some(esp) = layout.esp {
-            self.say("layout esp", &esp.value.0.to_string(), esp.span, variant, wanted);
+            self.say("layout esp", &esp.value.to_string(), esp.span, variant, wanted);
             self.esp = Some(esp);
         }
         if let Some(data) = layout.data {
@@ -229,14 +233,14 @@ impl Merged {
         let (mut components, kernels) = finder.in_image(&self.includes, &mut self.diagnostics);
         let Some(version) = wanted.version.clone() else {
             let message = format!("variant `{}` has no version: it is only there to be extended", wanted.name.value);
-            self.diagnostics.push(Diagnostic::error("no-version", wanted.name.span, message));
+            self.diagnostics.push(Diagnostic::error(Code::NoVersion, wanted.name.span, message));
             return Err(self.diagnostics);
         };
         let kernel = self.kernel(&kernels, wanted, &overrides, &situation);
         let Some((kernel, kernel_items)) = kernel else { return Err(self.diagnostics) };
         for other in self.changed_kernels.iter().filter(|changed| changed.value != kernel.name) {
             let message = format!("the kernel of this image is `{}`: nothing of this comes into it", kernel.name);
-            let problem = Diagnostic::error("other-kernel", other.span, message);
+            let problem = Diagnostic::error(Code::OtherKernel, other.span, message);
             self.diagnostics.push(problem.help(format!("leave it out, or have `{}` as the kernel", other.value)));
         }
         for (item, _) in components.iter().flat_map(|component| &component.items).chain(&kernel_items) {
@@ -305,13 +309,13 @@ impl Merged {
             [kernel] => *kernel,
             [] => {
                 let message = format!("variant `{}` includes no kernel", wanted.name.value);
-                let diagnostic = Diagnostic::error("no-kernel", wanted.name.span, message);
+                let diagnostic = Diagnostic::error(Code::NoKernel, wanted.name.span, message);
                 self.diagnostics.push(diagnostic.help("write `include \"linux-6.12\"`, or the kernel you have"));
                 return None;
             }
             [(first, first_span), .., (last, last_span)] => {
                 let message = format!("variant `{}` includes more than one kernel", wanted.name.value);
-                let diagnostic = Diagnostic::error("two-kernels", *last_span, message)
+                let diagnostic = Diagnostic::error(Code::TwoKernels, *last_span, message)
                     .label(format!("`{}`", last.name.value))
                     .also(*first_span, format!("`{}`", first.name.value))
                     .help(format!("write `remove \"{}\"`", first.name.value));
@@ -333,7 +337,7 @@ fn not_yet(component: &FlatComponent) -> Vec<Diagnostic> {
 }
 
 fn later(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::error("not-yet", span, format!("`{what}` is known, but this version of brc cannot do it yet"))
+    Diagnostic::error(Code::NotYet, span, format!("`{what}` is known, but this version of brc cannot do it yet"))
 }
 
 /// Whether `remove` names the argument `word`: all of it, or what stands before its `=`.
@@ -401,9 +405,15 @@ pub(super) mod tests {
             variant "q" { arch "x86_64"; budget root="20MiB" }
             "#;
         let child = |more: &str| format!("{parents} variant \"v\" {{ version \"1\"; extends \"p\" \"q\"; {more} }}");
-        assert_eq!(flat(&child("")).unwrap_err()[0].code, "parents-disagree");
+        assert_eq!(flat(&child("")).unwrap_err()[0].code, Code::ParentsDisagree);
         let flat = flat(&child("budget root=\"30MiB\"")).unwrap();
         assert_eq!(flat.budget.unwrap().value.0, 30 << 20);
+    }
+
+    #[test]
+    fn a_variant_without_a_version_is_only_there_to_be_extended() {
+        let found = flat(r#"variant "v" { arch "x86_64"; include "k" }"#).unwrap_err();
+        assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), [Code::NoVersion]);
     }
 
     #[test]
@@ -412,7 +422,7 @@ pub(super) mod tests {
             component "a" { needs "b" }
             component "b" { file "/b" text="b" }
             variant "v" { version "1"; arch "x86_64"; include "k" "a"; remove "b" }"#;
-        assert_eq!(flat(text).unwrap_err()[0].code, "removed-but-needed");
+        assert_eq!(flat(text).unwrap_err()[0].code, Code::RemovedButNeeded);
     }
 
     #[test]

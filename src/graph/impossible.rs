@@ -12,7 +12,8 @@ use super::{
 use crate::{
     content::RelPath,
     recipe::{
-        Content, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template, UserItem, Versioned as _, no_version,
+        Code, Content, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template, UserItem, Versioned as _,
+        no_version,
     },
 };
 
@@ -56,7 +57,7 @@ fn own_files(flat: &Flat, component: &FlatComponent) -> Vec<Diagnostic> {
     let found = placed(flat, component).into_iter().filter_map(|(path, place)| {
         let (_, help) = own(&path)?;
         let message = format!("`{path}` is brc's own, and nothing of this would be in the image");
-        Some(Diagnostic::error("own-file", place.span, message).help(*help))
+        Some(Diagnostic::error(Code::OwnFile, place.span, message).help(*help))
     });
     found.collect()
 }
@@ -77,7 +78,7 @@ fn users_twice(components: &[FlatComponent]) -> Vec<Diagnostic> {
         match known.get(name.value.as_str()) {
             Some(first) if said(first) != said(user) => {
                 let message = format!("two things are said of the user `{}`", name.value);
-                let problem = Diagnostic::error("user-twice", name.span, message);
+                let problem = Diagnostic::error(Code::UserTwice, name.span, message);
                 found
                     .push(problem.also(first.name.span, "first here").help("say comment, home and shell in one place"));
             }
@@ -144,7 +145,7 @@ fn long_command_line(flat: &Flat) -> Option<Diagnostic> {
     }
     let message =
         format!("the kernel's command line gets {length} bytes here, and a kernel takes {}", command_line::MAX_BYTES);
-    Some(Diagnostic::error("long-command-line", first?, message).help("leave words out, this one or earlier ones"))
+    Some(Diagnostic::error(Code::LongCommandLine, first?, message).help("leave words out, this one or earlier ones"))
 }
 
 /// What a recipe puts at a path.
@@ -188,7 +189,7 @@ fn clashes(flat: &Flat, components: &[FlatComponent]) -> Vec<Diagnostic> {
         };
         if is_in_the_way {
             let message = format!("`{path}` cannot stand below `{above}`, which is no folder");
-            let diagnostic = Diagnostic::error("below-a-file", place.span, message);
+            let diagnostic = Diagnostic::error(Code::BelowAFile, place.span, message);
             found.push(diagnostic.also(earlier.span, "stated here").help("leave one out"));
         }
     }
@@ -223,7 +224,7 @@ fn twice(path: &RelPath, earlier: &Place<'_>, place: &Place<'_>) -> Option<Diagn
             (format!("`{path}` is brought by both `{one}` and `{other}`"), help)
         }
     };
-    let diagnostic = Diagnostic::error("placed-twice", place.span, message);
+    let diagnostic = Diagnostic::error(Code::PlacedTwice, place.span, message);
     Some(diagnostic.also(earlier.span, "first here").help(help))
 }
 
@@ -289,9 +290,9 @@ fn known(content: &Content, mode: Option<u16>) -> Option<(&str, Option<u16>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flatten::tests::flat;
+    use super::{super::flatten::tests::flat, Code};
 
-    fn told(own: &str, other: &str, variant: &str) -> Vec<(&'static str, String)> {
+    fn told(own: &str, other: &str, variant: &str) -> Vec<(Code, String)> {
         let text = format!(
             "component \"a\" {{ {own} }}\ncomponent \"b\" {{ {other} }}\n\
              variant \"v\" {{ version \"1\"; arch \"x86_64\"; include \"k\" \"a\" \"b\"; {variant} }}"
@@ -302,7 +303,7 @@ mod tests {
 
     #[test]
     fn two_things_at_a_path_or_one_below_no_folder_are_told_before_anything_is_built() {
-        let (twice, below) = ("placed-twice", "below-a-file");
+        let (twice, below) = (Code::PlacedTwice, Code::BelowAFile);
         for (own, other, expected) in [
             (r#"file "/etc/a" text="a"; file "/etc/a/b" text="b""#, "", Some(below)),
             (r#"file "/etc/a/b" text="b"; file "/etc/a" text="a""#, "", Some(below)),
@@ -321,18 +322,18 @@ mod tests {
             (r#"file "/etc/a" text="1""#, r#"file "/etc/a" text="2" replaces="/etc/a""#, None),
             (r#"file "/etc/a" text="1""#, r#"link "/etc/a" to="b""#, Some(twice)),
             (r#"mask "a.service""#, r#"mask "a.service""#, None),
-            (r#"user "u" home="/a""#, r#"user "u" home="/b""#, Some("user-twice")),
-            (r#"user "u"; user "u" home="/b""#, "", Some("user-twice")),
+            (r#"user "u" home="/a""#, r#"user "u" home="/b""#, Some(Code::UserTwice)),
+            (r#"user "u"; user "u" home="/b""#, "", Some(Code::UserTwice)),
             (r#"user "u" home="/a""#, r#"user "u" home="/a" { group "kvm" }; group "kvm""#, None),
-            (r#"file "/etc/passwd" text="a""#, "", Some("own-file")),
-            (r#"link "/etc/machine-id" to="a""#, "", Some("own-file")),
+            (r#"file "/etc/passwd" text="a""#, "", Some(Code::OwnFile)),
+            (r#"link "/etc/machine-id" to="a""#, "", Some(Code::OwnFile)),
             (r#"version "1"; link "/etc/a" to="{version}""#, "", None),
-            (r#"when arch="aarch64" { version "1" }; link "/etc/a" to="{version}""#, "", Some("missing-node")),
-            (r#"when arch="aarch64" { version "1" }; file "/etc/a" from="{version}""#, "", Some("missing-node")),
+            (r#"when arch="aarch64" { version "1" }; link "/etc/a" to="{version}""#, "", Some(Code::MissingNode)),
+            (r#"when arch="aarch64" { version "1" }; file "/etc/a" from="{version}""#, "", Some(Code::MissingNode)),
             (r#"mask "a.service"; mask "a.service""#, "", Some(twice)),
             (r#"unit "a.service" text="1" { drop-in "a.conf" text="" }"#, r#"unit "a.service" text="2""#, Some(twice)),
         ] {
-            let codes: Vec<&str> = told(own, other, "").into_iter().map(|(code, _)| code).collect();
+            let codes: Vec<Code> = told(own, other, "").into_iter().map(|(code, _)| code).collect();
             assert_eq!(codes, expected.into_iter().collect::<Vec<_>>(), "{own} | {other}");
         }
     }
@@ -344,7 +345,7 @@ mod tests {
         assert_eq!(told("", "", &words(60)), []);
         let found = told("", "", &words(120));
         assert!(
-            matches!(&found[..], [("long-command-line", message)] if message.contains("a kernel takes 2047")),
+            matches!(&found[..], [(Code::LongCommandLine, message)] if message.contains("a kernel takes 2047")),
             "{found:?}"
         );
     }

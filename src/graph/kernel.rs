@@ -5,7 +5,7 @@ use super::{
     flat::{FinishedKernel, FlatComponent, FlatKernel, FlatKernelPackage, FlatKernelSource},
 };
 use crate::recipe::{
-    Brace, Change, Diagnostic, InitramfsItem, Item, Kernel, KernelItem, KernelPackage, Modules, Override, Span,
+    Brace, Change, Code, Diagnostic, InitramfsItem, Item, Kernel, KernelItem, KernelPackage, Modules, Override, Span,
     Spanned, no_version,
 };
 
@@ -73,7 +73,7 @@ pub(super) fn flat_kernel(
     {
         let message = format!("kernel `{}` comes finished, and its drivers are modules", kernel.name.value);
         let help = "leave it out, or have a kernel from source";
-        return Err(Diagnostic::error("finished-kernel-has-modules", left_out.span, message).help(help));
+        return Err(Diagnostic::error(Code::FinishedKernelHasModules, left_out.span, message).help(help));
     }
     let modules = modules.map_or(Modules::Installed, |modules| modules.value);
     Ok((
@@ -106,12 +106,12 @@ fn idle_word(
         FlatKernelSource::Debian(_) | FlatKernelSource::Upstream(_) => (of_finished, "is built from source"),
     };
     let message = format!("kernel `{}` {is}, so this says nothing", kernel.name.value);
-    Some(Diagnostic::error("idle-kernel-word", said?, message).help("leave it out"))
+    Some(Diagnostic::error(Code::IdleKernelWord, said?, message).help("leave it out"))
 }
 
 fn lacks(kernel: &Kernel, has: &str, wanted: &str) -> Diagnostic {
     let message = format!("kernel `{}` has {has}", kernel.name.value);
-    Diagnostic::error("no-kernel-source", kernel.name.span, message).help(format!("write {wanted} in it"))
+    Diagnostic::error(Code::NoKernelSource, kernel.name.span, message).help(format!("write {wanted} in it"))
 }
 
 fn flat_package(
@@ -192,7 +192,7 @@ mod tests {
         };
         assert!(flat(&text("")).is_ok(), "what a parent says of its own kernel goes with it");
         let told = flat(&text("override \"k\" { license \"MIT\" }")).unwrap_err();
-        assert_eq!(told.iter().map(|found| found.code).collect::<Vec<_>>(), ["other-kernel"]);
+        assert_eq!(told.iter().map(|found| found.code).collect::<Vec<_>>(), [Code::OtherKernel]);
     }
 
     #[test]
@@ -208,12 +208,12 @@ mod tests {
         // The kernel's own block cannot say it: that is refused where it is read.
         assert!(flat(&text("modules #true")).is_ok());
         let codes =
-            |said: &str| -> Vec<&str> { flat(&text(said)).unwrap_err().iter().map(|found| found.code).collect() };
-        assert_eq!(codes("modules #false"), ["finished-kernel-has-modules"]);
+            |said: &str| -> Vec<Code> { flat(&text(said)).unwrap_err().iter().map(|found| found.code).collect() };
+        assert_eq!(codes("modules #false"), [Code::FinishedKernelHasModules]);
         for said in ["config \"c\"", "patch \"p\"", "build-with \"early\"", "module-certificate \"c\""] {
-            assert_eq!(codes(said), ["idle-kernel-word"], "{said}");
+            assert_eq!(codes(said), [Code::IdleKernelWord], "{said}");
         }
-        assert_eq!(codes("package \"firmware-{version}\" archive=\"d\" suite=\"s\""), ["missing-node"]);
+        assert_eq!(codes("package \"firmware-{version}\" archive=\"d\" suite=\"s\""), [Code::MissingNode]);
         let from_source = |said: &str| {
             let text = format!(
                 "archive \"d\" {{ suite \"s\"; keyring \"k.asc\" }}\ncomponent \"early\" {{ step \"true\" }}\n\
@@ -221,9 +221,9 @@ mod tests {
             );
             flat(&text).err().unwrap_or_default().iter().map(|found| found.code).collect::<Vec<_>>()
         };
-        assert_eq!(from_source("license \"MIT\""), [""; 0]);
+        assert_eq!(from_source("license \"MIT\""), []);
         for said in ["package \"firmware\" archive=\"d\" suite=\"s\"", "initramfs { init \"early\" }", "drop \"/x\""] {
-            assert_eq!(from_source(said), ["idle-kernel-word"], "{said}");
+            assert_eq!(from_source(said), [Code::IdleKernelWord], "{said}");
         }
     }
 }

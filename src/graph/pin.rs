@@ -17,7 +17,7 @@ use brc_contract::Architecture;
 
 use crate::{
     lock::{ClosureId, Lock, Standing},
-    recipe::{ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
+    recipe::{ArtifactCompression, Code, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
 };
 
 /// Gives every package of `flat` what `lock` pinned it to. `manifests` are those of its folders of source.
@@ -200,7 +200,7 @@ impl Pinning<'_> {
         let missing = named.into_iter().find(|name| !packages.iter().any(|package| package.name == name.value));
         if let Some(missing) = missing {
             let message = format!("the lock has no package `{}`", missing.value);
-            self.diagnostics.push(Diagnostic::error("not-locked", missing.span, message).help("run `brc lock`"));
+            self.diagnostics.push(Diagnostic::error(Code::NotLocked, missing.span, message).help("run `brc lock`"));
         }
         missing.is_none().then_some(packages)
     }

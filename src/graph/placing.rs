@@ -9,7 +9,7 @@ use crate::{
     content::RelPath,
     lock::{Lock, Standing},
     recipe::{
-        Brace, Content, Diagnostic, InstallItem, Item, LocalPath, Name, Owner, Span, Spanned, Template, UnitItem,
+        Brace, Code, Content, Diagnostic, InstallItem, Item, LocalPath, Name, Owner, Span, Spanned, Template, UnitItem,
         UserItem,
     },
 };
@@ -132,7 +132,7 @@ impl<'a> Placing<'a> {
             if self.lock.gid(&group.value).is_none() {
                 let message = format!("nothing in the image makes a group `{}`", group.value);
                 let help = format!("write `group \"{}\"` in the component, then run `brc lock`", group.value);
-                self.diagnostics.push(Diagnostic::error("unknown-group", group.span, message).help(help));
+                self.diagnostics.push(Diagnostic::error(Code::UnknownGroup, group.span, message).help(help));
             }
             lines.push_str(&format!("m {name} {}\n", group.value));
         }
@@ -151,7 +151,7 @@ impl<'a> Placing<'a> {
 
     fn not_locked(&mut self, kind: &str, name: &Spanned<String>) {
         let message = format!("the lock has no number for {kind} `{}`", name.value);
-        self.diagnostics.push(Diagnostic::error("not-locked", name.span, message).help("run `brc lock`"));
+        self.diagnostics.push(Diagnostic::error(Code::NotLocked, name.span, message).help("run `brc lock`"));
     }
 
     fn content(&self, content: &Content) -> Option<What> {
@@ -190,7 +190,7 @@ impl<'a> Placing<'a> {
 
     fn unknown(&mut self, kind: &str, name: &str, span: Span) {
         let message = format!("nothing in the image makes a {kind} `{name}`");
-        let diagnostic = Diagnostic::error("unknown-owner", span, message);
+        let diagnostic = Diagnostic::error(Code::UnknownOwner, span, message);
         let help = format!("write `{kind} \"{name}\"` in the component, then run `brc lock`");
         self.diagnostics.push(diagnostic.help(help));
     }
@@ -200,7 +200,7 @@ impl<'a> Placing<'a> {
         match RelPath::from_absolute(&filled) {
             Ok(path) => Some(path),
             Err(error) => {
-                self.diagnostics.push(Diagnostic::error("bad-path", template.span, error.to_string()));
+                self.diagnostics.push(Diagnostic::error(Code::BadPath, template.span, error.to_string()));
                 None
             }
         }
@@ -209,7 +209,7 @@ impl<'a> Placing<'a> {
     fn at(&mut self, path: &str, what: What, span: Span) {
         match RelPath::new(path) {
             Ok(path) => self.place(path, what, Vec::new()),
-            Err(error) => self.diagnostics.push(Diagnostic::error("bad-path", span, error.to_string())),
+            Err(error) => self.diagnostics.push(Diagnostic::error(Code::BadPath, span, error.to_string())),
         }
     }
 
@@ -267,12 +267,12 @@ mod tests {
     #[test]
     fn a_group_that_nothing_makes_is_told() {
         for (items, code) in [
-            (r#"user "a" { group "none" }"#, "unknown-group"),
-            (r#"user "a" { group "old" }"#, "unknown-group"),
-            (r#"group "other""#, "not-locked"),
-            (r#"file "/a" text="" owner="a:none""#, "unknown-owner"),
+            (r#"user "a" { group "none" }"#, Code::UnknownGroup),
+            (r#"user "a" { group "old" }"#, Code::UnknownGroup),
+            (r#"group "other""#, Code::NotLocked),
+            (r#"file "/a" text="" owner="a:none""#, Code::UnknownOwner),
         ] {
-            let codes: Vec<&str> = placed(items).1.iter().map(|found| found.code).collect();
+            let codes: Vec<Code> = placed(items).1.iter().map(|found| found.code).collect();
             assert_eq!(codes, [code], "{items}");
         }
     }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     content::{RelPath, Sha256, Url},
     lock::{LockedSource, SourceId},
-    recipe::{self, DebianUpstream, Diagnostic, Unpack, UpstreamSource},
+    recipe::{self, Code, DebianUpstream, Diagnostic, Unpack, UpstreamSource},
 };
 
 /// What a component is built from.
@@ -106,7 +106,7 @@ impl Pinning<'_> {
             UpstreamSource::Debian(debian) => {
                 let Some(locked) = self.lock.sources.get(&source_id(debian, version)) else {
                     let message = format!("the lock has no source package `{}`", debian.package.value);
-                    let diagnostic = Diagnostic::error("not-locked", debian.package.span, message);
+                    let diagnostic = Diagnostic::error(Code::NotLocked, debian.package.span, message);
                     self.diagnostics.push(diagnostic.help("run `brc lock`"));
                     return None;
                 };
@@ -135,7 +135,7 @@ impl Pinning<'_> {
     /// A source by URL with its braces filled and its digest known.
     pub(super) fn url(&mut self, upstream: &recipe::Upstream, version: Option<&str>) -> Option<UrlUpstream> {
         let Some(sha256) = &upstream.sha256 else {
-            let diagnostic = Diagnostic::error("no-sha256", upstream.span, "this upstream has no `sha256`");
+            let diagnostic = Diagnostic::error(Code::NoSha256, upstream.span, "this upstream has no `sha256`");
             self.diagnostics
                 .push(diagnostic.help("write `url \"…\" sha256=\"…\"`, with the digest its maker publishes"));
             return None;

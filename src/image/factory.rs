@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use brc_contract::well_known;
+use brc_contract::well_known::{self, COVERED, EMPTY_AT_BOOT, LINKED};
 
 use crate::{
     content::{Entry, Metadata, RelPath, Tree, TreeError, rel_path},
@@ -16,12 +16,6 @@ const FACTORY: &str = "usr/share/factory";
 /// state comes before everybody's lines, a package's folder after them: the package often has a line that says more.
 const FIRST: &str = "usr/lib/tmpfiles.d/00-brc-factory.conf";
 const LAST: &str = "usr/lib/tmpfiles.d/zz-brc-factory.conf";
-/// What is empty at each boot: folders below are made then, and nothing else can be.
-const EMPTY_AT_BOOT: [&str; 2] = ["run", "tmp"];
-/// What others are mounted over.
-const COVERED: [&str; 4] = ["dev", "proc", "sys", "efi"];
-/// Links of the running machine to what is empty at boot (`var.conf` of systemd).
-const LINKED: [&str; 2] = ["var/run", "var/lock"];
 /// Hidden paths that are told one by one; of the others only the number.
 const MAX_TOLD: usize = 20;
 

@@ -70,7 +70,7 @@ pub fn load_order<E: From<InitramfsError>>(
         if bytes > MAX_UKI_BYTES { Err(InitramfsError::TooLarge.into()) } else { Ok(module) }
     };
     for (name, origin) in wanted {
-        let wanted = normal(name);
+        let wanted = initramfs::module_name(name);
         if built_in.contains(&wanted) {
             continue;
         }
@@ -153,10 +153,12 @@ pub(super) fn information(module: &[u8]) -> Option<Information> {
     for text in section.split(|byte| *byte == 0) {
         let Some((key, value)) = std::str::from_utf8(text).ok().and_then(|text| text.split_once('=')) else { continue };
         match key {
-            "depends" => information.depends.extend(value.split(',').filter(|name| !name.is_empty()).map(normal)),
+            "depends" => {
+                information.depends.extend(value.split(',').filter(|name| !name.is_empty()).map(initramfs::module_name))
+            }
             "softdep" => {
                 let before = value.split_once("pre:").map(|(_, names)| names.split("post:").next().unwrap_or(""));
-                information.before.extend(before.unwrap_or("").split_whitespace().map(normal));
+                information.before.extend(before.unwrap_or("").split_whitespace().map(initramfs::module_name));
             }
             _ => {}
         }
@@ -171,7 +173,7 @@ pub(super) fn information(module: &[u8]) -> Option<Information> {
 pub fn check(kernel: &Kernel<'_>, loaded: &[Module], disks: &[String]) -> Result<(), InitramfsError> {
     let (built_in, release) = (built_in(kernel.built_in), kernel.release.to_owned());
     let is_there = |module: &str| {
-        let module = normal(module);
+        let module = initramfs::module_name(module);
         built_in.contains(&module) || loaded.iter().any(|loaded| loaded.name == module)
     };
     for (option, module, why) in WANTED {
@@ -261,11 +263,6 @@ impl Archive {
         self.header(0, "TRAILER!!!", 0, 1, 0);
         self.bytes
     }
-}
-
-/// The name of a module as the kernel knows it.
-fn normal(name: &str) -> String {
-    name.replace('-', "_")
 }
 
 fn built_in(text: &str) -> BTreeSet<String> {

@@ -5,6 +5,8 @@
 
 use std::io::{self, Read as _};
 
+use brc_contract::initramfs::module_name;
+
 use crate::content::{Compression, Entry, RelPath, Tree};
 
 /// The largest module: those of distributions have a few MiB.
@@ -75,7 +77,7 @@ pub fn module_of(path: &str) -> Option<(String, Compression)> {
     let name = path.rsplit('/').next()?;
     let (stem, suffix) = name.split_at(name.rfind(".ko")?);
     let packing = Compression::of_suffix(suffix.strip_prefix(".ko")?)?;
-    Some((stem.replace('-', "_"), packing))
+    Some((module_name(stem), packing))
 }
 
 /// The module in a file that is packed like this.

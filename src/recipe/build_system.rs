@@ -1,9 +1,9 @@
 //! Build systems as one word: `autotools "--disable-static"`.
 
 use super::{
-    Diagnostic, Span, Spanned, code,
+    Code, Diagnostic, Span, Spanned,
     decode::{Cursor, Reader},
-    parse::Node,
+    word::{ComponentWord, Word as _},
 };
 
 /// Each is called for the target, with its prefix, compilers, flags and sysroot, in a shell of its own.
@@ -37,47 +37,31 @@ pub struct BuildSystemStep {
 }
 
 impl BuildSystem {
-    /// All of them.
-    pub const ALL: [BuildSystem; 6] = [
-        BuildSystem::Autotools,
-        BuildSystem::Cargo,
-        BuildSystem::Cmake,
-        BuildSystem::Go,
-        BuildSystem::Kbuild,
-        BuildSystem::Meson,
-    ];
-
     /// The word that recipes write.
-    pub const fn name(self) -> &'static str {
-        match self {
-            BuildSystem::Autotools => "autotools",
-            BuildSystem::Cargo => "cargo",
-            BuildSystem::Cmake => "cmake",
-            BuildSystem::Go => "go",
-            BuildSystem::Kbuild => "kbuild",
-            BuildSystem::Meson => "meson",
-        }
-    }
-
-    /// The build system that recipes call so.
-    pub fn from_name(name: &str) -> Option<Self> {
-        BuildSystem::ALL.into_iter().find(|system| system.name() == name)
+    pub fn name(self) -> &'static str {
+        let word = match self {
+            BuildSystem::Autotools => ComponentWord::Autotools,
+            BuildSystem::Cargo => ComponentWord::Cargo,
+            BuildSystem::Cmake => ComponentWord::Cmake,
+            BuildSystem::Go => ComponentWord::Go,
+            BuildSystem::Kbuild => ComponentWord::Kbuild,
+            BuildSystem::Meson => ComponentWord::Meson,
+        };
+        word.text()
     }
 }
 
 impl BuildSystemStep {
-    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>, system: BuildSystem) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+    pub(super) fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>, system: BuildSystem) -> Option<Self> {
         let arguments = cursor.any_texts(reader, "an argument");
-        cursor.finish(reader);
         for argument in &arguments {
-            reader.no_braces(argument, &format!("`{}`", node.name));
+            reader.no_braces(argument, &format!("`{}`", system.name()));
             if argument.contains(['\0', '\n']) {
-                let message = format!("an argument of `{}` has a line break in it", node.name);
-                reader.problems.push(Diagnostic::error(code::BAD_VALUE, argument.span, message));
+                let message = format!("an argument of `{}` has a line break in it", system.name());
+                reader.problems.push(Diagnostic::error(Code::BadValue, argument.span, message));
                 return None;
             }
         }
-        Some(BuildSystemStep { system, arguments, span: node.span })
+        Some(BuildSystemStep { system, arguments, span: cursor.node.span })
     }
 }

@@ -10,8 +10,8 @@ use petgraph::{
 };
 
 use super::{
-    Bytes, Change, Clause, Component, ComponentItem, Diagnostic, Guarded, Kernel, KernelItem, Name, Override, Recipes,
-    Span, Spanned, Variant, VariantItem, Versioned as _, code, condition::can_hold, no_version,
+    Bytes, Change, Clause, Code, Component, ComponentItem, Diagnostic, Guarded, Kernel, KernelItem, Name, Override,
+    Recipes, Span, Spanned, Variant, VariantItem, Versioned as _, condition::can_hold, no_version,
 };
 
 /// The smallest ESP: FAT32 has at least 65,525 clusters of 512 bytes, two tables and what comes before them.
@@ -159,7 +159,7 @@ fn tell(cycle: &[&Edge<'_>]) -> Option<Diagnostic> {
     let steps: Vec<String> =
         cycle.iter().map(|edge| format!("`{}` {} `{}`", edge.from.name, edge.verb, edge.to.name)).collect();
     let first = cycle.first()?;
-    let mut problem = Diagnostic::error(code::CYCLE, first.span, format!("{}: a circle", steps.join(", ")));
+    let mut problem = Diagnostic::error(Code::Cycle, first.span, format!("{}: a circle", steps.join(", ")));
     for edge in cycle.iter().skip(1) {
         problem = problem.also(edge.span, format!("`{}` {} it", edge.from.name, edge.verb));
     }
@@ -189,7 +189,7 @@ fn unfilled_kernel_version(kernel: &Kernel) -> Vec<Diagnostic> {
             KernelItem::Common(item) => {
                 let told = |span| {
                     let message = "what a kernel brings besides itself does not know the kernel's version";
-                    Diagnostic::error(code::BRACES_NOT_FILLED, span, message).help("write it out")
+                    Diagnostic::error(Code::BracesNotFilled, span, message).help("write it out")
                 };
                 return item.versioned().into_iter().map(told).collect();
             }
@@ -212,7 +212,7 @@ fn kernel_without_version(kernel: &Kernel) -> Option<Diagnostic> {
     let is_there = has(|item| matches!(item, KernelItem::Version(_) | KernelItem::Debian(_)));
     (is_wanted && !is_there).then(|| {
         let message = format!("kernel `{}` has an `upstream` and no version", kernel.name.name);
-        Diagnostic::error(code::MISSING_NODE, kernel.name.span, message).help("write `version \"…\"`")
+        Diagnostic::error(Code::MissingNode, kernel.name.span, message).help("write `version \"…\"`")
     })
 }
 
@@ -230,7 +230,7 @@ fn without_change(recipes: &Recipes, change: &Override) -> Option<Diagnostic> {
     };
     same.then(|| {
         let message = format!("this override of `{}` changes nothing", change.target.name);
-        Diagnostic::warning(code::OVERRIDE_WITHOUT_CHANGE, change.target.span, message).help("leave it out")
+        Diagnostic::warning(Code::OverrideWithoutChange, change.target.span, message).help("leave it out")
     })
 }
 
@@ -271,12 +271,12 @@ fn check_layout(recipes: &Recipes, variant: &Variant, problems: &mut Vec<Diagnos
         let VariantItem::Layout(layout) = &guarded.item else { continue };
         if let Some(slot) = layout.slot.filter(|slot| slot.0 % BLOCK != 0) {
             let message = "a slot is a whole number of 4 KiB blocks";
-            problems.push(Diagnostic::error(code::IMPOSSIBLE_LAYOUT, slot.span, message));
+            problems.push(Diagnostic::error(Code::ImpossibleLayout, slot.span, message));
         }
         let fits = |esp: u64| (SMALLEST_ESP..=MAX_ESP_BYTES).contains(&esp) && esp.is_multiple_of(BLOCK);
         if let Some(esp) = layout.esp.filter(|esp| !fits(esp.0)) {
             let message = "an ESP is FAT32: from 33 MiB to 4 GiB, in whole blocks of 4 KiB";
-            problems.push(Diagnostic::error(code::IMPOSSIBLE_LAYOUT, esp.span, message));
+            problems.push(Diagnostic::error(Code::ImpossibleLayout, esp.span, message));
         }
     }
     let slot: Option<Spanned<Bytes>> = effective(recipes, variant, |item| match item {
@@ -291,7 +291,7 @@ fn check_layout(recipes: &Recipes, variant: &Variant, problems: &mut Vec<Diagnos
         && budget.value > slot.value
     {
         let message = format!("the budget of `{}` is larger than its slot", variant.name.name);
-        let problem = Diagnostic::error(code::IMPOSSIBLE_LAYOUT, budget.span, message);
+        let problem = Diagnostic::error(Code::ImpossibleLayout, budget.span, message);
         problems.push(problem.also(slot.span, "the slot").help("a root has to fit its slot: raise `slot max=`"));
     }
 }

@@ -1,14 +1,14 @@
 //! Components: what is built from source, and what only brings files or needs others.
 
 use super::{
-    BuildSystem, BuildSystemStep, Command, Diagnostic, Guarded, Item, LocalPath, Name, Owner, Span, Spanned, Template,
-    Upstream, code,
+    BuildSystem, BuildSystemStep, Code, Command, Diagnostic, Guarded, Item, LocalPath, Name, Owner, Span, Spanned,
+    Template, Upstream,
     condition::read_block,
     decode::{Cursor, Reader},
     item::replaces,
     parse::Node,
     user::owner,
-    word,
+    word::{ComponentWord, TopWord},
 };
 use crate::content::{Glob, RelPath};
 
@@ -87,7 +87,7 @@ pub struct InstallItem {
 
 impl Component {
     pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+        let mut cursor = Cursor::new(reader, node, TopWord::Component);
         let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
         let items = ComponentItem::read_all(reader, cursor.block());
         cursor.finish(reader);
@@ -99,58 +99,58 @@ impl Component {
 impl ComponentItem {
     /// Reads the block of a component, or of an override of one.
     pub(super) fn read_all(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Vec<Guarded<Self>> {
-        read_block(reader, nodes, &[], &mut |reader, node, _| Self::read(reader, node).into_iter().collect())
+        read_block(reader, nodes, &[], &mut |reader, node, word, _| {
+            Self::read(reader, node, word).into_iter().collect()
+        })
     }
 
-    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        if let Some(system) = BuildSystem::from_name(&node.name) {
-            let step = BuildSystemStep::read(reader, node, system);
-            return step.map(|step| ComponentItem::Command(Command::System(step)));
-        }
-        match node.name.as_ref() {
-            "step" | "script" => return Command::read(reader, node).map(ComponentItem::Command),
-            name if word::COMMON.contains(&name) => return Item::read(reader, node).map(ComponentItem::Common),
-            name if !word::COMPONENT.contains(&name) => {
-                reader.unknown_node(
-                    node,
-                    "`component`",
-                    &[&word::COMPONENT[..], &word::COMMON, &word::GUARDS].concat(),
-                );
-                return None;
-            }
-            _ => {}
-        }
-        let mut cursor = Cursor::new(reader, node);
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>, word: Option<ComponentWord>) -> Option<Self> {
+        let Some(word) = word else {
+            return Item::read::<ComponentWord>(reader, node).map(ComponentItem::Common);
+        };
+        let mut cursor = Cursor::new(reader, node, word);
         let some = |names: Vec<Spanned<Name>>| Some(names).filter(|names| !names.is_empty());
-        let item = match node.name.as_ref() {
-            "version" => {
+        let system = |reader: &mut Reader<'_>, cursor: &mut Cursor<'_>, system| {
+            let step = BuildSystemStep::read(reader, cursor, system);
+            step.map(|step| ComponentItem::Command(Command::System(step)))
+        };
+        let item = match word {
+            ComponentWord::Step => Command::step(reader, &mut cursor).map(ComponentItem::Command),
+            ComponentWord::Script => Command::script(reader, &mut cursor).map(ComponentItem::Command),
+            ComponentWord::Autotools => system(reader, &mut cursor, BuildSystem::Autotools),
+            ComponentWord::Cargo => system(reader, &mut cursor, BuildSystem::Cargo),
+            ComponentWord::Cmake => system(reader, &mut cursor, BuildSystem::Cmake),
+            ComponentWord::Go => system(reader, &mut cursor, BuildSystem::Go),
+            ComponentWord::Kbuild => system(reader, &mut cursor, BuildSystem::Kbuild),
+            ComponentWord::Meson => system(reader, &mut cursor, BuildSystem::Meson),
+            ComponentWord::Version => {
                 let text = cursor.text(reader, "a version");
                 text.and_then(|text| reader.version(text)).map(ComponentItem::Version)
             }
-            "license" => {
+            ComponentWord::License => {
                 let text = cursor.text(reader, "an SPDX licence expression");
                 text.and_then(|text| reader.license(text)).map(ComponentItem::License)
             }
-            "upstream" => Some(ComponentItem::Upstream(Upstream::read(reader, &mut cursor))),
-            "patch" => Some(ComponentItem::Patch(reader.locals(&mut cursor))),
-            "satisfies" => Satisfies::read(reader, &mut cursor).map(ComponentItem::Satisfies),
-            "build-with" => some(reader.parts(&mut cursor)).map(ComponentItem::BuildWith),
-            "link-with" => some(reader.parts(&mut cursor)).map(ComponentItem::LinkWith),
-            "drop" => reader.globs(&mut cursor).map(ComponentItem::Drop),
-            "same-version" => {
+            ComponentWord::Upstream => Some(ComponentItem::Upstream(Upstream::read(reader, &mut cursor))),
+            ComponentWord::Patch => Some(ComponentItem::Patch(reader.locals(&mut cursor))),
+            ComponentWord::Satisfies => Satisfies::read(reader, &mut cursor).map(ComponentItem::Satisfies),
+            ComponentWord::BuildWith => some(reader.parts(&mut cursor)).map(ComponentItem::BuildWith),
+            ComponentWord::LinkWith => some(reader.parts(&mut cursor)).map(ComponentItem::LinkWith),
+            ComponentWord::Drop => reader.globs(&mut cursor).map(ComponentItem::Drop),
+            ComponentWord::SameVersion => {
                 let texts = cursor.texts(reader, "a package");
                 let packages: Vec<_> = texts.into_iter().filter_map(|text| reader.package(text)).collect();
                 if packages.len() == 1 {
                     let message = "one package always has the version that it has";
-                    let problem = Diagnostic::error(code::MISSING_ARGUMENT, node.span, message);
+                    let problem = Diagnostic::error(Code::MissingArgument, node.span, message);
                     reader
                         .problems
                         .push(problem.help("name the others too: `same-version \"rustc\" \"libstd-rust-dev\"`"));
                 }
                 Some(packages).filter(|packages| !packages.is_empty()).map(ComponentItem::SameVersion)
             }
-            "needs" => some(reader.parts(&mut cursor)).map(ComponentItem::Needs),
-            _ => InstallItem::read(reader, &mut cursor).map(ComponentItem::Install),
+            ComponentWord::Needs => some(reader.parts(&mut cursor)).map(ComponentItem::Needs),
+            ComponentWord::Install => InstallItem::read(reader, &mut cursor).map(ComponentItem::Install),
         };
         cursor.finish(reader);
         item
@@ -172,7 +172,7 @@ impl InstallItem {
             let filled = template.fill(|_| Some("x")).unwrap_or_default();
             if filled.is_empty() || RelPath::new(&filled).is_err() {
                 let message = format!("`{}` is no path below the folder of the build", *template);
-                reader.problems.push(Diagnostic::error(code::BAD_PATH, template.span, message));
+                reader.problems.push(Diagnostic::error(Code::BadPath, template.span, message));
                 return None;
             }
             Some(template)

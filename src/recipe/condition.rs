@@ -1,19 +1,16 @@
 //! When something holds: `when arch="x86_64|aarch64" { … } otherwise { … }`. Not decided here, only read.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeSet, fmt};
 
 use brc_contract::Architecture;
 
 use super::{
-    Diagnostic, PLATFORMS, Span, code,
-    decode::Reader,
+    Code, Diagnostic, PLATFORMS, Span,
+    decode::{Reader, Seen},
     names::Space,
     parse::{Node, Value},
     suggestion::nearest,
-    word,
+    word::{GuardWord, Word},
 };
 
 /// Names that are listed at most where none of them is near.
@@ -118,22 +115,25 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Reads a block whose nodes may stand in `when` and `otherwise`: every other node goes to `read`, with the
-/// clauses around it. Nesting is bounded by `token`.
-pub(super) fn read_block<T>(
+/// What reads one node of a block: the node, its word where the block has it, and the clauses around it.
+type ReadNode<'r, W, T> = &'r mut dyn FnMut(&mut Reader<'_>, &Node<'_>, Option<W>, &[Clause]) -> Vec<T>;
+
+/// Reads a block of the words `W`, whose nodes may stand in `when` and `otherwise`: every other node goes to `read`.
+/// Nesting is bounded by `token`.
+pub(super) fn read_block<W: Word, T>(
     reader: &mut Reader<'_>,
     nodes: &[Node<'_>],
     when: &[Clause],
-    read: &mut dyn FnMut(&mut Reader<'_>, &Node<'_>, &[Clause]) -> Vec<T>,
+    read: ReadNode<'_, W, T>,
 ) -> Vec<Guarded<T>> {
     let mut items = Vec::new();
     // The conditions of the `when` right before, for an `otherwise`.
     let mut before: Option<Vec<Condition>> = None;
-    let mut singles: BTreeMap<&str, Span> = BTreeMap::new();
+    let mut singles = Seen::new();
     for node in nodes {
         let earlier = before.take();
-        match node.name.as_ref() {
-            "when" => {
+        match GuardWord::of(&node.name) {
+            Some(GuardWord::When) => {
                 let conditions = read_conditions(reader, node);
                 let clauses = conditions.iter().map(|condition| Clause { any: vec![condition.clone()] });
                 let inner: Vec<Clause> = when.iter().cloned().chain(clauses).collect();
@@ -142,10 +142,10 @@ pub(super) fn read_block<T>(
                 items.extend(read_block(reader, children, &inner, read));
                 before = Some(conditions);
             }
-            "otherwise" => {
+            Some(GuardWord::Otherwise) => {
                 for entry in &node.entries {
                     let message = "`otherwise` takes no condition; it is whatever its `when` is not";
-                    reader.problems.push(Diagnostic::error(code::BAD_CONDITION, entry.span, message));
+                    reader.problems.push(Diagnostic::error(Code::BadCondition, entry.span, message));
                 }
                 let mut inner = when.to_vec();
                 match earlier {
@@ -153,18 +153,19 @@ pub(super) fn read_block<T>(
                     Some(conditions) => inner.push(Clause { any: conditions.iter().map(Condition::negated).collect() }),
                     None => {
                         let message = "this `otherwise` does not follow a `when`";
-                        reader.problems.push(Diagnostic::error(code::OTHERWISE_WITHOUT_WHEN, node.name_span, message));
+                        reader.problems.push(Diagnostic::error(Code::OtherwiseWithoutWhen, node.name_span, message));
                     }
                 }
                 report_unreachable(reader, when, &inner, node.name_span);
                 let children = children(reader, node);
                 items.extend(read_block(reader, children, &inner, read));
             }
-            name => {
-                if word::SINGLE.contains(&name) {
+            None => {
+                let word = W::of(&node.name);
+                if word.is_some_and(W::is_single) {
                     reader.only_one(&mut singles, node);
                 }
-                let found = read(reader, node, when);
+                let found = read(reader, node, word, when);
                 items.extend(found.into_iter().map(|item| Guarded { when: when.to_vec(), item, span: node.span }));
             }
         }
@@ -179,7 +180,7 @@ fn children<'n>(reader: &mut Reader<'_>, node: &'n Node<'n>) -> &'n [Node<'n>] {
         Some(children) => children,
         None => {
             let message = format!("`{}` wants a block", node.name);
-            reader.error(code::MISSING_NODE, node.name_span, message, format!("write `{} … {{ … }}`", node.name));
+            reader.error(Code::MissingNode, node.name_span, message, format!("write `{} … {{ … }}`", node.name));
             &[]
         }
     }
@@ -189,7 +190,7 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Condition> {
     let mut conditions: Vec<Condition> = Vec::new();
     for entry in &node.entries {
         let wrong = |reader: &mut Reader<'_>, span, message: String, help: &str| {
-            reader.error(code::BAD_CONDITION, span, message, help);
+            reader.error(Code::BadCondition, span, message, help);
         };
         let Some((name, span)) = &entry.name else {
             wrong(reader, entry.span, "a condition is a property".into(), "write `when arch=\"x86_64\" { … }`");
@@ -213,7 +214,7 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Condition> {
             );
             let message = format!("`{name}` stands here twice; KDL would forget the first");
             let help = format!("either of two values is written `{name}=\"{one}|{other}\"`");
-            reader.error(code::REPEATED_PROPERTY, *span, message, help);
+            reader.error(Code::RepeatedProperty, *span, message, help);
             continue;
         }
         let Some(text) = reader.text_of(entry, "a text") else { continue };
@@ -235,7 +236,7 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Condition> {
     }
     if node.entries.is_empty() {
         let message = "`when` wants a condition";
-        reader.error(code::BAD_CONDITION, node.name_span, message, "write `when arch=\"x86_64\" { … }`");
+        reader.error(Code::BadCondition, node.name_span, message, "write `when arch=\"x86_64\" { … }`");
     }
     conditions
 }
@@ -253,11 +254,11 @@ fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool 
         return true;
     }
     let (code, message) = match key {
-        Key::Feature => (code::UNKNOWN_FEATURE, format!("no recipe declares a feature `{value}`")),
+        Key::Feature => (Code::UnknownFeature, format!("no recipe declares a feature `{value}`")),
         Key::Arch | Key::Execution | Key::Platform => {
-            (code::UNREACHABLE, format!("nothing ever has {}=\"{value}\"", key.name()))
+            (Code::Unreachable, format!("nothing ever has {}=\"{value}\"", key.name()))
         }
-        Key::Variant => (code::UNREACHABLE, format!("there is no variant `{value}`")),
+        Key::Variant => (Code::Unreachable, format!("there is no variant `{value}`")),
     };
     let known: Vec<&str> = match key {
         Key::Arch | Key::Execution => Architecture::ALL.map(Architecture::name).to_vec(),
@@ -285,7 +286,7 @@ fn is_known(reader: &mut Reader<'_>, key: Key, value: &str, span: Span) -> bool 
 fn report_unreachable(reader: &mut Reader<'_>, outer: &[Clause], inner: &[Clause], span: Span) {
     if inner.len() > outer.len() && can_hold(outer) && !can_hold(inner) {
         let message = "this can never hold, given the conditions around and before it";
-        let mut problem = Diagnostic::error(code::UNREACHABLE, span, message);
+        let mut problem = Diagnostic::error(Code::Unreachable, span, message);
         for condition in inner.iter().flat_map(|clause| &clause.any) {
             problem = problem.also(condition.span, "this has a part in it");
         }
@@ -348,6 +349,11 @@ mod tests {
     fn condition(key: Key, values: &[&str], sense: Sense) -> Condition {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         Condition { key, values, sense, span: Span::start_of(FileId(0)) }
+    }
+
+    #[test]
+    fn a_when_has_a_property_for_all_that_a_condition_asks_about() {
+        assert_eq!(GuardWord::When.properties(), Key::ALL.map(Key::name));
     }
 
     #[test]

@@ -3,23 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use brc_contract::well_known;
+use brc_contract::well_known::{COVERED, EMPTY_AT_BOOT, LINKED};
 
 use super::{
-    Diagnostic, LocalPath, Name, Origin, Presence, SourcePath, Span, Spanned, Switch, Template, code,
+    Code, Diagnostic, LocalPath, Name, Origin, Presence, SourcePath, Span, Spanned, Switch, Template,
     names::{Kind, Names, Space, Unresolved},
     parse::{Entry, Node, Value},
     suggestion::{Patience, nearest},
-    word,
+    word::{self, Word},
 };
 use crate::content::{Glob, RelPath, Sha256};
 
 /// The highest mode: setuid, setgid, sticky, then rwx three times.
 const MAX_MODE: u16 = 0o7777;
-/// Links of the running machine to `/run`.
-const LINKED: [&str; 2] = ["/var/run", "/var/lock"];
-/// What the running machine mounts something over: nobody would see what an image has below.
-const HIDDEN: [&str; 6] = ["/dev", "/proc", "/run", "/sys", "/tmp", well_known::ESP_MOUNT];
 
 /// What is known while the nodes of one file are read, and what was found.
 pub(super) struct Reader<'a> {
@@ -40,33 +36,42 @@ pub(super) struct Reader<'a> {
     pub(super) anywhere: Vec<LocalPath>,
 }
 
+/// The nodes of a block of which it has one, with their places.
+pub(super) type Seen<'n> = BTreeMap<&'n str, Span>;
+
 /// One node while it is read.
 pub(super) struct Cursor<'n> {
     pub(super) node: &'n Node<'n>,
     taken: Vec<bool>,
     /// The entry from which on the next argument is looked for.
     next: usize,
-    asked: Vec<&'static str>,
-    block: Block,
+    /// What the node may have.
+    properties: &'static [&'static str],
+    children: Children,
 }
 
 #[derive(PartialEq, Eq)]
-enum Block {
+enum Children {
     Unread,
     Read,
 }
 
 impl<'n> Cursor<'n> {
-    pub(super) fn new(reader: &mut Reader<'_>, node: &'n Node<'n>) -> Self {
+    pub(super) fn new(reader: &mut Reader<'_>, node: &'n Node<'n>, word: impl Word) -> Self {
+        Self::with(reader, node, word.properties())
+    }
+
+    /// For a node that has other properties than its word says.
+    pub(super) fn with(reader: &mut Reader<'_>, node: &'n Node<'n>, known: &'static [&'static str]) -> Self {
         let mut properties: BTreeMap<&str, Span> = BTreeMap::new();
         for (name, span) in node.entries.iter().filter_map(|entry| entry.name.as_ref()) {
             if let Some(earlier) = properties.insert(name, *span) {
                 let message = format!("`{name}` stands here twice; KDL would forget the first");
-                let problem = Diagnostic::error(code::REPEATED_PROPERTY, *span, message).help("leave one out");
+                let problem = Diagnostic::error(Code::RepeatedProperty, *span, message).help("leave one out");
                 reader.problems.push(problem.also(earlier, "first here"));
             }
         }
-        Cursor { node, taken: vec![false; node.entries.len()], next: 0, asked: Vec::new(), block: Block::Unread }
+        Cursor { node, taken: vec![false; node.entries.len()], next: 0, properties: known, children: Children::Unread }
     }
 
     /// The place of the node's name, for what the node lacks.
@@ -83,7 +88,7 @@ impl<'n> Cursor<'n> {
     }
 
     pub(super) fn property(&mut self, name: &'static str) -> Option<&'n Entry<'n>> {
-        self.asked.push(name);
+        debug_assert!(self.properties.contains(&name), "src/recipe/word.rs: `{}` has no `{name}=`", self.node.name);
         let mut found = None;
         for (entry, taken) in self.node.entries.iter().zip(&mut self.taken) {
             if entry.name.as_ref().is_some_and(|(own, _)| own == name) {
@@ -108,9 +113,12 @@ impl<'n> Cursor<'n> {
     fn missing_argument(&mut self, reader: &mut Reader<'_>, what: &str) {
         let name = &self.node.name;
         // `kernel-arg console=ttyS0`: the argument was swallowed as a property.
-        let swallowed = self.node.entries.iter().zip(&mut self.taken).find(|(entry, taken)| {
-            entry.name.as_ref().is_some_and(|(own, _)| !**taken && !word::PROPERTIES.contains(&own.as_ref()))
-        });
+        let swallowed = self
+            .node
+            .entries
+            .iter()
+            .zip(&mut self.taken)
+            .find(|(entry, taken)| entry.name.as_ref().is_some_and(|(own, _)| !**taken && !word::is_property(own)));
         if let Some((Entry { name: Some((key, span)), value, span: value_span }, taken)) = swallowed {
             *taken = true;
             let value = match value {
@@ -119,12 +127,12 @@ impl<'n> Cursor<'n> {
             };
             let span = Span { end: value_span.end, ..*span };
             let message = format!("`{name}` wants {what}, but `{key}=` makes this a property");
-            let problem = Diagnostic::error(code::PROPERTY_FOR_ARGUMENT, span, message);
+            let problem = Diagnostic::error(Code::PropertyForArgument, span, message);
             reader.problems.push(problem.help(format!("write `{name} \"{key}={value}\"`")));
             return;
         }
         let message = format!("`{name}` wants {what}");
-        reader.problems.push(Diagnostic::error(code::MISSING_ARGUMENT, self.place(), message));
+        reader.problems.push(Diagnostic::error(Code::MissingArgument, self.place(), message));
     }
 
     /// One text argument, if there is one more.
@@ -168,7 +176,7 @@ impl<'n> Cursor<'n> {
             Some(entry) => reader.text_of(entry, &format!("a text for `{name}=`")),
             None => {
                 let message = format!("`{}` wants `{name}=`", self.node.name);
-                let problem = Diagnostic::error(code::MISSING_PROPERTY, self.place(), message);
+                let problem = Diagnostic::error(Code::MissingProperty, self.place(), message);
                 reader.problems.push(problem.help(format!("write `{name}=\"…\"`")));
                 None
             }
@@ -181,48 +189,41 @@ impl<'n> Cursor<'n> {
 
     /// The children, which somebody reads from here on.
     pub(super) fn block(&mut self) -> &'n [Node<'n>] {
-        self.block = Block::Read;
+        self.children = Children::Read;
         self.node.children.as_deref().unwrap_or(&[])
     }
 
     /// Reports whatever nobody asked for.
-    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+    pub(super) fn finish(&self, reader: &mut Reader<'_>) {
         let name = &self.node.name;
         for (entry, _) in self.node.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken) {
             let Some((property, span)) = &entry.name else {
                 let message = format!("`{name}` takes no more arguments");
-                reader.problems.push(Diagnostic::error(code::EXTRA_ARGUMENT, entry.span, message));
+                reader.problems.push(Diagnostic::error(Code::ExtraArgument, entry.span, message));
                 continue;
             };
-            let mut problem =
-                Diagnostic::error(code::UNKNOWN_PROPERTY, *span, format!("`{name}` has no `{property}=`"));
+            let mut problem = Diagnostic::error(Code::UnknownProperty, *span, format!("`{name}` has no `{property}=`"));
             if let Some(sentence) = word::later_property(name, property) {
-                problem = Diagnostic::error(code::NOT_YET, *span, sentence);
-            } else if let Some(meant) = nearest(property, self.asked.iter().copied()) {
+                problem = Diagnostic::error(Code::NotYet, *span, sentence);
+            } else if let Some(meant) = nearest(property, self.properties.iter().copied()) {
                 problem = problem.help(format!("did you mean `{meant}=`?"));
-            } else if !self.asked.is_empty() {
-                let known: Vec<String> = self.asked.iter().map(|name| format!("`{name}=`")).collect();
+            } else if !self.properties.is_empty() {
+                let known: Vec<String> = self.properties.iter().map(|name| format!("`{name}=`")).collect();
                 problem = problem.help(format!("it has {}", known.join(", ")));
             }
             reader.problems.push(problem);
         }
-        if self.block == Block::Unread
+        if self.children == Children::Unread
             && let Some(first) = self.node.children.as_ref().and_then(|children| children.first())
         {
             let message = format!("`{name}` has no block");
-            reader.problems.push(Diagnostic::error(code::UNEXPECTED_BLOCK, first.span, message));
+            reader.problems.push(Diagnostic::error(Code::UnexpectedBlock, first.span, message));
         }
     }
 }
 
 impl Reader<'_> {
-    pub(super) fn error(
-        &mut self,
-        code: &'static str,
-        span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    pub(super) fn error(&mut self, code: Code, span: Span, message: impl Into<String>, help: impl Into<String>) {
         self.problems.push(Diagnostic::error(code, span, message).help(help));
     }
 
@@ -231,11 +232,11 @@ impl Reader<'_> {
             Value::Text(text) => return Some(Spanned::new(text.clone().into_owned(), entry.span)),
             Value::Integer(_, raw) | Value::Float(raw) => {
                 let message = format!("{raw} is a number here and loses how it is written");
-                self.error(code::NUMBER_FOR_TEXT, entry.span, message, format!("write `\"{raw}\"`"));
+                self.error(Code::NumberForText, entry.span, message, format!("write `\"{raw}\"`"));
             }
             Value::Switch(_) | Value::Null => {
                 let message = format!("wanted here is {what}");
-                self.problems.push(Diagnostic::error(code::WRONG_TYPE, entry.span, message));
+                self.problems.push(Diagnostic::error(Code::WrongType, entry.span, message));
             }
         }
         None
@@ -247,7 +248,7 @@ impl Reader<'_> {
             Value::Switch(false) => Switch::Off,
             _ => {
                 let message = format!("{what} is `#true` or `#false`, without quotes");
-                self.problems.push(Diagnostic::error(code::WRONG_TYPE, entry.span, message));
+                self.problems.push(Diagnostic::error(Code::WrongType, entry.span, message));
                 return None;
             }
         };
@@ -258,7 +259,7 @@ impl Reader<'_> {
     pub(super) fn mode(&mut self, cursor: &mut Cursor<'_>) -> Option<Spanned<u16>> {
         let entry = cursor.property("mode")?;
         let Value::Integer(number, raw) = &entry.value else {
-            self.error(code::WRONG_TYPE, entry.span, "a mode is a number", "write it as `0o755`");
+            self.error(Code::WrongType, entry.span, "a mode is a number", "write it as `0o755`");
             return None;
         };
         let mode = u16::try_from(*number).ok().filter(|mode| *mode <= MAX_MODE);
@@ -267,20 +268,20 @@ impl Reader<'_> {
             match mode {
                 Some(mode) => return Some(Spanned::new(mode, entry.span)),
                 None => {
-                    self.error(code::BAD_VALUE, entry.span, format!("a mode is at most 0o7777, not {raw}"), "0o755?");
+                    self.error(Code::BadValue, entry.span, format!("a mode is at most 0o7777, not {raw}"), "0o755?");
                 }
             }
         } else if !is_decimal {
             let message = format!("a mode is an octal number without a sign, not {raw}");
             let help = mode.map_or("write it as `0o755`".to_owned(), |mode| format!("write `0o{mode:o}`"));
-            self.error(code::BAD_VALUE, entry.span, message, help);
+            self.error(Code::BadValue, entry.span, message, help);
         } else if raw.len() == 1 || !raw.starts_with('0') {
             // A leading zero was told where the words were read.
             let message = format!("{raw} is a decimal number, and a mode is an octal one");
             // The digits as they stand, where they are octal ones; else what they come to.
             let octal = u16::from_str_radix(raw, 8).ok().filter(|octal| *octal <= MAX_MODE);
             let help = octal.or(mode).map_or("write it as `0o755`".to_owned(), |mode| format!("write `0o{mode:o}`"));
-            self.error(code::DECIMAL_MODE, entry.span, message, help);
+            self.error(Code::DecimalMode, entry.span, message, help);
         }
         None
     }
@@ -289,7 +290,7 @@ impl Reader<'_> {
         match Template::new(&text) {
             Ok(template) => Some(Spanned::new(template, text.span)),
             Err(error) => {
-                self.problems.push(Diagnostic::error(code::BAD_TEMPLATE, text.span, error.to_string()));
+                self.problems.push(Diagnostic::error(Code::BadTemplate, text.span, error.to_string()));
                 None
             }
         }
@@ -301,21 +302,24 @@ impl Reader<'_> {
         let filled = template.fill(|_| Some("x")).unwrap_or_default();
         let path = self.rel_path(Spanned::new(filled, template.span), &template.to_string())?;
         if path.is_root() {
-            self.problems.push(Diagnostic::error(code::BAD_PATH, template.span, "`/` itself is nobody's"));
+            self.problems.push(Diagnostic::error(Code::BadPath, template.span, "`/` itself is nobody's"));
             return None;
         }
         let top = path.ancestors().last();
-        if let Some(folder) = HIDDEN.iter().find(|folder| top.as_ref().is_some_and(|top| top.to_string() == **folder)) {
+        let is_top = |folder: &&&str| top.as_ref().is_some_and(|top| top.as_str() == **folder);
+        if let Some(folder) = COVERED.iter().chain(&EMPTY_AT_BOOT).find(is_top) {
             let message =
-                format!("nobody would see `{}`: the running machine mounts something over `{folder}`", *template);
+                format!("nobody would see `{}`: the running machine mounts something over `/{folder}`", *template);
             let help = "have it made at each boot: a line of a file in `/usr/lib/tmpfiles.d` (tmpfiles.d(5))";
-            self.error(code::HIDDEN_PATH, template.span, message, help);
+            self.error(Code::HiddenPath, template.span, message, help);
             return None;
         }
-        if let Some(link) = LINKED.iter().find(|link| path.to_string().starts_with(&format!("{link}/"))) {
-            let message = format!("nobody would see `{}`: `{link}` is a link to what is empty at each boot", *template);
+        let is_above = |link: &&&str| path.ancestors().any(|above| above.as_str() == **link);
+        if let Some(link) = LINKED.iter().find(is_above) {
+            let message =
+                format!("nobody would see `{}`: `/{link}` is a link to what is empty at each boot", *template);
             let help = "have it made at each boot: a line of a file in `/usr/lib/tmpfiles.d` (tmpfiles.d(5))";
-            self.error(code::HIDDEN_PATH, template.span, message, help);
+            self.error(Code::HiddenPath, template.span, message, help);
             return None;
         }
         Some(template)
@@ -335,13 +339,13 @@ impl Reader<'_> {
             Ok(ok) => Some(Spanned::new(ok, path.span)),
             Err(_) if !shown.starts_with('/') => {
                 let message = format!("`{shown}` is no path of the image: it does not start with `/`");
-                self.error(code::BAD_PATH, path.span, message, format!("`/{shown}`?"));
+                self.error(Code::BadPath, path.span, message, format!("`/{shown}`?"));
                 None
             }
             Err(_) => {
                 let message =
                     format!("`{shown}` is no path: it has an empty name, `.`, `..` or a name that is too long");
-                self.problems.push(Diagnostic::error(code::BAD_PATH, path.span, message));
+                self.problems.push(Diagnostic::error(Code::BadPath, path.span, message));
                 None
             }
         }
@@ -352,16 +356,28 @@ impl Reader<'_> {
         let found = text.chars().find(|character| character.is_control());
         if let Some(character) = found {
             let message = format!("{what} has no control character; here is `{}`", character.escape_default());
-            self.error(code::BAD_VALUE, text.span, message, "leave it out");
+            self.error(Code::BadValue, text.span, message, "leave it out");
         }
         found.is_some()
     }
 
+    /// What a node of a block without conditions is; reports one that the block does not have, and a second one where
+    /// it has one.
+    pub(super) fn word<'n, W: Word>(&mut self, node: &'n Node<'_>, seen: &mut Seen<'n>) -> Option<W> {
+        let word = W::of(&node.name);
+        match word {
+            Some(word) if word.is_single() => self.only_one(seen, node),
+            Some(_) => {}
+            None => self.unknown_node(node, W::PLACE, &[W::TEXTS]),
+        }
+        word
+    }
+
     /// Notes a node of which a block has one: a second one would silently win.
-    pub(super) fn only_one<'n>(&mut self, seen: &mut BTreeMap<&'n str, Span>, node: &'n Node<'_>) {
+    pub(super) fn only_one<'n>(&mut self, seen: &mut Seen<'n>, node: &'n Node<'_>) {
         if let Some(earlier) = seen.insert(&node.name, node.name_span) {
             let message = format!("`{}` stands here twice", node.name);
-            let problem = Diagnostic::error(code::REPEATED_NODE, node.name_span, message);
+            let problem = Diagnostic::error(Code::RepeatedNode, node.name_span, message);
             self.problems.push(problem.also(earlier, "first here"));
         }
     }
@@ -375,7 +391,7 @@ impl Reader<'_> {
         match Glob::new(&text) {
             Ok(glob) => Some(Spanned::new(glob, text.span)),
             Err(error) => {
-                self.problems.push(Diagnostic::error(code::BAD_GLOB, text.span, error.to_string()));
+                self.problems.push(Diagnostic::error(Code::BadGlob, text.span, error.to_string()));
                 None
             }
         }
@@ -391,7 +407,7 @@ impl Reader<'_> {
         match Sha256::parse(&text) {
             Ok(digest) => Some(Spanned::new(digest, text.span)),
             Err(error) => {
-                self.problems.push(Diagnostic::error(code::BAD_DIGEST, text.span, error.to_string()));
+                self.problems.push(Diagnostic::error(Code::BadDigest, text.span, error.to_string()));
                 None
             }
         }
@@ -405,7 +421,7 @@ impl Reader<'_> {
         if shown.starts_with('/') || filled.below(self.root).is_none() {
             let message = format!("`{shown}` lies outside the folder of the recipes");
             let help = format!("a recipe set is self-contained: copy it below `{}`", self.root);
-            self.error(code::OUTSIDE_PROJECT, path.span, message, help);
+            self.error(Code::OutsideProject, path.span, message, help);
             return None;
         }
         let local = LocalPath { folder: self.folder.clone(), span: path.span, path: path.value };
@@ -424,7 +440,7 @@ impl Reader<'_> {
         let is_kernel = self.names.kind(Space::Component, name) == Some(Kind::Kernel);
         if is_kernel {
             let message = format!("`{}` is a kernel; `{node}` wants a component or a package group", name.name);
-            self.error(code::WRONG_KIND, name.span, message, "a variant brings its kernel: `include`");
+            self.error(Code::WrongKind, name.span, message, "a variant brings its kernel: `include`");
         }
         !is_kernel
     }
@@ -441,7 +457,7 @@ impl Reader<'_> {
                 let message = format!("`{braced}` is not filled in {place}");
                 let help =
                     "braces are filled in `url`, `to`, `from` and names of files; a step has `$version` and `$arch`";
-                self.error(code::BRACES_NOT_FILLED, text.span, message, help);
+                self.error(Code::BracesNotFilled, text.span, message, help);
             }
         }
         found
@@ -455,10 +471,10 @@ impl Reader<'_> {
             Err(Unresolved::Ambiguous(full)) => {
                 let message = format!("several recipe sets have a {} `{}`", space.noun(), text.value);
                 let full: Vec<String> = full.iter().map(|name| format!("`{name}`")).collect();
-                self.error(code::AMBIGUOUS_NAME, text.span, message, format!("write {}", full.join(" or ")));
+                self.error(Code::AmbiguousName, text.span, message, format!("write {}", full.join(" or ")));
             }
             Err(Unresolved::Unknown) => {
-                let problem = Diagnostic::error(code::UNKNOWN_NAME, text.span, self.unknown(text, space));
+                let problem = Diagnostic::error(Code::UnknownName, text.span, self.unknown(text, space));
                 let near = self.names.near(space, text, &mut self.patience);
                 self.problems.push(match near {
                     Some(near) => problem.help(format!("did you mean `{near}`?")),
@@ -492,7 +508,7 @@ impl Reader<'_> {
                 return None;
             }
             let message = format!("`{}` is not a version", text.value);
-            self.error(code::BAD_VERSION, text.span, message, "versions are `[0-9A-Za-z.~^+_:-]{1,64}`");
+            self.error(Code::BadVersion, text.span, message, "versions are `[0-9A-Za-z.~^+_:-]{1,64}`");
             return None;
         }
         Some(text)
@@ -505,7 +521,7 @@ impl Reader<'_> {
             Err(error) => {
                 let message = format!("`{}` is not an SPDX licence expression: {}", text.value, error.reason);
                 self.error(
-                    code::BAD_LICENSE,
+                    Code::BadLicense,
                     text.span,
                     message,
                     "such as `Apache-2.0 OR MIT`; `LicenseRef-…` for others",
@@ -515,13 +531,25 @@ impl Reader<'_> {
         }
     }
 
+    /// The name of a suite, area or mirror, which becomes a part of a URL.
+    pub(super) fn suite_name(&mut self, text: Spanned<String>, what: &str) -> Option<Spanned<String>> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/');
+        let parts = text.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+        if !parts || text.len() > 64 || !text.chars().all(fits) {
+            let message = format!("`{}` cannot be the name of {what}", text.value);
+            self.problems.push(Diagnostic::error(Code::BadName, text.span, message));
+            return None;
+        }
+        Some(text)
+    }
+
     /// The name of a package of an archive (Debian Policy 5.6.1).
     pub(super) fn package(&mut self, text: Spanned<String>) -> Option<Spanned<String>> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
         let first = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
         if !first || text.len() < 2 || text.len() > 128 || !text.chars().all(fits) {
             let message = format!("`{}` cannot be the name of a package", text.value);
-            self.problems.push(Diagnostic::error(code::BAD_NAME, text.span, message));
+            self.error(Code::BadName, text.span, message, "names of packages are `[a-z0-9][a-z0-9+.-]{1,127}`");
             return None;
         }
         Some(text)
@@ -533,7 +561,7 @@ impl Reader<'_> {
         let first = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
         if !first || text.len() > 64 || !text.chars().all(fits) {
             let message = format!("`{}` cannot be a name", text.value);
-            self.error(code::BAD_NAME, text.span, message, "names are `[a-z0-9][a-z0-9+._-]{0,63}`");
+            self.error(Code::BadName, text.span, message, "names are `[a-z0-9][a-z0-9+._-]{0,63}`");
             return None;
         }
         Some(text.map(|name| Name::new(self.set, name)))
@@ -545,17 +573,17 @@ impl Reader<'_> {
         texts.into_iter().filter_map(|text| self.local(text, Presence::File)).collect()
     }
 
-    /// Reports a node whose name is not one of `known`.
-    pub(super) fn unknown_node(&mut self, node: &Node<'_>, place: &str, known: &[&str]) {
+    /// Reports a node whose name is not in one of the lists of `known`.
+    pub(super) fn unknown_node(&mut self, node: &Node<'_>, place: &str, known: &[&[&str]]) {
         let (name, span) = (node.name.as_ref(), node.name_span);
         if let Some(sentence) = word::later(name) {
-            self.problems.push(Diagnostic::error(code::NOT_YET, span, sentence));
+            self.problems.push(Diagnostic::error(Code::NotYet, span, sentence));
         } else if let Some(belongs) = word::belongs(name) {
             let message = format!("`{name}` does not belong into {place}");
-            self.error(code::MISPLACED_NODE, span, message, format!("it belongs into {belongs}"));
+            self.error(Code::MisplacedNode, span, message, format!("it belongs into {belongs}"));
         } else {
-            let problem = Diagnostic::error(code::UNKNOWN_NODE, span, format!("{place} has no `{name}`"));
-            self.problems.push(match nearest(name, known.iter().copied()) {
+            let problem = Diagnostic::error(Code::UnknownNode, span, format!("{place} has no `{name}`"));
+            self.problems.push(match nearest(name, known.iter().copied().flatten().copied()) {
                 Some(meant) => problem.help(format!("did you mean `{meant}`?")),
                 None => problem,
             });

@@ -1,6 +1,6 @@
 //! A mistake in a recipe, as data.
 
-use super::{SourceSet, Span};
+use super::{Code, Span};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,8 +16,8 @@ pub enum Severity {
 pub struct Diagnostic {
     /// How grave it is.
     pub severity: Severity,
-    /// What kind of mistake, in kebab case: `unknown-node`. Stable; tools may rely on it.
-    pub code: &'static str,
+    /// What kind of mistake.
+    pub code: Code,
     /// One sentence without a full stop at its end.
     pub message: String,
     /// Where; the first one is the place, others explain.
@@ -37,13 +37,13 @@ pub struct Label {
 
 impl Diagnostic {
     /// An error at `span`.
-    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+    pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
         let labels = vec![Label { span, text: String::new() }];
         Diagnostic { severity: Severity::Error, code, message: message.into(), labels, help: None }
     }
 
     /// A warning at `span`.
-    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+    pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
         Diagnostic { severity: Severity::Warning, ..Self::error(code, span, message) }
     }
 
@@ -79,29 +79,4 @@ impl Diagnostic {
     pub fn span(&self) -> Option<Span> {
         self.labels.first().map(|label| label.span)
     }
-}
-
-/// The finding as one line: `error: FILE:LINE:COL: message; help [code]`.
-pub fn one_line(sources: &SourceSet, diagnostic: &Diagnostic) -> String {
-    let severity = match diagnostic.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    let place = diagnostic.span().map_or_else(String::new, |span| {
-        let (line, column) = line_and_column(sources, span);
-        format!("{}:{line}:{column}: ", sources.path(span.file))
-    });
-    let help = diagnostic.help.as_deref().map_or_else(String::new, |help| format!("; {help}"));
-    format!("{severity}: {place}{}{help} [{}]", diagnostic.message, diagnostic.code)
-}
-
-/// The line and column at which a span starts, both from 1; a column is a character, not a byte.
-pub fn line_and_column(sources: &SourceSet, span: Span) -> (usize, usize) {
-    let text = sources.text(span.file);
-    let mut start = text.len().min(span.start as usize);
-    while !text.is_char_boundary(start) {
-        start -= 1;
-    }
-    let (line, begin) = sources.line(span.file, start);
-    (line, text.get(begin..start).unwrap_or("").chars().count() + 1)
 }

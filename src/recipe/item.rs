@@ -1,11 +1,12 @@
 //! What components, kernels and variants alike bring into an image.
 
 use super::{
-    BuildSystemStep, Diagnostic, LocalPath, Name, Presence, Span, Spanned, Switch, Template, code,
-    decode::{Cursor, Reader},
+    BuildSystemStep, Code, Diagnostic, LocalPath, Name, Presence, Span, Spanned, Switch, Template,
+    decode::{Cursor, Reader, Seen},
     kernel_argument::kernel_argument,
     parse::Node,
     user::{Owner, UserItem, owner, user_name},
+    word::{FinishWord, GuardWord, ItemWord, PlacedWord, UnitWord, Word},
 };
 use crate::content::RelPath;
 
@@ -177,28 +178,33 @@ pub enum Command {
 const MAX_NAME: usize = 255;
 
 impl Item {
-    /// Reads a node that components, kernels and variants alike have; `None` for any other node, or one with mistakes.
-    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Item> {
-        let mut cursor = Cursor::new(reader, node);
-        let item = match node.name.as_ref() {
-            "file" => FileItem::read(reader, &mut cursor).map(Item::File),
-            "tree" => TreeItem::read(reader, &mut cursor).map(Item::Tree),
-            "link" => LinkItem::read(reader, &mut cursor).map(Item::Link),
-            "dir" => DirectoryItem::read(reader, &mut cursor).map(Item::Directory),
-            "user" => UserItem::read(reader, &mut cursor).map(Item::User),
-            "group" => {
+    /// Reads a node that is none of the words that only `W`, a block of components, kernels or variants, has; reports
+    /// one that they do not have in common either.
+    pub(super) fn read<W: Word>(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Item> {
+        let Some(word) = ItemWord::of(&node.name) else {
+            reader.unknown_node(node, W::PLACE, &[W::TEXTS, ItemWord::TEXTS, GuardWord::TEXTS]);
+            return None;
+        };
+        let mut cursor = Cursor::new(reader, node, word);
+        let item = match word {
+            ItemWord::File => FileItem::read(reader, &mut cursor).map(Item::File),
+            ItemWord::Tree => TreeItem::read(reader, &mut cursor).map(Item::Tree),
+            ItemWord::Link => LinkItem::read(reader, &mut cursor).map(Item::Link),
+            ItemWord::Directory => DirectoryItem::read(reader, &mut cursor).map(Item::Directory),
+            ItemWord::User => UserItem::read(reader, &mut cursor).map(Item::User),
+            ItemWord::Group => {
                 let name = cursor.text(reader, "the name of a group");
                 name.and_then(|name| user_name(reader, name, "a group")).map(Item::Group)
             }
-            "setuid" => SetuidItem::read(reader, &mut cursor).map(Item::Setuid),
-            "unit" => UnitItem::read(reader, &mut cursor).map(Item::Unit),
-            "mask" => cursor.text(reader, "a unit").and_then(|unit| unit_name(reader, unit)).map(Item::Mask),
-            "kernel-arg" => kernel_argument(reader, &mut cursor).map(Item::KernelArgument),
-            "kernel-module" => cursor.text(reader, "a module").and_then(|name| {
+            ItemWord::Setuid => SetuidItem::read(reader, &mut cursor).map(Item::Setuid),
+            ItemWord::Unit => UnitItem::read(reader, &mut cursor).map(Item::Unit),
+            ItemWord::Mask => cursor.text(reader, "a unit").and_then(|unit| unit_name(reader, unit)).map(Item::Mask),
+            ItemWord::KernelArgument => kernel_argument(reader, &mut cursor).map(Item::KernelArgument),
+            ItemWord::KernelModule => cursor.text(reader, "a module").and_then(|name| {
                 let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
                 name_of(reader, name, "a module", fits).map(Item::KernelModule)
             }),
-            _ => Finish::read(reader, &mut cursor).map(Item::Finish),
+            ItemWord::Finish => Finish::read(reader, &mut cursor).map(Item::Finish),
         };
         cursor.finish(reader);
         item
@@ -213,7 +219,7 @@ fn name_of(
 ) -> Option<Spanned<String>> {
     if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(fits) {
         let message = format!("`{}` cannot be the name of {what}", name.value);
-        reader.problems.push(Diagnostic::error(code::BAD_NAME, name.span, message));
+        reader.problems.push(Diagnostic::error(Code::BadName, name.span, message));
         return None;
     }
     Some(name)
@@ -229,7 +235,7 @@ fn unit_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<S
         Some((_, suffix)) if SUFFIXES.contains(&suffix) => Some(name),
         _ => {
             let message = format!("`{}` has no suffix of a unit", name.value);
-            reader.error(code::BAD_NAME, name.span, message, format!("`{}.service`?", name.value));
+            reader.error(Code::BadName, name.span, message, format!("`{}.service`?", name.value));
             None
         }
     }
@@ -238,12 +244,10 @@ fn unit_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<S
 /// The paths that may be taken from others: `replaces="/a"`, or a node `replaces "/a" "/b"` inside.
 pub(super) fn replaces(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Vec<Spanned<RelPath>> {
     let mut paths: Vec<Spanned<RelPath>> = reader.path_property(cursor, "replaces").into_iter().collect();
+    let mut seen = Seen::new();
     for node in cursor.block() {
-        if node.name != "replaces" {
-            reader.unknown_node(node, &format!("`{}`", cursor.node.name), &["replaces"]);
-            continue;
-        }
-        let mut inner = Cursor::new(reader, node);
+        let Some(word @ PlacedWord::Replaces) = reader.word(node, &mut seen) else { continue };
+        let mut inner = Cursor::new(reader, node, word);
         let texts = inner.texts(reader, "a path");
         paths.extend(texts.into_iter().filter_map(|text| reader.plain_path(text)));
         inner.finish(reader);
@@ -260,7 +264,7 @@ fn content(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Content> 
         (None, Some(text)) => Some(Content::Text(text)),
         (Some(_), Some(text)) => {
             let message = format!("`{}` has `from=` and `text=`", cursor.node.name);
-            reader.error(code::CONTENT_TWICE, text.span, message, "leave one out");
+            reader.error(Code::ContentTwice, text.span, message, "leave one out");
             None
         }
         (None, None) => {
@@ -271,7 +275,7 @@ fn content(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Content> 
                 .all(|entry| entry.name.as_ref().is_none_or(|(name, _)| name != "from" && name != "text"))
             {
                 let message = format!("`{}` wants `from=` or `text=`", cursor.node.name);
-                reader.error(code::MISSING_PROPERTY, cursor.place(), message, "write `from=\"FILE\"` or `text=\"…\"`");
+                reader.error(Code::MissingProperty, cursor.place(), message, "write `from=\"FILE\"` or `text=\"…\"`");
             }
             None
         }
@@ -307,7 +311,7 @@ impl LinkItem {
         let to = cursor.required_property(reader, "to").and_then(|text| {
             if text.is_empty() || text.len() > 4095 {
                 let message = "a link says 1 to 4095 bytes";
-                reader.problems.push(Diagnostic::error(code::BAD_VALUE, text.span, message));
+                reader.problems.push(Diagnostic::error(Code::BadValue, text.span, message));
                 return None;
             }
             if reader.has_control_character(&text, "what a link says") {
@@ -345,12 +349,12 @@ impl UnitItem {
             switch.map(|switch| if switch == Switch::On { Enablement::Enabled } else { Enablement::Disabled })
         });
         let mut drop_ins = Vec::new();
+        let mut seen = Seen::new();
         for node in cursor.block() {
-            if node.name == "drop-in" {
-                drop_ins.extend(DropIn::read(reader, node));
-            } else {
-                reader.unknown_node(node, "`unit`", &["drop-in"]);
-            }
+            let Some(word @ UnitWord::DropIn) = reader.word(node, &mut seen) else { continue };
+            let mut inner = Cursor::new(reader, node, word);
+            drop_ins.extend(DropIn::read(reader, &mut inner));
+            inner.finish(reader);
         }
         let written = written?;
         let (content, name) = match written.rsplit_once('/') {
@@ -358,7 +362,7 @@ impl UnitItem {
                 let name = Spanned::new(name.to_owned(), written.span);
                 if let Some(text) = &text {
                     let message = "the unit's file is named and its `text=` is stated";
-                    reader.error(code::CONTENT_TWICE, text.span, message, "leave one out");
+                    reader.error(Code::ContentTwice, text.span, message, "leave one out");
                 }
                 (reader.local(written, Presence::File).map(Content::From), name)
             }
@@ -369,21 +373,19 @@ impl UnitItem {
 }
 
 impl DropIn {
-    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
         let name = cursor.text(reader, "the name of a file").and_then(|name| {
             let fits = |c: char| c.is_ascii_graphic() && c != '/';
             let name = name_of(reader, name, "a drop-in", fits)?;
             if !name.ends_with(".conf") {
                 let message = format!("systemd reads no drop-in `{}`: it does not end in `.conf`", name.value);
-                reader.error(code::BAD_NAME, name.span, message, format!("`{}.conf`?", name.value));
+                reader.error(Code::BadName, name.span, message, format!("`{}.conf`?", name.value));
                 return None;
             }
             Some(name)
         });
-        let content = content(reader, &mut cursor);
-        cursor.finish(reader);
-        Some(DropIn { name: name?, content: content?, span: node.span })
+        let content = content(reader, cursor);
+        Some(DropIn { name: name?, content: content?, span: cursor.node.span })
     }
 }
 
@@ -393,21 +395,21 @@ impl Finish {
             name_of(reader, name, "a finish step", |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         });
         let (mut build_with, mut commands) = (Vec::new(), Vec::new());
+        let mut seen = Seen::new();
         for node in cursor.block() {
-            match node.name.as_ref() {
-                "step" | "script" => commands.extend(Command::read(reader, node)),
-                "build-with" => {
-                    let mut inner = Cursor::new(reader, node);
-                    build_with.extend(reader.parts(&mut inner));
-                    inner.finish(reader);
-                }
-                _ => reader.unknown_node(node, "`finish`", &["step", "script", "build-with"]),
+            let Some(word) = reader.word(node, &mut seen) else { continue };
+            let mut inner = Cursor::new(reader, node, word);
+            match word {
+                FinishWord::Step => commands.extend(Command::step(reader, &mut inner)),
+                FinishWord::Script => commands.extend(Command::script(reader, &mut inner)),
+                FinishWord::BuildWith => build_with.extend(reader.parts(&mut inner)),
             }
+            inner.finish(reader);
         }
         let name = name?;
         if cursor.node.children.as_ref().is_none_or(Vec::is_empty) {
             let message = format!("`finish \"{}\"` does nothing", name.value);
-            reader.error(code::MISSING_NODE, cursor.place(), message, "write `{ step \"…\" }`");
+            reader.error(Code::MissingNode, cursor.place(), message, "write `{ step \"…\" }`");
             return None;
         }
         Some(Finish { name, build_with, commands })
@@ -415,18 +417,25 @@ impl Finish {
 }
 
 impl Command {
-    /// Reads `step` or `script`.
-    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
-        let text = cursor.text(reader, "a piece of shell");
-        cursor.finish(reader);
-        let text = text?;
-        reader.no_braces(&text, &format!("`{}`", node.name));
-        if text.trim().is_empty() || text.contains('\0') {
-            let message = format!("this `{}` does nothing", node.name);
-            reader.problems.push(Diagnostic::error(code::BAD_VALUE, text.span, message));
-            return None;
-        }
-        Some(if node.name == "step" { Command::Step(text) } else { Command::Script(text) })
+    /// Reads a `step`.
+    pub(super) fn step(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        shell(reader, cursor).map(Command::Step)
     }
+
+    /// Reads a `script`.
+    pub(super) fn script(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        shell(reader, cursor).map(Command::Script)
+    }
+}
+
+fn shell(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<String>> {
+    let text = cursor.text(reader, "a piece of shell")?;
+    let name = &cursor.node.name;
+    reader.no_braces(&text, &format!("`{name}`"));
+    if text.trim().is_empty() || text.contains('\0') {
+        let message = format!("this `{name}` does nothing");
+        reader.problems.push(Diagnostic::error(Code::BadValue, text.span, message));
+        return None;
+    }
+    Some(text)
 }

@@ -1,15 +1,14 @@
 //! Kernels: built from source, or finished ones of an archive.
 
 use super::{
-    Clause, Guarded, InitramfsItem, Item, KernelPackage, LocalPath, Name, Presence, Span, Spanned, Switch, Upstream,
-    code,
+    Clause, Code, Guarded, InitramfsItem, Item, KernelPackage, LocalPath, Name, Presence, Span, Spanned, Switch,
+    Upstream,
     condition::read_block,
     decode::{Cursor, Reader},
     kernel_package::check_source,
     names::Space,
-    packages::suite_name,
     parse::Node,
-    word,
+    word::{KernelWord, TopWord, UpstreamWord, Word as _},
 };
 use crate::content::Glob;
 
@@ -87,7 +86,7 @@ pub enum Modules {
 
 impl Kernel {
     pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+        let mut cursor = Cursor::new(reader, node, TopWord::Kernel);
         let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
         let items = KernelItem::read_all(reader, cursor.block());
         cursor.finish(reader);
@@ -100,41 +99,36 @@ impl Kernel {
 impl KernelItem {
     /// Reads the block of a kernel, or of an override of one.
     pub(super) fn read_all(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Vec<Guarded<Self>> {
-        read_block(reader, nodes, &[], &mut |reader, node, when| Self::read(reader, node, when).into_iter().collect())
+        read_block(reader, nodes, &[], &mut |reader, node, word, when| {
+            Self::read(reader, node, word, when).into_iter().collect()
+        })
     }
 
-    fn read(reader: &mut Reader<'_>, node: &Node<'_>, when: &[Clause]) -> Option<Self> {
-        let name = node.name.as_ref();
-        if word::COMMON.contains(&name) {
-            return Item::read(reader, node).map(KernelItem::Common);
-        }
-        if !word::KERNEL.contains(&name) {
-            reader.unknown_node(node, "`kernel`", &[&word::KERNEL[..], &word::COMMON, &word::GUARDS].concat());
-            return None;
-        }
-        let mut cursor = Cursor::new(reader, node);
-        let item = match name {
-            "debian" => DebianSource::read(reader, &mut cursor).map(KernelItem::Debian),
-            "upstream" => Some(KernelItem::Upstream(reader.kernel_upstream(&mut cursor))),
-            "package" => KernelPackage::read(reader, &mut cursor).map(KernelItem::Package),
-            "initramfs" => Some(KernelItem::Initramfs(InitramfsItem::read_all(reader, &mut cursor, when))),
-            "drop" => reader.globs(&mut cursor).map(KernelItem::Drop),
-            "version" => {
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>, word: Option<KernelWord>, when: &[Clause]) -> Option<Self> {
+        let Some(word) = word else { return Item::read::<KernelWord>(reader, node).map(KernelItem::Common) };
+        let mut cursor = Cursor::new(reader, node, word);
+        let item = match word {
+            KernelWord::Debian => DebianSource::read(reader, &mut cursor).map(KernelItem::Debian),
+            KernelWord::Upstream => Some(KernelItem::Upstream(reader.kernel_upstream(&mut cursor))),
+            KernelWord::Package => KernelPackage::read(reader, &mut cursor).map(KernelItem::Package),
+            KernelWord::Initramfs => Some(KernelItem::Initramfs(InitramfsItem::read_all(reader, &mut cursor, when))),
+            KernelWord::Drop => reader.globs(&mut cursor).map(KernelItem::Drop),
+            KernelWord::Version => {
                 let text = cursor.text(reader, "a version");
                 text.and_then(|text| reader.version(text)).map(KernelItem::Version)
             }
-            "license" => {
+            KernelWord::License => {
                 let text = cursor.text(reader, "an SPDX licence expression");
                 text.and_then(|text| reader.license(text)).map(KernelItem::License)
             }
-            "config" => Some(KernelItem::Config(reader.locals(&mut cursor))),
-            "build-with" => Some(KernelItem::BuildWith(reader.parts(&mut cursor))),
-            "patch" => Some(KernelItem::Patch(reader.locals(&mut cursor))),
-            "module-certificate" => {
+            KernelWord::Config => Some(KernelItem::Config(reader.locals(&mut cursor))),
+            KernelWord::BuildWith => Some(KernelItem::BuildWith(reader.parts(&mut cursor))),
+            KernelWord::Patch => Some(KernelItem::Patch(reader.locals(&mut cursor))),
+            KernelWord::ModuleCertificate => {
                 let text = cursor.text(reader, "a file");
                 text.and_then(|text| reader.local(text, Presence::File)).map(KernelItem::ModuleCertificate)
             }
-            _ => {
+            KernelWord::Modules => {
                 let switch = cursor.switch(reader, "what `modules` says");
                 let modules = |switch| if switch == Switch::On { Modules::Installed } else { Modules::LeftOut };
                 switch.map(|switch| KernelItem::Modules(switch.map(modules)))
@@ -148,9 +142,17 @@ impl KernelItem {
 impl Reader<'_> {
     /// The upstream of a kernel, which is an archive.
     fn kernel_upstream(&mut self, cursor: &mut Cursor<'_>) -> Upstream {
-        for inner in cursor.block().iter().filter(|inner| word::NO_KERNEL_SOURCE.contains(&inner.name.as_ref())) {
+        let is_other = |word| match word {
+            UpstreamWord::Url => false,
+            UpstreamWord::Git
+            | UpstreamWord::DebianSource
+            | UpstreamWord::Folder
+            | UpstreamWord::GoModule
+            | UpstreamWord::Crates => true,
+        };
+        for inner in cursor.block().iter().filter(|inner| UpstreamWord::of(&inner.name).is_some_and(is_other)) {
             let message = format!("`{}` does not belong into a kernel's `upstream`", inner.name);
-            self.error(code::MISPLACED_NODE, inner.name_span, message, "write `url \"…\"`; a component has the others");
+            self.error(Code::MisplacedNode, inner.name_span, message, "write `url \"…\"`; a component has the others");
         }
         Upstream::read(self, cursor)
     }
@@ -163,7 +165,7 @@ impl DebianSource {
         let archive = archive.unwrap_or_else(|| Spanned::new("debian".to_owned(), cursor.place()));
         let archive = reader.reference(&archive, Space::Archive);
         let suite = cursor.required_property(reader, "suite");
-        let suite = suite.and_then(|text| suite_name(reader, text, "a suite"));
+        let suite = suite.and_then(|text| reader.suite_name(text, "a suite"));
         let unpack = cursor.required_property(reader, "unpack").and_then(|text| reader.glob(text));
         Some(DebianSource { package: package?, archive: archive?, suite: suite?, unpack: unpack? })
     }

@@ -3,7 +3,7 @@
 use brc_contract::command_line::{self, VERIFIED_ROOT};
 
 use super::{
-    Spanned, code,
+    Code, Spanned,
     decode::{Cursor, Reader},
 };
 
@@ -31,7 +31,7 @@ pub(super) fn kernel_argument(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) 
     let word = one_word(reader, cursor)?;
     if is_reserved(&word) {
         let message = format!("`{}` is brc's own to say: that the image boots rests on it", written(&word));
-        reader.error(code::RESERVED_ARGUMENT, word.span, message, "leave it out");
+        reader.error(Code::ReservedArgument, word.span, message, "leave it out");
         return None;
     }
     Some(word)
@@ -42,7 +42,7 @@ pub(super) fn removed_argument(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>)
     let word = one_word(reader, cursor)?;
     if is_reserved(&word) {
         let message = format!("`{}` is brc's own to say, and stays: that the image boots rests on it", written(&word));
-        reader.error(code::RESERVED_ARGUMENT, word.span, message, "leave it out");
+        reader.error(Code::ReservedArgument, word.span, message, "leave it out");
         return None;
     }
     Some(word)
@@ -57,12 +57,12 @@ fn one_word(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<
     let spaces = word.split('"').step_by(2).any(|part| part.contains(char::is_whitespace));
     if word.is_empty() || spaces || !quoted_right {
         let message = format!("`{}` is not one word of a command line", word.value);
-        reader.error(code::BAD_VALUE, word.span, message, "write one `kernel-arg` for each word");
+        reader.error(Code::BadValue, word.span, message, "write one `kernel-arg` for each word");
         return None;
     }
     if word.contains(['{', '}']) {
         let message = format!("`{}` has a brace, which brc fills with what it knows of the root", word.value);
-        reader.error(code::BAD_VALUE, word.span, message, "leave it out");
+        reader.error(Code::BadValue, word.span, message, "leave it out");
         return None;
     }
     Some(word)

@@ -1,15 +1,16 @@
 //! Kernels that come finished, as a package of an archive, and the initramfs that finds the root for them.
 
+use std::collections::BTreeMap;
+
 use brc_contract::initramfs;
 
 use super::{
-    Clause, Guarded, Name, Spanned, Template, code,
+    Clause, Code, Guarded, Name, Span, Spanned, Template,
     condition::read_block,
     decode::{Cursor, Reader},
     names::Space,
-    packages::suite_name,
     parse::Node,
-    word,
+    word::{GuardWord, InitramfsWord, KernelWord, Word as _},
 };
 use crate::content::RelPath;
 
@@ -48,7 +49,7 @@ impl KernelPackage {
         let archive = archive.unwrap_or_else(|| Spanned::new("debian".to_owned(), cursor.place()));
         let archive = reader.reference(&archive, Space::Archive);
         let suite = cursor.required_property(reader, "suite");
-        let suite = suite.and_then(|text| suite_name(reader, text, "a suite"));
+        let suite = suite.and_then(|text| reader.suite_name(text, "a suite"));
         filled?;
         Some(KernelPackage { name: name?, archive: archive?, suite: suite? })
     }
@@ -57,28 +58,30 @@ impl KernelPackage {
 impl InitramfsItem {
     /// Reads an `initramfs` block; `when` are the conditions around it.
     pub(super) fn read_all(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>, when: &[Clause]) -> Vec<Guarded<Self>> {
-        read_block(reader, cursor.block(), when, &mut |reader, node, _| Self::read(reader, node).into_iter().collect())
+        read_block(reader, cursor.block(), when, &mut |reader, node, word, _| {
+            Self::read(reader, node, word).into_iter().collect()
+        })
     }
 
-    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
-        let item = match node.name.as_ref() {
-            "init" => {
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>, word: Option<InitramfsWord>) -> Option<Self> {
+        let Some(word) = word else {
+            reader.unknown_node(node, InitramfsWord::PLACE, &[InitramfsWord::TEXTS, GuardWord::TEXTS]);
+            return None;
+        };
+        let mut cursor = Cursor::new(reader, node, word);
+        let item = match word {
+            InitramfsWord::Init => {
                 let name = cursor.text(reader, "the name of a component");
                 let name = name.and_then(|name| reader.reference(&name, Space::Component));
                 name.filter(|name| reader.is_part(name, "init")).map(InitramfsItem::Init)
             }
-            "module" => {
+            InitramfsWord::Module => {
                 let names = cursor.texts(reader, "the name of a module");
                 Some(InitramfsItem::Module(names.into_iter().filter_map(|name| module_name(reader, name)).collect()))
             }
-            "firmware" => {
+            InitramfsWord::Firmware => {
                 let names = cursor.texts(reader, "the name of a firmware file");
                 Some(InitramfsItem::Firmware(names.into_iter().filter_map(|name| firmware(reader, name)).collect()))
-            }
-            _ => {
-                reader.unknown_node(node, "`initramfs`", &[&word::INITRAMFS[..], &word::GUARDS].concat());
-                return None;
             }
         };
         cursor.finish(reader);
@@ -90,7 +93,7 @@ impl InitramfsItem {
 fn module_name(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<String>> {
     if !initramfs::is_module(&text) {
         let message = format!("`{}` cannot be the name of a module", text.value);
-        reader.error(code::BAD_NAME, text.span, message, "its name without folder and `.ko`: `dm-verity`");
+        reader.error(Code::BadName, text.span, message, "its name without folder and `.ko`: `dm-verity`");
         return None;
     }
     Some(text)
@@ -103,54 +106,82 @@ fn firmware(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<Re
         }
         _ => {
             let message = format!("`{}` cannot be the name of a firmware file", text.value);
-            reader.error(code::BAD_PATH, text.span, message, "its path below `/usr/lib/firmware`: `vendor/file.bin`");
+            reader.error(Code::BadPath, text.span, message, "its path below `/usr/lib/firmware`: `vendor/file.bin`");
             None
         }
     }
 }
 
+/// Which kernels a word of a kernel's block is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// Those from source.
+    Source,
+    /// Those that come finished.
+    Finished,
+    /// All.
+    Both,
+}
+
+fn means(word: KernelWord) -> Means {
+    match word {
+        KernelWord::Debian
+        | KernelWord::Upstream
+        | KernelWord::Config
+        | KernelWord::BuildWith
+        | KernelWord::Patch
+        | KernelWord::Modules
+        | KernelWord::ModuleCertificate => Means::Source,
+        KernelWord::Package | KernelWord::Initramfs | KernelWord::Drop => Means::Finished,
+        KernelWord::Version | KernelWord::License => Means::Both,
+    }
+}
+
 /// Reports what a kernel's block says of a finished kernel and of a source at once, and what is missing.
 pub(super) fn check_source(reader: &mut Reader<'_>, node: &Node<'_>, name: &str) {
-    let nodes = node.children.as_deref().unwrap_or(&[]);
-    let found = |words: &[&str]| find(nodes, words).map(|found| (found.name.to_string(), found.name_span));
-    let package = found(&["package"]);
-    let mut missing = |message: String, help: &str| reader.error(code::MISSING_NODE, node.name_span, message, help);
-    if package.is_none() {
-        if found(&["debian", "upstream"]).is_none() {
+    let mut found = BTreeMap::new();
+    find(node.children.as_deref().unwrap_or(&[]), &mut found);
+    let has = |word: KernelWord| found.contains_key(word.text());
+    let mut missing = |message: String, help: &str| reader.error(Code::MissingNode, node.name_span, message, help);
+    let is_finished = has(KernelWord::Package);
+    if !is_finished {
+        if !has(KernelWord::Debian) && !has(KernelWord::Upstream) {
             let help = "write `package \"linux-image-…\" suite=\"…\"`, `debian \"linux-source-…\" suite=\"…\" unpack=\"…\"` \
                         or `upstream { url \"…\" }`";
             missing(format!("kernel `{name}` has no source"), help);
-        } else if found(&["config"]).is_none() {
+        } else if !has(KernelWord::Config) {
             missing(format!("kernel `{name}` has no configuration"), "write `config \"FILE\" …`");
         }
-    } else if found(&["initramfs"]).is_none() {
+    } else if !has(KernelWord::Initramfs) {
         let help = "write `initramfs { init \"brc/early\"; module \"dm-verity\" \"erofs\" … }`";
         missing(format!("kernel `{name}` comes finished and has no `initramfs` that finds the root"), help);
     }
-    let words: &[&str] = if package.is_some() { &word::KERNEL_FROM_SOURCE } else { &["initramfs", "drop"] };
-    let (is, help) = match package {
-        Some(_) => {
-            ("comes finished, from a package", "leave it out, or write `debian` or `upstream` instead of `package`")
-        }
-        None => (
+    let (idle, is, help) = match is_finished {
+        true => (
+            Means::Source,
+            "comes finished, from a package",
+            "leave it out, or write `debian` or `upstream` instead of `package`",
+        ),
+        false => (
+            Means::Finished,
             "is built from source",
             "leave it out: its configuration says what finds the root and which modules there are",
         ),
     };
-    for word in words {
-        if let Some((word, span)) = found(&[word]) {
-            reader.error(code::MISPLACED_NODE, span, format!("kernel `{name}` {is}: `{word}` says nothing"), help);
+    for (text, (word, span)) in found {
+        if means(word) == idle {
+            reader.error(Code::MisplacedNode, span, format!("kernel `{name}` {is}: `{text}` says nothing"), help);
         }
     }
 }
 
-/// The first node of one of `words` in the block, conditions included.
-fn find<'n>(nodes: &'n [Node<'n>], words: &[&str]) -> Option<&'n Node<'n>> {
-    nodes.iter().find_map(|node| {
-        if words.contains(&node.name.as_ref()) {
-            return Some(node);
+/// The first node of each word of a kernel's block, conditions included.
+fn find(nodes: &[Node<'_>], found: &mut BTreeMap<&'static str, (KernelWord, Span)>) {
+    for node in nodes {
+        if let Some(word) = KernelWord::of(&node.name) {
+            found.entry(word.text()).or_insert((word, node.name_span));
+        } else if GuardWord::of(&node.name).is_some() {
+            find(node.children.as_deref().unwrap_or(&[]), found);
         }
-        let inner = node.children.as_deref().filter(|_| word::GUARDS.contains(&node.name.as_ref()))?;
-        find(inner, words)
-    })
+    }
 }

@@ -7,6 +7,7 @@
 //! (`compose` looks it up).
 
 mod build_system;
+mod change;
 mod check;
 mod checkout;
 mod code;
@@ -23,6 +24,7 @@ mod kernel_package;
 mod names;
 mod packages;
 mod parse;
+mod platform;
 mod project;
 mod read;
 mod reference;
@@ -35,15 +37,18 @@ mod tests;
 mod token;
 mod upstream;
 mod user;
+mod value;
 mod variant;
 mod versioned;
 mod word;
 
 pub use build_system::{BuildSystem, BuildSystemStep};
+pub use change::{Change, Override};
 pub use checkout::Checkout;
+pub use code::Code;
 pub use component::{Component, ComponentItem, InstallItem, Satisfies};
 pub use condition::{Clause, Condition, Guarded, Key, Sense};
-pub use diagnostic::{Diagnostic, Label, Severity, line_and_column, one_line};
+pub use diagnostic::{Diagnostic, Label, Severity};
 pub use format::{FormatError, format};
 pub use fragment::{FragmentLine, read_fragment};
 pub use item::{
@@ -53,17 +58,19 @@ pub use item::{
 pub use kernel::{DebianSource, Kernel, KernelItem, Modules};
 pub use kernel_package::{InitramfsItem, KernelPackage};
 pub use packages::{Archive, Expiry, Package, Packages, PackagesDrop, PackagesItem, Reach, Reasoned, Suite};
-pub use project::{Change, Origin, Override, Recipes, Set};
+pub use platform::PLATFORMS;
+pub use project::{LOCAL_FILE, PROJECT_FILE, Recipes, Set};
 pub use read::{Again, Reading, read};
 pub use reference::Name;
-pub use source::{FileGlob, LocalPath, Presence, SourcePath, SourceSet, Wanted};
+pub use source::{FileGlob, LocalPath, Presence, SourcePath, SourceSet, Wanted, line_and_column, one_line};
 pub use span::{FileId, Span, Spanned};
 pub use suggestion::nearest;
 pub use template::{Brace, Template, TemplateError};
 pub use upstream::{DebianUpstream, LanguageSet, Unpack, Upstream, UpstreamSource};
 pub use user::{Owner, UserItem};
+pub use value::{Origin, Switch};
 pub use variant::{
     Artifact, ArtifactCompression, ArtifactKind, Bytes, Data, Feature, FeatureSetting, FileSystem, Layout, LayoutKind,
-    PLATFORMS, Setting, SettingValue, Switch, Tool, Variant, VariantItem,
+    Setting, SettingValue, Tool, Variant, VariantItem,
 };
 pub use versioned::{Versioned, no_version};

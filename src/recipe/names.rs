@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Name, Span, suggestion::Patience};
+use super::{
+    Name, Span,
+    suggestion::Patience,
+    word::{TopWord, Word as _},
+};
 
 /// The three spaces in which a name means one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,13 +81,13 @@ impl Kind {
 
     /// The word that begins its recipe.
     pub(super) fn of_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "component" => Kind::Component,
-            "packages" => Kind::Packages,
-            "kernel" => Kind::Kernel,
-            "variant" => Kind::Variant,
-            "archive" => Kind::Archive,
-            _ => return None,
+        Some(match TopWord::of(word)? {
+            TopWord::Component => Kind::Component,
+            TopWord::Packages => Kind::Packages,
+            TopWord::Kernel => Kind::Kernel,
+            TopWord::Variant => Kind::Variant,
+            TopWord::Archive => Kind::Archive,
+            TopWord::Override | TopWord::Feature => return None,
         })
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Diagnostic, Guarded, LocalPath, Name, Presence, Span, Spanned, Switch, code,
+    Code, Diagnostic, Guarded, LocalPath, Name, Presence, Span, Spanned, Switch,
     condition::read_block,
-    decode::{Cursor, Reader},
+    decode::{Cursor, Reader, Seen},
     names::Space,
     parse::Node,
     suggestion::nearest,
-    word,
+    word::{ArchiveWord, GuardWord, PackagesWord, TopWord, Word},
 };
 use crate::content::Glob;
 
@@ -125,32 +125,31 @@ pub struct Reasoned {
 
 impl Archive {
     pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+        let mut cursor = Cursor::new(reader, node, TopWord::Archive);
         let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
         let (mut suites, mut keyrings): (Vec<Suite>, Vec<LocalPath>) = (Vec::new(), Vec::new());
         let mut areas = Vec::new();
+        let mut seen = Seen::new();
         for inner in cursor.block() {
-            match inner.name.as_ref() {
-                "suite" => suites.extend(Suite::read_all(reader, inner)),
-                "area" => {
-                    let mut inner = Cursor::new(reader, inner);
+            let Some(word) = reader.word(inner, &mut seen) else { continue };
+            let mut inner = Cursor::new(reader, inner, word);
+            match word {
+                ArchiveWord::Suite => suites.extend(Suite::read_all(reader, &mut inner)),
+                ArchiveWord::Area => {
                     let texts = inner.texts(reader, "the name of an area");
-                    areas.extend(texts.into_iter().filter_map(|text| suite_name(reader, text, "an area")));
-                    inner.finish(reader);
+                    areas.extend(texts.into_iter().filter_map(|text| reader.suite_name(text, "an area")));
                 }
-                "keyring" => {
-                    let mut inner = Cursor::new(reader, inner);
+                ArchiveWord::Keyring => {
                     let texts = inner.texts(reader, "a file of keys");
                     keyrings.extend(texts.into_iter().filter_map(|text| reader.local(text, Presence::File)));
-                    inner.finish(reader);
                 }
-                _ => reader.unknown_node(inner, "`archive`", &["suite", "area", "keyring"]),
             }
+            inner.finish(reader);
         }
-        for wanted in ["suite", "keyring"] {
+        for wanted in [ArchiveWord::Suite.text(), ArchiveWord::Keyring.text()] {
             if !node.children.iter().flatten().any(|inner| inner.name == wanted) {
                 let message = format!("an `archive` wants a `{wanted}`");
-                reader.error(code::MISSING_NODE, node.name_span, message, format!("write `{wanted} \"…\"`"));
+                reader.error(Code::MissingNode, node.name_span, message, format!("write `{wanted} \"…\"`"));
             }
         }
         once(reader, "suite", suites.iter().map(|suite| &suite.name));
@@ -166,7 +165,7 @@ fn once<'a>(reader: &mut Reader<'_>, what: &str, names: impl Iterator<Item = &'a
     for name in names {
         if let Some(earlier) = seen.insert(name, name.span) {
             let message = format!("{what} `{}` stands here twice", name.value);
-            let problem = Diagnostic::error(code::REPEATED_NODE, name.span, message);
+            let problem = Diagnostic::error(Code::RepeatedNode, name.span, message);
             reader.problems.push(problem.also(earlier, "first here"));
         }
     }
@@ -174,41 +173,27 @@ fn once<'a>(reader: &mut Reader<'_>, what: &str, names: impl Iterator<Item = &'a
 
 impl Suite {
     /// One for each name in the line.
-    fn read_all(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Suite> {
-        let mut cursor = Cursor::new(reader, node);
+    fn read_all(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Vec<Suite> {
         let names = cursor.texts(reader, "the name of a suite");
-        let mirror = cursor.text_property(reader, "mirror").and_then(|text| suite_name(reader, text, "a mirror"));
+        let mirror = cursor.text_property(reader, "mirror").and_then(|text| reader.suite_name(text, "a mirror"));
         let is_on = |switch: Option<Spanned<Switch>>| switch.is_some_and(|switch| *switch == Switch::On);
         let named = is_on(cursor.switch_property(reader, "only-when-named"));
         let expired = is_on(cursor.switch_property(reader, "accept-expired"));
-        cursor.finish(reader);
         let reach = if named { Reach::OnlyWhenNamed } else { Reach::Always };
         let expiry = if expired { Expiry::Accepted } else { Expiry::Refused };
-        let names = names.into_iter().filter_map(|name| suite_name(reader, name, "a suite"));
+        let names = names.into_iter().filter_map(|name| reader.suite_name(name, "a suite"));
         names.map(|name| Suite { name, mirror: mirror.clone(), reach, expiry }).collect()
     }
 }
 
-/// A name that becomes a part of a URL.
-pub(super) fn suite_name(reader: &mut Reader<'_>, text: Spanned<String>, what: &str) -> Option<Spanned<String>> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/');
-    let parts = text.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
-    if !parts || text.len() > 64 || !text.chars().all(fits) {
-        let message = format!("`{}` cannot be the name of {what}", text.value);
-        reader.problems.push(Diagnostic::error(code::BAD_NAME, text.span, message));
-        return None;
-    }
-    Some(text)
-}
-
 impl Packages {
     pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+        let mut cursor = Cursor::new(reader, node, TopWord::Packages);
         let name = cursor.text(reader, "a name").and_then(|name| reader.own_name(name));
         let archive = cursor.required_property(reader, "archive");
         let archive = archive.and_then(|name| reader.reference(&name, Space::Archive));
         let suite = cursor.required_property(reader, "suite");
-        let suite = suite.and_then(|name| suite_name(reader, name, "a suite"));
+        let suite = suite.and_then(|name| reader.suite_name(name, "a suite"));
         let items = PackagesItem::read_all(reader, cursor.block());
         cursor.finish(reader);
         Some(Packages { name: name?, archive: archive?, suite: suite?, items, span: node.span })
@@ -218,40 +203,43 @@ impl Packages {
 impl PackagesItem {
     /// Reads the block of a package group, or of an override of one.
     pub(super) fn read_all(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Vec<Guarded<Self>> {
-        read_block(reader, nodes, &[], &mut |reader, node, _| Self::read(reader, node).into_iter().collect())
+        read_block(reader, nodes, &[], &mut |reader, node, word, _| {
+            Self::read(reader, node, word).into_iter().collect()
+        })
     }
 
-    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let name = node.name.as_ref();
-        let is_package = name == "package" || !word::PACKAGES.contains(&name);
-        if is_package && name != "package" && !Package::looks_like_one(node) {
-            let known = [&word::PACKAGES[..], &word::GUARDS].concat();
-            match nearest(name, known.iter().copied()) {
+    fn read(reader: &mut Reader<'_>, node: &Node<'_>, word: Option<PackagesWord>) -> Option<Self> {
+        if word.is_none() && !Package::looks_like_one(node) {
+            let known = [PackagesWord::TEXTS, GuardWord::TEXTS];
+            match nearest(&node.name, known.iter().copied().flatten().copied()) {
                 Some(meant) => reader.error(
-                    code::UNKNOWN_NODE,
+                    Code::UnknownNode,
                     node.name_span,
-                    format!("`packages` has no `{name}`"),
+                    format!("{} has no `{}`", PackagesWord::PLACE, node.name),
                     format!("did you mean `{meant}`?"),
                 ),
-                None => reader.unknown_node(node, "`packages`", &known),
+                None => reader.unknown_node(node, PackagesWord::PLACE, &known),
             }
             return None;
         }
-        let mut cursor = Cursor::new(reader, node);
-        let item = match name {
-            "without" => Reasoned::read(reader, &mut cursor).map(PackagesItem::Without),
-            "maintainer-scripts" => Reasoned::read(reader, &mut cursor).map(PackagesItem::MaintainerScripts),
-            "drop" => {
+        // Any other word is the name of a package.
+        let mut cursor = Cursor::new(reader, node, word.unwrap_or(PackagesWord::Package));
+        let item = match word {
+            Some(PackagesWord::Without) => Reasoned::read(reader, &mut cursor).map(PackagesItem::Without),
+            Some(PackagesWord::MaintainerScripts) => {
+                Reasoned::read(reader, &mut cursor).map(PackagesItem::MaintainerScripts)
+            }
+            Some(PackagesWord::Drop) => {
                 let globs = reader.globs(&mut cursor).unwrap_or_default();
                 let from = cursor.text_property(reader, "from").and_then(|text| reader.package(text));
                 (!globs.is_empty()).then_some(PackagesItem::Drop(PackagesDrop { globs, from }))
             }
-            "package" => {
+            Some(PackagesWord::Package) => {
                 let name = cursor.text(reader, "the name of a package");
                 name.and_then(|name| Package::read(reader, &mut cursor, name)).map(PackagesItem::Package)
             }
-            _ => {
-                let name = Spanned::new(name.to_owned(), node.name_span);
+            None => {
+                let name = Spanned::new(node.name.clone().into_owned(), node.name_span);
                 Package::read(reader, &mut cursor, name).map(PackagesItem::Package)
             }
         };
@@ -264,7 +252,7 @@ impl Package {
     /// Whether a node is a package and not a word with a slip in it: packages have no arguments and no block, and
     /// a block of nothing but the words of a component is a mistake.
     fn looks_like_one(node: &Node<'_>) -> bool {
-        let known = ["version", "suite", "without"];
+        let known = PackagesWord::Package.properties();
         node.children.is_none()
             && node.entries.iter().all(|entry| entry.name.is_some())
             && (node.entries.is_empty()
@@ -273,7 +261,7 @@ impl Package {
 
     fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>, name: Spanned<String>) -> Option<Self> {
         let version = cursor.text_property(reader, "version").and_then(|text| reader.version(text));
-        let suite = cursor.text_property(reader, "suite").and_then(|text| suite_name(reader, text, "a suite"));
+        let suite = cursor.text_property(reader, "suite").and_then(|text| reader.suite_name(text, "a suite"));
         let without = cursor.text_property(reader, "without").and_then(|text| reader.package(text));
         Some(Package { name: reader.package(name)?, version, suite, without })
     }
@@ -292,7 +280,7 @@ impl Reader<'_> {
     /// What a `reason=` says.
     pub(super) fn reason(&mut self, text: Spanned<String>) -> Option<Spanned<String>> {
         if text.trim().is_empty() {
-            self.problems.push(Diagnostic::error(code::BAD_VALUE, text.span, "a reason is a sentence"));
+            self.problems.push(Diagnostic::error(Code::BadValue, text.span, "a reason is a sentence"));
             return None;
         }
         Some(text)

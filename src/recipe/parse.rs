@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use super::{
-    Diagnostic, FileId, Span, code,
+    Code, Diagnostic, FileId, Span,
     token::{Balance, Scan, Token, TokenKind, scan},
-    word::TOP_LEVEL,
+    word::{TopWord, Word as _},
 };
 
 /// Nodes of one file at most.
@@ -62,10 +62,10 @@ pub(super) fn parse<'t>(file: FileId, text: &'t str) -> Parsed<'t> {
     let Scan { tokens, mut problems, balance } = scan(file, text);
     if count_nodes(&tokens) > MAX_NODES {
         let message = format!("the file has more than {MAX_NODES} nodes");
-        let problem = Diagnostic::error(code::TOO_MANY_NODES, Span::start_of(file), message);
+        let problem = Diagnostic::error(Code::TooManyNodes, Span::start_of(file), message);
         return Parsed { problems: vec![problem.help("split it")], ..Parsed::default() };
     }
-    let source = Source { file, text };
+    let source = FileText { file, text };
     if balance == Balance::Uneven {
         return Parsed { nodes: Vec::new(), problems, unread: source.names(&tokens) };
     }
@@ -73,7 +73,7 @@ pub(super) fn parse<'t>(file: FileId, text: &'t str) -> Parsed<'t> {
     let is_broken = |chunk: &[Token]| match (chunk.first(), chunk.last()) {
         // A number with a leading zero is read all the same, so what else is wrong there shows at once.
         (Some(first), Some(last)) => {
-            problems.iter().filter(|problem| problem.code != code::LEADING_ZERO).filter_map(Diagnostic::span).any(
+            problems.iter().filter(|problem| problem.code != Code::LeadingZero).filter_map(Diagnostic::span).any(
                 |span| {
                     let start = span.start as usize;
                     first.start <= start && start <= last.end
@@ -143,12 +143,12 @@ fn top_level(tokens: &[Token]) -> impl Iterator<Item = &[Token]> {
 }
 
 #[derive(Clone, Copy)]
-struct Source<'t> {
+struct FileText<'t> {
     file: FileId,
     text: &'t str,
 }
 
-impl<'t> Source<'t> {
+impl<'t> FileText<'t> {
     fn slice(&self, start: usize, end: usize) -> &'t str {
         self.text.get(start..end).unwrap_or("")
     }
@@ -158,7 +158,7 @@ impl<'t> Source<'t> {
         let pairs = tokens.windows(2).filter_map(|pair| match pair {
             [word, name] if word.kind == TokenKind::Word && name.kind == TokenKind::Plain => {
                 let name = self.slice(name.start + 1, name.end - 1);
-                TOP_LEVEL.contains(&self.slice(word.start, word.end)).then_some(name)
+                TopWord::of(self.slice(word.start, word.end)).map(|_| name)
             }
             _ => None,
         });
@@ -188,7 +188,7 @@ impl<'t> Source<'t> {
             "Expected end of document" | "" => format!("`{}` is out of place here", wrong.lines().next().unwrap_or("")),
             said => format!("this is not KDL: {}", lower_first(said.trim_end_matches('.'))),
         };
-        let problem = Diagnostic::error(code::SYNTAX, span, message);
+        let problem = Diagnostic::error(Code::Syntax, span, message);
         vec![match &first.help {
             Some(help) => problem.help(lower_first(help)),
             None => problem,
@@ -219,7 +219,7 @@ impl<'t> Source<'t> {
         let annotated = |ty: Option<&kdl::KdlIdentifier>| ty.is_some();
         if annotated(node.ty()) || node.entries().iter().any(|entry| annotated(entry.ty())) {
             let message = "recipes have no type annotations";
-            return Err(vec![Diagnostic::error(code::TYPE_ANNOTATION, span, message).help("leave out `(…)`")]);
+            return Err(vec![Diagnostic::error(Code::TypeAnnotation, span, message).help("leave out `(…)`")]);
         }
         let entries = node.entries().iter().map(|entry| self.convert_entry(entry, base)).collect();
         let children = node.children().map(|children| self.convert_all(children.nodes(), base)).transpose()?;
@@ -252,7 +252,7 @@ fn lower_first(text: &str) -> String {
 
 /// Reads a node that is made of plain words; gives up on anything else.
 struct Plain<'t, 'c> {
-    source: Source<'t>,
+    source: FileText<'t>,
     tokens: &'c [Token],
     at: usize,
 }
@@ -406,7 +406,7 @@ mod tests {
     /// What `kdl` alone makes of the whole text.
     fn with_kdl(text: &str) -> Option<Vec<Node<'_>>> {
         let document = kdl::KdlDocument::parse_v2(text).ok()?;
-        Source { file: FILE, text }.convert_all(document.nodes(), 0).ok()
+        FileText { file: FILE, text }.convert_all(document.nodes(), 0).ok()
     }
 
     /// Whether both ways agree: the same nodes with the same places, or a mistake. Only where a node ends they may

@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Archive, Checkout, Component, ComponentItem, Feature, FileGlob, Guarded, Kernel, KernelItem, Name, Packages,
-    PackagesItem, SourcePath, Span, Spanned, Variant, code,
-    decode::{Cursor, Reader},
-    names::{Kind, Space},
+    Archive, Checkout, Code, Component, Feature, FileGlob, Kernel, Name, Override, Packages, SourcePath, Span, Spanned,
+    Variant,
+    decode::{Cursor, Reader, Seen},
     parse::Node,
+    word::{ImportWord, ProjectWord, Word as _},
 };
 use crate::content::Glob;
+
+/// The file that makes a folder a project.
+pub const PROJECT_FILE: &str = "brc.kdl";
+/// The file of a developer's own beside it.
+pub const LOCAL_FILE: &str = "brc.local.kdl";
 
 /// What a project and the sets that it imports say together, checked word by word. Every name in it names a thing that
 /// is in it.
@@ -48,41 +53,6 @@ pub struct Set {
     pub span: Option<Span>,
 }
 
-/// A change of something that is stated elsewhere: `override "runc" { version "1.2.6"; upstream sha256="…" }`. Its block is
-/// that of what it changes; lists append, single values replace, and what is not said stays. One that changes nothing
-/// is a warning.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Override {
-    /// What is changed.
-    pub target: Spanned<Name>,
-    /// How.
-    pub change: Change,
-    /// Who wants it.
-    pub origin: Origin,
-    /// The whole node.
-    pub span: Span,
-}
-
-/// What an override says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Of a component.
-    Component(Vec<Guarded<ComponentItem>>),
-    /// Of a package group; a package that is already in it is replaced.
-    Packages(Vec<Guarded<PackagesItem>>),
-    /// Of a kernel.
-    Kernel(Vec<Guarded<KernelItem>>),
-}
-
-/// Where an override comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// A recipe.
-    Recipe,
-    /// `brc.local.kdl`: a developer's own, not committed.
-    Local,
-}
-
 /// What only `brc.kdl` says, beside recipes.
 ///
 /// `needs-brc "0.1"`: the least brc that reads these recipes.
@@ -105,36 +75,36 @@ pub(super) struct Import {
 }
 
 impl ProjectFile {
-    /// Reads the nodes that [`super::word::PROJECT`] names and leaves the others alone.
+    /// Reads the nodes that only `brc.kdl` has and leaves the others alone.
     pub(super) fn read(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Self {
         let mut project = ProjectFile::default();
+        let mut seen = Seen::new();
         for node in nodes {
-            match node.name.as_ref() {
-                "project" => {
-                    let mut cursor = Cursor::new(reader, node);
+            let Some(word) = ProjectWord::of(&node.name) else { continue };
+            if word.is_single() {
+                reader.only_one(&mut seen, node);
+            }
+            match word {
+                ProjectWord::Project => {
+                    let mut cursor = Cursor::new(reader, node, word);
                     let name = cursor.text(reader, "a name").and_then(|name| set_name(reader, name));
-                    if let (Some(earlier), Some(name)) = (&project.name, &name) {
-                        let help = format!("it is already called `{}`", earlier.value);
-                        reader.error(code::REPEATED_NODE, name.span, "`project` stands here twice", help);
-                    }
                     project.name = project.name.take().or(name);
                     cursor.finish(reader);
                 }
-                "read" => {
-                    let mut cursor = Cursor::new(reader, node);
+                ProjectWord::Read => {
+                    let mut cursor = Cursor::new(reader, node, word);
                     let texts = cursor.texts(reader, "a pattern of files");
                     project.read.extend(texts.into_iter().filter_map(|text| file_glob(reader, text)));
                     cursor.finish(reader);
                 }
-                "recipes" => project.imports.extend(Import::read(reader, node)),
-                "needs-brc" => {
-                    let mut cursor = Cursor::new(reader, node);
+                ProjectWord::Recipes => project.imports.extend(Import::read(reader, node)),
+                ProjectWord::NeedsBrc => {
+                    let mut cursor = Cursor::new(reader, node, word);
                     if let Some(version) = cursor.text(reader, "a version") {
                         check_version(reader, &version);
                     }
                     cursor.finish(reader);
                 }
-                _ => {}
             }
         }
         project
@@ -145,7 +115,7 @@ fn set_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<St
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
         let message = format!("`{}` cannot be the name of a project", name.value);
-        reader.error(code::BAD_NAME, name.span, message, "names of projects are `[a-z0-9-]{1,64}`");
+        reader.error(Code::BadName, name.span, message, "names of projects are `[a-z0-9-]{1,64}`");
         return None;
     }
     Some(name)
@@ -160,7 +130,7 @@ fn file_glob(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<F
         let glob = FileGlob { folder: reader.folder.clone(), pattern: text.value };
         return Some(Spanned::new(glob, text.span));
     };
-    reader.error(code::BAD_GLOB, text.span, message, "such as `recipes/**/*.kdl`");
+    reader.error(Code::BadGlob, text.span, message, "such as `recipes/**/*.kdl`");
     None
 }
 
@@ -169,60 +139,39 @@ fn check_version(reader: &mut Reader<'_>, version: &Spanned<String>) {
     let numbers = |text: &str| text.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>();
     let Some(wanted) = numbers(version).filter(|wanted| wanted.len() <= 3) else {
         let message = format!("`{}` is not a version of brc", version.value);
-        reader.error(code::BAD_VERSION, version.span, message, "such as `0.1.0`");
+        reader.error(Code::BadVersion, version.span, message, "such as `0.1.0`");
         return;
     };
     let own = env!("CARGO_PKG_VERSION");
     if numbers(own).is_some_and(|own| own < wanted) {
         let message = format!("these recipes want brc {}, and this is {own}", version.value);
-        reader.error(code::NEWER_BRC, version.span, message, "install a newer brc");
+        reader.error(Code::NewerBrc, version.span, message, "install a newer brc");
     }
 }
 
 impl Import {
     fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+        let mut cursor = Cursor::new(reader, node, ProjectWord::Recipes);
         let name = cursor.text(reader, "a name").and_then(|name| set_name(reader, name));
         let mut root = None;
-        let mut seen = BTreeMap::new();
+        let mut seen = Seen::new();
         for inner in cursor.block() {
             if inner.name == "git" {
                 let what =
                     "`git` (recipe sets from a git repository) is known, but this version of brc does not do it yet";
-                reader.error(code::NOT_YET, inner.name_span, what, "clone it and write `path \"…\"`");
+                reader.error(Code::NotYet, inner.name_span, what, "clone it and write `path \"…\"`");
                 continue;
             }
-            if inner.name != "path" {
-                reader.unknown_node(inner, "`recipes`", &["path"]);
-                continue;
-            }
-            reader.only_one(&mut seen, inner);
-            let mut inner = Cursor::new(reader, inner);
+            let Some(word @ ImportWord::Path) = reader.word(inner, &mut seen) else { continue };
+            let mut inner = Cursor::new(reader, inner, word);
             root = inner.text(reader, "a folder").map(|path| reader.folder.join(&path)).or(root);
             inner.finish(reader);
         }
         if node.children.as_ref().is_none_or(Vec::is_empty) {
             let message = "`recipes` does not say where the recipes are";
-            reader.error(code::MISSING_NODE, node.name_span, message, "write `{ path \"…\" }`");
+            reader.error(Code::MissingNode, node.name_span, message, "write `{ path \"…\" }`");
         }
         cursor.finish(reader);
         Some(Import { name: name?, root: root? })
-    }
-}
-
-impl Override {
-    pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
-        let target = cursor.text(reader, "the name of a component");
-        let target = target.and_then(|name| reader.reference(&name, Space::Component));
-        let nodes = cursor.block();
-        cursor.finish(reader);
-        let target = target?;
-        let change = match reader.names.kind(Space::Component, &target)? {
-            Kind::Packages => Change::Packages(PackagesItem::read_all(reader, nodes)),
-            Kind::Kernel => Change::Kernel(KernelItem::read_all(reader, nodes)),
-            _ => Change::Component(ComponentItem::read_all(reader, nodes)),
-        };
-        Some(Override { target, change, origin: reader.origin, span: node.span })
     }
 }

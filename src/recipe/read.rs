@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::{
-    Archive, Checkout, Component, Diagnostic, Feature, FileGlob, FileId, Kernel, LocalPath, Name, Origin, Override,
-    Packages, Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Variant, Wanted, check, code,
-    decode::Reader,
+    Archive, Checkout, Code, Component, Diagnostic, Feature, FileGlob, FileId, Kernel, LocalPath, Name, Origin,
+    Override, Packages, Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Variant, Wanted, check,
+    decode::{Cursor, Reader},
     names::{Kind, Names},
     parse::{Node, Parsed, parse},
-    project::{Import, ProjectFile},
+    project::{Import, LOCAL_FILE, PROJECT_FILE, ProjectFile},
     source::Defect,
     suggestion::Patience,
-    word,
+    word::{ProjectWord, TopWord, Word as _},
 };
 
 /// Files of one project at most.
@@ -143,7 +143,7 @@ pub fn read(sources: &SourceSet) -> Reading {
                     folder: folder.clone(),
                     root: &set.root,
                     origin: member.origin,
-                    is_project_file: sources.path(member.file).name() == "brc.kdl",
+                    is_project_file: sources.path(member.file).name() == PROJECT_FILE,
                     problems: Vec::new(),
                     patience: Patience::new(),
                     locals: Vec::new(),
@@ -167,8 +167,8 @@ pub fn read(sources: &SourceSet) -> Reading {
 
 fn finish(sources: &SourceSet, recipes: Recipes, mut problems: Vec<Diagnostic>) -> Reading {
     let place = |problem: &Diagnostic| problem.span().map(|span| (sources.path(span.file), span.start, span.end));
-    problems
-        .sort_by(|a, b| (place(a), a.severity, a.code, &a.message).cmp(&(place(b), b.severity, b.code, &b.message)));
+    let order = |problem: &Diagnostic| (place(problem), problem.severity, problem.code.text());
+    problems.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.message.cmp(&b.message)));
     problems.dedup();
     if problems.iter().any(Diagnostic::is_error) {
         Reading::Refused(problems)
@@ -181,17 +181,17 @@ fn finish(sources: &SourceSet, recipes: Recipes, mut problems: Vec<Diagnostic>) 
 fn leads_out(path: &impl std::fmt::Display, span: Span) -> Diagnostic {
     let message = format!("a link leads `{path}` out of the folder of the recipes");
     let help = "a recipe set is self-contained: copy what the link points to in its place";
-    Diagnostic::error(code::OUTSIDE_PROJECT, span, message).help(help)
+    Diagnostic::error(Code::OutsideProject, span, message).help(help)
 }
 
 pub(super) fn describe(defect: Defect, file: FileId) -> Diagnostic {
     match defect {
         Defect::TooLarge => {
             let message = "the file is larger than 1 MiB";
-            Diagnostic::error(code::TOO_LARGE, Span::start_of(file), message).help("recipes are small: split it")
+            Diagnostic::error(Code::TooLarge, Span::start_of(file), message).help("recipes are small: split it")
         }
         Defect::NotUtf8 { at } => {
-            Diagnostic::error(code::NOT_UTF8, Span::new(file, at, at), "from here on the file is not UTF-8")
+            Diagnostic::error(Code::NotUtf8, Span::new(file, at, at), "from here on the file is not UTF-8")
         }
     }
 }
@@ -221,7 +221,7 @@ impl Survey<'_> {
         let span = content.name.as_ref().map(|name| name.span);
         if content.name.is_none() {
             let message = "`brc.kdl` does not say what the project is called";
-            let problem = Diagnostic::error(code::MISSING_NODE, Span::start_of(file), message);
+            let problem = Diagnostic::error(Code::MissingNode, Span::start_of(file), message);
             self.problems.push(problem.help("write `project \"…\"`"));
         }
         self.sets.push(Set { name: name.clone(), root: root.clone(), span });
@@ -231,7 +231,7 @@ impl Survey<'_> {
         {
             self.add(0, composed, Origin::Recipe, Span::start_of(composed));
         }
-        let local = root.join("brc.local.kdl");
+        let local = root.join(LOCAL_FILE);
         match sources.file(&local) {
             Some(Some(file)) => self.add(0, file, Origin::Local, Span::start_of(file)),
             Some(None) if sources.is_outside(&local) => self.problems.push(leads_out(&local, Span::start_of(file))),
@@ -242,7 +242,7 @@ impl Survey<'_> {
         for import in &content.imports {
             if import.name.value == name || !imported.insert(import.name.value.clone()) {
                 let message = format!("there is already a recipe set `{}`", import.name.value);
-                self.problems.push(Diagnostic::error(code::DUPLICATE_NAME, import.name.span, message));
+                self.problems.push(Diagnostic::error(Code::DuplicateName, import.name.span, message));
                 continue;
             }
             self.import(import);
@@ -253,16 +253,16 @@ impl Survey<'_> {
         let set = self.sets.len();
         let span = Some(import.name.span);
         self.sets.push(Set { name: import.name.value.clone(), root: import.root.clone(), span });
-        let Some(file) = self.text(&import.root.join("brc.kdl"), Some(import.name.span)) else { return };
+        let Some(file) = self.text(&import.root.join(PROJECT_FILE), Some(import.name.span)) else { return };
         let content = self.project_file(file, &import.root);
         if let Some(own) = content.name.as_ref().filter(|own| own.value != import.name.value) {
             let message = format!("these recipes call themselves `{}`, not `{}`", own.value, import.name.value);
-            let problem = Diagnostic::error(code::SET_NAME, import.name.span, message).also(own.span, "here");
+            let problem = Diagnostic::error(Code::SetName, import.name.span, message).also(own.span, "here");
             self.problems.push(problem.help(format!("write `recipes \"{}\" {{ … }}`", own.value)));
         }
         if let Some(inner) = content.imports.first() {
             let message = format!("the recipe set `{}` imports another one", import.name.value);
-            let problem = Diagnostic::error(code::SET_IMPORTS, inner.name.span, message);
+            let problem = Diagnostic::error(Code::SetImports, inner.name.span, message);
             self.problems.push(problem.help("a recipe set is self-contained: import both in the project's `brc.kdl`"));
         }
         self.members_of(set, file, &content);
@@ -276,7 +276,7 @@ impl Survey<'_> {
                 let start = Span::start_of(FileId(0));
                 let mut problem = match self.sources.is_outside(path) {
                     true => leads_out(path, start),
-                    false => Diagnostic::error(code::MISSING_FILE, start, format!("there is no file `{path}`")),
+                    false => Diagnostic::error(Code::MissingFile, start, format!("there is no file `{path}`")),
                 };
                 problem.labels.clear();
                 problem.labels.extend(asked.map(|span| super::Label { span, text: String::new() }));
@@ -321,11 +321,11 @@ impl Survey<'_> {
             };
             if paths.is_empty() {
                 let message = format!("`{}` finds no file", glob.pattern);
-                self.problems.push(Diagnostic::error(code::GLOB_WITHOUT_MATCH, glob.span, message));
+                self.problems.push(Diagnostic::error(Code::GlobWithoutMatch, glob.span, message));
             }
             for path in paths {
                 // A recipe set's own local overrides are for those who work on that set.
-                if path.name() == "brc.local.kdl" {
+                if path.name() == LOCAL_FILE {
                     continue;
                 }
                 if let Some(file) = self.text(path, Some(glob.span)) {
@@ -341,12 +341,12 @@ impl Survey<'_> {
                 let path = self.sources.path(file);
                 let (one, other) = (&self.sets[*owner].name, &self.sets[set].name);
                 let message = format!("`{path}` belongs to the recipe sets `{one}` and `{other}`");
-                self.problems.push(Diagnostic::error(code::FILE_IN_TWO_SETS, span, message));
+                self.problems.push(Diagnostic::error(Code::FileInTwoSets, span, message));
             }
             Some(_) => {}
             None if self.members.len() == MAX_FILES => {
                 let message = format!("a project has at most {MAX_FILES} files");
-                self.problems.push(Diagnostic::error(code::TOO_LARGE, span, message));
+                self.problems.push(Diagnostic::error(Code::TooLarge, span, message));
             }
             None => {
                 self.seen.insert(file, set);
@@ -369,7 +369,7 @@ fn collect_names(sets: &[Set], members: &[Member], parsed: &[Parsed<'_>], proble
             for (name, span) in declared.filter_map(Feature::declared) {
                 if let Some(earlier) = names.features.insert(name.to_owned(), span) {
                     let message = format!("feature `{name}` is declared twice");
-                    let problem = Diagnostic::error(code::DUPLICATE_NAME, span, message);
+                    let problem = Diagnostic::error(Code::DuplicateName, span, message);
                     problems.push(problem.also(earlier, "first here"));
                 }
             }
@@ -385,8 +385,16 @@ fn collect_names(sets: &[Set], members: &[Member], parsed: &[Parsed<'_>], proble
                         format!("there is already a {} `{name}`; a {} needs another name", earlier.noun(), kind.noun())
                     }
                 };
-                let problem = Diagnostic::error(code::DUPLICATE_NAME, span, message);
-                problems.push(problem.also(place, "first here").help("to change it, write `override`"));
+                let problem = Diagnostic::error(Code::DuplicateName, span, message);
+                let help = match kind {
+                    _ if earlier != kind => "leave one out, or give it another name",
+                    Kind::Component | Kind::Packages | Kind::Kernel => "to change it, write `override`",
+                    Kind::Variant => {
+                        "leave one out, or give it another name; one that builds on the other says `extends`"
+                    }
+                    Kind::Archive => "leave one out, or give it another name",
+                };
+                problems.push(problem.also(place, "first here").help(help));
             }
         }
     }
@@ -419,40 +427,47 @@ impl Decoded {
     fn read(reader: &mut Reader<'_>, nodes: &[Node<'_>]) -> Self {
         let mut decoded = Decoded::default();
         for node in nodes {
-            let name = node.name.as_ref();
-            if reader.origin == Origin::Local && name == "component" {
-                decoded.checkout(reader, node);
+            let word = TopWord::of(&node.name);
+            if reader.origin == Origin::Local {
+                decoded.local(reader, node, word);
                 continue;
             }
-            if reader.origin == Origin::Local && name != "override" {
-                let message = format!("`{name}` does not belong into `brc.local.kdl`");
-                reader.error(
-                    code::MISPLACED_NODE,
-                    node.name_span,
-                    message,
-                    "it holds a developer's own `override` nodes, and `component \"…\" { source \"…\" }`",
-                );
-                continue;
-            }
-            match name {
-                "archive" => decoded.archives.extend(Archive::read(reader, node)),
-                "component" => decoded.components.extend(Component::read(reader, node)),
-                "packages" => decoded.packages.extend(Packages::read(reader, node)),
-                "kernel" => decoded.kernels.extend(Kernel::read(reader, node)),
-                "feature" => decoded.features.extend(Feature::read(reader, node)),
-                "override" => decoded.overrides.extend(Override::read(reader, node)),
-                "variant" => {
+            match word {
+                Some(TopWord::Archive) => decoded.archives.extend(Archive::read(reader, node)),
+                Some(TopWord::Component) => decoded.components.extend(Component::read(reader, node)),
+                Some(TopWord::Packages) => decoded.packages.extend(Packages::read(reader, node)),
+                Some(TopWord::Kernel) => decoded.kernels.extend(Kernel::read(reader, node)),
+                Some(TopWord::Feature) => decoded.features.extend(Feature::read(reader, node)),
+                Some(TopWord::Override) => decoded.change(reader, node),
+                Some(TopWord::Variant) => {
                     decoded.features.extend(node.children.iter().flatten().filter_map(Feature::in_variant));
                     decoded.variants.extend(Variant::read(reader, node));
                 }
-                name if word::PROJECT.contains(&name) => decoded.project_node(reader, node),
-                _ => {
-                    let known = [&word::TOP_LEVEL[..], &word::PROJECT].concat();
-                    reader.unknown_node(node, "the top of a file", &known);
-                }
+                None if ProjectWord::of(&node.name).is_some() => decoded.project_node(reader, node),
+                None => reader.unknown_node(node, TopWord::PLACE, &[TopWord::TEXTS, ProjectWord::TEXTS]),
             }
         }
         decoded
+    }
+
+    /// Reads a node of `brc.local.kdl`.
+    fn local(&mut self, reader: &mut Reader<'_>, node: &Node<'_>, word: Option<TopWord>) {
+        match word {
+            Some(TopWord::Component) => self.checkout(reader, node),
+            Some(TopWord::Override) => self.change(reader, node),
+            Some(TopWord::Packages | TopWord::Kernel | TopWord::Variant | TopWord::Archive | TopWord::Feature)
+            | None => {
+                let message = format!("`{}` does not belong into `brc.local.kdl`", node.name);
+                let help = "it holds a developer's own `override` nodes, and `component \"…\" { source \"…\" }`";
+                reader.error(Code::MisplacedNode, node.name_span, message, help);
+            }
+        }
+    }
+
+    fn change(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) {
+        let mut cursor = Cursor::new(reader, node, TopWord::Override);
+        self.overrides.extend(Override::read(reader, &mut cursor));
+        cursor.finish(reader);
     }
 
     fn checkout(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) {
@@ -460,7 +475,7 @@ impl Decoded {
         let name = &checkout.component;
         if self.checkouts.iter().any(|other| other.component.value == name.value) {
             let message = format!("the source of `{}` is stated twice", name.value);
-            reader.error(code::DUPLICATE_NAME, name.span, message, "name one folder");
+            reader.error(Code::DuplicateName, name.span, message, "name one folder");
         }
         self.checkouts.push(checkout);
     }
@@ -469,7 +484,7 @@ impl Decoded {
     fn project_node(&self, reader: &mut Reader<'_>, node: &Node<'_>) {
         if !reader.is_project_file {
             let message = format!("`{}` belongs into `brc.kdl`", node.name);
-            reader.error(code::MISPLACED_NODE, node.name_span, message, "move it there");
+            reader.error(Code::MisplacedNode, node.name_span, message, "move it there");
         }
     }
 
@@ -522,6 +537,6 @@ fn check_presence(
         Some(Presence::Folder) => format!("`{}` is a folder; wanted is a file", local.path),
         _ => format!("there is no {noun} `{}`", local.path),
     };
-    let problem = Diagnostic::error(code::MISSING_FILE, local.span, message);
+    let problem = Diagnostic::error(Code::MissingFile, local.span, message);
     Some(problem.help(format!("paths are relative to the file that states them, here to `{}`", local.folder)))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use brc_contract::Architecture;
 
-use super::{Brace, FileId, PLATFORMS, Span, Template};
+use super::{Brace, Diagnostic, FileId, PLATFORMS, Severity, Span, Template};
 use crate::content::{Glob, RelPath};
 
 /// A path of the machine that composes, as recipes see it: relative to the project's folder, or absolute.
@@ -313,6 +313,31 @@ impl SourceSet {
     pub(super) fn presence(&self, path: &SourcePath) -> Option<Presence> {
         self.presence.get(path).copied()
     }
+}
+
+/// The finding as one line: `error: FILE:LINE:COL: message; help [code]`.
+pub fn one_line(sources: &SourceSet, diagnostic: &Diagnostic) -> String {
+    let severity = match diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let place = diagnostic.span().map_or_else(String::new, |span| {
+        let (line, column) = line_and_column(sources, span);
+        format!("{}:{line}:{column}: ", sources.path(span.file))
+    });
+    let help = diagnostic.help.as_deref().map_or_else(String::new, |help| format!("; {help}"));
+    format!("{severity}: {place}{}{help} [{}]", diagnostic.message, diagnostic.code)
+}
+
+/// The line and column at which a span starts, both from 1; a column is a character, not a byte.
+pub fn line_and_column(sources: &SourceSet, span: Span) -> (usize, usize) {
+    let text = sources.text(span.file);
+    let mut start = text.len().min(span.start as usize);
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let (line, begin) = sources.line(span.file, start);
+    (line, text.get(begin..start).unwrap_or("").chars().count() + 1)
 }
 
 impl Wanted {

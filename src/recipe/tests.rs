@@ -1,10 +1,13 @@
-//! What a person sees: every kind of mistake, and the recipes that brc ships.
+//! The recipes that brc ships are right; sizes; and nothing makes reading panic.
 
 use std::{fs, path::Path, path::PathBuf};
 
 use proptest::prelude::*;
 
-use super::{Diagnostic, FileGlob, Presence, Reading, SourcePath, SourceSet, code, one_line, read};
+use super::{
+    Code, Diagnostic, FileGlob, Presence, Reading, SourcePath, SourceSet, one_line, read,
+    word::{self, GuardWord, Word as _},
+};
 
 fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -100,65 +103,41 @@ fn the_recipes_that_brc_ships_are_read_without_a_word() {
     }
 }
 
-/// Where the bad recipes are: `NAME.kdl`, or `NAME/` for those that need several files.
-fn bad() -> PathBuf {
-    repository().join("tests/data/bad")
-}
-
-/// The name of every bad recipe.
-fn bad_recipes() -> Vec<String> {
-    let mut files = Vec::new();
-    files_below(&bad(), "", &mut files);
-    let names = files.iter().filter_map(|path| match path.split_once('/') {
-        Some((folder, "brc.kdl")) => Some(folder.to_owned()),
-        Some(_) => None,
-        None => path.strip_suffix(".kdl").map(str::to_owned),
-    });
-    let mut names: Vec<String> = names.collect();
-    names.sort();
-    names
-}
-
-fn read_bad(name: &str) -> (SourceSet, Reading) {
-    let folder = bad().join(name);
-    if folder.is_dir() {
-        return read_all(&folder, SourceSet::new(Some(SourcePath::new("brc.kdl")), None));
-    }
-    read_all(&bad(), SourceSet::new(None, Some(SourcePath::new(&format!("{name}.kdl")))))
-}
-
-/// Texts that are bad by their mere size, so that they are made here: code, text.
-fn oversized() -> [(&'static str, String); 2] {
-    [(code::TOO_LARGE, "// \n".repeat(300_000)), (code::TOO_MANY_NODES, "a;".repeat(100_001))]
-}
-
-#[test]
-fn every_bad_recipe_shows_what_is_written_beside_it() {
-    for name in bad_recipes() {
-        let (sources, reading) = read_bad(&name);
-        let problems = problems(reading);
-        assert!(!problems.is_empty(), "nothing is said about `{name}`");
-        insta::with_settings!({
-            snapshot_path => bad(), prepend_module_to_snapshot => false, omit_expression => true
-        }, {
-            insta::assert_snapshot!(name, shown(&sources, &problems));
-        });
+/// What stands around the nodes of a block that begins a recipe at the top of a file, or lies in one.
+fn around(place: &str) -> &'static str {
+    match place {
+        "the top of a file" => "NODE",
+        "a `component`" | "a `component`, `kernel` or `variant`" => "component \"c\" { NODE }",
+        "a `kernel`" => "kernel \"k\" { NODE }",
+        "a `variant`" => "variant \"v\" { NODE }",
+        "a `packages` group" => "packages \"p\" archive=\"a\" suite=\"s\" { NODE }",
+        "an `archive`" => "archive \"a\" { NODE }",
+        "an `upstream`" => "component \"c\" { upstream { NODE } }",
+        "a `unit`" => "component \"c\" { unit \"a.service\" { NODE } }",
+        "a `layout`" => "variant \"v\" { layout \"ab\" { NODE } }",
+        place => panic!("say here what {place} looks like"),
     }
 }
 
 #[test]
-fn every_kind_of_mistake_has_a_bad_recipe() {
-    let mut seen: Vec<&str> = Vec::new();
-    for name in bad_recipes() {
-        seen.extend(problems(read_bad(&name).1).iter().map(|problem| problem.code));
+fn every_property_in_the_table_of_words_is_read() {
+    for block in word::BLOCKS.iter().filter(|block| block.place != GuardWord::PLACE) {
+        for (word, properties) in block.words.iter().zip(block.properties) {
+            for property in *properties {
+                let text = around(block.place).replace("NODE", &format!("{word} \"a\" {property}=\"x\""));
+                let unread = format!("`{word}` has no `{property}=`");
+                let found = problems(read_text(&text).1);
+                assert!(found.iter().all(|found| found.message != unread), "{text}: {found:?}");
+            }
+        }
     }
-    for (code, text) in oversized() {
+}
+
+#[test]
+fn what_is_bad_by_its_mere_size_is_told() {
+    for (code, text) in [(Code::TooLarge, "// \n".repeat(300_000)), (Code::TooManyNodes, "a;".repeat(100_001))] {
         let problems = problems(read_text(&text).1);
         assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), [code]);
-        seen.push(code);
-    }
-    for code in code::ALL {
-        assert!(seen.contains(code), "no bad recipe shows `{code}`");
     }
 }
 

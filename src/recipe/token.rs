@@ -3,7 +3,10 @@
 //! The `kdl` crate decides what the text means (`parse`). This pass before it finds the mistakes for which that
 //! parser has no good words, bounds the nesting that it recurses on, and cuts the text into top-level nodes.
 
-use super::{Diagnostic, FileId, Span, code, word::TOP_LEVEL};
+use super::{
+    Code, Diagnostic, FileId, Span,
+    word::{TopWord, Word as _},
+};
 
 /// Blocks inside each other at most. Recipes need five.
 const MAX_DEPTH: usize = 16;
@@ -97,7 +100,7 @@ struct Scanner<'t> {
     line: Line,
     tokens: Vec<Token>,
     problems: Vec<Diagnostic>,
-    blocks: Vec<Block>,
+    blocks: Vec<OpenBlock>,
     /// The first block whose `}` is indented in another way than the line of its `{`.
     askew: Option<usize>,
 }
@@ -110,7 +113,7 @@ struct Line {
 }
 
 /// An open block.
-struct Block {
+struct OpenBlock {
     /// Where its `{` is.
     start: usize,
     /// How far the line of its `{` is indented.
@@ -134,7 +137,7 @@ impl<'t> Scanner<'t> {
         self.at += length;
     }
 
-    fn problem(&mut self, code: &'static str, start: usize, end: usize, message: impl Into<String>) -> &mut Diagnostic {
+    fn problem(&mut self, code: Code, start: usize, end: usize, message: impl Into<String>) -> &mut Diagnostic {
         let at = self.problems.len();
         self.problems.push(Diagnostic::error(code, Span::new(self.file, start, end), message));
         // Pushed one line above, so indexing cannot fail.
@@ -170,17 +173,17 @@ impl<'t> Scanner<'t> {
     fn open(&mut self) {
         if self.blocks.len() == MAX_DEPTH {
             let at = self.at;
-            self.problem(code::TOO_DEEP, at, at + 1, format!("blocks are more than {MAX_DEPTH} deep"));
+            self.problem(Code::TooDeep, at, at + 1, format!("blocks are more than {MAX_DEPTH} deep"));
             // What follows is not understood any more: the rest of the file is left alone.
             self.blocks.clear();
             self.at = self.text.len();
             return;
         }
         let ignored = self.node_is_ignored();
-        self.blocks.push(Block { start: self.at, indent: self.line.indent, suspect: false, ignored });
+        self.blocks.push(OpenBlock { start: self.at, indent: self.line.indent, suspect: false, ignored });
         if self.blocks.iter().filter(|block| block.ignored).count() > MAX_IGNORED {
             let at = self.at;
-            self.problem(code::TOO_DEEP, at, at + 1, "blocks behind `/-` lie inside each other more than twice");
+            self.problem(Code::TooDeep, at, at + 1, "blocks behind `/-` lie inside each other more than twice");
         }
         self.push(TokenKind::Open, 1);
     }
@@ -203,7 +206,7 @@ impl<'t> Scanner<'t> {
     fn close(&mut self) {
         let Some(block) = self.blocks.pop() else {
             let at = self.at;
-            self.problem(code::STRAY_BRACE, at, at + 1, "this `}` closes nothing");
+            self.problem(Code::StrayBrace, at, at + 1, "this `}` closes nothing");
             self.at += 1;
             return;
         };
@@ -221,7 +224,7 @@ impl<'t> Scanner<'t> {
         if matches!(inner, "version" | "arch" | "platform") {
             let (end, help) = (self.at, format!("write it in quotes: `\"{{{inner}}}\"`"));
             let message = format!("`{{{inner}}}` without quotes is a block, not a value to fill in");
-            self.problem(code::UNQUOTED_BRACES, braced, end, message).help = Some(help);
+            self.problem(Code::UnquotedBraces, braced, end, message).help = Some(help);
         }
     }
 
@@ -236,13 +239,13 @@ impl<'t> Scanner<'t> {
         }
         if word == "r" && (after.starts_with('"') || after.starts_with("#\"")) {
             self.at += 1;
-            self.problem(code::OLD_RAW_STRING, start, start + 1, "raw strings have no `r` in KDL 2").help =
+            self.problem(Code::OldRawString, start, start + 1, "raw strings have no `r` in KDL 2").help =
                 Some("write `#\"…\"#`".to_owned());
             return;
         }
         let column_0 = start == 0 || self.text.as_bytes().get(start - 1) == Some(&b'\n');
         if column_0
-            && TOP_LEVEL.contains(&word)
+            && TopWord::of(word).is_some()
             && self.blocks.iter().all(|block| !block.suspect)
             && let Some(block) = self.blocks.last_mut()
         {
@@ -257,23 +260,23 @@ impl<'t> Scanner<'t> {
         let digits = word.trim_start_matches(['+', '-']);
         if matches!(word, "true" | "false" | "null" | "inf" | "-inf" | "nan") {
             let message = format!("`{word}` without `#` means nothing in KDL 2");
-            self.problem(code::BARE_BOOLEAN, start, end, message).help = Some(format!("write `#{word}`"));
+            self.problem(Code::BareBoolean, start, end, message).help = Some(format!("write `#{word}`"));
         } else if word.ends_with('!') && after.starts_with('=') {
             let key = word.trim_end_matches('!');
-            self.problem(code::NOT_EQUALS, start, end + 1, "there is no `!=`").help =
+            self.problem(Code::NotEquals, start, end + 1, "there is no `!=`").help =
                 Some(format!("write `{key}=\"!…\"`"));
         } else if digits.starts_with(|c: char| c.is_ascii_digit()) {
             if !is_number(digits) {
                 let message = format!("`{word}` is neither a number nor a quoted text");
-                self.problem(code::UNQUOTED_VALUE, start, end, message).help = Some(format!("write `\"{word}\"`"));
+                self.problem(Code::UnquotedValue, start, end, message).help = Some(format!("write `\"{word}\"`"));
             } else if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) {
                 let message = format!("`{word}` is read as {}, not as an octal number", digits.trim_start_matches('0'));
-                self.problem(code::LEADING_ZERO, start, end, message).help =
+                self.problem(Code::LeadingZero, start, end, message).help =
                     Some(format!("write `0o{}`", digits.trim_start_matches('0')));
             }
         } else if word.contains(['*', '?']) {
             let message = format!("`{word}` is a glob without quotes");
-            self.problem(code::UNQUOTED_PATH, start, end, message).help = Some(format!("write `\"{word}\"`"));
+            self.problem(Code::UnquotedPath, start, end, message).help = Some(format!("write `\"{word}\"`"));
         }
     }
 
@@ -282,7 +285,7 @@ impl<'t> Scanner<'t> {
         let rest = self.text.get(start..).unwrap_or("");
         let length = rest.find(|c: char| c.is_whitespace() || matches!(c, ';' | '"')).unwrap_or(rest.len());
         let path = &rest[..length];
-        self.problem(code::UNQUOTED_PATH, start, start + length, format!("`{path}` has a `/` and no quotes")).help =
+        self.problem(Code::UnquotedPath, start, start + length, format!("`{path}` has a `/` and no quotes")).help =
             Some(format!("write `\"{path}\"`"));
         self.tokens.push(Token { kind: TokenKind::Broken, start, end: start + length });
         self.at = start + length;
@@ -309,7 +312,7 @@ impl<'t> Scanner<'t> {
             }
         }
         self.at = bytes.len();
-        self.problem(code::UNTERMINATED_COMMENT, start, start + 2, "this comment does not end").help =
+        self.problem(Code::UnterminatedComment, start, start + 2, "this comment does not end").help =
             Some("write `*/` where it ends".to_owned());
     }
 
@@ -333,7 +336,7 @@ impl<'t> Scanner<'t> {
         let length = end_of_string(inside, &close, hashes == 0, quote.len() == 1);
         let Some(length) = length else {
             let line = line_length(body);
-            self.problem(code::UNTERMINATED_STRING, start, start + hashes + quote.len(), "this string does not end")
+            self.problem(Code::UnterminatedString, start, start + hashes + quote.len(), "this string does not end")
                 .help = Some(format!("write `{close}` where it ends"));
             let skip = if quote.len() == 1 { hashes + line } else { self.text.len() - start };
             self.tokens.push(Token { kind: TokenKind::Broken, start, end: start + skip });
@@ -362,7 +365,7 @@ impl<'t> Scanner<'t> {
             if !matches!(escaped, '\\' | '"' | 'b' | 'f' | 'n' | 'r' | 't' | 's' | 'u') && !escaped.is_whitespace() {
                 let end = start + at + 1 + escaped.len_utf8();
                 let message = format!("`\\{escaped}` means nothing in a KDL string");
-                self.problem(code::UNKNOWN_ESCAPE, start + at, end, message).help =
+                self.problem(Code::UnknownEscape, start + at, end, message).help =
                     Some("a string that keeps its backslashes is written `#\"…\"#`".to_owned());
             }
         }
@@ -370,14 +373,14 @@ impl<'t> Scanner<'t> {
 
     fn finish(mut self) -> Scan {
         // A string or comment without an end swallows the braces behind it.
-        let swallowed = [code::UNTERMINATED_STRING, code::UNTERMINATED_COMMENT];
+        let swallowed = [Code::UnterminatedString, Code::UnterminatedComment];
         let is_swallowed = self.problems.iter().any(|problem| swallowed.contains(&problem.code));
         let suspect = self.blocks.iter().find(|block| block.suspect).or(self.blocks.last()).map(|block| block.start);
         if let Some(start) = suspect.map(|start| self.askew.unwrap_or(start)).filter(|_| !is_swallowed) {
-            self.problem(code::UNCLOSED_BLOCK, start, start + 1, "this block does not end").help =
+            self.problem(Code::UnclosedBlock, start, start + 1, "this block does not end").help =
                 Some("write `}` where it ends".to_owned());
         }
-        let uneven = [code::STRAY_BRACE, code::UNCLOSED_BLOCK, code::TOO_DEEP, code::UNTERMINATED_COMMENT];
+        let uneven = [Code::StrayBrace, Code::UnclosedBlock, Code::TooDeep, Code::UnterminatedComment];
         let is_uneven = !self.blocks.is_empty()
             || self.problems.len() >= MAX_PROBLEMS
             || self.problems.iter().any(|problem| uneven.contains(&problem.code));

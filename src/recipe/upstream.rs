@@ -1,19 +1,14 @@
 //! Where a component's source comes from: `upstream { … }`.
 
 use super::{
-    LocalPath, Name, Presence, Span, Spanned, Switch, Template, code,
-    decode::{Cursor, Reader},
+    Code, LocalPath, Name, Presence, Span, Spanned, Switch, Template,
+    decode::{Cursor, Reader, Seen},
     names::Space,
-    packages::suite_name,
     parse::Node,
-    word,
+    word::{ComponentWord, GuardWord, UpstreamWord, Word as _},
 };
 use crate::content::{RelPath, Sha256, Url};
 
-/// The nodes that are a source. `go-module` is one too, where none of these stands beside it.
-const SOURCES: [&str; 4] = ["url", "git", "debian-source", "folder"];
-/// Everything that the block has.
-const NODES: [&str; 6] = ["url", "git", "debian-source", "folder", "go-module", "crates"];
 /// Ends of names of files that are surely no archives which are unpacked.
 const OTHER_ARCHIVES: [&str; 12] =
     [".7z", ".rar", ".lz", ".lz4", ".lzo", ".Z", ".cpio", ".deb", ".rpm", ".iso", ".exe", ".AppImage"];
@@ -102,57 +97,63 @@ impl Upstream {
             span: node.span,
         };
         let block = cursor.block();
-        let has_source = block.iter().any(|inner| SOURCES.contains(&inner.name.as_ref()));
-        let (mut first_source, mut first_set) = (None, None);
+        let has_source = block.iter().filter_map(|inner| UpstreamWord::of(&inner.name)).any(is_source);
+        let (mut first_source, mut first_set): (Option<(UpstreamWord, Span)>, _) = (None, None);
+        let mut seen = Seen::new();
         for inner in block {
-            let name = inner.name.as_ref();
-            if !NODES.contains(&name) {
-                reader.unknown_node(inner, "`upstream`", &NODES);
-                continue;
-            }
-            let is_set = name == "crates" || name == "go-module" && (has_source || names_folder(inner));
+            let Some(word) = reader.word(inner, &mut seen) else { continue };
+            let is_set = match word {
+                UpstreamWord::Crates => true,
+                UpstreamWord::GoModule => has_source || names_folder(inner),
+                UpstreamWord::Url | UpstreamWord::Git | UpstreamWord::DebianSource | UpstreamWord::Folder => false,
+            };
             let first = if is_set { &mut first_set } else { &mut first_source };
             match *first {
                 // Several URLs are one source.
-                Some((earlier, _)) if earlier == "url" && name == "url" => {}
+                Some((UpstreamWord::Url, _)) if word == UpstreamWord::Url => {}
                 Some((earlier, span)) => {
-                    let message = format!("`{name}` beside `{earlier}`: an upstream has one source");
+                    let (one, other) = (word.text(), earlier.text());
+                    let message = format!("`{one}` beside `{other}`: an upstream has one source");
                     let message = if is_set { message.replace("source", "language set") } else { message };
-                    let problem = super::Diagnostic::error(code::SEVERAL_SOURCES, inner.name_span, message);
+                    let problem = super::Diagnostic::error(Code::SeveralSources, inner.name_span, message);
                     reader.problems.push(problem.help("leave one out").also(span, "first here"));
                     continue;
                 }
-                None => *first = Some((name, inner.name_span)),
+                None => *first = Some((word, inner.name_span)),
             }
-            let mut inner = Cursor::new(reader, inner);
             if is_set {
-                upstream.languages = LanguageSet::read(reader, &mut inner).or(upstream.languages.take());
+                let mut inner = Cursor::with(reader, inner, &[]);
+                upstream.languages = LanguageSet::read(reader, &mut inner, word).or(upstream.languages.take());
+                inner.finish(reader);
             } else {
-                upstream.read_source(reader, &mut inner);
+                let mut inner = Cursor::new(reader, inner, word);
+                upstream.read_source(reader, &mut inner, word);
+                inner.finish(reader);
             }
-            inner.finish(reader);
         }
         if block.is_empty() && node.entries.is_empty() {
-            reader.error(code::MISSING_NODE, node.name_span, "`upstream` wants a block", "write `{ url \"…\" }`");
+            reader.error(Code::MissingNode, node.name_span, "`upstream` wants a block", "write `{ url \"…\" }`");
         }
         upstream
     }
 
-    fn read_source(&mut self, reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) {
-        let source = match cursor.node.name.as_ref() {
-            "url" => self.read_url(reader, cursor),
-            "git" => {
+    fn read_source(&mut self, reader: &mut Reader<'_>, cursor: &mut Cursor<'_>, word: UpstreamWord) {
+        let source = match word {
+            UpstreamWord::Url => self.read_url(reader, cursor),
+            UpstreamWord::Git => {
                 let url = cursor.text(reader, "a URL").and_then(|text| reader.git_url(text));
                 let commit = cursor.required_property(reader, "commit").and_then(|text| reader.commit(text));
                 self.commit = commit.or(self.commit.take());
                 url.map(UpstreamSource::Git)
             }
-            "debian-source" => DebianUpstream::read(reader, cursor).map(UpstreamSource::Debian),
-            "folder" => {
+            UpstreamWord::DebianSource => DebianUpstream::read(reader, cursor).map(UpstreamSource::Debian),
+            UpstreamWord::Folder => {
                 let text = cursor.text(reader, "a folder");
                 text.and_then(|text| reader.local(text, Presence::Folder)).map(UpstreamSource::Folder)
             }
-            _ => read_go_module(reader, cursor),
+            UpstreamWord::GoModule => read_go_module(reader, cursor),
+            // No source, but what stands beside one.
+            UpstreamWord::Crates => None,
         };
         self.source = source.or(self.source.take());
     }
@@ -191,18 +192,18 @@ impl Upstream {
 }
 
 impl LanguageSet {
-    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
-        let is_crates = cursor.node.name == "crates";
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>, word: UpstreamWord) -> Option<Self> {
+        let is_crates = word == UpstreamWord::Crates;
         let text = cursor.text(reader, if is_crates { "the path of a `Cargo.lock`" } else { "a folder" })?;
         let path = if text.value == "." { Ok(RelPath::ROOT) } else { RelPath::new(text.trim_start_matches("./")) };
         let Ok(path) = path else {
             let message = format!("`{}` is no path below the source", text.value);
-            reader.error(code::BAD_PATH, text.span, message, "`.` is the source's own folder");
+            reader.error(Code::BadPath, text.span, message, "`.` is the source's own folder");
             return None;
         };
         if is_crates && path.name() != "Cargo.lock" {
             let message = format!("`{}` is no `Cargo.lock`, which is the only name that cargo reads", text.value);
-            reader.error(code::BAD_PATH, text.span, message, "write `crates \"Cargo.lock\"`");
+            reader.error(Code::BadPath, text.span, message, "write `crates \"Cargo.lock\"`");
             return None;
         }
         let path = Spanned::new(path, text.span);
@@ -217,8 +218,16 @@ impl DebianUpstream {
         let archive = archive.unwrap_or_else(|| Spanned::new("debian".to_owned(), cursor.place()));
         let archive = reader.reference(&archive, Space::Archive);
         let suite = cursor.required_property(reader, "suite");
-        let suite = suite.and_then(|text| suite_name(reader, text, "a suite"));
+        let suite = suite.and_then(|text| reader.suite_name(text, "a suite"));
         Some(DebianUpstream { package: package?, archive: archive?, suite: suite? })
+    }
+}
+
+/// Whether a word is a source, whatever stands beside it. `go-module` is one too, where none of these does.
+fn is_source(word: UpstreamWord) -> bool {
+    match word {
+        UpstreamWord::Url | UpstreamWord::Git | UpstreamWord::DebianSource | UpstreamWord::Folder => true,
+        UpstreamWord::GoModule | UpstreamWord::Crates => false,
     }
 }
 
@@ -230,7 +239,7 @@ fn check_archive(reader: &mut Reader<'_>, url: &Spanned<Template>) {
         let message = format!("a `{ending}` file is not unpacked");
         let help = "name a tar archive (plain, `.gz`, `.bz2`, `.lzma`, `.xz`, `.zst`) or a `.zip`; `unpack=#false` keeps \
                     it as the one file that it is";
-        reader.error(code::BAD_URL, url.span, message, help);
+        reader.error(Code::BadUrl, url.span, message, help);
     }
 }
 
@@ -256,7 +265,7 @@ fn read_go_module(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Up
     if !has_host || !path.split('/').all(is_element) {
         let message = format!("`{}` is no path of a Go module: it starts with a host", path.value);
         let help = "write `go-module \"example.org/m\"`; beside a source it names a folder of that";
-        reader.error(code::BAD_NAME, path.span, message, help);
+        reader.error(Code::BadName, path.span, message, help);
         return None;
     }
     Some(UpstreamSource::GoModule { path, version })
@@ -266,10 +275,10 @@ fn read_go_module(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Up
 fn upstreams<'n>(nodes: &'n [Node<'n>], found: &mut Vec<&'n Node<'n>>) {
     for node in nodes {
         let children = node.children.as_deref().unwrap_or(&[]);
-        match node.name.as_ref() {
-            "upstream" => found.push(node),
-            name if word::GUARDS.contains(&name) => upstreams(children, found),
-            _ => {}
+        if ComponentWord::of(&node.name) == Some(ComponentWord::Upstream) {
+            found.push(node);
+        } else if GuardWord::of(&node.name).is_some() {
+            upstreams(children, found);
         }
     }
 }
@@ -279,15 +288,16 @@ impl Reader<'_> {
     pub(super) fn check_source(&mut self, component: &Node<'_>) {
         let mut found = Vec::new();
         upstreams(component.children.as_deref().unwrap_or(&[]), &mut found);
-        let is_source = |inner: &Node<'_>| {
-            SOURCES.contains(&inner.name.as_ref()) || inner.name == "go-module" && !names_folder(inner)
+        let names_source = |inner: &Node<'_>| {
+            let word = UpstreamWord::of(&inner.name);
+            word.is_some_and(is_source) || word == Some(UpstreamWord::GoModule) && !names_folder(inner)
         };
-        let has_source = |node: &&Node<'_>| node.children.iter().flatten().any(is_source);
+        let has_source = |node: &&Node<'_>| node.children.iter().flatten().any(names_source);
         // An empty one was told already.
         let is_empty = |node: &&Node<'_>| node.children.as_ref().is_none_or(Vec::is_empty) && node.entries.is_empty();
         if let Some(first) = found.first().filter(|_| !found.iter().any(|node| has_source(node) || is_empty(node))) {
             let help = "write `url`, `git`, `debian-source`, `folder`, or `go-module` with the path of a module";
-            self.error(code::MISSING_NODE, first.name_span, "this upstream has no source", help);
+            self.error(Code::MissingNode, first.name_span, "this upstream has no source", help);
         }
     }
 
@@ -310,7 +320,7 @@ impl Reader<'_> {
     ) -> Option<Spanned<Template>> {
         let fits = text.chars().all(|c| c.is_ascii_graphic());
         if !fits || !schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)) {
-            self.error(code::BAD_URL, text.span, format!("`{}` {is_not}", Url::new(text.value.as_str())), help);
+            self.error(Code::BadUrl, text.span, format!("`{}` {is_not}", Url::new(text.value.as_str())), help);
             return None;
         }
         self.template(text)
@@ -320,7 +330,7 @@ impl Reader<'_> {
         let is_digit = |c: char| c.is_ascii_digit() || matches!(c, 'a'..='f');
         if text.len() != COMMIT_DIGITS || !text.chars().all(is_digit) {
             let message = format!("`{}` is no commit: expected {COMMIT_DIGITS} hexadecimal digits", text.value);
-            self.error(code::BAD_DIGEST, text.span, message, "branches and tags move; `git rev-parse` says the commit");
+            self.error(Code::BadDigest, text.span, message, "branches and tags move; `git rev-parse` says the commit");
             return None;
         }
         Some(text)

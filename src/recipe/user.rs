@@ -1,8 +1,9 @@
 //! Users of an image, and who owns a path.
 
 use super::{
-    Spanned, code,
-    decode::{Cursor, Reader},
+    Code, Spanned,
+    decode::{Cursor, Reader, Seen},
+    word::UserWord,
 };
 use crate::content::RelPath;
 
@@ -39,12 +40,10 @@ impl UserItem {
         let comment = cursor.text_property(reader, "comment");
         let comment = comment.filter(|comment| is_account_field(reader, comment, "a comment"));
         let mut groups = Vec::new();
+        let mut seen = Seen::new();
         for node in cursor.block() {
-            if node.name != "group" {
-                reader.unknown_node(node, "`user`", &["group"]);
-                continue;
-            }
-            let mut inner = Cursor::new(reader, node);
+            let Some(word @ UserWord::Group) = reader.word(node, &mut seen) else { continue };
+            let mut inner = Cursor::new(reader, node, word);
             let texts = inner.texts(reader, "the name of a group");
             groups.extend(texts.into_iter().filter_map(|name| user_name(reader, name, "a group")));
             inner.finish(reader);
@@ -75,7 +74,7 @@ pub(super) fn user_name(reader: &mut Reader<'_>, name: Spanned<String>, what: &s
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
     if !first || name.len() > 31 || !name.chars().all(fits) {
         let message = format!("`{}` cannot be the name of {what}", name.value);
-        reader.error(code::BAD_NAME, name.span, message, "names are `[a-z_][a-z0-9_-]{0,30}`, never numbers");
+        reader.error(Code::BadName, name.span, message, "names are `[a-z_][a-z0-9_-]{0,30}`, never numbers");
         return None;
     }
     Some(name)
@@ -87,7 +86,7 @@ fn account_path(reader: &mut Reader<'_>, text: Spanned<String>, what: &str) -> O
 
 fn is_program(reader: &mut Reader<'_>, shell: &Spanned<RelPath>) -> bool {
     if shell.is_root() {
-        reader.error(code::BAD_PATH, shell.span, "`/` is no program", "write `shell=\"/usr/bin/sh\"`");
+        reader.error(Code::BadPath, shell.span, "`/` is no program", "write `shell=\"/usr/bin/sh\"`");
     }
     !shell.is_root()
 }
@@ -104,6 +103,6 @@ fn is_account_field(reader: &mut Reader<'_>, text: &Spanned<String>, what: &str)
         _ => return true,
     };
     let message = format!("`{}` cannot be {what} of a user: {why}", text.value);
-    reader.error(code::BAD_VALUE, text.span, message, "leave it out");
+    reader.error(Code::BadValue, text.span, message, "leave it out");
     false
 }

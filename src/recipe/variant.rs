@@ -1,22 +1,19 @@
 //! Variants: what is composed into an image.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use brc_contract::Architecture;
 
 use super::{
-    Clause, Guarded, Item, Name, Override, Span, Spanned, code,
+    Clause, Code, Guarded, Item, Name, Override, PLATFORMS, Span, Spanned, Switch,
     condition::read_block,
-    decode::{Cursor, Reader},
+    decode::{Cursor, Reader, Seen},
     kernel_argument::removed_argument,
     names::Space,
     parse::{Node, Value},
     suggestion::nearest,
-    word,
+    word::{LayoutWord, TopWord, VariantWord},
 };
-
-/// The platforms that a variant can be for. `qemu` is the default.
-pub const PLATFORMS: [&str; 6] = ["qemu", "aws", "azure", "gce", "metal", "vmware"];
 
 /// What is composed into an image: `variant "acme-node" { … }`. Its name is `[a-z0-9-]{1,24}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,15 +58,6 @@ pub struct FeatureSetting {
     pub name: Spanned<String>,
     /// On or off.
     pub switch: Spanned<Switch>,
-}
-
-/// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
-    /// Written `#true`.
-    On,
-    /// Written `#false`.
-    Off,
 }
 
 /// One node of a variant's block.
@@ -209,15 +197,12 @@ struct Head {
 
 impl Variant {
     pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+        let mut cursor = Cursor::new(reader, node, TopWord::Variant);
         let name = cursor.text(reader, "a name").and_then(|name| variant_name(reader, name));
         let mut head = Head::default();
-        let items = read_block(reader, cursor.block(), &[], &mut |reader, node, when| {
-            if ["version", "extends", "arch", "platform", "feature"].contains(&node.name.as_ref()) {
-                head.read(reader, node, when);
-                return Vec::new();
-            }
-            VariantItem::read(reader, node)
+        let items = read_block(reader, cursor.block(), &[], &mut |reader, node, word, when| match word {
+            Some(word) => head.read(reader, node, word, when),
+            None => Item::read::<VariantWord>(reader, node).map(VariantItem::Common).into_iter().collect(),
         });
         cursor.finish(reader);
         let Head { version, extends, architectures, platform, features } = head;
@@ -230,7 +215,7 @@ fn variant_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanne
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 24 || !name.chars().all(fits) {
         let message = format!("`{}` cannot be the name of a variant", name.value);
-        reader.error(code::BAD_NAME, name.span, message, "names of variants are `[a-z0-9-]{1,24}`");
+        reader.error(Code::BadName, name.span, message, "names of variants are `[a-z0-9-]{1,24}`");
         return None;
     }
     Some(name.map(|name| Name::new(reader.set, name)))
@@ -241,47 +226,103 @@ fn image_version(reader: &mut Reader<'_>, version: Spanned<String>) -> Option<Sp
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^');
     if version.is_empty() || version.len() > 16 || !version.chars().all(fits) {
         let message = format!("`{}` cannot be the version of an image", version.value);
-        reader.error(code::BAD_VERSION, version.span, message, "versions of images are `[0-9A-Za-z.~^]{1,16}`");
+        reader.error(Code::BadVersion, version.span, message, "versions of images are `[0-9A-Za-z.~^]{1,16}`");
         return None;
     }
     Some(version)
 }
 
 impl Head {
-    fn read(&mut self, reader: &mut Reader<'_>, node: &Node<'_>, when: &[Clause]) {
-        if !when.is_empty() {
+    /// Reads a node: what no condition can decide is gathered here, everything else is given back.
+    fn read(
+        &mut self,
+        reader: &mut Reader<'_>,
+        node: &Node<'_>,
+        word: VariantWord,
+        when: &[Clause],
+    ) -> Vec<VariantItem> {
+        if is_asked_about(word) && !when.is_empty() {
             let message = format!("`{}` cannot depend on a condition", node.name);
-            reader.error(code::UNCONDITIONAL, node.name_span, message, "conditions ask about it: write it outside");
+            reader.error(Code::Unconditional, node.name_span, message, "conditions ask about it: write it outside");
         }
-        let mut cursor = Cursor::new(reader, node);
-        match node.name.as_ref() {
-            "version" => {
+        let cursor = &mut Cursor::new(reader, node, word);
+        let item = match word {
+            VariantWord::Version => {
                 let text = cursor.text(reader, "a version");
                 self.version = text.and_then(|text| image_version(reader, text)).or(self.version.take());
+                None
             }
-            "extends" => {
+            VariantWord::Extends => {
                 let texts = cursor.texts(reader, "the name of a variant");
                 self.extends.extend(texts.iter().filter_map(|text| reader.reference(text, Space::Variant)));
+                None
             }
-            "arch" => {
-                for text in cursor.texts(reader, "an architecture") {
-                    match Architecture::from_name(&text) {
-                        Some(architecture) => self.architectures.push(Spanned::new(architecture, text.span)),
-                        None => one_of(reader, &text, "an architecture", &["x86_64", "aarch64"]),
-                    }
-                }
+            VariantWord::Arch => {
+                self.read_architectures(reader, cursor);
+                None
             }
-            "platform" => {
-                if let Some(text) = cursor.text(reader, "a platform") {
-                    match PLATFORMS.contains(&text.as_str()) {
-                        true => self.platform = Some(text),
-                        false => one_of(reader, &text, "a platform", &PLATFORMS),
-                    }
-                }
+            VariantWord::Platform => {
+                self.read_platform(reader, cursor);
+                None
             }
-            _ => self.features.extend(FeatureSetting::read(reader, &mut cursor)),
-        }
+            VariantWord::Feature => {
+                self.features.extend(FeatureSetting::read(reader, cursor));
+                None
+            }
+            VariantWord::Include => Some(VariantItem::Include(reader.references(cursor, Space::Component))),
+            VariantWord::Remove => Some(VariantItem::Remove(reader.references(cursor, Space::Component))),
+            VariantWord::KernelArgumentRemove => {
+                removed_argument(reader, cursor).map(VariantItem::KernelArgumentRemove)
+            }
+            VariantWord::Tool => Tool::read(reader, cursor).map(VariantItem::Tool),
+            VariantWord::Layout => Layout::read(reader, cursor).map(VariantItem::Layout),
+            VariantWord::Settings => return Setting::read_all(reader, cursor),
+            VariantWord::Budget => {
+                let size = cursor.required_property(reader, "root");
+                size.and_then(|text| Bytes::read(reader, text)).map(VariantItem::Budget)
+            }
+            VariantWord::Artifact => Artifact::read(reader, cursor).map(VariantItem::Artifact),
+            VariantWord::Override => Override::read(reader, cursor).map(VariantItem::Override),
+        };
         cursor.finish(reader);
+        item.into_iter().collect()
+    }
+
+    fn read_architectures(&mut self, reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) {
+        for text in cursor.texts(reader, "an architecture") {
+            match Architecture::from_name(&text) {
+                Some(architecture) => self.architectures.push(Spanned::new(architecture, text.span)),
+                None => one_of(reader, &text, "an architecture", &["x86_64", "aarch64"]),
+            }
+        }
+    }
+
+    fn read_platform(&mut self, reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) {
+        let Some(text) = cursor.text(reader, "a platform") else { return };
+        match PLATFORMS.contains(&text.as_str()) {
+            true => self.platform = Some(text),
+            false => one_of(reader, &text, "a platform", &PLATFORMS),
+        }
+    }
+}
+
+/// Whether conditions ask about what a node says, so that none can decide it.
+fn is_asked_about(word: VariantWord) -> bool {
+    match word {
+        VariantWord::Version
+        | VariantWord::Extends
+        | VariantWord::Arch
+        | VariantWord::Platform
+        | VariantWord::Feature => true,
+        VariantWord::Include
+        | VariantWord::Remove
+        | VariantWord::KernelArgumentRemove
+        | VariantWord::Tool
+        | VariantWord::Layout
+        | VariantWord::Settings
+        | VariantWord::Budget
+        | VariantWord::Artifact
+        | VariantWord::Override => false,
     }
 }
 
@@ -292,13 +333,13 @@ fn one_of(reader: &mut Reader<'_>, text: &Spanned<String>, what: &str, known: &[
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("there is {}", all.join(", ")),
     };
-    reader.error(code::BAD_VALUE, text.span, format!("`{}` is not {what}", text.value), help);
+    reader.error(Code::BadValue, text.span, format!("`{}` is not {what}", text.value), help);
 }
 
 impl Feature {
     /// Reads a declaration: a `feature` node that has a sentence; `None` for one that only switches.
     pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node);
+        let mut cursor = Cursor::new(reader, node, TopWord::Feature);
         let name = cursor.text(reader, "the name of a feature").and_then(|name| feature_name(reader, name));
         let sentence = cursor.text(reader, "a sentence that says what the feature does");
         let default = cursor.switch_property(reader, "on").map_or(Switch::Off, |switch| switch.value);
@@ -335,7 +376,7 @@ fn feature_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanne
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
         let message = format!("`{}` cannot be the name of a feature", name.value);
-        reader.error(code::BAD_NAME, name.span, message, "names of features are `[a-z0-9-]{1,64}`");
+        reader.error(Code::BadName, name.span, message, "names of features are `[a-z0-9-]{1,64}`");
         return None;
     }
     Some(name)
@@ -354,48 +395,15 @@ impl FeatureSetting {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("declare it: `feature \"{}\" \"what it does\"`", name.value),
             };
-            reader.error(code::UNKNOWN_FEATURE, name.span, message, help);
+            reader.error(Code::UnknownFeature, name.span, message, help);
         }
         let switch = switch.or(sentence.map(|sentence| Spanned::new(Switch::Off, sentence.span)));
         let Some(switch) = switch else {
             let message = format!("`feature \"{}\"` does not say whether it is on", name.value);
-            reader.error(code::MISSING_PROPERTY, name.span, message, "write `on=#true` or `on=#false`");
+            reader.error(Code::MissingProperty, name.span, message, "write `on=#true` or `on=#false`");
             return None;
         };
         Some(FeatureSetting { name, switch })
-    }
-}
-
-impl VariantItem {
-    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<Self> {
-        let name = node.name.as_ref();
-        if word::COMMON.contains(&name) {
-            return Item::read(reader, node).map(VariantItem::Common).into_iter().collect();
-        }
-        if !word::VARIANT.contains(&name) {
-            reader.unknown_node(node, "`variant`", &[&word::VARIANT[..], &word::COMMON, &word::GUARDS].concat());
-            return Vec::new();
-        }
-        match name {
-            "settings" => return Setting::read_all(reader, node),
-            "override" => return Override::read(reader, node).map(VariantItem::Override).into_iter().collect(),
-            _ => {}
-        }
-        let mut cursor = Cursor::new(reader, node);
-        let item = match name {
-            "include" => Some(VariantItem::Include(reader.references(&mut cursor, Space::Component))),
-            "remove" => Some(VariantItem::Remove(reader.references(&mut cursor, Space::Component))),
-            "kernel-arg-remove" => removed_argument(reader, &mut cursor).map(VariantItem::KernelArgumentRemove),
-            "tool" => Tool::read(reader, &mut cursor).map(VariantItem::Tool),
-            "layout" => Layout::read(reader, &mut cursor).map(VariantItem::Layout),
-            "budget" => {
-                let size = cursor.required_property(reader, "root");
-                size.and_then(|text| Bytes::read(reader, text)).map(VariantItem::Budget)
-            }
-            _ => Artifact::read(reader, &mut cursor).map(VariantItem::Artifact),
-        };
-        cursor.finish(reader);
-        item.into_iter().collect()
     }
 }
 
@@ -415,7 +423,7 @@ impl Layout {
             "ab" => Some(Spanned::new(LayoutKind::Ab, kind.span)),
             "single" | "live" => {
                 let message = format!("layout `{}` is known, but this version of brc does not do it yet", kind.value);
-                reader.error(code::NOT_YET, kind.span, message, "write `layout \"ab\"`");
+                reader.error(Code::NotYet, kind.span, message, "write `layout \"ab\"`");
                 None
             }
             _ => {
@@ -424,18 +432,18 @@ impl Layout {
             }
         });
         let (mut slot, mut esp, mut data) = (None, None, None);
-        let mut seen = BTreeMap::new();
+        let mut seen = Seen::new();
         for node in cursor.block() {
-            reader.only_one(&mut seen, node);
-            let mut inner = Cursor::new(reader, node);
-            match node.name.as_ref() {
-                "slot" => slot = inner.required_property(reader, "max").and_then(|text| Bytes::read(reader, text)),
-                "esp" => esp = inner.required_property(reader, "size").and_then(|text| Bytes::read(reader, text)),
-                "data" => data = Some(Data::read(reader, &mut inner)),
-                _ => {
-                    reader.unknown_node(node, "`layout`", &["slot", "esp", "data"]);
-                    continue;
+            let Some(word) = reader.word(node, &mut seen) else { continue };
+            let mut inner = Cursor::new(reader, node, word);
+            match word {
+                LayoutWord::Slot => {
+                    slot = inner.required_property(reader, "max").and_then(|text| Bytes::read(reader, text))
                 }
+                LayoutWord::Esp => {
+                    esp = inner.required_property(reader, "size").and_then(|text| Bytes::read(reader, text))
+                }
+                LayoutWord::Data => data = Some(Data::read(reader, &mut inner)),
             }
             inner.finish(reader);
         }
@@ -459,8 +467,7 @@ impl Data {
 
 impl Setting {
     /// Every leaf below `settings`.
-    fn read_all(reader: &mut Reader<'_>, node: &Node<'_>) -> Vec<VariantItem> {
-        let mut cursor = Cursor::new(reader, node);
+    fn read_all(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Vec<VariantItem> {
         let mut settings = Vec::new();
         for inner in cursor.block() {
             Self::read_below(reader, inner, &mut Vec::new(), &mut settings);
@@ -475,7 +482,7 @@ impl Setting {
         if let Some(children) = &node.children {
             for entry in &node.entries {
                 let message = format!("`{}` has a block, so it has no value of its own", node.name);
-                reader.error(code::EXTRA_ARGUMENT, entry.span, message, "write the value as a node inside");
+                reader.error(Code::ExtraArgument, entry.span, message, "write the value as a node inside");
             }
             for inner in children {
                 Self::read_below(reader, inner, path, found);
@@ -485,7 +492,7 @@ impl Setting {
             for entry in &node.entries {
                 if let Some((name, span)) = &entry.name {
                     let message = format!("the setting `{}` has no `{name}=`", node.name);
-                    reader.error(code::UNKNOWN_PROPERTY, *span, message, "write it as a node inside: `{ … }`");
+                    reader.error(Code::UnknownProperty, *span, message, "write it as a node inside: `{ … }`");
                 }
                 let value = match &entry.value {
                     Value::Text(text) => Some(SettingValue::Text(text.clone().into_owned())),
@@ -497,13 +504,13 @@ impl Setting {
                     Some(value) => values.push(Spanned::new(value, entry.span)),
                     None => {
                         let message = "a setting is a text, a whole number of 64 bits, `#true` or `#false`";
-                        reader.error(code::WRONG_TYPE, entry.span, message, "write it in quotes");
+                        reader.error(Code::WrongType, entry.span, message, "write it in quotes");
                     }
                 }
             }
             if node.entries.is_empty() {
                 let message = format!("the setting `{}` has no value", node.name);
-                reader.error(code::MISSING_ARGUMENT, node.name_span, message, format!("write `{} \"…\"`", node.name));
+                reader.error(Code::MissingArgument, node.name_span, message, format!("write `{} \"…\"`", node.name));
             }
             found.push(Setting { path: path.clone(), values });
         }
@@ -517,7 +524,7 @@ impl Artifact {
             "raw" => Some(Spanned::new(ArtifactKind::Raw, kind.span)),
             "qcow2" | "vmdk" | "vhd" | "ova" | "gce" | "iso" | "pxe" | "oci" | "ami" | "sbom" | "update" => {
                 let message = format!("artifact `{}` is known, but this version of brc does not do it yet", kind.value);
-                reader.error(code::NOT_YET, kind.span, message, "write `artifact \"raw\"`");
+                reader.error(Code::NotYet, kind.span, message, "write `artifact \"raw\"`");
                 None
             }
             _ => {
@@ -537,11 +544,23 @@ impl Artifact {
     }
 }
 
+/// The units of sizes and how far each shifts a number of bytes.
+const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
+
+impl fmt::Display for Bytes {
+    /// Writes the size as recipes do, in the largest unit of which it is a whole number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match UNITS.iter().rev().find(|(_, shift)| self.0.is_multiple_of(1 << shift)) {
+            Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
 impl Bytes {
     /// Reads `400MiB`: a whole number of KiB, MiB, GiB or TiB, at least one.
     fn read(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<Bytes>> {
-        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
-        let found = units.iter().find_map(|(unit, shift)| {
+        let found = UNITS.iter().find_map(|(unit, shift)| {
             let number = text.strip_suffix(unit)?;
             let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
             let number: u64 = if digits { number.parse().ok()? } else { return None };
@@ -551,7 +570,7 @@ impl Bytes {
         });
         if found.is_none() {
             let message = format!("`{}` is not a size", text.value);
-            reader.error(code::BAD_SIZE, text.span, message, "write a whole number of `KiB`, `MiB`, `GiB` or `TiB`");
+            reader.error(Code::BadSize, text.span, message, "write a whole number of `KiB`, `MiB`, `GiB` or `TiB`");
         }
         found.map(|bytes| Spanned::new(bytes, text.span))
     }

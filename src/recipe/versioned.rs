@@ -1,7 +1,7 @@
 //! Where `{version}` stands: whoever has no version cannot say it.
 
 use super::{
-    Brace, Content, Diagnostic, InstallItem, Item, LocalPath, Span, Spanned, Template, Upstream, UpstreamSource, code,
+    Brace, Code, Content, Diagnostic, InstallItem, Item, LocalPath, Span, Spanned, Template, Upstream, UpstreamSource,
 };
 
 /// What may have `{version}` in it.
@@ -13,7 +13,7 @@ pub trait Versioned {
 /// What is said of a `{version}` at `span` when `name` has none.
 pub fn no_version(name: &str, span: Span) -> Diagnostic {
     let message = format!("`{{version}}` is filled with the version of `{name}`, and it has none");
-    Diagnostic::error(code::MISSING_NODE, span, message).help("write `version \"…\"`")
+    Diagnostic::error(Code::MissingNode, span, message).help("write `version \"…\"`")
 }
 
 impl Versioned for Spanned<Template> {

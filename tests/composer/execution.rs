@@ -145,7 +145,7 @@ impl World {
             now: NOW,
             cancelled: &cancelled,
             events: Box::new(|_| {}),
-            talk: Box::new(|_| {}),
+            status: Box::new(|_| {}),
         };
         let mut project = Project::open(&self.folder.join(project).join("brc.kdl")).unwrap();
         project.execution = execution;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic, reason = "a test may stop where it stands")]
 
+mod circles;
 mod code;
 mod paper;
 mod reference;

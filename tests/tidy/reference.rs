@@ -1,4 +1,5 @@
-//! The reference of recipes is written from the doc comments of `src/recipe`, so that it cannot say anything else.
+//! The references of recipes and of diagnostics are written from the doc comments of `src/recipe`, so that they cannot
+//! say anything else.
 //!
 //! The doc comment of a node or property begins with its form: `/// \`version "1.2.5"\`: its version.`
 
@@ -10,6 +11,7 @@ use crate::{
 };
 
 const PAGE: &str = "docs/reference/recipe.md";
+const CODES: &str = "docs/reference/diagnostics.md";
 const BEGIN: &str = "<!-- from the doc comments of src/recipe; `BRC_BLESS=1 cargo test --test tidy` writes it -->\n";
 const END: &str = "<!-- end -->\n";
 
@@ -35,21 +37,26 @@ const SECTIONS: &[(&str, &[&str])] = &[
 const VALUES: &[(&str, &[&str])] =
     &[("Conditions", &["Guarded"]), ("Braces", &["Template", "Brace"]), ("Sizes", &["Bytes"])];
 
-/// The lists of `src/recipe/word.rs`, and the sections that have their words; without one, any section.
-const WORDS: &[(&str, &[&str])] = &[
-    ("TOP_LEVEL", &["At the top of a file"]),
-    ("PROJECT", &["In `brc.kdl`"]),
-    ("COMMON", &["In a `component`, `kernel` or `variant`"]),
-    ("COMPONENT", &["In a `component`", "Build systems"]),
-    ("PACKAGES", &["In a group of `packages`"]),
-    ("KERNEL", &["In a `kernel`"]),
-    ("KERNEL_FROM_SOURCE", &["In a `kernel`"]),
-    ("INITRAMFS", &["In an `initramfs`"]),
-    ("VARIANT", &["In a `variant`"]),
-    ("GUARDS", &["Conditions"]),
-    ("NO_KERNEL_SOURCE", &["In an `upstream`"]),
-    ("SINGLE", &[]),
-    ("PROPERTIES", &[]),
+/// The blocks of `src/recipe/word.rs`, and the sections that have their words.
+const BLOCKS: &[(&str, &[&str])] = &[
+    ("TopWord", &["At the top of a file"]),
+    ("ProjectWord", &["In `brc.kdl`"]),
+    ("ImportWord", &["In `brc.kdl`"]),
+    ("CheckoutWord", &["In `brc.local.kdl`"]),
+    ("ArchiveWord", &["In an `archive`"]),
+    ("PackagesWord", &["In a group of `packages`"]),
+    ("ComponentWord", &["In a `component`", "Build systems"]),
+    ("UpstreamWord", &["In an `upstream`"]),
+    ("ItemWord", &["In a `component`, `kernel` or `variant`"]),
+    ("PlacedWord", &["In a `component`, `kernel` or `variant`"]),
+    ("UnitWord", &["In a `component`, `kernel` or `variant`"]),
+    ("UserWord", &["In a `component`, `kernel` or `variant`"]),
+    ("FinishWord", &["In a `component`, `kernel` or `variant`"]),
+    ("KernelWord", &["In a `kernel`"]),
+    ("InitramfsWord", &["In an `initramfs`"]),
+    ("VariantWord", &["In a `variant`"]),
+    ("LayoutWord", &["In a `variant`"]),
+    ("GuardWord", &["Conditions"]),
 ];
 
 /// A struct or enum.
@@ -222,14 +229,12 @@ fn write() -> (String, Vec<String>) {
     (writer.page, writer.broken)
 }
 
-#[test]
-fn the_reference_of_recipes_is_that_of_the_code() {
-    let path = root().join(PAGE);
-    let page = fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the line that the reference begins with");
-    let (old, after) = rest.split_once(END).expect("the line that the reference ends with");
-    let (new, broken) = write();
-    holds("A doc comment in src/recipe that begins with a form goes on with its meaning.", broken);
+/// Holds what a page says between its marks to `new`, or writes it.
+fn is_written(page: &str, new: &str) {
+    let path = root().join(page);
+    let text = fs::read_to_string(&path).unwrap();
+    let parts = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
+    let Some((before, (old, after))) = parts else { panic!("{page} lacks the lines around the reference") };
     if std::env::var_os("BRC_BLESS").is_some() {
         fs::write(&path, format!("{before}{BEGIN}{new}{END}{after}")).unwrap();
         return;
@@ -243,54 +248,146 @@ fn the_reference_of_recipes_is_that_of_the_code() {
     }
     holds(
         &format!(
-            "{PAGE} says what the doc comments of src/recipe say; `BRC_BLESS=1 cargo test --test tidy` writes it."
+            "{page} says what the doc comments of src/recipe say; `BRC_BLESS=1 cargo test --test tidy` writes it."
         ),
         broken,
     );
 }
 
-/// The words of each list of `src/recipe/word.rs`, and those that only later versions read.
-fn words() -> (BTreeMap<String, Vec<String>>, Vec<String>) {
-    let source = rust_files(root(), &["src/recipe"]).into_iter().find(|source| source.path.ends_with("/word.rs"));
-    let tokens = source.unwrap().program();
-    let plain = |token: &Token| token.text.trim_matches('"').to_owned();
-    let mut lists = BTreeMap::new();
-    for (at, _) in tokens.iter().enumerate().filter(|(_, token)| token.is("const")) {
-        let open = at + tokens[at..].iter().position(|token| token.is("=")).unwrap() + 1;
-        let inside = &tokens[open..after_bracket(&tokens, open)];
-        let words = inside.iter().filter(|token| token.kind == Kind::Literal).map(plain).collect();
-        lists.insert(tokens[at + 1].text.clone(), words);
-    }
-    let arms = tokens.windows(3).filter(|arm| arm[0].kind == Kind::Literal && starts(&arm[1..], &["=", ">"]));
-    (lists, arms.map(|arm| plain(&arm[0])).collect())
+#[test]
+fn the_reference_of_recipes_is_that_of_the_code() {
+    let (new, broken) = write();
+    holds("A doc comment in src/recipe that begins with a form goes on with its meaning.", broken);
+    is_written(PAGE, &new);
+}
+
+/// The tokens of a file of `src/recipe`.
+fn tokens_of(file: &str) -> Vec<Token> {
+    let path = format!("src/recipe/{file}");
+    let source = rust_files(root(), &["src/recipe"]).into_iter().find(|source| source.path == path);
+    source.unwrap_or_else(|| panic!("{path} is not there")).program()
 }
 
 #[test]
-fn every_word_of_recipes_is_in_the_reference() {
+fn the_reference_of_diagnostics_is_that_of_the_code() {
+    let mut page = "\n| code | means |\n| --- | --- |\n".to_owned();
+    for row in tokens_of("code.rs").windows(4) {
+        if let [doc, _, equals, text] = row
+            && doc.kind == Kind::Doc
+            && equals.is("=")
+            && text.kind == Kind::Literal
+        {
+            let meaning = doc.text.trim_start_matches('/').trim().trim_end_matches('.');
+            let _ = writeln!(page, "| `{}` | {} |", text.text.trim_matches('"'), meaning.replace('|', "\\|"));
+        }
+    }
+    page.push('\n');
+    assert!(page.lines().count() > 80, "{page}");
+    is_written(CODES, &page);
+}
+
+/// A row of `src/recipe/word.rs`.
+struct Row {
+    block: String,
+    word: String,
+    properties: Vec<String>,
+}
+
+fn unquoted(token: &Token) -> String {
+    token.text.trim_matches('"').to_owned()
+}
+
+/// The rows of the blocks in `src/recipe/word.rs`, and the words that only later versions read.
+fn words() -> (Vec<Row>, Vec<String>) {
+    let tokens = tokens_of("word.rs");
+    let (mut rows, mut block) = (Vec::new(), String::new());
+    for (at, token) in tokens.iter().enumerate() {
+        let rest = &tokens[at + 1..];
+        if token.kind == Kind::Word && starts(rest, &["in"]) && rest[1].kind == Kind::Literal {
+            block.clone_from(&token.text);
+        }
+        let is_row = !block.is_empty() && starts(rest, &["="]) && rest[1].kind == Kind::Literal && rest[2].is(",");
+        if is_row {
+            let open = rest.iter().position(|token| token.is("[")).unwrap();
+            let listed = rest[open..after_bracket(rest, open)].iter().filter(|token| token.kind == Kind::Literal);
+            let properties = listed.map(unquoted).collect();
+            rows.push(Row { block: block.clone(), word: unquoted(&rest[1]), properties });
+        }
+    }
+    let arms = tokens.windows(3).filter(|arm| arm[0].kind == Kind::Literal && starts(&arm[1..], &["=", ">"]));
+    (rows, arms.map(|arm| unquoted(&arm[0])).collect())
+}
+
+/// The sections of the reference by heading.
+fn sections(reference: &str) -> BTreeMap<&str, Vec<&str>> {
+    let sections = reference.split("\n## ").filter_map(|section| section.split_once('\n'));
+    sections.map(|(heading, text)| (heading, text.lines().collect())).collect()
+}
+
+/// How far a line is indented.
+fn depth(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The name that the form of a line begins with: of a node, or of a property with its `=`.
+fn first_name(line: &str) -> Option<&str> {
+    let form = line.trim_start().strip_prefix("- `")?;
+    let end = form.find(|c: char| !c.is_ascii_alphanumeric() && c != '-')?;
+    Some(&form[..end + usize::from(form[end..].starts_with('='))]).filter(|name| !name.is_empty())
+}
+
+/// Whether a section says of a word what its node has as property: in its form, below it, in a line of its own, or in the
+/// section that it leads to.
+fn says_property(sections: &BTreeMap<&str, Vec<&str>>, lines: &[&str], at: usize, property: &str) -> bool {
+    let form = format!("{property}=");
+    let below = lines[at + 1..].iter().take_while(|line| depth(line) > depth(lines[at]));
+    let led = sections.iter().filter(|(heading, _)| lines[at].contains(&format!("(#{})", anchor(heading))));
+    below.chain([&lines[at]]).any(|line| line.contains(&form))
+        || lines.iter().any(|line| first_name(line) == Some(&form))
+        || led.flat_map(|(_, lines)| lines).any(|line| first_name(line) == Some(&form))
+}
+
+#[test]
+fn the_reference_has_the_words_that_are_read_and_no_others() {
     let (reference, _) = write();
-    let (lists, later) = words();
+    let sections = sections(&reference);
+    let (rows, later) = words();
+    assert!(rows.len() > 90, "{} words", rows.len());
     let page = fs::read_to_string(root().join(PAGE)).unwrap();
     let later = later.iter().filter(|word| !page.contains(&format!("`{word}`")));
     let mut broken: Vec<String> = later.map(|word| format!("`{word}`, which later versions read")).collect();
-    for (list, words) in &lists {
-        let Some((_, headings)) = WORDS.iter().find(|(known, _)| known == list) else {
-            broken.push(format!("the list `{list}`: say in tests/tidy/reference.rs which section has its words"));
+    for Row { block, word, properties } in &rows {
+        let Some((_, headings)) = BLOCKS.iter().find(|(known, _)| known == block) else {
+            broken.push(format!("`{block}`: say in tests/tidy/reference.rs which section has its words"));
             continue;
         };
-        let sections = reference.split("\n## ").filter(|section| {
-            headings.is_empty() || headings.iter().any(|heading| section.starts_with(&format!("{heading}\n")))
-        });
-        let text: String = sections.collect();
-        // A property stands anywhere in a form, a node at its beginning.
-        let stands = |word: &String| match list.as_str() {
-            "PROPERTIES" => text.contains(&format!("{word}=")),
-            _ => [" ", "`"].iter().any(|end| text.contains(&format!("- `{word}{end}"))),
+        let lines = headings.iter().flat_map(|heading| sections[heading].iter().copied()).collect::<Vec<_>>();
+        // A node that only stands in others is said in their line.
+        let inside = format!("{{ {word} ");
+        let place = lines.iter().position(|line| first_name(line) == Some(word));
+        let Some(at) = place.or_else(|| lines.iter().position(|line| line.contains(&inside))) else {
+            broken.push(format!("`{word}` of `{block}`"));
+            continue;
         };
-        broken.extend(words.iter().filter(|word| !stands(word)).map(|word| format!("`{word}` of `{list}`")));
+        let silent = properties.iter().filter(|property| !says_property(&sections, &lines, at, property));
+        broken.extend(silent.map(|property| format!("`{property}=` of `{word}` of `{block}`")));
+    }
+    for (heading, lines) in &sections {
+        let blocks = BLOCKS.iter().filter(|(_, headings)| headings.contains(heading)).map(|(block, _)| *block);
+        let blocks: Vec<&str> = blocks.collect();
+        for name in lines.iter().filter(|_| !blocks.is_empty()).filter_map(|line| first_name(line)) {
+            let is_read = match name.strip_suffix('=') {
+                Some(property) => rows.iter().any(|row| row.properties.iter().any(|known| known == property)),
+                None => rows.iter().any(|row| row.word == name && blocks.contains(&row.block.as_str())),
+            };
+            if !is_read {
+                broken.push(format!("`{name}` in `{heading}`, which nothing reads"));
+            }
+        }
     }
     holds(
-        "Every word of src/recipe/word.rs is in the reference of recipes: begin the doc comment of what it is read into \
-         with its form.",
+        "The reference of recipes has every word of src/recipe/word.rs with its properties, and no other: begin the doc \
+         comment of what it is read into with its form.",
         broken,
     );
 }

@@ -88,7 +88,12 @@ pub fn is_module(name: &str) -> bool {
 fn module(file: &str) -> Option<String> {
     let name = file.strip_suffix(".ko").filter(|name| !name.is_empty() && file.len() <= MAX_NAME_BYTES)?;
     let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    fits.then(|| name.replace('-', "_"))
+    fits.then(|| module_name(name))
+}
+
+/// A module's name as the kernel compares it: `-` is `_`.
+pub fn module_name(name: &str) -> String {
+    name.replace('-', "_")
 }
 
 /// Some file names are not an order of modules.

@@ -2,6 +2,12 @@
 
 use crate::Architecture;
 
+/// Folders of the root that the running host mounts something over: nobody sees what an image has below.
+pub const COVERED: [&str; 4] = ["dev", "proc", "sys", "efi"];
+/// Folders of the root that are empty at each boot: folders below can be made then, and nothing else is there.
+pub const EMPTY_AT_BOOT: [&str; 2] = ["run", "tmp"];
+/// Links of the running host to what is empty at each boot (`var.conf` of systemd).
+pub const LINKED: [&str; 2] = ["var/run", "var/lock"];
 /// Where unified kernel images lie on the ESP (Boot Loader Specification, UAPI.1, type 2).
 pub const UKI_FOLDER: &str = "EFI/Linux";
 /// systemd-boot's settings, on the ESP.

@@ -24,6 +24,7 @@ use crate::{
     content::counted,
     graph::Role,
     inspect,
+    recipe::PROJECT_FILE,
     store::Store,
     vm::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
 };
@@ -32,8 +33,6 @@ use crate::{
 const NOT_FOUND: u8 = 1;
 /// The exit code of what was stopped by Ctrl-C, as shells have it.
 const STOPPED: u8 = 130;
-/// The file that makes a folder a project.
-const PROJECT_FILE: &str = "brc.kdl";
 
 /// Boots an image and waits for what the arguments name.
 pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, CliError> {

@@ -18,11 +18,8 @@ use crate::{
     },
     compose::{ComposeError, Project},
     content::counted,
-    recipe::{FormatError, SourcePath, SourceSet, format},
+    recipe::{FormatError, PROJECT_FILE, SourcePath, SourceSet, format},
 };
-
-/// The file that makes a folder a project.
-const PROJECT_FILE: &str = "brc.kdl";
 
 /// Lays recipes out and names those that changed; with `--check` only names them.
 pub fn run(context: &Context, arguments: &arguments::Format) -> Result<ExitCode, CliError> {

@@ -10,10 +10,9 @@ use crate::{
         output::{print, print_event, status},
     },
     compose::ComposeError,
+    recipe::PROJECT_FILE,
 };
 
-/// The file that makes a folder a project.
-const PROJECT_FILE: &str = "brc.kdl";
 /// The recipe set that brc ships.
 const SET: &str = "brc";
 

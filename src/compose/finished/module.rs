@@ -1,5 +1,7 @@
 //! Kernel modules that are loaded at boot: those that recipes name are there, or built in (kmod(8)).
 
+use brc_contract::initramfs;
+
 use super::{Finding, Root};
 use crate::{
     content::{Entry, RelPath},
@@ -21,13 +23,14 @@ pub(super) fn findings(stated: &[(String, String)], root: &Root<'_>) -> Result<V
             "modules.builtin" => names.extend(root.text(path)?.unwrap_or_default().lines().filter_map(module_name)),
             "modules.alias" => {
                 let text = root.text(path)?.unwrap_or_default();
-                names.extend(text.lines().filter_map(|line| line.split_whitespace().nth(1)).map(plain));
+                names
+                    .extend(text.lines().filter_map(|line| line.split_whitespace().nth(1)).map(initramfs::module_name));
             }
             name if matches!(entry, Entry::File { .. }) => names.extend(module_name(name)),
             _ => {}
         }
     }
-    let missing = stated.iter().filter(|(name, _)| !names.is_empty() && !names.contains(&plain(name)));
+    let missing = stated.iter().filter(|(name, _)| !names.is_empty() && !names.contains(&initramfs::module_name(name)));
     let told = missing.map(|(name, origin)| {
         let message = format!("the kernel has no module `{name}`, neither in the root nor built in: correct its name");
         Finding::wrong(origin, message)
@@ -39,12 +42,7 @@ pub(super) fn findings(stated: &[(String, String)], root: &Root<'_>) -> Result<V
 fn module_name(path: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let stem = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].iter().find_map(|suffix| name.strip_suffix(suffix))?;
-    Some(plain(stem))
-}
-
-/// A name as modules are compared: `-` is `_`.
-fn plain(name: &str) -> String {
-    name.replace('-', "_")
+    Some(initramfs::module_name(stem))
 }
 
 #[cfg(test)]

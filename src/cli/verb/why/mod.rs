@@ -42,7 +42,7 @@ pub fn run(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
             let path = RelPath::from_absolute(what).map_err(|error| CliError::Usage(error.to_string()))?;
             let session = context.session(&project, AfterFailure::Stop)?;
             let owner = session.owner_of(&project, &order, &flat, &path)?;
-            owner.map(|(owner, path)| path_chain(&project, &flat, &owner, path.as_str()))
+            owner.map(|(owner, path)| path_chain(&project, &flat, &owner, &path.to_string()))
         } else {
             chain(&project, &flat, what)
         };
