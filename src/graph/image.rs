@@ -173,6 +173,12 @@ pub struct Package {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The archive that it comes from: `debian`.
+    pub archive: String,
+    /// What it was built for, as Debian writes it: `all`, `amd64`.
+    pub built_for: &'static str,
+    /// The source package that it was built from, by name and version, where the lock knows it.
+    pub source: Option<(String, String)>,
     /// Its licence expression, or `NOASSERTION`.
     pub license: String,
     /// The SHA-256 from the signed index.

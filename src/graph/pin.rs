@@ -16,7 +16,7 @@ use super::{
 use brc_contract::Architecture;
 
 use crate::{
-    lock::{ClosureId, Lock, Standing},
+    lock::{BuiltFrom, ClosureId, Lock, Standing},
     recipe::{self, ArtifactCompression, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
 };
 
@@ -106,6 +106,12 @@ impl Pinning<'_> {
         let packages = self.lock.packages_of(closure).map(|(id, package)| Package {
             name: id.name.clone(),
             version: id.version.clone(),
+            archive: id.archive.clone(),
+            built_for: id.built_for.debian(),
+            source: match &package.built_from {
+                BuiltFrom::Source { name, version } => Some((name.clone(), version.clone())),
+                BuiltFrom::Unlisted | BuiltFrom::Unasked => None,
+            },
             license: package
                 .contents
                 .as_ref()

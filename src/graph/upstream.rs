@@ -52,6 +52,8 @@ pub struct DebianSource {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The archive that it comes from: `debian`.
+    pub archive: String,
     /// The mirror that has it.
     pub mirror: String,
     /// Its archives, in the order in which they are laid out.
@@ -110,7 +112,7 @@ impl Pinning<'_> {
                     self.diagnostics.push(diagnostic.help("run `brc lock`"));
                     return None;
                 };
-                SourceTree::Debian(debian_source(&debian.package.value, locked))
+                SourceTree::Debian(debian_source(debian, locked))
             }
             UpstreamSource::Folder(path) => {
                 SourceTree::Folder(path.fill(|brace| braces(self.flat, version, brace))?.to_string())
@@ -152,7 +154,7 @@ pub(super) fn urls(flat: &Flat, upstream: &recipe::Upstream, version: Option<&st
     filled.map(Url::new).collect()
 }
 
-fn debian_source(name: &str, locked: &LockedSource) -> DebianSource {
+fn debian_source(debian: &DebianUpstream, locked: &LockedSource) -> DebianSource {
     let files = locked.files.iter().map(|(path, file)| DebianSourceFile {
         path: path.clone(),
         size: file.size,
@@ -162,5 +164,6 @@ fn debian_source(name: &str, locked: &LockedSource) -> DebianSource {
     let mut files: Vec<DebianSourceFile> = files.collect();
     // What lies at the top comes first, and the packaging replaces what upstream brought in its place.
     files.sort_by(|left, right| left.at.cmp(&right.at));
-    DebianSource { name: name.to_owned(), version: locked.version.clone(), mirror: locked.mirror.clone(), files }
+    let (name, archive) = (debian.package.value.clone(), debian.archive.value.name.clone());
+    DebianSource { name, version: locked.version.clone(), archive, mirror: locked.mirror.clone(), files }
 }
