@@ -1,4 +1,4 @@
-//! The manifest of an image: `manifest.json`, version 1.
+//! The manifest of an image: `manifest.json`, version 2.
 //!
 //! Everything that is in the root, who brought it, and the hash that stands for it all. The order of fields, of
 //! components (by name) and of files (by path) is fixed, so that equal images have equal manifests.
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::content::{Digest, Entry, Metadata, RelPath, Sha256, Tree};
 
 /// The version of the format that is written; others are not read.
-pub const MANIFEST_VERSION: u32 = 1;
+pub const MANIFEST_VERSION: u32 = 2;
 /// What the name of its file ends in, after that of the image.
 pub const MANIFEST_ENDING: &str = "manifest.json";
 /// A longer manifest is not read.
@@ -64,16 +64,27 @@ pub struct ManifestPart {
     pub sha256: String,
 }
 
-/// A component of an image.
+/// A part of an image as the inventory has it, and what of the root it owns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ManifestComponent {
     /// Its name.
     pub name: String,
+    /// What it is to the image: `root`, `kernel`, `initramfs`, `boot-loader`.
+    pub role: String,
     /// Its version.
     pub version: String,
+    /// Its package URL (purl).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub purl: String,
+    /// The archive or recipe set that it was had from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub supplier: String,
     /// Its licence expression (SPDX), or `NOASSERTION`.
     pub license: String,
+    /// What it was built from, where that is known: the package URL of a source package, or a download location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The SHA-256 of what it was made from, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
@@ -264,7 +275,7 @@ pub enum ManifestError {
     #[error("the manifest has {bytes} bytes, expected at most 256 MiB")]
     TooLong { bytes: usize },
     /// A version that this brc does not know.
-    #[error("the manifest has version {found}, expected 1: it belongs to another version of brc")]
+    #[error("the manifest has version {found}, expected 2: it belongs to another version of brc")]
     Version { found: u32 },
     /// A field that makes no sense.
     #[error("the manifest's `{field}` of `{path}` makes no sense")]
@@ -305,7 +316,11 @@ mod tests {
             esp: ManifestPart { size: 512, sha256: Sha256::of(b"esp").to_string() },
             components: vec![ManifestComponent {
                 name: owner.clone(),
+                role: "root".into(),
                 version: "3:20240905-3".into(),
+                purl: "pkg:deb/debian/iputils-ping@3:20240905-3?arch=amd64".into(),
+                supplier: "debian".into(),
+                source: Some("pkg:deb/debian/iputils@3:20240905-3?arch=source".into()),
                 license: "NOASSERTION".into(),
                 sha256: None,
                 development: false,
@@ -337,7 +352,7 @@ mod tests {
     #[test]
     fn what_is_no_manifest_is_refused() {
         let text = String::from_utf8(manifest().encode().unwrap()).unwrap();
-        for (from, to) in [("\"manifest_version\": 1", "\"manifest_version\": 2"), ("\"image\"", "\"picture\"")] {
+        for (from, to) in [("\"manifest_version\": 2", "\"manifest_version\": 1"), ("\"image\"", "\"picture\"")] {
             assert!(Manifest::parse(text.replace(from, to).as_bytes()).is_err(), "{to}");
         }
         for (from, to) in [

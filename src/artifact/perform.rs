@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     content::{Digest, Entry, RelPath, Sha256, Tree},
-    plan::{self, Failure, Fault, Outcome, Pack, PartSource, Performer, Progress, Request, Zstd},
+    plan::{self, Failure, Fault, Outcome, Pack, PartRole, PartSource, Performer, Progress, Request, Zstd},
     store::{Store, StoreError},
 };
 
@@ -151,8 +151,12 @@ fn components(
 ) -> Vec<ManifestComponent> {
     let named = |name: &str| ManifestComponent {
         name: name.to_owned(),
+        role: PartRole::Root.name().to_owned(),
         version: String::new(),
+        purl: String::new(),
+        supplier: String::new(),
         license: "NOASSERTION".to_owned(),
+        source: None,
         sha256: None,
         development: false,
         files: 0,
@@ -160,11 +164,18 @@ fn components(
     };
     let mut components: BTreeMap<&str, ManifestComponent> = BTreeMap::new();
     for part in &wanted.components {
-        let component = components.entry(&part.name).or_insert_with(|| named(&part.name));
-        component.version.clone_from(&part.version);
-        component.license.clone_from(&part.license);
-        component.development |= part.source == PartSource::Checkout;
-        component.sha256 = part.sha256.map(|sha256| sha256.to_string());
+        // Of one name in several roles, what is in the root comes first, and owns its files.
+        let component = components.entry(&part.name).or_insert_with(|| ManifestComponent {
+            role: part.role.name().to_owned(),
+            version: part.version.clone(),
+            purl: part.purl.clone(),
+            supplier: part.supplier.clone(),
+            license: part.license.clone(),
+            source: part.source.clone(),
+            sha256: part.sha256.map(|sha256| sha256.to_string()),
+            ..named(&part.name)
+        });
+        component.development |= part.made_from == PartSource::Checkout;
     }
     for (path, owner) in owners {
         let component = components.entry(owner).or_insert_with(|| named(owner));
@@ -254,10 +265,14 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let part = |name: &str| plan::Part {
             name: name.to_owned(),
+            role: PartRole::Root,
             version: "1".to_owned(),
+            purl: format!("pkg:generic/{name}@1"),
+            supplier: "brc".to_owned(),
             license: "MIT".to_owned(),
+            source: None,
             sha256: Some(Sha256::of(b"x")),
-            source: PartSource::Locked,
+            made_from: PartSource::Locked,
         };
         let image = put(&store, &[("root.erofs", &[7; 4096])]);
         let root_hash = Sha256::of(b"root").to_string();
@@ -280,6 +295,7 @@ mod tests {
         let of = |name: &str| manifest.components.iter().find(|component| component.name == name).unwrap();
         assert_eq!((of("runc").files, of("runc").bytes, of("runc").license.as_str()), (1, 7, "MIT"));
         assert_eq!((of("unused").files, of("brc").files, of("finish").bytes), (0, 1, 4));
+        assert_eq!((of("runc").purl.as_str(), of("runc").role.as_str()), ("pkg:generic/runc@1", "root"));
         assert_eq!(manifest.root.data_blocks, 1);
         assert_eq!(manifest.files[0].path, "/");
         let runc = manifest.files.iter().find(|file| file.path == "/usr/bin/runc").unwrap();

@@ -1,12 +1,10 @@
 //! Trees that a locked program fetches: repositories, modules, crates. What is asked, and what the lock answers.
 
-use std::collections::BTreeMap;
-
 use super::{
-    flat::{Flat, FlatComponent},
-    pin::Pinning,
-    upstream::{source_id, stated_version},
-    wanted::{braces, origin},
+    flat::{Flat, FlatComponent, Manifests},
+    lock_name::source_id,
+    origin::origin,
+    pinning::Pinning,
 };
 use crate::{
     content::{Digest, RelPath, Url, rel_path},
@@ -16,10 +14,6 @@ use crate::{
 
 /// The set whose tool sets fetch where a component's own set has none.
 const SHIPPED_SET: &str = "brc";
-
-/// The digests of the `Cargo.lock`, `go.mod` and `go.sum` files in each folder of source, by the folder's path as the
-/// recipes know it.
-pub type Manifests = BTreeMap<String, BTreeMap<RelPath, Digest>>;
 
 /// A tree that a locked program fetches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,7 +201,7 @@ impl<'a> Asking<'a> {
     }
 
     fn fill(&self, template: &crate::recipe::Template) -> String {
-        template.fill(|brace| braces(self.flat, stated_version(self.component), brace)).unwrap_or_default()
+        template.fill(|brace| self.flat.brace(self.component.stated_version(), brace)).unwrap_or_default()
     }
 
     /// What makes the source the same for a language set: of a folder the named files alone, so that an edit of
@@ -227,11 +221,11 @@ impl<'a> Asking<'a> {
                 format!("go-module {} {}\n", path.value, self.fill(&version.value))
             }
             Some(UpstreamSource::Debian(source)) => {
-                *debian = Some(source_id(source, stated_version(self.component)));
+                *debian = Some(source_id(source, self.component.stated_version()));
                 String::new()
             }
             Some(UpstreamSource::Folder(folder)) => {
-                let path = folder.fill(|brace| braces(self.flat, stated_version(self.component), brace));
+                let path = folder.fill(|brace| self.flat.brace(self.component.stated_version(), brace));
                 let found = path.as_ref().and_then(|path| self.manifests.get(path.as_str()));
                 let digest = |file: &RelPath| found.and_then(|found| found.get(file));
                 if let Some(missing) = files.first().filter(|file| digest(file).is_none()) {

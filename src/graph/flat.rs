@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
-use super::{Role, Situation, upstream::stated_version, wanted::braces};
+use super::{Role, Situation};
 use crate::{
-    content::{Glob, RelPath},
+    content::{Digest, Glob, RelPath},
     recipe::{
-        Artifact, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Modules, Name, Package,
-        PackagesDrop, Reasoned, Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
+        Artifact, Brace, Bytes, Command, Content, Data, InstallItem, Item, LanguageSet, LocalPath, Modules, Name,
+        Package, PackagesDrop, Reasoned, Satisfies, Setting, SourcePath, Span, Spanned, Upstream, UpstreamSource,
     },
 };
+
+/// The digests of the `Cargo.lock`, `go.mod` and `go.sum` files in each folder of source, by the folder's path as the
+/// recipes know it.
+pub type Manifests = BTreeMap<String, BTreeMap<RelPath, Digest>>;
 
 /// One variant for one architecture. Every value knows where it is written.
 #[derive(Debug, Clone)]
@@ -223,6 +227,16 @@ impl Flat {
         }
     }
 
+    /// What a brace is filled with, in a component of this version.
+    pub(super) fn brace<'a>(&'a self, version: Option<&'a str>, brace: Brace) -> Option<&'a str> {
+        match brace {
+            Brace::Version => version,
+            Brace::Arch => Some(self.situation.architecture.name()),
+            Brace::DebianArch => Some(self.situation.architecture.debian()),
+            Brace::Platform => Some(self.situation.platform.as_str()),
+        }
+    }
+
     /// The folders of source whose language sets are fetched, as the recipes know them, and the names of the files in
     /// them that say what of.
     pub fn manifests(&self) -> Vec<(String, Vec<&'static str>)> {
@@ -233,8 +247,8 @@ impl Flat {
                 LanguageSet::GoModules(_) => vec!["go.mod", "go.sum"],
             };
             let UpstreamSource::Folder(path) = upstream.source.as_ref()? else { return None };
-            let version = stated_version(component);
-            Some((path.fill(|brace| braces(self, version, brace))?.to_string(), names))
+            let version = component.stated_version();
+            Some((path.fill(|brace| self.brace(version, brace))?.to_string(), names))
         });
         folders.collect()
     }
@@ -246,7 +260,7 @@ impl Flat {
         let mut fill = |path: &LocalPath, version: Option<&Spanned<String>>| {
             let braced = path.path.as_plain().is_none();
             let version = version.map(|version| version.value.as_str());
-            let filled = path.fill(|brace| braces(self, version, brace)).filter(|_| braced);
+            let filled = path.fill(|brace| self.brace(version, brace)).filter(|_| braced);
             found.extend(filled.map(|filled| (filled, path.span)));
         };
         let kernel = &self.kernel;
@@ -306,6 +320,11 @@ impl Flat {
 }
 
 impl FlatComponent {
+    /// The version that its recipe states.
+    pub(super) fn stated_version(&self) -> Option<&str> {
+        self.version.as_ref().map(|version| version.value.as_str())
+    }
+
     /// Whether a build makes it.
     pub fn is_built(&self) -> bool {
         !self.commands.is_empty() || !self.installs.is_empty()

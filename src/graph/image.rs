@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::{Architecture, ImageName};
 
-use super::{Stated, Upstream, UrlUpstream};
+use super::{Install, Placed, Role, Stated, Upstream, UrlUpstream};
 use crate::{
     content::{Digest, Glob, RelPath, Sha256},
     recipe::{ArtifactCompression, ArtifactKind, BuildSystem, Modules},
@@ -104,21 +104,6 @@ pub enum BuildStep {
     },
 }
 
-/// A built file that becomes part of the image.
-#[derive(Debug, Clone)]
-pub struct Install {
-    /// The path in the build folder, as the shell sees it.
-    pub from: String,
-    /// Where it goes.
-    pub to: RelPath,
-    /// Its mode; `None` is 0755 for what the build made executable, else 0644.
-    pub mode: Option<u16>,
-    /// The numeric owner and group, where they are not root's; the mode is known then.
-    pub owner: Option<(u32, u32)>,
-    /// The paths that it may take from another owner.
-    pub replaces: Vec<RelPath>,
-}
-
 /// Programs that run while something is made, never in the image.
 #[derive(Debug, Clone)]
 pub struct Toolset {
@@ -145,23 +130,6 @@ pub struct Sysroot {
     pub components: Vec<Component>,
 }
 
-/// What brc needs a tool set for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// `mkfs.erofs`.
-    RootFilesystem,
-    /// Runs the finish steps.
-    Finish,
-    /// The EFI stub and boot loader of the target.
-    BootLoader,
-    /// QEMU and its firmware.
-    Machine,
-    /// Tools that check what brc wrote.
-    Oracle,
-    /// Programs that look at a running image from inside.
-    Probe,
-}
-
 /// A locked Debian package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
@@ -169,6 +137,12 @@ pub struct Package {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The archive that it comes from: `debian`.
+    pub archive: String,
+    /// What it was built for, as Debian writes it: `all`, `amd64`.
+    pub built_for: &'static str,
+    /// The source package that it was built from, by name and version, where the lock knows it.
+    pub source: Option<(String, String)>,
     /// Its licence expression, or `NOASSERTION`.
     pub license: String,
     /// The SHA-256 from the signed index.
@@ -179,36 +153,6 @@ pub struct Package {
     pub mirror: String,
     /// Its path below the mirror's URL.
     pub path: String,
-}
-
-/// Something that a recipe puts at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
-    /// Where.
-    pub path: RelPath,
-    /// What.
-    pub what: What,
-    /// The mode; `None` is what the content says.
-    pub mode: Option<u16>,
-    /// The numeric owner and group.
-    pub owner: (u32, u32),
-    /// The paths that it may take from another owner.
-    pub replaces: Vec<RelPath>,
-}
-
-/// What is put at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    /// A file with this text.
-    Text(String),
-    /// A local file, by its path as the recipes know it.
-    Local(String),
-    /// Every file below a local folder.
-    LocalTree(String),
-    /// A symbolic link.
-    Link(String),
-    /// A folder.
-    Folder,
 }
 
 /// What of packages is left out.
@@ -395,33 +339,5 @@ impl Image {
     /// The variant and architecture as people say them: `quickstart x86_64`.
     pub fn title(&self) -> String {
         format!("{} {}", self.variant, self.architecture.name())
-    }
-}
-
-impl Role {
-    /// Every part that a tool can play.
-    pub const ALL: [Role; 6] =
-        [Role::RootFilesystem, Role::Finish, Role::BootLoader, Role::Machine, Role::Oracle, Role::Probe];
-
-    /// Whether its content is for the target: nothing of it runs while composing.
-    pub const fn is_of_the_target(self) -> bool {
-        matches!(self, Role::BootLoader | Role::Probe)
-    }
-
-    /// The word that recipes write.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Role::RootFilesystem => "root-filesystem",
-            Role::Finish => "finish",
-            Role::BootLoader => "boot-loader",
-            Role::Machine => "machine",
-            Role::Oracle => "oracle",
-            Role::Probe => "probe",
-        }
-    }
-
-    /// The part that recipes call so.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Role::ALL.into_iter().find(|role| role.name() == name)
     }
 }

@@ -7,7 +7,6 @@ use brc_contract::command_line;
 use super::{
     flat::{Flat, FlatComponent, FlatKernelSource},
     placing::{MASKS, UNITS},
-    wanted::braces,
 };
 use crate::{
     content::RelPath,
@@ -236,7 +235,7 @@ fn is_unknown(what: &What<'_>) -> bool {
 /// The paths that a component states, but for what is in the folders that it lays down.
 fn placed<'a>(flat: &'a Flat, component: &'a FlatComponent) -> Vec<(RelPath, Place<'a>)> {
     let version = component.version.as_ref().map(|version| version.value.as_str());
-    let fill = |template: &Template| template.fill(|brace| braces(flat, version, brace));
+    let fill = |template: &Template| template.fill(|brace| flat.brace(version, brace));
     let at = |template: &Spanned<Template>| RelPath::from_absolute(&fill(&template.value)?).ok();
     let mut found = Vec::new();
     let mut place = |path: Option<RelPath>, what, span, replaces: Option<&[Spanned<RelPath>]>| {

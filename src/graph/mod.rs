@@ -15,24 +15,35 @@ mod flatten;
 mod image;
 mod impossible;
 mod kernel;
+mod lock_name;
+mod origin;
 mod pin;
+mod pinning;
+mod placed;
 mod placing;
+mod role;
 mod stated;
 mod upstream;
 mod wanted;
 
 pub use condition::Situation;
-pub use fetched::{Fetched, FetchedWhat, Manifests};
-pub use flat::{Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, FlatToolset, Replaced, Serves};
+pub use fetched::{Fetched, FetchedWhat};
+pub use flat::{
+    Flat, FlatComponent, FlatKernel, FlatKernelSource, FlatPackage, FlatToolset, Manifests, Replaced, Serves,
+};
 pub use flatten::{flatten, flatten_with};
 
 pub use crate::recipe::{ArtifactCompression, ArtifactKind};
 pub use image::{
-    Artifact, BuildRecipe, BuildStep, Component, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,
-    KernelSource, Layout, Package, Placed, Role, Sysroot, Toolset, User, What,
+    Artifact, BuildRecipe, BuildStep, Component, Dropped, Finish, Growth, Image, Initramfs, Kernel, KernelSource,
+    Layout, Package, Sysroot, Toolset, User,
 };
 pub use impossible::kernel_command_line;
+pub use lock_name::{image_closure, kernel_closure, sysroot_closure, tool_closure};
+pub use origin::origin;
 pub use pin::pin;
+pub use placed::{Install, Placed, What};
+pub use role::Role;
 pub use stated::{Stated, StatedAccount, StatedUnit, UnitVerb, template_of};
 pub use upstream::{DebianSource, DebianSourceFile, SourceTree, Upstream, UrlUpstream};
-pub use wanted::{image_closure, kernel_closure, origin, sysroot_closure, tool_closure, wanted};
+pub use wanted::wanted;

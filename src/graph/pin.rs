@@ -3,20 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::{
-    fetched::Manifests,
-    flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset},
+    flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset, Manifests},
     image::{
-        Artifact, BuildRecipe, BuildStep, Component, Dropped, Finish, Growth, Image, Initramfs, Install, Kernel,
-        KernelSource, Layout, Package, Sysroot, Toolset, User,
+        Artifact, BuildRecipe, BuildStep, Component, Dropped, Finish, Growth, Image, Initramfs, Kernel, KernelSource,
+        Layout, Package, Sysroot, Toolset, User,
     },
+    lock_name::{image_closure, kernel_closure, sysroot_closure, tool_closure},
+    origin::origin,
+    pinning::Pinning,
+    placed::Install,
     placing::Placing,
     stated::stated,
-    wanted::{braces, image_closure, kernel_closure, origin, sysroot_closure, tool_closure},
 };
 use brc_contract::Architecture;
 
 use crate::{
-    lock::{ClosureId, Lock, Standing},
+    lock::{BuiltFrom, ClosureId, Lock, Standing},
     recipe::{ArtifactCompression, Code, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
 };
 
@@ -32,14 +34,6 @@ pub fn pin(flat: &Flat, lock: &Lock, sources: &SourceSet, manifests: &Manifests)
         Some(image) if pinning.diagnostics.is_empty() => Ok(image),
         _ => Err(pinning.diagnostics),
     }
-}
-
-pub(super) struct Pinning<'a> {
-    pub(super) flat: &'a Flat,
-    pub(super) lock: &'a Lock,
-    pub(super) sources: &'a SourceSet,
-    pub(super) manifests: &'a Manifests,
-    pub(super) diagnostics: Vec<Diagnostic>,
 }
 
 impl Pinning<'_> {
@@ -84,6 +78,12 @@ impl Pinning<'_> {
         let packages = self.lock.packages_of(closure).map(|(id, package)| Package {
             name: id.name.clone(),
             version: id.version.clone(),
+            archive: id.archive.clone(),
+            built_for: id.built_for.debian(),
+            source: match &package.built_from {
+                BuiltFrom::Source { name, version } => Some((name.clone(), version.clone())),
+                BuiltFrom::Unlisted | BuiltFrom::Unasked => None,
+            },
             license: package
                 .contents
                 .as_ref()
@@ -173,7 +173,7 @@ impl Pinning<'_> {
             },
         };
         let fill = |path: &crate::recipe::LocalPath| {
-            path.fill(|brace| braces(self.flat, version, brace)).map(|path| path.to_string())
+            path.fill(|brace| self.flat.brace(version, brace)).map(|path| path.to_string())
         };
         let package = match &source {
             KernelSource::Debian { package, .. } => Some(package),

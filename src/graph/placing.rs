@@ -2,8 +2,7 @@
 
 use super::{
     flat::Flat,
-    image::{Install, Placed, What},
-    wanted::braces,
+    placed::{Install, Placed, What},
 };
 use crate::{
     content::RelPath,
@@ -222,7 +221,7 @@ impl<'a> Placing<'a> {
     }
 
     fn brace(&self, brace: Brace) -> Option<&str> {
-        braces(self.flat, self.version.as_deref(), brace)
+        self.flat.brace(self.version.as_deref(), brace)
     }
 }
 

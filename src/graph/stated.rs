@@ -1,6 +1,6 @@
 //! What recipes say and only the finished root can show: units, users and groups, modules, files with special rights.
 
-use super::{flat::Flat, placing::Placing, wanted::origin};
+use super::{flat::Flat, origin::origin, placing::Placing};
 use crate::{
     content::RelPath,
     lock::Lock,

@@ -3,12 +3,12 @@
 use super::{
     fetched::Fetched,
     flat::{Flat, FlatComponent},
-    pin::Pinning,
-    wanted::braces,
+    lock_name::source_id,
+    pinning::Pinning,
 };
 use crate::{
     content::{RelPath, Sha256, Url},
-    lock::{LockedSource, SourceId},
+    lock::LockedSource,
     recipe::{self, Code, DebianUpstream, Diagnostic, Unpack, UpstreamSource},
 };
 
@@ -52,6 +52,8 @@ pub struct DebianSource {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The archive that it comes from: `debian`.
+    pub archive: String,
     /// The mirror that has it.
     pub mirror: String,
     /// Its archives, in the order in which they are laid out.
@@ -81,26 +83,11 @@ impl Upstream {
     }
 }
 
-/// What the lock calls a Debian source package that a component wants.
-pub(super) fn source_id(upstream: &DebianUpstream, version: Option<&str>) -> SourceId {
-    SourceId {
-        archive: upstream.archive.value.name.clone(),
-        suite: upstream.suite.value.clone(),
-        name: upstream.package.value.clone(),
-        version: version.map(str::to_owned),
-    }
-}
-
-/// The version that a component's recipe states.
-pub(super) fn stated_version(component: &FlatComponent) -> Option<&str> {
-    component.version.as_ref().map(|version| version.value.as_str())
-}
-
 impl Pinning<'_> {
     /// What a component is built from.
     pub(super) fn upstream(&mut self, component: &FlatComponent) -> Option<Upstream> {
         let upstream = component.upstream.as_ref()?;
-        let version = stated_version(component);
+        let version = component.stated_version();
         let source = match upstream.source.as_ref()? {
             UpstreamSource::Urls(_) => SourceTree::Url(self.url(upstream, version)?),
             UpstreamSource::Debian(debian) => {
@@ -110,10 +97,10 @@ impl Pinning<'_> {
                     self.diagnostics.push(diagnostic.help("run `brc lock`"));
                     return None;
                 };
-                SourceTree::Debian(debian_source(&debian.package.value, locked))
+                SourceTree::Debian(debian_source(debian, locked))
             }
             UpstreamSource::Folder(path) => {
-                SourceTree::Folder(path.fill(|brace| braces(self.flat, version, brace))?.to_string())
+                SourceTree::Folder(path.fill(|brace| self.flat.brace(version, brace))?.to_string())
             }
             UpstreamSource::Git(_) | UpstreamSource::GoModule { .. } => {
                 SourceTree::Fetched(self.fetched_source(component)?)
@@ -128,7 +115,7 @@ impl Pinning<'_> {
             UpstreamSource::Debian(debian) => self.lock.sources.get(&source_id(debian, None)),
             _ => None,
         };
-        let stated = stated_version(component).map(str::to_owned);
+        let stated = component.stated_version().map(str::to_owned);
         stated.or_else(|| Some(locked()?.version.clone())).unwrap_or_default()
     }
 
@@ -148,11 +135,11 @@ impl Pinning<'_> {
 /// The URLs of an upstream with their braces filled.
 pub(super) fn urls(flat: &Flat, upstream: &recipe::Upstream, version: Option<&str>) -> Vec<Url> {
     let Some(UpstreamSource::Urls(urls)) = &upstream.source else { return Vec::new() };
-    let filled = urls.iter().filter_map(|url| url.value.fill(|brace| braces(flat, version, brace)));
+    let filled = urls.iter().filter_map(|url| url.value.fill(|brace| flat.brace(version, brace)));
     filled.map(Url::new).collect()
 }
 
-fn debian_source(name: &str, locked: &LockedSource) -> DebianSource {
+fn debian_source(debian: &DebianUpstream, locked: &LockedSource) -> DebianSource {
     let files = locked.files.iter().map(|(path, file)| DebianSourceFile {
         path: path.clone(),
         size: file.size,
@@ -162,5 +149,6 @@ fn debian_source(name: &str, locked: &LockedSource) -> DebianSource {
     let mut files: Vec<DebianSourceFile> = files.collect();
     // What lies at the top comes first, and the packaging replaces what upstream brought in its place.
     files.sort_by(|left, right| left.at.cmp(&right.at));
-    DebianSource { name: name.to_owned(), version: locked.version.clone(), mirror: locked.mirror.clone(), files }
+    let (name, archive) = (debian.package.value.clone(), debian.archive.value.name.clone());
+    DebianSource { name, version: locked.version.clone(), archive, mirror: locked.mirror.clone(), files }
 }

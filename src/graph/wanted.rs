@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
-    fetched::{Manifests, wanted_trees},
-    flat::{Flat, FlatComponent, FlatKernelSource, FlatToolset, Serves},
-    upstream::{source_id, stated_version, urls},
+    fetched::wanted_trees,
+    flat::{Flat, FlatComponent, FlatKernelSource, Manifests},
+    lock_name::{image_closure, kernel_closure, source_id, sysroot_closure, tool_closure},
+    origin::origin,
+    upstream::urls,
 };
 use crate::{
     content::Url,
@@ -15,36 +17,8 @@ use crate::{
         self, Closure, ClosureId, IdentityKind, Pruned, Purpose, SameVersion, SourceId, Want, Wanted, WantedSource,
         WantedTree, WantedUrl, WantedUser,
     },
-    recipe::{Brace, Expiry, Item, Name, Reach, Recipes, SourceSet, Span, Spanned, UpstreamSource, line_and_column},
+    recipe::{Expiry, Item, Name, Reach, Recipes, SourceSet, Spanned, UpstreamSource},
 };
-
-/// What the lock calls the closure of an image.
-pub fn image_closure(flat: &Flat) -> String {
-    format!("variant {}", flat.name.value)
-}
-
-/// What the lock calls the closure of a tool set.
-pub fn tool_closure(name: &Name, toolset: &FlatToolset) -> String {
-    match toolset.serves {
-        Serves::EveryTarget => format!("tool {name}"),
-        Serves::Only(target) => format!("tool {name} for {}", target.name()),
-    }
-}
-
-/// What the lock calls the closure that a component is linked with.
-pub fn sysroot_closure(component: &Name) -> String {
-    format!("sysroot {component}")
-}
-
-/// What the lock calls the closure that is a kernel's source package, or a finished kernel.
-pub fn kernel_closure(name: &Name) -> String {
-    format!("kernel {name}")
-}
-
-/// `FILE:LINE` of a span.
-pub fn origin(sources: &SourceSet, span: Span) -> String {
-    format!("{}:{}", sources.path(span.file), line_and_column(sources, span).0)
-}
 
 /// Everything that `flats` want pinned. `keyrings` are the bytes of each archive's keyrings, `manifests` those of the
 /// folders of source.
@@ -224,7 +198,7 @@ impl Collector<'_> {
 
     fn upstream(&mut self, flat: &Flat, component: &FlatComponent) {
         let Some(upstream) = &component.upstream else { return };
-        let version = stated_version(component);
+        let version = component.stated_version();
         if let Some(UpstreamSource::Debian(debian)) = &upstream.source {
             let (id, origin) = (source_id(debian, version), origin(self.sources, debian.package.span));
             self.debian_sources.insert(id.clone(), WantedSource { id, origin });
@@ -243,15 +217,5 @@ impl Collector<'_> {
             let origin = origin(self.sources, upstream.span);
             self.urls.insert(url.clone(), WantedUrl { url, sha256: sha256.value, origin });
         }
-    }
-}
-
-/// What a brace is filled with.
-pub(super) fn braces<'a>(flat: &'a Flat, version: Option<&'a str>, brace: Brace) -> Option<&'a str> {
-    match brace {
-        Brace::Version => version,
-        Brace::Arch => Some(flat.situation.architecture.name()),
-        Brace::DebianArch => Some(flat.situation.architecture.debian()),
-        Brace::Platform => Some(flat.situation.platform.as_str()),
     }
 }

@@ -17,10 +17,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     document::LockedClosure,
+    document::Purpose,
     index::{Catalogue, Entry, Odd},
     relation::{Bound, Operator, Relation, compare, groups, own},
     report::Problem,
-    wanted::{Archive, Closure, Purpose, Want},
+    wanted::{Archive, Closure, Want},
 };
 
 /// How often a walk may start again before it is given up: far more than any real closure needs.

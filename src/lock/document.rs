@@ -6,8 +6,6 @@ use brc_contract::Architecture;
 
 use crate::content::{Digest, RelPath, Sha256, Url};
 
-use super::wanted::Purpose;
-
 /// What is pinned. Sorted throughout, so that equal locks are equal texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
@@ -148,6 +146,20 @@ pub struct ClosureId {
     pub name: String,
     /// The architecture of its packages.
     pub architecture: Architecture,
+}
+
+/// What a closure is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// For an image: the packages are looked into for maintainer scripts and users.
+    Image,
+    /// For a sandbox: only versions and digests are pinned.
+    Tool,
+    /// For its content alone, a kernel's source: the named packages, and nothing that they depend on.
+    Source,
+    /// A finished kernel: the named packages, and of what they depend on only kernels and modules; the rest serves
+    /// their maintainer scripts.
+    Kernel,
 }
 
 /// A closure as it was solved, with what was asked for, so that a change of the question is noticed.

@@ -5,8 +5,6 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
-use super::text::ParseLockError;
-
 /// The most bytes of a lock.
 const MAX_BYTES: usize = 64 << 20;
 /// The most words of a line.
@@ -326,4 +324,14 @@ fn quote(text: &mut String, value: &str) {
         }
     }
     text.push('"');
+}
+
+/// A text is not a lock.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the lock cannot be read: {reason}")]
+pub struct ParseLockError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What was expected and found.
+    pub reason: String,
 }

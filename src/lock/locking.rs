@@ -17,46 +17,20 @@ use crate::content::{Compression, DAY_SECONDS, Digest, Sha256, date_text};
 
 use super::{
     control,
-    document::{BuiltFrom, Lock, LockedSuite, Package, PackageId, SourceId, TreeId},
+    document::{BuiltFrom, Lock, LockedSuite, Package, PackageId, Purpose, SourceId, TreeId},
+    goal::Goal,
     index,
-    refusal::ArchiveError,
+    refusal::{ArchiveError, LockError, refuse},
     release::{self, Release},
     report::{Problem, Report},
     resolution::{self, Index, IndexKind},
     user,
-    wanted::{Archive, Closure, Purpose, Suite, Wanted, WantedSource},
+    wanted::{Archive, Closure, Suite, Wanted, WantedSource},
 };
 
 /// After so many days without a new list an archive looks frozen: Debian's stable suites get one every two months or
 /// so, and those before them every few.
 const MAX_QUIET_DAYS: u64 = 180;
-
-/// What is to be done to an old lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Goal {
-    /// Add what is missing, keep what is locked.
-    Complete,
-    /// Move these packages to the newest version; all of them when empty.
-    Update(BTreeSet<String>),
-    /// Move just what is gone from the mirrors.
-    Relock(Gone),
-}
-
-/// What of a lock no mirror has any more.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Gone {
-    /// Packages.
-    pub packages: BTreeSet<PackageId>,
-    /// Source packages of which an archive is gone.
-    pub sources: BTreeSet<SourceId>,
-}
-
-impl Gone {
-    /// Whether everything is there.
-    pub fn is_empty(&self) -> bool {
-        self.packages.is_empty() && self.sources.is_empty()
-    }
-}
 
 /// A file that has to be fetched before locking can go on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -516,36 +490,4 @@ impl NeededFile {
     pub fn path(&self) -> &str {
         self.paths.last().map_or("", String::as_str)
     }
-}
-
-pub(super) fn refuse(archive: &str, what: &str, expected: &str, found: String, next: &str) -> LockError {
-    LockError::Archive(Box::new(ArchiveError {
-        archive: archive.to_owned(),
-        what: what.to_owned(),
-        expected: expected.to_owned(),
-        found,
-        next: next.to_owned(),
-    }))
-}
-
-/// Locking ended without a lock.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// The archive is not what the keyring vouches for (exit 4).
-    #[error(transparent)]
-    Archive(#[from] Box<ArchiveError>),
-    /// Recipes want what cannot be had together; every problem at once (exit 2).
-    #[error("{}", problems(.0))]
-    Unmet(Vec<Problem>),
-    /// The caller gave a file that was not asked for, or went on before it had given all (our bug, exit 70).
-    #[error("`{path}` was not expected now")]
-    OutOfTurn {
-        /// The file.
-        path: String,
-    },
-}
-
-fn problems(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    lines.join("\n")
 }

@@ -9,6 +9,7 @@ mod cleartext;
 mod closure;
 mod control;
 mod document;
+mod goal;
 mod index;
 mod inherit;
 mod keyring;
@@ -32,15 +33,15 @@ mod wanted;
 
 pub use document::{
     BuiltFor, BuiltFrom, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
-    LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, TreeId, TreeKind,
-    User,
+    LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Purpose, Relations, SourceId, Standing, TreeId,
+    TreeKind, User,
 };
-pub use locking::{Goal, Gone, LockError, Locking, NeededFile};
+pub use goal::{Goal, Gone};
+pub use line::ParseLockError;
+pub use locking::{Locking, NeededFile};
 pub use question::Conflict;
-pub use refusal::ArchiveError;
+pub use refusal::{ArchiveError, LockError};
 pub use report::{Change, Problem, Report};
-pub use text::ParseLockError;
 pub use wanted::{
-    Archive, Closure, Pruned, Purpose, SameVersion, Suite, Want, Wanted, WantedSource, WantedTree, WantedUrl,
-    WantedUser,
+    Archive, Closure, Pruned, SameVersion, Suite, Want, Wanted, WantedSource, WantedTree, WantedUrl, WantedUser,
 };

@@ -12,11 +12,12 @@ use super::{
     closure::{self, Stock},
     control,
     document::Lock,
+    document::Purpose,
     index::{self, Catalogue, Origin},
     release,
     resolution::Resolved,
     source,
-    wanted::{Archive, Closure, Purpose, Suite, Want},
+    wanted::{Archive, Closure, Suite, Want},
 };
 
 fn archive() -> Archive {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use brc_contract::Architecture;
 
 use super::{
-    document::{BuiltFrom, IdentityKind, Lock, LockedClosure, PackageId, SourceId, Standing},
+    document::{BuiltFrom, IdentityKind, Lock, LockedClosure, PackageId, Purpose, SourceId, Standing},
     relation::own,
     report::Problem,
-    wanted::{Closure, Purpose, Wanted},
+    wanted::{Closure, Wanted},
 };
 
 /// Two members of a closure that cannot be together, as one of them states.

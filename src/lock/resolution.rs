@@ -7,8 +7,9 @@ use crate::content::Compression;
 use super::{
     closure::{self, Solved, Stock},
     document::{BuiltFrom, ClosureId, Lock, LockedClosure, LockedSource, LockedWant, Package, PackageId, SourceId},
+    goal::Goal,
     index::{self, Catalogue, Entry, IndexError, Listed, Origin},
-    locking::{Goal, LockError, refuse},
+    refusal::{LockError, refuse},
     report::Problem,
     source,
     wanted::{Closure, Wanted, WantedSource},

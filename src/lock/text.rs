@@ -46,12 +46,11 @@ use crate::content::{Digest, Sha256, Url, date_text, parse_date};
 use super::{
     document::{
         BuiltFor, BuiltFrom, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
-        LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Relations, SourceId, Standing, TreeId, TreeKind,
-        User,
+        LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Purpose, Relations, SourceId, Standing, TreeId,
+        TreeKind, User,
     },
-    line::{Node, Writer, nodes},
+    line::{Node, ParseLockError, Writer, nodes},
     source::place_of,
-    wanted::Purpose,
 };
 
 /// The version of this format.
@@ -470,16 +469,6 @@ fn read_members(
         hold.end()?;
     }
     Ok(members)
-}
-
-/// A text is not a lock.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of the lock cannot be read: {reason}")]
-pub struct ParseLockError {
-    /// The line, from 1.
-    pub line: usize,
-    /// What was expected and found.
-    pub reason: String,
 }
 
 /// What [`Node`]'s readers give for formats of this file.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    document::{Group, Identity, IdentityKind, Lock, Standing, User},
+    document::{Group, Identity, IdentityKind, Lock, Purpose, Standing, User},
     report::Problem,
     wanted::WantedUser,
 };
@@ -56,7 +56,7 @@ pub(super) fn read_id(text: &str) -> Option<(Option<u32>, PrimaryGroup)> {
 /// the order of names. What contradicts is a problem.
 pub(super) fn allot(lock: &mut Lock, declared: &[WantedUser]) -> Vec<Problem> {
     let mut asked: BTreeSet<Identity> = BTreeSet::new();
-    let image = lock.closures.values().filter(|closure| closure.purpose == super::wanted::Purpose::Image);
+    let image = lock.closures.values().filter(|closure| closure.purpose == Purpose::Image);
     for id in image.flat_map(|closure| closure.members.keys()) {
         let contents = lock.packages.get(id).and_then(|package| package.contents.as_ref());
         asked.extend(contents.into_iter().flat_map(|contents| contents.identities.iter().cloned()));

@@ -2,7 +2,7 @@
 
 use brc_contract::Architecture;
 
-use super::document::{ClosureId, IdentityKind, Lock, SourceId, TreeId, TreeKind};
+use super::document::{ClosureId, IdentityKind, Lock, Purpose, SourceId, TreeId, TreeKind};
 use crate::content::{Digest, Sha256, Url};
 
 /// Everything that a project wants pinned.
@@ -72,20 +72,6 @@ pub struct Suite {
     pub accept_expired: bool,
     /// The archive areas that are read: `main`.
     pub areas: Vec<String>,
-}
-
-/// What a closure is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Purpose {
-    /// For an image: the packages are looked into for maintainer scripts and users.
-    Image,
-    /// For a sandbox: only versions and digests are pinned.
-    Tool,
-    /// For its content alone, a kernel's source: the named packages, and nothing that they depend on.
-    Source,
-    /// A finished kernel: the named packages, and of what they depend on only kernels and modules; the rest serves
-    /// their maintainer scripts.
-    Kernel,
 }
 
 /// A set of packages that is solved as one.

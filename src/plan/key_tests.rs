@@ -6,8 +6,9 @@ use brc_contract::Architecture::{Aarch64, X86_64};
 
 use super::{
     Action, BootFile, BootRecord, BoundUki, DebianPackage, DebianSource, Disk, Esp, Extract, Fact, Facts, Fetch,
-    FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Output, PackagedKernel, Part, PartSource,
-    Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile, Verity, Visible, Zstd,
+    FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Output, PackagedKernel, Part, PartRole,
+    PartSource, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile, Verity,
+    Visible, Zstd,
 };
 use crate::content::{Digest, Glob, RelPath, Sha256, Url};
 
@@ -86,10 +87,14 @@ fn manifest() -> Manifest<Digest> {
         architecture: X86_64,
         components: vec![Part {
             name: "a".into(),
+            role: PartRole::Root,
             version: "1".into(),
+            purl: "pkg:generic/a@1".into(),
+            supplier: "brc".into(),
             license: "MIT".into(),
+            source: None,
             sha256: None,
-            source: PartSource::Locked,
+            made_from: PartSource::Locked,
         }],
         root: tree("root"),
         owners: tree("owners"),
@@ -426,7 +431,11 @@ fn every_field_of_a_pack_is_in_its_key() {
         ("component version", row(|manifest| manifest.components[0].version = "b".into())),
         ("component license", row(|manifest| manifest.components[0].license = "b".into())),
         ("component sha256", row(|manifest| manifest.components[0].sha256 = Some(Sha256::of(b"b")))),
-        ("component source", row(|manifest| manifest.components[0].source = PartSource::Checkout)),
+        ("component role", row(|manifest| manifest.components[0].role = PartRole::Kernel)),
+        ("component purl", row(|manifest| manifest.components[0].purl = "pkg:generic/a@2".into())),
+        ("component supplier", row(|manifest| manifest.components[0].supplier = "b".into())),
+        ("component source", row(|manifest| manifest.components[0].source = Some("b".into()))),
+        ("component made from", row(|manifest| manifest.components[0].made_from = PartSource::Checkout)),
         ("root", row(|manifest| manifest.root = tree("b"))),
         ("owners", row(|manifest| manifest.owners = tree("b"))),
         ("root_image", row(|manifest| manifest.root_image = file("b"))),

@@ -7,11 +7,13 @@
 mod action;
 mod goal;
 pub mod identity;
+mod inventory;
 mod key;
 #[cfg(test)]
 mod key_tests;
 pub mod layout;
 mod lower;
+mod package_url;
 mod selection;
 mod source;
 mod step;
@@ -20,11 +22,11 @@ mod walk;
 
 pub use action::{
     Action, Assemble, BootFile, BootRecord, BoundUki, DebianPackage, DebianSource, Disk, Esp, Extract, Fetch,
-    Initramfs, Input, Located, Manifest, Modules, Named, Network, Outcome, Output, Pack, PackagedKernel, Part,
-    PartSource, Product, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile,
-    Verity, Visible, Zstd,
+    Initramfs, Input, Located, Manifest, Modules, Named, Network, Outcome, Output, Pack, PackagedKernel, Product,
+    Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile, Verity, Visible, Zstd,
 };
 pub use goal::{Goal, ImagePart};
+pub use inventory::{Part, PartRole, PartSource, inventory};
 pub use key::{Fact, Facts, Key};
 pub use lower::{HOST_FILES_OWNER, LocalFile, Locals, LowerError, Lowered, lower};
 pub use selection::{NoStepOf, is_called};

@@ -64,20 +64,21 @@ variant "v" {
 "#;
 
 /// A project beside an archive whose mirror is a folder.
-struct World {
-    folder: PathBuf,
+pub struct World {
+    pub folder: PathBuf,
     key: ArchiveKey,
 }
 
 impl World {
-    fn new(name: &str) -> World {
+    /// With two copies of a project, `here` and `there`.
+    pub fn new(name: &str, recipes: &str) -> World {
         let world = World { folder: folder(name), key: ArchiveKey::new(&KeySpec::default()) };
         for project in ["here", "there"] {
             let project = world.folder.join(project);
             fs::create_dir_all(&project).unwrap();
             let kernel = world.folder.join("kernel.tar");
             fs::write(&kernel, "no kernel is compiled here\n").unwrap();
-            let recipes = RECIPES.replace("KERNEL", kernel.to_str().unwrap()).replace("SHA256", &sha256(&kernel));
+            let recipes = recipes.replace("KERNEL", kernel.to_str().unwrap()).replace("SHA256", &sha256(&kernel));
             fs::write(project.join("brc.kdl"), recipes).unwrap();
             fs::write(project.join("notes.asc"), world.key.certificate()).unwrap();
             fs::write(project.join("none.config"), "CONFIG_EFI=y\n").unwrap();
@@ -86,7 +87,7 @@ impl World {
     }
 
     /// The archive has everything in this version, but for what is `gone`.
-    fn publish(&self, version: u64, gone: &str) {
+    pub fn publish(&self, version: u64, gone: &str) {
         let number = version.to_string();
         let package = |name: &str, word: &str| PackageSpec::new(name, &number).architecture(word);
         let mut packages = vec![
@@ -122,6 +123,13 @@ impl World {
         }
     }
 
+    /// A project as a machine of this architecture reads it.
+    pub fn project(&self, name: &str, execution: Architecture) -> Project {
+        let mut project = Project::open(&self.folder.join(name).join("brc.kdl")).unwrap();
+        project.execution = execution;
+        project
+    }
+
     /// Locks a project as a machine of this architecture does; what it was told meanwhile.
     fn lock(&self, project: &str, execution: Architecture, goal: Goal) -> Vec<String> {
         let mut mirrors = Mirrors::new();
@@ -147,8 +155,7 @@ impl World {
             events: Box::new(|_| {}),
             status: Box::new(|_| {}),
         };
-        let mut project = Project::open(&self.folder.join(project).join("brc.kdl")).unwrap();
-        project.execution = execution;
+        let project = self.project(project, execution);
         let (flats, old) = (project.all_flats().unwrap(), project.lock().unwrap());
         let made = session.make_lock(&project, &flats, &old, goal, SetPins::Missing);
         let (lock, report) = made.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)));
@@ -160,7 +167,7 @@ impl World {
         fs::read_to_string(self.folder.join(project).join("brc.lock")).unwrap()
     }
 
-    fn brc(&self, words: &[&str]) -> Ran {
+    pub fn brc(&self, words: &[&str]) -> Ran {
         let mirror = format!("notes={}", self.folder.join("mirror").display());
         let mut command = brc();
         command.args(words).arg("--mirror").arg(mirror).current_dir(self.folder.join("here"));
@@ -170,7 +177,7 @@ impl World {
 
 #[test]
 fn a_machine_of_either_architecture_writes_the_same_lock_byte_for_byte() {
-    let world = World::new("either-architecture");
+    let world = World::new("either-architecture", RECIPES);
     world.publish(1, "");
     for goal in [Goal::Complete, Goal::Complete, Goal::Update(Default::default())] {
         let here = world.lock("here", Architecture::X86_64, goal.clone());
@@ -229,7 +236,7 @@ fn first_version(text: &str) -> String {
 
 #[test]
 fn a_lock_of_the_first_version_is_read_and_rewritten() {
-    let world = World::new("first-version");
+    let world = World::new("first-version", RECIPES);
     world.publish(1, "");
     assert!(world.brc(&["lock"]).output.status.success());
     let second = world.text("here");

@@ -19,6 +19,7 @@ mod download;
 mod execution;
 mod from_source;
 mod host;
+mod inventory;
 mod kernel;
 mod living;
 mod locking;

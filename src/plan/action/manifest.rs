@@ -2,12 +2,9 @@
 
 use brc_contract::Architecture;
 
-use crate::{
-    content::Sha256,
-    plan::{
-        FileOf,
-        walk::{Kind, Walk, names},
-    },
+use crate::plan::{
+    FileOf, Part, PartSource,
+    walk::{Kind, Walk, names},
 };
 
 /// The manifest of an image. Output: `manifest` (a file `manifest.json`).
@@ -19,7 +16,7 @@ pub struct Manifest<T> {
     pub version: String,
     /// The image's architecture.
     pub architecture: Architecture,
-    /// Everything in the image, sorted by name.
+    /// What of the inventory is in the image, sorted by name.
     pub components: Vec<Part>,
     /// The root tree.
     pub root: T,
@@ -33,41 +30,22 @@ pub struct Manifest<T> {
     pub esp: FileOf<T>,
 }
 
-/// One component as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Part {
-    /// Its name, as in `owners`.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Its licence expression, or `NOASSERTION`.
-    pub license: String,
-    /// The SHA-256 of what it was made from, where there is one.
-    pub sha256: Option<Sha256>,
-    /// What it was made from.
-    pub source: PartSource,
-}
-
-/// What a component of an image was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PartSource {
-    /// What recipes and lock say.
-    Locked,
-    /// A developer's own folder; such an image is not published.
-    Checkout,
-}
-
 impl Part {
     fn walk<T, U, E>(&self, walk: &mut Walk<'_, T, U, E>) -> Part {
         let part = Part {
             name: walk.named("component", "component", &self.name),
+            role: self.role,
             version: walk.text("component version", &self.version),
+            purl: walk.text("purl", &self.purl),
+            supplier: walk.text("supplier", &self.supplier),
             license: walk.text("license", &self.license),
+            source: self.source.as_ref().map(|source| walk.text("component source", source)),
             sha256: self.sha256.map(|sha256| walk.sha256("component sha256", sha256)),
-            source: self.source,
+            made_from: self.made_from,
         };
-        if self.source == PartSource::Checkout {
-            walk.word("component source", "checkout");
+        walk.word("role", self.role.name());
+        if self.made_from == PartSource::Checkout {
+            walk.word("made from", "checkout");
         }
         walk.about_all();
         part
@@ -78,7 +56,7 @@ impl<T> Kind<T> for Manifest<T> {
     type With<U> = Manifest<U>;
 
     fn kind(&self) -> (&'static str, u64) {
-        ("manifest", 2)
+        ("manifest", 3)
     }
 
     fn walk<U, E>(&self, walk: &mut Walk<'_, T, U, E>) -> Result<Manifest<U>, E> {

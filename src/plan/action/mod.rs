@@ -34,7 +34,7 @@ pub use disk::{Disk, Slot};
 pub use esp::{BootFile, Esp};
 pub use fetch::{DebianPackage, DebianSource, Extract, Fetch, Located, SourceArchive, UrlFile};
 pub use initramfs::{Initramfs, Named};
-pub use manifest::{Manifest, Part, PartSource};
+pub use manifest::Manifest;
 pub use modules::Modules;
 pub use packaged_kernel::PackagedKernel;
 pub use replaced::Replaced;

@@ -1,6 +1,6 @@
 //! From the root tree to the disk: file system, verity, partitions, manifest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use brc_contract::partition;
 
@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     content::{RelPath, rel_path},
-    graph::{Artifact, ArtifactCompression, ArtifactKind, Component, Image, KernelSource, Package, Role},
+    graph::{Artifact, ArtifactCompression, ArtifactKind, Image, Role},
     plan::{
-        Action, Disk, FileOf, Goal, ImagePart, Input, Manifest, Part, PartSource, Run, Slot, Source, Stdin, Verity,
-        Zstd,
+        Action, Disk, FileOf, Goal, ImagePart, Input, Manifest, Run, Slot, Source, Stdin, Verity, Zstd,
         identity::{Seed, file_system_uuid},
+        inventory,
         layout::hash_partition_size,
     },
 };
@@ -60,7 +60,7 @@ impl Lowering<'_> {
             variant: image.variant.clone(),
             version: image.version.clone(),
             architecture: image.architecture,
-            components: parts(image),
+            components: inventory(image).into_iter().filter(|part| part.role.is_in_image()).collect(),
             root: root.tree.clone(),
             owners: root.owners.clone(),
             root_image: root_image.clone(),
@@ -134,63 +134,4 @@ impl Lowering<'_> {
         let step = self.step(&image.variant, "erofs", run);
         Some(output(step, "erofs"))
     }
-}
-
-/// Everything in the image as the manifest names it, sorted by name: what is in the root, and what starts it.
-fn parts(image: &Image) -> Vec<Part> {
-    let checkouts = image.from_checkouts();
-    let mut parts = kernel_parts(image, &checkouts);
-    parts.extend(image.packages.iter().map(package_part));
-    parts.extend(image.components.iter().map(|component| component_part(component, &checkouts)));
-    parts.sort();
-    parts.dedup();
-    parts
-}
-
-fn package_part(package: &Package) -> Part {
-    Part {
-        name: package.name.clone(),
-        version: package.version.clone(),
-        license: package.license.clone(),
-        sha256: Some(package.sha256),
-        source: PartSource::Locked,
-    }
-}
-
-fn component_part(component: &Component, checkouts: &BTreeSet<&str>) -> Part {
-    let upstream = component.recipe.as_ref().and_then(|recipe| recipe.upstream.as_ref());
-    Part {
-        name: component.name.clone(),
-        version: component.version.clone(),
-        license: stated_or_unknown(&component.license),
-        sha256: upstream.and_then(|upstream| upstream.sha256()).filter(|_| component.checkout.is_none()),
-        source: if checkouts.contains(component.name.as_str()) { PartSource::Checkout } else { PartSource::Locked },
-    }
-}
-
-/// The kernel, its packages, and the first program of what a finished one is started with.
-fn kernel_parts(image: &Image, checkouts: &BTreeSet<&str>) -> Vec<Part> {
-    let kernel = &image.kernel;
-    let (sha256, mut parts) = match &kernel.source {
-        KernelSource::Debian { package, .. } => (Some(package.sha256), Vec::new()),
-        KernelSource::Upstream(upstream) => (Some(upstream.sha256), Vec::new()),
-        KernelSource::Finished { packages, initramfs, .. } => {
-            let linked = image.sysroots.get(&kernel.name).into_iter().flat_map(|sysroot| &sysroot.components);
-            let init = linked.filter(|component| component.name == initramfs.init);
-            let init = init.map(|component| component_part(component, checkouts));
-            (packages.first().map(|package| package.sha256), packages.iter().map(package_part).chain(init).collect())
-        }
-    };
-    parts.push(Part {
-        name: kernel.name.clone(),
-        version: kernel.version.clone(),
-        license: stated_or_unknown(&kernel.license),
-        sha256,
-        source: PartSource::Locked,
-    });
-    parts
-}
-
-fn stated_or_unknown(license: &str) -> String {
-    if license.is_empty() { "NOASSERTION".to_owned() } else { license.to_owned() }
 }
