@@ -244,7 +244,7 @@ impl Session<'_> {
         ready: &mut Vec<Ready>,
     ) -> Result<Composed, ComposeError> {
         for (part, to) in files(image, folder) {
-            let tree = finished::goal(&image.title(), built, part)?;
+            let tree = output::goal(&image.title(), built, part)?;
             ready.push(output::prepare(&self.store, tree, &to)?);
         }
         Ok(Composed {

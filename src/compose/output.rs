@@ -7,8 +7,10 @@ use std::{
 
 use super::ComposeError;
 use crate::{
+    build::Built,
     content::{Digest, Entry, RelPath},
     image::copy_sparse,
+    plan::{Goal, ImagePart},
     store::{Store, StoreError},
 };
 
@@ -113,6 +115,15 @@ pub fn copy_out(store: &Store, tree: Digest, folder: &Path) -> Result<(), Compos
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The tree of a goal that every image has.
+///
+/// # Errors
+/// A plan without it.
+pub(super) fn goal(title: &str, built: &Built, part: ImagePart) -> Result<Digest, ComposeError> {
+    let goal = Goal::of_image(title, part);
+    built.goals.get(&goal).copied().ok_or(ComposeError::NoGoal { goal })
 }
 
 #[cfg(test)]

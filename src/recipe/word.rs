@@ -253,7 +253,7 @@ blocks! {
 
     /// What may stand around the nodes of a block.
     GuardWord in "the block of a `component`, `packages` group, `kernel` or `variant`" {
-        When = "when", Often, ["arch", "platform", "feature", "variant"];
+        When = "when", Often, ["arch", "execution", "platform", "feature", "variant"];
         Otherwise = "otherwise", Often, [];
     }
 }

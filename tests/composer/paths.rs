@@ -132,7 +132,9 @@ fn a_local_file_that_git_tracks_is_refused() {
     let project = Project::new("paths-local", "", "");
     let folder = project.recipe.parent().unwrap();
     let git = |words: &[&str]| {
-        let done = Command::new("git").arg("-C").arg(folder).args(words).output();
+        let mut command = Command::new("git");
+        ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"].map(|name| command.env_remove(name));
+        let done = command.arg("-C").arg(folder).args(words).output();
         assert!(done.expect("this test wants git: apt-get install git").status.success(), "{words:?}");
     };
     fs::write(folder.join("brc.local.kdl"), "").unwrap();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Root};
+use super::{finding::Finding, root::Root};
 use crate::{
     content::{Entry, RelPath},
     graph::{StatedAccount, User},

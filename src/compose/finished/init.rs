@@ -1,6 +1,6 @@
 //! The first program of the root, without which the kernel panics and starts the machine again, for ever.
 
-use super::{Finding, Root};
+use super::{finding::Finding, root::Root};
 use crate::{
     content::{Entry, RelPath},
     graph::KernelSource,

@@ -2,41 +2,20 @@
 //! root is as small as they want it. Every finding of all images at once, with the place that says so.
 
 mod account;
+mod finding;
 mod init;
 mod module;
 mod privilege;
+mod root;
 mod unit;
 
-use super::{ComposeError, Session};
-use crate::{
-    build::Built,
-    content::{Digest, Entry, FolderLinks, RelPath, Tree, rel_path},
-    graph::Image,
-    plan::{Goal, ImagePart},
-    store::{Store, StoreError},
-};
+use super::{ComposeError, Session, output::goal};
+use crate::{build::Built, content::rel_path, graph::Image, plan::ImagePart, store::StoreError};
+use finding::Finding;
+use root::Root;
 
 /// The file of the goal `erofs`.
 const ROOT_IMAGE: &str = "root.erofs";
-
-/// Something that a recipe says and the root is not.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Finding {
-    /// The image is not what was asked for: none is written.
-    Wrong(String),
-    /// It is probably not meant so.
-    Odd(String),
-}
-
-impl Finding {
-    fn wrong(origin: &str, message: impl std::fmt::Display) -> Self {
-        Finding::Wrong(format!("{origin}: {message}"))
-    }
-
-    fn odd(origin: &str, message: impl std::fmt::Display) -> Self {
-        Finding::Odd(format!("{origin}: {message}"))
-    }
-}
 
 impl Session<'_> {
     /// Compares the finished roots with what recipes say of them; what is only odd is told.
@@ -77,15 +56,6 @@ impl Session<'_> {
     }
 }
 
-/// The tree of a goal that every image has.
-///
-/// # Errors
-/// A plan without it.
-pub(super) fn goal(title: &str, built: &Built, part: ImagePart) -> Result<Digest, ComposeError> {
-    let goal = Goal::of_image(title, part);
-    built.goals.get(&goal).copied().ok_or(ComposeError::NoGoal { goal })
-}
-
 fn findings(image: &Image, root: &Root<'_>) -> Result<Vec<Finding>, StoreError> {
     let mut found = unit::findings(&image.stated.units, root)?;
     found.extend(account::findings(&image.stated.accounts, &image.users, root)?);
@@ -95,38 +65,16 @@ fn findings(image: &Image, root: &Root<'_>) -> Result<Vec<Finding>, StoreError> 
     Ok(found)
 }
 
-/// A finished root.
-struct Root<'a> {
-    tree: &'a Tree,
-    links: FolderLinks,
-    store: &'a Store,
-}
-
-impl<'a> Root<'a> {
-    fn new(tree: &'a Tree, store: &'a Store) -> Self {
-        Root { tree, links: FolderLinks::of([tree]), store }
-    }
-
-    /// Where `path` leads in the end, links of folders and its own followed; `None` when nothing is there.
-    fn real(&self, path: &RelPath) -> Option<RelPath> {
-        self.links.real_folder(path).ok().filter(|real| self.tree.entry(real).is_some())
-    }
-
-    /// The text of a file, links followed; `None` when there is none. Bytes that are not UTF-8 are replaced: what is
-    /// looked for is ASCII.
-    fn text(&self, path: &RelPath) -> Result<Option<String>, StoreError> {
-        let real = self.real(path).unwrap_or_default();
-        let Some(Entry::File { blob, .. }) = self.tree.entry(&real) else { return Ok(None) };
-        self.store.read(*blob).map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::content::Metadata;
+    use crate::{
+        content::{Digest, Entry, Metadata, RelPath, Tree},
+        plan::Goal,
+        store::Store,
+    };
 
     /// A store and a root with these files: path, mode, text; `-> …` is a link.
     pub(super) struct World {

@@ -2,7 +2,7 @@
 
 use brc_contract::initramfs;
 
-use super::{Finding, Root};
+use super::{finding::Finding, root::Root};
 use crate::{
     content::{Entry, RelPath},
     store::StoreError,

@@ -1,6 +1,6 @@
 //! Files that run as somebody else than whoever starts them: only those that a recipe names.
 
-use super::{Finding, Root};
+use super::{finding::Finding, root::Root};
 use crate::content::{Entry, RelPath};
 
 /// setuid and setgid.

@@ -1,6 +1,6 @@
 //! Units: those that recipes enable are there and start, those that they change or mask are there (systemd.unit(5)).
 
-use super::{Finding, Root};
+use super::{finding::Finding, root::Root};
 use crate::{
     content::{Entry, RelPath},
     graph::{StatedUnit, UnitVerb, template_of},

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     BUILD_SECONDS, LowerError, Lowering, VISIBLE_PROCESSORS,
-    command::{command, folders, shell},
+    command::{command, folders, shell, with_source},
     go_modules::WITH_CACHE,
     kernel::kbuild_environment,
     output,
@@ -136,12 +136,6 @@ impl Lowering<'_> {
         }
         self.tree(tree)
     }
-}
-
-/// The same inputs with another source; it is the last one, so that nothing else tells where it came from.
-pub(super) fn with_source(inputs: &[Input<Source>], tree: Source) -> Vec<Input<Source>> {
-    let source = Input { owner: "source".to_owned(), tree, at: rel_path!(BUILD_FOLDER) };
-    inputs.iter().filter(|input| input.at != source.at).cloned().chain([source.clone()]).collect()
 }
 
 /// What makes the source what the steps find.

@@ -2,8 +2,7 @@
 
 use super::{
     BUILD_SECONDS, Lowering,
-    command::{command, folders, shell},
-    component::with_source,
+    command::{command, folders, shell, with_source},
     output,
     target::{BUILD_FOLDER, shell_of},
 };

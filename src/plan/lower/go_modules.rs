@@ -6,8 +6,7 @@ use std::{collections::BTreeMap, slice};
 
 use super::{
     BUILD_SECONDS, Lowering,
-    command::{command, folders, shell},
-    component::with_source,
+    command::{command, folders, shell, with_source},
     output,
     target::{BUILD_FOLDER, GO_CACHE, shell_of},
 };

@@ -17,6 +17,7 @@ mod stream;
 mod supervisor;
 #[expect(unsafe_code, reason = "the kernel calls that no safe crate has; each is behind a safe function")]
 mod syscall;
+mod wait;
 mod wire;
 
 pub use rights::has_scopes;

@@ -14,10 +14,10 @@ use rustix::{
 };
 
 use super::{
-    child::wait_for,
     machine,
     spec::View,
     syscall::{self, Answer, Notification},
+    wait::wait_for,
     wire::{self, Frame},
 };
 
