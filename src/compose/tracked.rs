@@ -116,7 +116,9 @@ mod tests {
     fn git(folder: &Path, arguments: &[&str]) {
         let mut command = Command::new("git");
         // Where a hook or a rebase runs the tests, these name another repository.
-        ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"].map(|name| command.env_remove(name));
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(name);
+        }
         let made = command.args(["-C"]).arg(folder).args(arguments).output();
         let made = made.expect("this test wants git: apt-get install git");
         assert!(made.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&made.stderr));

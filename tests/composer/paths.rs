@@ -133,7 +133,9 @@ fn a_local_file_that_git_tracks_is_refused() {
     let folder = project.recipe.parent().unwrap();
     let git = |words: &[&str]| {
         let mut command = Command::new("git");
-        ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"].map(|name| command.env_remove(name));
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(name);
+        }
         let done = command.arg("-C").arg(folder).args(words).output();
         assert!(done.expect("this test wants git: apt-get install git").status.success(), "{words:?}");
     };

@@ -67,7 +67,9 @@ fn files(tree: &Tree) -> Vec<String> {
 /// Runs git on this machine, away from its user's configuration.
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new("git");
-    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"].map(|name| command.env_remove(name));
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        command.env_remove(name);
+    }
     command.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
     for (name, value) in [("NAME", "a"), ("EMAIL", "a@example.org")] {
         command.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
