@@ -5,7 +5,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    sync::{OnceLock, atomic::AtomicBool},
 };
 
 use brc::{
@@ -31,17 +31,20 @@ fn outcome(store: &Store, ran: &Ran, stage: &str, output: &str) -> Digest {
     store.recall(key).unwrap().expect(stage)[output]
 }
 
-/// The tree of the tool set with the oracles.
+/// The tree of the tool set with the oracles, built once for all tests.
 fn oracles(store: &Store) -> Digest {
-    quickstart();
-    let recipe = copy_of_quickstart(&folder("oracle-project"));
-    let ran = Ran::well(brc().arg("build").arg(&recipe).arg("brc/oracles"));
-    let known = ran.of("reused").chain(ran.of("finished"));
-    let tools: Vec<&str> = known
-        .filter(|event| text(event, "component") == "brc/oracles" && text(event, "stage") == "tools")
-        .map(|event| text(event, "key"))
-        .collect();
-    store.recall(Digest::parse(tools[0]).unwrap()).unwrap().unwrap()["root"]
+    static TREE: OnceLock<Digest> = OnceLock::new();
+    *TREE.get_or_init(|| {
+        quickstart();
+        let recipe = copy_of_quickstart(&folder("oracle-project"));
+        let ran = Ran::well(brc().arg("build").arg(&recipe).arg("brc/oracles"));
+        let known = ran.of("reused").chain(ran.of("finished"));
+        let tools: Vec<&str> = known
+            .filter(|event| text(event, "component") == "brc/oracles" && text(event, "stage") == "tools")
+            .map(|event| text(event, "key"))
+            .collect();
+        store.recall(Digest::parse(tools[0]).unwrap()).unwrap().unwrap()["root"]
+    })
 }
 
 fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
@@ -56,11 +59,13 @@ fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
         outputs: BTreeMap::from([("out".into(), Output::Folder(path("out")))]),
         ..support::run::run(&["/usr/bin/sh", "-euc", script])
     };
-    let log = folder("oracle-logs").join("oracle.log");
-    let request = Request { log: &log, cancelled: &AtomicBool::new(false), job_server: None, progress: &|_| {} };
+    // Tests run beside each other, so each command has its own.
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let log = log.path();
+    let request = Request { log, cancelled: &AtomicBool::new(false), job_server: None, progress: &|_| {} };
     let sandbox = Sandbox::new(store.clone(), PathBuf::from(env!("CARGO_BIN_EXE_brc")));
     let outcome = sandbox.perform(&run, &request);
-    let said = fs::read_to_string(&log).unwrap_or_default();
+    let said = fs::read_to_string(log).unwrap_or_default();
     let outcome = outcome.unwrap_or_else(|failure| panic!("{}\n{said}", failure.error));
     let (blob, _) = store.file_in(outcome["out"], &path("said")).unwrap();
     String::from_utf8(store.read(blob).unwrap()).unwrap()
