@@ -169,7 +169,7 @@ impl Session<'_> {
         let wanted = project.wanted(flats)?;
         let missing = lock.missing(&wanted);
         if missing.is_empty() {
-            locking::older(&lock, &wanted).iter().for_each(|line| (self.status)(line));
+            older(&lock, &wanted).iter().for_each(|line| (self.status)(line));
             return Ok(lock);
         }
         if locked == Locked::AsItIs {

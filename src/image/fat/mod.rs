@@ -8,8 +8,10 @@ mod format;
 mod geometry;
 mod read;
 mod sectors;
+mod volume;
 mod write;
 
 pub use geometry::{Geometry, MIN_CLUSTERS, SECTOR_BYTES};
 pub use read::{Files, ReadError, read};
-pub use write::{Content, FatError, FatFile, Stretch, Volume, lay_out, write};
+pub use volume::Volume;
+pub use write::{Content, FatError, FatFile, Stretch, lay_out, write};

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt};
 use super::{
     entry::{DIRECTORY, ENTRY_BYTES, epoch_of, long_name_part},
     geometry::{Geometry, SECTOR_BYTES},
-    write::Volume,
+    volume::Volume,
 };
 use crate::content::RelPath;
 

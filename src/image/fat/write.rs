@@ -15,19 +15,9 @@ use super::{
     geometry::Geometry,
     read::{Found, ReadError, read_all},
     sectors::{Sectors, ZEROS},
+    volume::Volume,
 };
 use crate::{content::RelPath, image::extent};
-
-/// What a file system is called and what time its files show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Volume {
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its id.
-    pub id: u32,
-    /// Seconds since 1970.
-    pub epoch: u64,
-}
 
 /// A file that is written.
 #[derive(Debug)]

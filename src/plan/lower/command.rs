@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{VISIBLE_PROCESSORS, target::BUILD_FOLDER};
+use super::VISIBLE_PROCESSORS;
 use crate::{
     content::{FIXED_TIME, RelPath, rel_path},
     graph::Image,
@@ -52,10 +52,4 @@ pub(super) fn shell(script: &str) -> Vec<String> {
 
 pub(super) fn folders<const N: usize>(outputs: [(&str, RelPath); N]) -> BTreeMap<String, Output> {
     outputs.into_iter().map(|(name, at)| (name.to_owned(), Output::Folder(at))).collect()
-}
-
-/// The same inputs with another source; it is the last one, so that nothing else tells where it came from.
-pub(super) fn with_source(inputs: &[Input<Source>], tree: Source) -> Vec<Input<Source>> {
-    let source = Input { owner: "source".to_owned(), tree, at: rel_path!(BUILD_FOLDER) };
-    inputs.iter().filter(|input| input.at != source.at).cloned().chain([source.clone()]).collect()
 }

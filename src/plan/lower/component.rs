@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     BUILD_SECONDS, LowerError, Lowering, VISIBLE_PROCESSORS,
-    command::{command, folders, shell, with_source},
+    command::{command, folders, shell},
     go_modules::WITH_CACHE,
     kernel::kbuild_environment,
     output,
+    source::with_source,
     target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, quoted, shell_of},
 };
 use crate::{

@@ -2,8 +2,9 @@
 
 use super::{
     BUILD_SECONDS, Lowering,
-    command::{command, folders, shell, with_source},
+    command::{command, folders, shell},
     output,
+    source::with_source,
     target::{BUILD_FOLDER, shell_of},
 };
 use crate::content::rel_path;

@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, slice};
 
 use super::{
     BUILD_SECONDS, Lowering,
-    command::{command, folders, shell, with_source},
+    command::{command, folders, shell},
     output,
+    source::with_source,
     target::{BUILD_FOLDER, GO_CACHE, shell_of},
 };
 use crate::{

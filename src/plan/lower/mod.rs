@@ -15,6 +15,7 @@ mod go_modules;
 mod host_files;
 mod kernel;
 mod root;
+mod source;
 mod target;
 mod toolset;
 mod upstream;

@@ -2,11 +2,7 @@
 
 mod svg;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    process::ExitCode,
-};
+use std::{fmt::Write as _, process::ExitCode};
 
 use crate::{
     cli::{
@@ -18,6 +14,7 @@ use crate::{
     },
     graph::{Flat, FlatComponent},
 };
+use svg::Edges;
 
 /// Draws the components.
 pub fn run(context: &Context, arguments: &arguments::Graph) -> Result<ExitCode, CliError> {
@@ -33,9 +30,6 @@ pub fn run(context: &Context, arguments: &arguments::Graph) -> Result<ExitCode, 
     }
     Ok(ExitCode::SUCCESS)
 }
-
-/// Who needs whom, and as what.
-type Edges = BTreeMap<String, BTreeSet<(String, &'static str)>>;
 
 fn edges(flat: &Flat) -> Edges {
     let mut edges = Edges::new();

@@ -1,10 +1,14 @@
 //! A graph of components as a picture.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use petgraph::{algo::toposort, graph::DiGraph};
 
-use super::Edges;
+/// Who needs whom, and as what.
+pub(super) type Edges = BTreeMap<String, BTreeSet<(String, &'static str)>>;
 
 /// A picture in columns: what needs nothing stands on the right.
 pub(super) fn svg(edges: &Edges) -> String {
