@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use super::{ComposeError, project::Project};
-use crate::recipe::{Code, Diagnostic, SourcePath, SourceSet, line_and_column, one_line};
+use crate::recipe::{Code, Diagnostic, SourcePath, SourceSet, tests::shown};
 
 /// Kinds that no recipe in the folder shows, each with the text of the file that holds the test that does, and the
 /// test's name.
@@ -68,19 +68,6 @@ fn refused(error: ComposeError) -> (SourceSet, Vec<Diagnostic>) {
         ComposeError::Recipes { sources, diagnostics } => (*sources, diagnostics),
         error => panic!("{error}"),
     }
-}
-
-fn shown(sources: &SourceSet, problems: &[Diagnostic]) -> String {
-    let mut text = String::new();
-    for problem in problems {
-        text.push_str(&one_line(sources, problem));
-        text.push('\n');
-        for label in problem.labels.iter().filter(|label| !label.text.is_empty()) {
-            let (line, column) = line_and_column(sources, label.span);
-            text.push_str(&format!("    {}:{line}:{column}: {}\n", sources.path(label.span.file), label.text));
-        }
-    }
-    text
 }
 
 #[test]

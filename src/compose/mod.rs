@@ -109,6 +109,8 @@ pub enum Locked {
 pub struct Composed {
     /// The image as people say it: `quickstart x86_64`.
     pub title: String,
+    /// The disk.
+    pub disk: PathBuf,
     /// Its manifest.
     pub manifest: PathBuf,
     /// The files that it is published as, the disk among them.
@@ -249,6 +251,7 @@ impl Session<'_> {
         }
         Ok(Composed {
             title: image.title(),
+            disk: path_of(image, folder, Artifact::DISK.ending()),
             manifest: manifest_path(image, folder),
             artifacts: artifacts(image, folder).collect(),
             root_bytes: self.root_bytes(image, built)?,

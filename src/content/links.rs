@@ -104,7 +104,7 @@ impl FolderLinks {
             let Some(target) = self.links.get(&at) else { continue };
             followed += 1;
             if followed > MAX_LINKS {
-                return Err(Endless { link: RelPath::new(&at).unwrap_or_default() });
+                return Err(Endless { link: RelPath::new(&at).unwrap_or_else(|_| path.clone()) });
             }
             at.truncate(if target.starts_with('/') { 0 } else { above });
             left.extend(target.rsplit('/'));

@@ -16,7 +16,7 @@ use crate::{
         Compression, Digest, Entry, Metadata, Tree, TreeError,
         tar_reader::{Kind, Limits, Member, ReadError, read_tar},
     },
-    store::{Store, StoreError},
+    store::Blobs,
 };
 
 /// Files up to this size are taken into memory and stored at once.
@@ -24,31 +24,6 @@ const SMALL_FILE_BYTES: u64 = 1 << 20;
 
 /// The bytes of a header of tar.
 const BLOCK_BYTES: u64 = 512;
-
-/// Where the bytes of unpacked files go.
-pub trait Blobs: Sync {
-    /// Takes the bytes of one file.
-    ///
-    /// # Errors
-    /// They cannot be kept.
-    fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError>;
-
-    /// Takes what a reader gives; its digest and size in bytes.
-    ///
-    /// # Errors
-    /// [`StoreError::Input`] when the reader fails; else they cannot be kept.
-    fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError>;
-}
-
-impl Blobs for Store {
-    fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
-        Store::put(self, bytes)
-    }
-
-    fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
-        Store::put_reader(self, reader)
-    }
-}
 
 /// Whose owners, special mode bits and attributes count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,12 +7,15 @@ use std::{
 
 use super::{
     UnpackError,
-    archive::{Blobs, Ownership, Unpacker},
+    archive::{Ownership, Unpacker},
 };
-use crate::content::{
-    Compression, RelPath, Tree,
-    ar::{ArError, MAX_CONTROL_BYTES, Member, read_magic, read_member, skip_padding},
-    tar_reader::{Limits, ReadError},
+use crate::{
+    content::{
+        Compression, RelPath, Tree,
+        ar::{ArError, MAX_CONTROL_BYTES, Member, read_magic, read_member, skip_padding},
+        tar_reader::{Limits, ReadError},
+    },
+    store::Blobs,
 };
 
 /// Members before the package's data; dpkg writes three.

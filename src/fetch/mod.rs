@@ -28,7 +28,6 @@ mod vendor;
 mod watch;
 mod zip;
 
-pub use archive::Blobs;
 pub use client::{Client, ClientConfig, ClientError, Network, Patience, Proxies};
 pub use deb::{Deb, unpack_deb};
 pub use download::Downloaded;

@@ -33,7 +33,7 @@ mod span;
 mod suggestion;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 mod upstream;
 mod user;

@@ -82,7 +82,8 @@ fn problems(reading: Reading) -> Vec<Diagnostic> {
     }
 }
 
-fn shown(sources: &SourceSet, problems: &[Diagnostic]) -> String {
+/// Mistakes as people see them, each with the places that it names.
+pub(crate) fn shown(sources: &SourceSet, problems: &[Diagnostic]) -> String {
     let mut text = String::new();
     for problem in problems {
         text.push_str(&one_line(sources, problem));

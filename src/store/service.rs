@@ -25,11 +25,19 @@ pub trait Blobs: Send + Sync {
     /// [`StoreError::Missing`], [`StoreError::Damaged`], else those of the place.
     fn open(&self, blob: Digest) -> Result<Box<dyn Read + Send>, StoreError>;
 
+    /// Keeps a blob.
+    ///
+    /// # Errors
+    /// Those of the place.
+    fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        self.put_reader(&mut &*bytes).map(|(blob, _)| blob)
+    }
+
     /// Keeps what a reader gives; its digest, computed here, and its size in bytes.
     ///
     /// # Errors
     /// [`StoreError::Input`] when the reader fails, else those of the place.
-    fn keep(&self, bytes: &mut dyn Read) -> Result<(Digest, u64), StoreError>;
+    fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError>;
 }
 
 /// Remembers what actions gave: by key, the digest of the tree of each output.
@@ -63,8 +71,12 @@ impl Blobs for Store {
         Ok(Box::new(self.open_blob(blob)?))
     }
 
-    fn keep(&self, bytes: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
-        self.put_reader(bytes)
+    fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        Store::put(self, bytes)
+    }
+
+    fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
+        Store::put_reader(self, reader)
     }
 }
 
@@ -113,9 +125,9 @@ mod tests {
             Ok(Box::new(io::Cursor::new(bytes)))
         }
 
-        fn keep(&self, bytes: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
+        fn put_reader(&self, reader: &mut dyn Read) -> Result<(Digest, u64), StoreError> {
             let mut all = Vec::new();
-            bytes.read_to_end(&mut all).map_err(|source| StoreError::Input { source })?;
+            reader.read_to_end(&mut all).map_err(|source| StoreError::Input { source })?;
             let (digest, size) = (Digest::of(&all), all.len() as u64);
             locked(&self.blobs).insert(digest, all);
             Ok((digest, size))
@@ -158,9 +170,9 @@ mod tests {
         let (long, absent) = (vec![7; 3 << 20], Digest::of(b"absent"));
         let mut kept = BTreeSet::new();
         for bytes in [&b""[..], b"hello", &long] {
-            let (blob, size) = place.keep(&mut &bytes[..]).unwrap();
+            let (blob, size) = place.put_reader(&mut &*bytes).unwrap();
             assert_eq!((blob, size), (Digest::of(bytes), bytes.len() as u64));
-            assert_eq!(place.keep(&mut &bytes[..]).unwrap(), (blob, size), "once more is no error");
+            assert_eq!(place.put(bytes).unwrap(), blob, "once more is no error");
             let mut found = Vec::new();
             place.open(blob).unwrap().read_to_end(&mut found).unwrap();
             assert_eq!(found, bytes);
@@ -171,14 +183,14 @@ mod tests {
         kept.insert(absent);
         assert_eq!(place.missing(&kept).unwrap(), BTreeSet::from([absent]));
         assert!(matches!(place.open(absent), Err(StoreError::Missing { digest }) if digest == absent));
-        assert!(matches!(place.keep(&mut (&b"torn"[..]).chain(Torn)), Err(StoreError::Input { .. })));
+        assert!(matches!(place.put_reader(&mut (&b"torn"[..]).chain(Torn)), Err(StoreError::Input { .. })));
         assert!(place.missing(&BTreeSet::from([Digest::of(b"torn")])).unwrap().len() == 1, "nothing of it is kept");
     }
 
     /// What every place that remembers outcomes must do; `blobs` is where their trees are kept.
     fn remembers_outcomes(place: &dyn Memo, blobs: &dyn Blobs) {
         let key = Digest::of(b"key");
-        let [first, second] = [&b"first"[..], b"second"].map(|bytes| blobs.keep(&mut &bytes[..]).unwrap().0);
+        let [first, second] = [&b"first"[..], b"second"].map(|bytes| blobs.put(bytes).unwrap());
         let outcome = |tree: Digest| BTreeMap::from([("out".to_owned(), tree), ("a b".to_owned(), first)]);
         assert_eq!(place.look_up(key).unwrap(), None);
         let absent = Digest::of(b"absent");

@@ -4,10 +4,10 @@
 use std::fs;
 
 use brc::plan::{Extract, Failure, Fault};
+use brc_contract::error_chain;
 
 use crate::{
     support::package::{TarEntry, ar, control, deb, deb_of, gzip, member, tar, xz, zstd},
-    support::told,
     unpack::Setting,
 };
 
@@ -175,7 +175,7 @@ fn check(name: &str, outcome: Result<(), Failure>, expected: &str) {
         Ok(()) => panic!("{name}: nobody refused it"),
         Err(failure) => failure,
     };
-    let text = told(&*failure.error);
+    let text = error_chain(&*failure.error);
     assert_eq!(failure.fault, Fault::Outside, "{name}: {text}");
     assert!(text.contains(expected), "{name}: {text}");
     assert!(text.contains("`a`") || text.contains("`a.tar`"), "{name} names nobody: {text}");

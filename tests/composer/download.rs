@@ -18,12 +18,10 @@ use brc::{
     },
     plan::{Fault, Located, Progress},
 };
+use brc_contract::error_chain;
 use tempfile::TempDir;
 
-use crate::support::{
-    server::{Answer, Page, Server},
-    told,
-};
+use crate::support::server::{Answer, Page, Server};
 
 const PATH: &str = "/debian/pool/a.deb";
 
@@ -290,7 +288,7 @@ fn what_stays_wrong_is_given_up() {
         setting.server.put_always(PATH, bytes, answer.clone());
         let error = setting.download(&wanted(&content(5000))).unwrap_err();
         assert_eq!(error.fault(), Fault::Outside, "{answer:?}");
-        let text = told(&error);
+        let text = error_chain(&error);
         assert!(text.contains(expected) && text.contains("`a`"), "{answer:?}: {text}");
         assert_eq!(setting.server.seen().len(), requests, "{answer:?}: {text}");
     }
@@ -302,7 +300,7 @@ fn a_file_without_stated_size_is_limited() {
     setting.server.put_always(PATH, &content(5000), Answer::Unsized);
     let expect = Expect { sha256: None, size: None, limit: 4999 };
     let limited = Wanted { expect, ..wanted(&[]) };
-    assert!(told(&setting.download(&limited).unwrap_err()).contains("at most 4999 bytes"));
+    assert!(error_chain(&setting.download(&limited).unwrap_err()).contains("at most 4999 bytes"));
     let expect = Expect { limit: 5000, ..expect };
     assert_eq!(setting.download(&Wanted { expect, ..limited }).unwrap(), content(5000));
     assert!(setting.begun().is_empty());
@@ -471,7 +469,7 @@ fn folders_and_file_urls_are_mirrors_too() {
     assert_eq!(setting.download(&Wanted { place, ..wanted(&bytes) }).unwrap(), bytes);
     let place = Place::Urls(vec![Url::new(format!("file://{shown}/pool"))]);
     let error = setting.download(&Wanted { place, ..wanted(&bytes) }).unwrap_err();
-    assert!(told(&error).contains("not a regular file"), "{}", told(&error));
+    assert!(error_chain(&error).contains("not a regular file"), "{}", error_chain(&error));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod artifact;
 mod attack;
 mod check;
 mod command_line;

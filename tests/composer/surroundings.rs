@@ -57,7 +57,7 @@ fn a_second_store_folder_locale_umask_and_processor_count_give_the_same_image() 
     assert!(forget(&store, &first.ran, &IMAGE_STAGES) > 8);
     let out = folder("surroundings-out");
     let recipe = copy_of_quickstart(&folder("surroundings-project"));
-    fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
+    fs::copy(&quickstart().lock, recipe.with_file_name("brc.lock")).unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", "umask 077; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_brc")]);
     command.env("LC_ALL", "tr_TR.UTF-8").env("LANG", "tr_TR.UTF-8").env("TZ", "Pacific/Kiritimati");
@@ -86,7 +86,7 @@ fn a_comment_rebuilds_nothing_and_a_line_only_what_depends_on_it() {
     let store = second_store("edit-store");
     let (out, project) = (folder("edit-out"), folder("edit-project"));
     let recipe = copy_of_quickstart(&project);
-    fs::copy(lock_of_first(), project.join("brc.lock")).unwrap();
+    fs::copy(&quickstart().lock, project.join("brc.lock")).unwrap();
     let original = fs::read_to_string(&recipe).unwrap();
     fs::write(&recipe, format!("// A comment more.\n{original}\n// And one at the end.\n")).unwrap();
     let ran = compose(&mut brc(), &store, &out, &recipe);
@@ -109,7 +109,7 @@ fn another_date_of_the_lock_makes_anew_only_what_shows_it() {
     let store = second_store("date-store");
     let (out, project) = (folder("date-out"), folder("date-project"));
     let recipe = copy_of_quickstart(&project);
-    let lock = fs::read_to_string(lock_of_first()).unwrap();
+    let lock = fs::read_to_string(&quickstart().lock).unwrap();
     let date = lock.lines().find(|line| line.starts_with("epoch ")).unwrap();
     fs::write(project.join("brc.lock"), lock.replace(date, "epoch \"2026-12-24T12:00:00Z\"")).unwrap();
     let ran = compose(&mut brc(), &store, &out, &recipe);
@@ -126,7 +126,7 @@ fn an_override_of_a_component_changes_it_and_what_holds_it() {
     let store = second_store("override-store");
     let (out, project) = (folder("override-out"), folder("override-project"));
     let recipe = copy_of_quickstart(&project);
-    fs::copy(lock_of_first(), project.join("brc.lock")).unwrap();
+    fs::copy(&quickstart().lock, project.join("brc.lock")).unwrap();
     for (version, greeting) in [("1", "one"), ("2", "two")] {
         fs::write(project.join(format!("note-{version}.txt")), greeting).unwrap();
     }
@@ -178,7 +178,7 @@ fn an_override_of_one_package_version_changes_that_and_what_holds_it() {
     let store = second_store("version-store");
     let (out, project) = (folder("version-out"), folder("version-project"));
     let recipe = copy_of_quickstart(&project);
-    fs::copy(lock_of_first(), project.join("brc.lock")).unwrap();
+    fs::copy(&quickstart().lock, project.join("brc.lock")).unwrap();
     let (mirror, notes) = archive_of_notes(&project);
     fs::write(project.join("mirrors.toml"), format!("notes = {:?}\n", mirror.to_str().unwrap())).unwrap();
     let original = fs::read_to_string(&recipe).unwrap().replace("include ", "include \"notes\" ");
@@ -233,7 +233,7 @@ fn a_flipped_bit_in_the_store_is_mended() {
     fs::write(&object, &bytes).unwrap();
     let out = folder("flip-out");
     let recipe = copy_of_quickstart(&folder("flip-project"));
-    fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
+    fs::copy(&quickstart().lock, recipe.with_file_name("brc.lock")).unwrap();
     let ran = compose(&mut brc(), &store, &out, &recipe);
     assert!(ran.performed().iter().any(|performed| performed == "bash fetch"), "{:?}", ran.performed());
     assert_eq!(sha256(text(ran.of("composed").next().unwrap(), "disk").as_ref()), sha256(&first.disk));
@@ -247,7 +247,7 @@ fn thirty_kills_leave_a_store_that_composes_the_same_image() {
     let store = second_store("kill-store");
     let out = folder("kill-out");
     let recipe = copy_of_quickstart(&folder("kill-project"));
-    fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
+    fs::copy(&quickstart().lock, recipe.with_file_name("brc.lock")).unwrap();
     let mut killed = 0;
     for kill in 0..30 {
         assert!(forget(&store, &first.ran, &IMAGE_STAGES) > 8);
@@ -280,7 +280,7 @@ fn what_was_vendored_composes_without_any_network() {
     assert!(forget(&store, &first.ran, &["fetch", "tools", "root", "disk"]) > 100);
     let (vendored, out) = (folder("vendored"), folder("vendor-out"));
     let recipe = copy_of_quickstart(&folder("vendor-project"));
-    fs::copy(lock_of_first(), recipe.with_file_name("brc.lock")).unwrap();
+    fs::copy(&quickstart().lock, recipe.with_file_name("brc.lock")).unwrap();
     let status = brc().arg("vendor").arg(&recipe).arg(&vendored).status().unwrap();
     assert!(status.success());
     let mut command = Command::new("unshare");
@@ -294,9 +294,4 @@ fn what_was_vendored_composes_without_any_network() {
 /// The project of the image that all tests share.
 fn first_project() -> std::path::PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("quickstart-project")
-}
-
-/// Its lock, which `--relock` may have moved.
-fn lock_of_first() -> std::path::PathBuf {
-    first_project().join("brc.lock")
 }

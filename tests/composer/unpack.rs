@@ -337,5 +337,5 @@ fn a_source_package_is_laid_out_as_dpkg_source_does() {
     let files: Vec<&str> = files.map(|(path, _)| path.as_str()).collect();
     assert_eq!(files, ["debian/patches/series", "debian/rules", "main.c", "t/case"]);
     let two = setting.fetch_source(&[("a.orig", orig.clone(), ""), ("b.orig", orig, "")]).unwrap_err();
-    assert!(crate::support::told(two.error.as_ref()).contains("debian/old"), "two archives at one place");
+    assert!(brc_contract::error_chain(two.error.as_ref()).contains("debian/old"), "two archives at one place");
 }

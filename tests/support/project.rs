@@ -83,6 +83,8 @@ pub fn text<'a>(event: &'a Value, field: &str) -> &'a str {
 pub struct Quickstart {
     pub disk: PathBuf,
     pub manifest: PathBuf,
+    /// The lock that it was composed by, which `--relock` may have moved.
+    pub lock: PathBuf,
     pub ran: Ran,
 }
 
@@ -94,11 +96,11 @@ pub fn quickstart() -> &'static Quickstart {
         let out = folder("quickstart-out");
         let recipe = copy_of_quickstart(&folder("quickstart-project"));
         let mut command = brc();
-        command.args(["compose", "--arch=x86_64", "--relock", "--out"]).arg(&out).arg(recipe);
+        command.args(["compose", "--arch=x86_64", "--relock", "--out"]).arg(&out).arg(&recipe);
         let ran = Ran::well(&mut command);
         let composed = ran.of("composed").next().expect("an image was composed");
         let (disk, manifest) = (text(composed, "disk").into(), text(composed, "manifest").into());
-        Quickstart { disk, manifest, ran }
+        Quickstart { disk, manifest, lock: recipe.with_file_name("brc.lock"), ran }
     })
 }
 

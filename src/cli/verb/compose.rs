@@ -13,7 +13,6 @@ use crate::{
         progress::bytes,
     },
     compose::{Composed, Project, Session, SetPins, gone},
-    graph::Artifact,
     lock::{Goal, Gone},
 };
 
@@ -58,7 +57,7 @@ fn show(context: &Context, image: &Composed) {
     if context.is_json() {
         print_event(Event::Composed {
             image: image.title.clone(),
-            disk: image.artifacts.get(&Artifact::DISK).map(|path| path.display().to_string()).unwrap_or_default(),
+            disk: image.disk.display().to_string(),
             manifest: image.manifest.display().to_string(),
             artifacts: image.artifacts.values().map(|path| path.display().to_string()).collect(),
             root_bytes: image.root_bytes,

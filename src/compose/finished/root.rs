@@ -25,8 +25,8 @@ impl<'a> Root<'a> {
     /// The text of a file, links followed; `None` when there is none. Bytes that are not UTF-8 are replaced: what is
     /// looked for is ASCII.
     pub(super) fn text(&self, path: &RelPath) -> Result<Option<String>, StoreError> {
-        let real = self.real(path).unwrap_or_default();
-        let Some(Entry::File { blob, .. }) = self.tree.entry(&real) else { return Ok(None) };
+        let entry = self.real(path).and_then(|real| self.tree.entry(&real));
+        let Some(Entry::File { blob, .. }) = entry else { return Ok(None) };
         self.store.read(*blob).map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 }

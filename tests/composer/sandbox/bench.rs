@@ -133,15 +133,9 @@ impl Bench {
     }
 }
 
-/// A failure with all its sources, as `cli` prints it.
+/// A failure with all its causes, as a person reads it.
 pub fn chain(failure: &Failure) -> String {
-    let mut text = failure.error.to_string();
-    let mut next = failure.error.source();
-    while let Some(source) = next {
-        text += &format!("\n  because: {source}");
-        next = source.source();
-    }
-    text
+    brc_contract::error_chain(failure.error.as_ref())
 }
 
 fn root_tree(store: &Store) -> Tree {
