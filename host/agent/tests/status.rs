@@ -2,8 +2,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::too_many_lines,
     clippy::disallowed_methods,
-    reason = "a test may stop at the first thing that is wrong"
+    reason = "a test may stop at the first thing that is wrong, and its table has as many lines as cases"
 )]
 
 use std::{

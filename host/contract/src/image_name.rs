@@ -20,6 +20,12 @@ impl ImageName {
         ImageName { variant: variant.to_owned(), version: version.to_owned() }
     }
 
+    /// Reads `quickstart_1.2.0`; a version has no `_`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (variant, version) = text.rsplit_once('_')?;
+        (!variant.is_empty() && !version.is_empty()).then(|| ImageName::new(variant, version))
+    }
+
     /// The name of a file that is made of the image: `quickstart_1.2.0_x86_64.raw` with the ending `raw`.
     pub fn file(&self, architecture: Architecture, ending: &str) -> String {
         format!("{self}_{}.{ending}", architecture.name())
@@ -31,9 +37,8 @@ impl ImageName {
             let (start, ending) = name.rsplit_once(&format!("_{}.", architecture.name()))?;
             Some((start, architecture, ending))
         })?;
-        let (variant, version) = start.rsplit_once('_')?;
-        let is_whole = !variant.is_empty() && !version.is_empty() && !ending.is_empty();
-        is_whole.then(|| (ImageName::new(variant, version), architecture, ending))
+        let name = ImageName::parse(start)?;
+        (!ending.is_empty()).then_some((name, architecture, ending))
     }
 }
 

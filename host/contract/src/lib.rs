@@ -6,12 +6,14 @@ mod architecture;
 mod boot_entry;
 pub mod command_line;
 mod error_chain;
+pub mod gpt;
 mod guid;
 mod image_name;
 pub mod initramfs;
 pub mod os_release;
 pub mod partition;
 mod slot;
+pub mod update;
 mod version;
 pub mod well_known;
 
@@ -20,5 +22,5 @@ pub use boot_entry::{BootEntry, EntryName, EntryNameError, Standing, Tries, boot
 pub use error_chain::error_chain;
 pub use guid::{Guid, ParseGuidError};
 pub use image_name::ImageName;
-pub use slot::{Slot, SlotName, Slots, UpdateRefused};
+pub use slot::{NoSlots, Slot, SlotName, Slots};
 pub use version::compare_versions;

@@ -1,8 +1,11 @@
-//! The two slots of a disk and what happens to them, as a state machine without a disk.
+//! The two slots of a disk and what is in them, as its partition table and its boot entries say.
 
-use std::{cmp::Ordering, error::Error, fmt};
+use std::{error::Error, fmt};
 
-use crate::{BootEntry, EntryName, ImageName, boot_order, compare_versions};
+use crate::{BootEntry, EntryName, Guid, ImageName, boot_order, gpt, partition};
+
+/// The ending of a kernel image that is still being written: the loader looks at `.efi` alone.
+pub(crate) const STAGED: &str = ".part";
 
 /// One of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,32 +19,30 @@ pub enum SlotName {
 /// What a slot holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// The version of the image in it.
-    pub version: String,
-    /// The boot entry that starts it.
-    pub entry: EntryName,
+    /// The label of its partitions; without one they do not agree.
+    pub label: Option<String>,
+    /// The root hash that its partitions' identities speak of, whether or not an image is there.
+    pub root_hash: [u8; 32],
+    /// How many sectors its hash and its root partition have.
+    pub sectors: [u64; 2],
+    /// The files on the ESP that start it, that which counts first. Power that goes at a wrong moment may leave two.
+    pub entries: Vec<EntryName>,
 }
 
 /// Both slots of a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slots {
     variant: String,
-    slots: [Option<Slot>; 2],
-    running: Option<SlotName>,
+    slots: [Slot; 2],
+    running: SlotName,
+    staged: Vec<String>,
 }
 
-/// An update cannot be put onto this disk now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UpdateRefused {
-    /// The running image has not proven itself: overwriting the other slot would leave nothing to fall back to.
-    RunningUnproven,
-    /// systemd-boot starts the highest version, so an update must have a higher one than what runs.
-    NotNewer {
-        /// The version that runs.
-        running: String,
-        /// The version that was offered.
-        offered: String,
-    },
+/// A disk has no two slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSlots {
+    /// The partition that is missing or of another type.
+    pub number: u32,
 }
 
 impl SlotName {
@@ -85,164 +86,106 @@ impl SlotName {
 }
 
 impl Slots {
-    /// A new disk: `version` in slot A, untried; slot B empty.
-    pub fn new(variant: &str, version: &str) -> Self {
-        let slot = Slot { version: version.to_owned(), entry: EntryName::new(&ImageName::new(variant, version)) };
-        Slots { variant: variant.to_owned(), slots: [Some(slot), None], running: None }
+    /// Reads the slots of a disk whose ESP has files of these `names` in its folder of kernel images.
+    ///
+    /// # Errors
+    /// When one of their partitions is not there.
+    pub fn read<'n>(
+        variant: &str,
+        table: &gpt::Table,
+        names: impl IntoIterator<Item = &'n str>,
+        running: SlotName,
+    ) -> Result<Self, NoSlots> {
+        let (mut entries, mut staged) = (Vec::new(), Vec::new());
+        for name in names {
+            entries.extend(EntryName::parse(name).ok());
+            let stem = name.strip_suffix(STAGED).and_then(ImageName::parse);
+            staged.extend(stem.filter(|image| image.variant == variant).map(|_| name.to_owned()));
+        }
+        entries.sort_by(|a, b| boot_order(&candidate(variant, a), &candidate(variant, b)));
+        let slot = |name: SlotName| -> Result<Slot, NoSlots> {
+            let part = |number| table.partition(number).ok_or(NoSlots { number });
+            let (hash, root) = (part(name.hash_number())?, part(name.root_number())?);
+            let label = (hash.label == root.label).then(|| root.label.to_string());
+            let is_of_it =
+                |entry: &&EntryName| label.as_ref().is_some_and(|label| entry.stem.eq_ignore_ascii_case(label));
+            Ok(Slot {
+                root_hash: partition::root_hash_of(root.identity, hash.identity),
+                sectors: [hash.sectors(), root.sectors()],
+                entries: entries.iter().filter(is_of_it).cloned().collect(),
+                label,
+            })
+        };
+        let slots = [slot(SlotName::A)?, slot(SlotName::B)?];
+        Ok(Slots { variant: variant.to_owned(), slots, running, staged })
+    }
+
+    /// The variant that the machine runs.
+    pub fn variant(&self) -> &str {
+        &self.variant
     }
 
     /// What a slot holds.
-    pub fn slot(&self, name: SlotName) -> Option<&Slot> {
-        self.slots[name.index()].as_ref()
+    pub fn slot(&self, name: SlotName) -> &Slot {
+        &self.slots[name.index()]
     }
 
     /// The slot that runs.
-    pub fn running(&self) -> Option<SlotName> {
+    pub fn running(&self) -> SlotName {
         self.running
     }
 
-    /// Which slot systemd-boot starts next; `None` only when no slot holds anything.
+    /// The files of updates that were not ended.
+    pub fn staged(&self) -> &[String] {
+        &self.staged
+    }
+
+    /// The slot that the loader starts next; `None` when none has an entry.
     pub fn next(&self) -> Option<SlotName> {
-        [SlotName::A, SlotName::B]
-            .into_iter()
-            .filter(|name| self.slot(*name).is_some())
-            .min_by(|a, b| self.order(*a, *b))
-    }
-
-    /// The machine starts: systemd-boot counts, then the chosen slot runs.
-    pub fn start(&mut self) {
-        self.running = self.next();
-        if let Some(slot) = self.running_slot() {
-            slot.entry = slot.entry.started();
-        }
-    }
-
-    /// What runs has proven itself.
-    pub fn bless(&mut self) {
-        if let Some(slot) = self.running_slot() {
-            slot.entry = slot.entry.good();
-        }
-    }
-
-    /// Gives up what runs; the other slot is started next if it holds anything that is not bad.
-    pub fn give_up(&mut self) {
-        if let Some(slot) = self.running_slot() {
-            slot.entry = slot.entry.bad();
-        }
-    }
-
-    /// Puts `version` into the slot that does not run.
-    ///
-    /// # Errors
-    /// When what runs is unproven, or not older than `version`.
-    pub fn update(&mut self, version: &str) -> Result<SlotName, UpdateRefused> {
-        let running = self.running.ok_or(UpdateRefused::RunningUnproven)?;
-        let current = self.slot(running).filter(|slot| slot.entry.is_good()).ok_or(UpdateRefused::RunningUnproven)?;
-        if compare_versions(&current.version, version) != Ordering::Less {
-            return Err(UpdateRefused::NotNewer { running: current.version.clone(), offered: version.to_owned() });
-        }
-        let target = running.other();
-        let entry = EntryName::new(&ImageName::new(&self.variant, version));
-        self.slots[target.index()] = Some(Slot { version: version.to_owned(), entry });
-        Ok(target)
-    }
-
-    fn running_slot(&mut self) -> Option<&mut Slot> {
-        self.slots[self.running?.index()].as_mut()
-    }
-
-    fn order(&self, a: SlotName, b: SlotName) -> Ordering {
-        match (self.entry(a), self.entry(b)) {
-            (Some(a), Some(b)) => boot_order(&a, &b),
-            (a, b) => b.is_some().cmp(&a.is_some()),
-        }
-    }
-
-    fn entry(&self, name: SlotName) -> Option<BootEntry> {
-        let slot = self.slot(name)?;
-        Some(BootEntry { name: slot.entry.clone(), sort_key: self.variant.clone(), version: slot.version.clone() })
+        let first = |name: SlotName| Some((name, candidate(&self.variant, self.slot(name).entries.first()?)));
+        let found = [SlotName::A, SlotName::B].into_iter().filter_map(first);
+        found.min_by(|(_, a), (_, b)| boot_order(a, b)).map(|(name, _)| name)
     }
 }
 
-impl fmt::Display for UpdateRefused {
+impl Slot {
+    /// The image that it is said to hold.
+    pub fn image(&self) -> Option<ImageName> {
+        ImageName::parse(self.label.as_deref().filter(|label| *label != partition::EMPTY_LABEL)?)
+    }
+
+    /// The entry that starts it.
+    pub fn entry(&self) -> Option<&EntryName> {
+        self.entries.first()
+    }
+
+    /// The identities that its hash and root partition have.
+    pub fn identities(&self) -> [Guid; 2] {
+        [partition::hash_guid(&self.root_hash), partition::root_guid(&self.root_hash)]
+    }
+}
+
+/// An entry as the loader sees it: the version is that of its name, which is the one in its `.osrel`.
+fn candidate(variant: &str, name: &EntryName) -> BootEntry {
+    let version = ImageName::parse(&name.stem).map_or_else(String::new, |image| image.version);
+    BootEntry { name: name.clone(), sort_key: variant.to_owned(), version }
+}
+
+impl fmt::Display for NoSlots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UpdateRefused::RunningUnproven => f.write_str(
-                "the running image has not been found healthy: an update would overwrite the only one to fall back to",
-            ),
-            UpdateRefused::NotNewer { running, offered } => {
-                write!(
-                    f,
-                    "version `{offered}` is not newer than `{running}`, which runs: the loader would not start it"
-                )
-            }
-        }
+        write!(
+            f,
+            "the disk has no partition {}: expected the hash and root partitions of two slots as 2 to 5",
+            self.number
+        )
     }
 }
 
-impl Error for UpdateRefused {}
+impl Error for NoSlots {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What can happen to a machine.
-    #[derive(Debug, Clone, Copy)]
-    enum Happening {
-        FailedBoot,
-        GoodBoot,
-        GiveUp,
-        Update,
-    }
-
-    const ALL: [Happening; 4] = [Happening::FailedBoot, Happening::GoodBoot, Happening::GiveUp, Happening::Update];
-
-    fn happen(slots: &mut Slots, happening: Happening, next_version: &mut u32) {
-        match happening {
-            Happening::FailedBoot => slots.start(),
-            Happening::GoodBoot => {
-                slots.start();
-                slots.bless();
-            }
-            Happening::GiveUp => slots.give_up(),
-            Happening::Update => {
-                *next_version += 1;
-                let _refused = slots.update(&format!("1.{next_version}.0"));
-            }
-        }
-    }
-
-    /// Every sequence of eight happenings, 65,536 of them: the model is small enough to try them all.
-    #[test]
-    fn no_sequence_of_failed_boots_leaves_zero_bootable_slots() {
-        for sequence in 0..4_u32.pow(8) {
-            let mut slots = Slots::new("a", "1.0.0");
-            let mut next_version = 0;
-            let mut proven: Option<String> = None;
-            for step in 0..8 {
-                let happening = ALL[(sequence >> (2 * step) & 3) as usize];
-                let was_running = slots.running().and_then(|name| slots.slot(name)).cloned();
-                happen(&mut slots, happening, &mut next_version);
-                assert!(slots.next().is_some());
-                if let (Happening::Update, Some(was)) = (happening, was_running) {
-                    let still = slots.running().and_then(|name| slots.slot(name)).cloned();
-                    assert_eq!(still, Some(was), "an update never touches what runs");
-                }
-                if matches!(happening, Happening::GoodBoot) {
-                    proven = slots.running().and_then(|name| slots.slot(name)).map(|slot| slot.version.clone());
-                }
-                if matches!(happening, Happening::GiveUp) {
-                    proven = proven.filter(|version| {
-                        slots.slots.iter().flatten().any(|slot| slot.entry.is_good() && slot.version == *version)
-                    });
-                }
-                if let Some(version) = &proven {
-                    let there = slots.slots.iter().flatten().any(|slot| slot.version == *version);
-                    assert!(there, "the last image that was found healthy is never overwritten: {sequence:016b}");
-                }
-            }
-        }
-    }
 
     #[test]
     fn a_slot_is_known_by_the_numbers_of_its_partitions() {
@@ -257,21 +200,5 @@ mod tests {
         ] {
             assert_eq!(SlotName::of_partitions(hash, root), slot, "{hash} {root}");
         }
-    }
-
-    #[test]
-    fn an_update_that_never_boots_falls_back_after_three_tries() {
-        let mut slots = Slots::new("a", "1.9.0");
-        slots.start();
-        assert_eq!(slots.update("1.10.0"), Err(UpdateRefused::RunningUnproven));
-        slots.bless();
-        assert_eq!(slots.update("1.10.0"), Ok(SlotName::B));
-        for _ in 0..3 {
-            slots.start();
-            assert_eq!(slots.running(), Some(SlotName::B));
-        }
-        slots.start();
-        assert_eq!(slots.running(), Some(SlotName::A));
-        assert!(matches!(slots.update("1.8.0"), Err(UpdateRefused::NotNewer { .. })));
     }
 }

@@ -9,7 +9,7 @@ use brc_contract::{
 use brc_linux::{FileError, block_device::DeviceNumber, device_mapper::DeviceMapperError, mapped_target::MappedTarget};
 
 use crate::{
-    command_line::{CommandLineError, FILE_SYSTEM, Wanted},
+    command_line::{CommandLineError, FILE_SYSTEM, WantedRoot},
     machine::{KernelFileSystem, Machine, ModuleError, StatusError},
     partition::{self, PartitionError, Partitions},
 };
@@ -50,7 +50,7 @@ fn enter(machine: &mut impl Machine, command_line: &mut String) -> Result<String
         machine.mount(file_system).map_err(|source| BootError::Mount { file_system, source })?;
     }
     *command_line = machine.text(COMMAND_LINE).map_err(BootError::File)?;
-    let wanted = Wanted::of(command_line)?;
+    let wanted = WantedRoot::of(command_line)?;
     let modules = load_modules(machine)?;
     let partitions = partition::wait(machine, &wanted)?;
     let device = map(machine, &wanted, &partitions)?;
@@ -91,7 +91,7 @@ fn load_modules(machine: &mut impl Machine) -> Result<usize, BootError> {
 ///
 /// With `restart_on_corruption` the kernel would start the machine again at the first block that a wrong root hash
 /// does not fit, over and over, and nothing would say why. So one block is read before that is in force.
-fn map(machine: &mut impl Machine, wanted: &Wanted, partitions: &Partitions) -> Result<String, BootError> {
+fn map(machine: &mut impl Machine, wanted: &WantedRoot, partitions: &Partitions) -> Result<String, BootError> {
     let device = machine.create_device(&wanted.device.name)?;
     let path = format!("/dev/dm-{}", device.minor);
     if path != wanted.root {

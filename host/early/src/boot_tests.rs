@@ -2,13 +2,10 @@
 
 use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
 
-use brc_contract::error_chain;
+use brc_contract::{Guid, error_chain, gpt};
 
 use super::*;
-use crate::{
-    command_line::tests::{DATA, HASH, line},
-    partition_table::tests::table,
-};
+use crate::command_line::tests::{DATA, HASH, line};
 
 /// A machine that is made of values, where every call can fail.
 struct Fake {
@@ -53,7 +50,7 @@ impl Fake {
     }
 
     /// A disk with these partitions, in both of its tables.
-    fn disk(&mut self, name: &str, sequence: u32, partitions: [(&str, usize); 2]) {
+    fn disk(&mut self, name: &str, sequence: u32, partitions: [(&str, u32); 2]) {
         let folder = format!("/sys/class/block/{name}");
         let common = format!("MAJOR=254\nDISKSEQ={sequence}\n");
         self.file(&format!("{folder}/uevent"), &format!("{common}MINOR=0\nDEVNAME={name}\nDEVTYPE=disk\n"));
@@ -63,11 +60,20 @@ impl Fake {
             let text = format!("{common}MINOR={number}\nDEVNAME={name}{number}\nDEVTYPE=partition\nPARTN={number}\n");
             self.file(&format!("/sys/class/block/{name}{number}/uevent"), &text);
         }
-        let identities = partitions.map(|(identity, number)| (number, brc_contract::Guid::parse(identity).unwrap()));
-        for (at, entries_at) in [(1, 2), (LAST, LAST - 32)] {
-            let (header, entries) = table(at, entries_at, &identities);
-            self.sectors.insert((format!("/dev/{name}"), at * 512), header);
-            self.sectors.insert((format!("/dev/{name}"), entries_at * 512), entries);
+        let partitions = partitions.map(|(identity, number)| gpt::Partition {
+            number,
+            kind: Guid::from_number(1),
+            identity: Guid::parse(identity).unwrap(),
+            first: 40 * u64::from(number),
+            last: 40 * u64::from(number) + 9,
+            attributes: 0,
+            label: gpt::Label::new("x").unwrap(),
+        });
+        let size = gpt::DiskSize { sector: 512, sectors: LAST + 1 };
+        for step in gpt::Table::create(size, Guid::from_number(9), &partitions) {
+            if let gpt::Step::Write { sector, bytes } = step {
+                self.sectors.insert((format!("/dev/{name}"), sector * 512), bytes);
+            }
         }
     }
 
@@ -114,8 +120,9 @@ impl Machine for Fake {
         if path == "/dev/dm-0" && self.status == "V" {
             return Ok(vec![0; length]);
         }
-        let bytes = self.sectors.get(&(path.to_owned(), at)).filter(|bytes| bytes.len() == length);
-        bytes.cloned().ok_or_else(|| io::Error::other("nothing can be read there"))
+        let sectors = (at..at + length as u64).step_by(512).map(|at| self.sectors.get(&(path.to_owned(), at)).cloned());
+        let bytes: Option<Vec<Vec<u8>>> = sectors.collect();
+        bytes.map(|bytes| bytes.concat()).ok_or_else(|| io::Error::other("nothing can be read there"))
     }
 
     fn elapsed(&mut self) -> Duration {

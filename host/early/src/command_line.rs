@@ -12,7 +12,7 @@ pub(crate) const FILE_SYSTEM: &str = "erofs";
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedRoot {
     /// The verified device.
     pub device: VerityDevice,
     /// The identity of the partition with the data.
@@ -27,7 +27,7 @@ pub struct Wanted {
     pub init: String,
 }
 
-impl Wanted {
+impl WantedRoot {
     /// Reads the kernel command line.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Wanted {
         if !init.starts_with('/') {
             return Err(CommandLineError::Init { found: init.to_owned() });
         }
-        Ok(Wanted {
+        Ok(WantedRoot {
             data: identity(&device.table.data_device)?,
             hash: identity(&device.table.hash_device)?,
             root: of("root")?.to_owned(),
@@ -122,11 +122,11 @@ pub(crate) mod tests {
 
     #[test]
     fn what_the_builder_writes_is_understood() {
-        let wanted = Wanted::of(&line()).unwrap();
+        let wanted = WantedRoot::of(&line()).unwrap();
         assert_eq!((wanted.data.to_string().as_str(), wanted.hash.to_string().as_str()), (DATA, HASH));
         assert_eq!((wanted.device.name.as_str(), wanted.device.table.sectors), ("root", 80));
         assert_eq!((wanted.root.as_str(), wanted.init.as_str(), wanted.root_flags.as_str()), ("/dev/dm-0", INIT, ""));
-        let other = Wanted::of(&format!("{} init=/a rootflags=b init=/c -- init=/d", line())).unwrap();
+        let other = WantedRoot::of(&format!("{} init=/a rootflags=b init=/c -- init=/d", line())).unwrap();
         assert_eq!((other.init.as_str(), other.root_flags.as_str()), ("/c", "b"));
     }
 
@@ -148,7 +148,7 @@ pub(crate) mod tests {
             (without("rootfstype=erofs", ""), "no `rootfstype=`"),
             (line() + " init=sh", "`init=sh`"),
         ] {
-            let error = Wanted::of(&line).unwrap_err().to_string();
+            let error = WantedRoot::of(&line).unwrap_err().to_string();
             assert!(error.contains(expected), "{line}\n{error}");
         }
     }

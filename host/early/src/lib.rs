@@ -9,12 +9,10 @@ mod boot;
 mod command_line;
 mod machine;
 mod partition;
-mod partition_table;
 mod running;
 
 pub use boot::{BootError, COMMAND_LINE, Failed, boot};
-pub use command_line::{CommandLineError, Wanted, what_follows};
+pub use command_line::{CommandLineError, WantedRoot, what_follows};
 pub use machine::{KernelFileSystem, Machine, ModuleError, ROOT, StatusError};
 pub use partition::{MissingPartition, PartitionError, Partitions};
-pub use partition_table::{PartitionTableError, TableEntry, TableHeader};
 pub use running::Running;

@@ -3,14 +3,10 @@
 use core::time::Duration;
 use std::{fmt, io};
 
-use brc_contract::Guid;
+use brc_contract::{Guid, gpt};
 use brc_linux::{FileError, block_device::BlockDevice};
 
-use crate::{
-    command_line::Wanted,
-    machine::Machine,
-    partition_table::{PartitionTableError, TableEntry, TableHeader},
-};
+use crate::{command_line::WantedRoot, machine::Machine};
 
 /// How long partitions are waited for. Disks are there within a second, those behind slow controllers within twenty.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -42,7 +38,7 @@ struct Disk {
 ///
 /// # Errors
 /// When they are not after [`LIMIT`], or the kernel shows no block devices at all.
-pub(crate) fn wait(machine: &mut impl Machine, wanted: &Wanted) -> Result<Partitions, PartitionError> {
+pub(crate) fn wait(machine: &mut impl Machine, wanted: &WantedRoot) -> Result<Partitions, PartitionError> {
     let start = machine.elapsed();
     loop {
         let disks = look(machine, [wanted.data, wanted.hash])?;
@@ -79,9 +75,9 @@ fn look(machine: &mut impl Machine, wanted: [Guid; 2]) -> Result<Vec<Disk>, File
         if !devices.iter().any(|(_, device)| device.partition.is_some() && device.disk == disk.disk) {
             continue;
         }
-        let found = table(machine, name, disk).map(|entries| {
+        let found = table(machine, name, disk).map(|table| {
             wanted.map(|identity| {
-                let entry = entries.iter().find(|entry| entry.identity == identity)?;
+                let entry = table.partitions().find(|entry| entry.identity == identity)?;
                 partition(disk, entry.number).cloned()
             })
         });
@@ -90,9 +86,9 @@ fn look(machine: &mut impl Machine, wanted: [Guid; 2]) -> Result<Vec<Disk>, File
     Ok(disks)
 }
 
-/// The entries of a disk's partition table, of the backup at its end when the first one is damaged: the command line
+/// A disk's partition table, the backup at its end when the first one is damaged: the command line
 /// has `gpt`, so the kernel takes that too.
-fn table(machine: &mut impl Machine, name: &str, disk: &BlockDevice) -> Result<Vec<TableEntry>, TableError> {
+fn table(machine: &mut impl Machine, name: &str, disk: &BlockDevice) -> Result<gpt::Table, TableError> {
     let mut number = |file: &'static str| {
         let text = machine.text(&format!("{DEVICES}/{name}/{file}"))?;
         text.trim().parse::<u64>().map_err(|_| TableError::Number { file })
@@ -102,13 +98,8 @@ fn table(machine: &mut impl Machine, name: &str, disk: &BlockDevice) -> Result<V
         return Err(TableError::Number { file: "queue/logical_block_size" });
     }
     let path = format!("/dev/{}", disk.name);
-    let mut read = |at: u64| -> Result<Vec<TableEntry>, TableError> {
-        let header = machine.bytes_at(&path, at.saturating_mul(sector), sector as usize)?;
-        let header = TableHeader::parse(&header, at)?;
-        let entries = machine.bytes_at(&path, header.entries_at.saturating_mul(sector), header.entry_bytes)?;
-        Ok(header.entries(&entries)?)
-    };
-    read(1).or_else(|first| read((bytes / sector).saturating_sub(1)).map_err(|_| first))
+    let size = gpt::DiskSize { sector: sector as usize, sectors: bytes / sector };
+    gpt::Table::read(size, |at, bytes| Ok(machine.bytes_at(&path, at.saturating_mul(sector), bytes)?))
 }
 
 /// A partition of the root has not appeared.
@@ -120,7 +111,7 @@ pub struct MissingPartition {
 }
 
 impl MissingPartition {
-    fn of(wanted: &Wanted, disks: Vec<Disk>) -> Self {
+    fn of(wanted: &WantedRoot, disks: Vec<Disk>) -> Self {
         let is_somewhere =
             |at: usize| disks.iter().any(|disk| disk.found.as_ref().is_ok_and(|found| found[at].is_some()));
         // The hash tree comes first on the disk; what is on no disk is named before what is on another one.
@@ -169,7 +160,7 @@ pub enum PartitionError {
 #[derive(Debug, thiserror::Error)]
 enum TableError {
     #[error("{0}")]
-    Table(#[from] PartitionTableError),
+    Table(#[from] gpt::TableError),
     #[error("its partition table cannot be read: {0}")]
     Read(#[from] io::Error),
     #[error("its size is not known: {0}")]

@@ -1,0 +1,100 @@
+//! Boot entries: what is done to the files on the ESP that start a slot.
+
+use std::{error::Error, fmt};
+
+use crate::{EntryName, SlotName, Slots, Standing};
+
+/// One thing that is done to the folder of kernel images on the ESP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EspStep {
+    /// A file is removed.
+    Remove(String),
+    /// The kernel image of an update is written to a file that is no entry yet.
+    Stage(String),
+    /// A file gets another name.
+    Rename {
+        /// Its name so far.
+        from: String,
+        /// Its new name.
+        to: String,
+    },
+    /// All that was done so far reaches the disk.
+    Sync,
+}
+
+/// What runs cannot be given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RollbackRefused {
+    /// The other slot holds nothing that starts.
+    NothingThere {
+        /// The slot that holds nothing.
+        slot: SlotName,
+    },
+    /// The other slot holds an image that was given up.
+    OtherBad {
+        /// Its entry.
+        entry: EntryName,
+    },
+}
+
+/// Takes away what an update that was cut off has left, and files that start what other files start already: of one
+/// version that which counts stays. Which that is says systemd-boot's order; an uncounted one comes first, so what was
+/// found healthy stays so.
+pub fn reconcile(slots: &Slots) -> Vec<EspStep> {
+    let twice = [SlotName::A, SlotName::B].into_iter().flat_map(|name| slots.slot(name).entries.iter().skip(1));
+    let twice = twice.map(EntryName::to_string);
+    with_sync(twice.chain(slots.staged().iter().cloned()).map(EspStep::Remove).collect())
+}
+
+/// What runs has proven itself: its entry is not counted any more. Nothing when it has proven itself before.
+pub fn bless(slots: &Slots) -> Vec<EspStep> {
+    rename_running(slots, EntryName::good)
+}
+
+/// Gives up what runs, so that the other slot is started from now on; what was given up is never taken again by itself.
+/// Whoever performs this has checked that the other slot is whole.
+///
+/// # Errors
+/// When the other slot holds nothing, or what was given up.
+pub fn roll_back(slots: &Slots) -> Result<Vec<EspStep>, RollbackRefused> {
+    let other = slots.running().other();
+    let entry = slots.slot(other).entry().ok_or(RollbackRefused::NothingThere { slot: other })?;
+    if entry.standing() == Standing::Bad {
+        return Err(RollbackRefused::OtherBad { entry: entry.clone() });
+    }
+    Ok(rename_running(slots, EntryName::bad))
+}
+
+/// Gives the entry of what runs another counter, and takes away what else starts it.
+fn rename_running(slots: &Slots, counted: impl Fn(&EntryName) -> EntryName) -> Vec<EspStep> {
+    let mut steps = reconcile(slots);
+    if let Some(entry) = slots.slot(slots.running()).entry() {
+        let (from, to) = (entry.to_string(), counted(entry).to_string());
+        if from != to {
+            steps.extend(with_sync(vec![EspStep::Rename { from, to }]));
+        }
+    }
+    steps
+}
+
+pub(super) fn with_sync(mut steps: Vec<EspStep>) -> Vec<EspStep> {
+    if !steps.is_empty() {
+        steps.push(EspStep::Sync);
+    }
+    steps
+}
+
+impl fmt::Display for RollbackRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RollbackRefused::NothingThere { slot } => {
+                write!(f, "slot {} holds no image that starts: there is nothing to go back to", slot.name())
+            }
+            RollbackRefused::OtherBad { entry } => {
+                write!(f, "the other slot's `{entry}` was given up: what runs is all that starts")
+            }
+        }
+    }
+}
+
+impl Error for RollbackRefused {}
