@@ -15,8 +15,10 @@ pub(super) enum Lane {
 }
 
 impl Lane {
+    /// Both lanes.
     pub const ALL: [Lane; 2] = [Lane::Network, Lane::Processor];
 
+    /// The lane that an action runs in.
     pub fn of<T>(action: &Action<T>) -> Lane {
         match action {
             Action::Fetch(_) => Lane::Network,

@@ -135,6 +135,7 @@ pub struct Built {
 }
 
 impl<'a> Schedule<'a> {
+    /// What the goals of the plan need, with nothing done yet.
     pub fn new(
         plan: &'a Plan,
         performers: Performers<'a>,
@@ -207,9 +208,9 @@ impl<'a> Schedule<'a> {
             (self.events)(Event::Reused(self.report(id, key)));
             return Ok(true);
         }
-        if let Some((first, twins)) = state.running.get_mut(&key) {
-            if *first != id && !twins.contains(&id) {
-                twins.push(id);
+        if let Some((first, alike)) = state.running.get_mut(&key) {
+            if *first != id && !alike.contains(&id) {
+                alike.push(id);
             }
             return Ok(false);
         }
@@ -258,9 +259,9 @@ impl<'a> Schedule<'a> {
             // What it needs was lost since it became ready. When that is made again, it is offered again.
             state = self.lock();
             let key = state.keys.get(&id).copied();
-            let twins = key.and_then(|key| state.running.remove(&key)).map(|(_, twins)| twins).unwrap_or_default();
+            let alike = key.and_then(|key| state.running.remove(&key)).map(|(_, alike)| alike).unwrap_or_default();
             drop(state);
-            self.offer_all(twins);
+            self.offer_all(alike);
             state = self.lock();
         }
     }
@@ -318,8 +319,8 @@ impl<'a> Schedule<'a> {
     pub fn finished(&self, ready: &Ready, outcome: Outcome) {
         let mut done = Vec::new();
         let mut state = self.lock();
-        let twins = state.running.remove(&ready.report.key).map(|(_, twins)| twins).unwrap_or_default();
-        for id in twins.into_iter().chain([ready.id]) {
+        let alike = state.running.remove(&ready.report.key).map(|(_, alike)| alike).unwrap_or_default();
+        for id in alike.into_iter().chain([ready.id]) {
             state.waiting.remove(&id);
             state.outcomes.insert(id, outcome.clone());
             done.push(id);
@@ -350,8 +351,8 @@ impl<'a> Schedule<'a> {
             return AfterStep::TriedAgain;
         }
         let mut state = self.lock();
-        let twins = state.running.remove(&ready.report.key).map(|(_, twins)| twins).unwrap_or_default();
-        let mut lost: Vec<StepId> = twins.into_iter().chain([ready.id]).collect();
+        let alike = state.running.remove(&ready.report.key).map(|(_, alike)| alike).unwrap_or_default();
+        let mut lost: Vec<StepId> = alike.into_iter().chain([ready.id]).collect();
         while let Some(id) = lost.pop() {
             if state.waiting.remove(&id) {
                 state.skipped.insert(id);
@@ -388,7 +389,7 @@ impl<'a> Schedule<'a> {
                 return false;
             }
         }
-        let twins = state.running.remove(&ready.report.key).map(|(_, twins)| twins).unwrap_or_default();
+        let alike = state.running.remove(&ready.report.key).map(|(_, alike)| alike).unwrap_or_default();
         for id in &again {
             state.mended.insert(*id);
             state.outcomes.remove(id);
@@ -401,7 +402,7 @@ impl<'a> Schedule<'a> {
                 .for_each(|e| self.broke(BuildError::Store(e)));
         }
         // Those whose inputs are whole run now; the others, and the failed step, when these have ended.
-        self.offer_all(again.into_iter().chain(twins).chain([ready.id]));
+        self.offer_all(again.into_iter().chain(alike).chain([ready.id]));
         true
     }
 
@@ -421,6 +422,7 @@ impl<'a> Schedule<'a> {
         self.changed.notify_all();
     }
 
+    /// The title of a step.
     pub fn name(&self, id: StepId) -> String {
         self.plan.steps[id.0].title()
     }
@@ -430,6 +432,7 @@ impl<'a> Schedule<'a> {
         StepReport { id, component: step.component.clone(), stage: step.stage.clone(), key }
     }
 
+    /// Whether something is left to do.
     pub fn has_work(&self) -> bool {
         !self.lock().waiting.is_empty()
     }
@@ -438,6 +441,7 @@ impl<'a> Schedule<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the plan's goals gave, or why one gave nothing; every worker has ended.
     pub fn finish(self) -> Result<Built, BuildError> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.broken {

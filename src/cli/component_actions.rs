@@ -3,7 +3,7 @@
 use super::CliError;
 use crate::{
     build::Known,
-    compose::{Locked, Order, Project, Session},
+    compose::{ComposeOrder, Locked, Project, Session},
     content::Digest,
     plan::{Action, Key, is_called},
 };
@@ -27,7 +27,7 @@ pub struct ComponentAction {
 pub fn actions_of(
     session: &Session<'_>,
     project: &Project,
-    order: &Order,
+    order: &ComposeOrder,
     component: &str,
 ) -> Result<Vec<ComponentAction>, CliError> {
     let images = session.images(project, order, Locked::AsItIs)?;

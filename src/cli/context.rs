@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     build::{AfterFailure, Event},
-    compose::{Order, Project, Session},
+    compose::{ComposeOrder, Project, Session},
     fetch::{AptSource, Client, ClientConfig, Mirrors, Network, Patience, apt_sources},
     sandbox::{NetworkAccess, Sandbox},
     store::Store,
@@ -98,18 +98,18 @@ impl Context {
     ///
     /// # Errors
     /// Mistakes in recipes, or a target that is not there.
-    pub fn order(&self, target: &Target) -> Result<(Project, Order), CliError> {
+    pub fn order(&self, target: &Target) -> Result<(Project, ComposeOrder), CliError> {
         let project = self.project(target.file.as_deref())?;
         let variant = project.variant(target.choice.variant.as_deref())?;
         let architectures = project.architectures(&variant, &target.choice.arch)?;
-        Ok((project, Order { variant, architectures, image_version: None, beside: None }))
+        Ok((project, ComposeOrder { variant, architectures, image_version: None, beside: None }))
     }
 
     /// The project of a target and what is meant of it when a part of it is named, which no variant needs to have.
     ///
     /// # Errors
     /// Mistakes in recipes, a target that is not there, or a name that nothing has.
-    pub fn order_of(&self, target: &Target, named: &str) -> Result<(Project, Order), CliError> {
+    pub fn order_of(&self, target: &Target, named: &str) -> Result<(Project, ComposeOrder), CliError> {
         let project = self.project(target.file.as_deref())?;
         let order = project.order_of(named, target.choice.variant.as_deref(), &target.choice.arch)?;
         Ok((project, order))

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     build::AfterFailure,
     compose::SetPins,
-    lock::{Change, Goal, Report},
+    lock::{Goal, LockChange, Report},
 };
 
 /// Whether the new lock is written.
@@ -62,7 +62,7 @@ fn show(context: &Context, report: &Report) {
 }
 
 /// A change as people read it: `runc amd64 1.1.14-1 -> 1.1.15-2`.
-pub fn change_text(change: &Change) -> String {
+pub fn change_text(change: &LockChange) -> String {
     let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
     format!("{} {} {} -> {}", change.name, change.architecture, version(&change.from), version(&change.to))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ComposeError, Order, Project, Session};
+use super::{ComposeError, ComposeOrder, Project, Session};
 use crate::{
     build::Known,
     content::{Digest, Glob},
@@ -18,7 +18,7 @@ impl Session<'_> {
     pub(super) fn tell_idle_drops(
         &self,
         project: &Project,
-        order: &Order,
+        order: &ComposeOrder,
         lowered: &Lowered,
     ) -> Result<(), ComposeError> {
         let mut owners: BTreeSet<String> = BTreeSet::new();

@@ -1,6 +1,6 @@
 //! Builds of a project are recorded, so that people can be told later.
 
-use super::{ComposeError, Order, Project, Session};
+use super::{ComposeError, ComposeOrder, Project, Session};
 use crate::{
     build::{Asked, Built, Event, Recorder, due},
     plan::Lowered,
@@ -16,7 +16,7 @@ impl Session<'_> {
     pub fn build_recorded(
         &self,
         project: &Project,
-        order: &Order,
+        order: &ComposeOrder,
         command: &str,
         lowered: &Lowered,
     ) -> Result<Built, ComposeError> {

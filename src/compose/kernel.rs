@@ -23,12 +23,12 @@ pub struct KernelOption {
     /// Its value: `y`, `m`, `256`, `"text"`; `n` for one that is not set.
     pub value: String,
     /// Every line of a fragment that speaks of it, in order; the last one counts. Empty: it is as Kconfig has it.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<WantedValue>,
 }
 
 /// A line of a fragment that wants a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedValue {
     /// The value.
     pub value: String,
     /// Where that is written: `kernel-configs/base.config:12`.
@@ -68,7 +68,7 @@ impl Session<'_> {
                 // An option that the final configuration does not speak of is not set.
                 let not_set = || KernelOption { value: "n".to_owned(), wanted: Vec::new() };
                 let option = options.entry(line.option).or_insert_with(not_set);
-                option.wanted.push(Wanted { value: line.value, place: format!("{fragment}:{}", line.line) });
+                option.wanted.push(WantedValue { value: line.value, place: format!("{fragment}:{}", line.line) });
             }
         }
         Ok(options)

@@ -10,7 +10,7 @@ use std::{
 use super::{ComposeError, Project, Session, beneath::open_file, manifests};
 use crate::{
     content::counted,
-    fetch::{Downloaded, Expect, Place, Wanted as Download, Watch},
+    fetch::{Downloaded, Expect, Place, WantedFile, Watch},
     graph::{Flat, Image, Manifests, pin, wanted},
     lock::{Closure, Goal, Lock, Locking, NeededFile, Report, Wanted},
     plan::{Located, Progress},
@@ -252,27 +252,25 @@ impl Session<'_> {
     fn receive_all(&self, locking: &mut Locking, needed: &[NeededFile]) -> Result<(), ComposeError> {
         let ignore = |_: Progress| {};
         let watch = Watch { cancelled: self.cancelled, progress: &ignore };
-        let read = |mut downloaded: Downloaded| {
-            let mut bytes = Vec::new();
-            downloaded.file.read_to_end(&mut bytes).map(|_| bytes)
-        };
         // By-hash first; a mirror that has none of them is asked by name.
         let mut tried = 0;
         let mut open = by_content(needed);
         while !open.is_empty() {
-            let downloads: Vec<Download> = open.iter().map(|(file, _)| download(file, tried)).collect();
+            let downloads: Vec<WantedFile> = open.iter().map(|(file, _)| download(file, tried)).collect();
             let mut again = Vec::new();
+            // What is built from it needs the file too, and finds it there.
+            let read = |at: usize, downloaded: Downloaded| downloaded.read(open[at].0.is_input);
             let results = self.client.download_all(&downloads, CONNECTIONS, watch, read);
-            for ((file, twins), result) in open.iter().zip(results) {
+            for ((file, alike), result) in open.iter().zip(results) {
                 match result {
                     Ok(bytes) => {
                         let path = || PathBuf::from(file.paths.first().map_or("", String::as_str));
                         let bytes = bytes.map_err(|source| ComposeError::Read { path: path(), source })?;
-                        for file in std::iter::once(file).chain(twins) {
+                        for file in std::iter::once(file).chain(alike) {
                             locking.receive(file, &bytes).map_err(ComposeError::Lock)?;
                         }
                     }
-                    Err(error) if error.is_gone() && tried + 1 < file.paths.len() => again.push((*file, twins.clone())),
+                    Err(error) if error.is_gone() && tried + 1 < file.paths.len() => again.push((*file, alike.clone())),
                     Err(error) => return Err(ComposeError::Fetch(Box::new(error))),
                 }
             }
@@ -310,16 +308,16 @@ fn by_content(needed: &[NeededFile]) -> Vec<(&NeededFile, Vec<&NeededFile>)> {
     let mut groups: Vec<(&NeededFile, Vec<&NeededFile>)> = Vec::new();
     for file in needed {
         match groups.iter_mut().find(|(first, _)| file.sha256.is_some() && first.sha256 == file.sha256) {
-            Some((_, twins)) => twins.push(file),
+            Some((_, alike)) => alike.push(file),
             None => groups.push((file, Vec::new())),
         }
     }
     groups
 }
 
-fn download(file: &NeededFile, tried: usize) -> Download {
+fn download(file: &NeededFile, tried: usize) -> WantedFile {
     let path = file.paths.get(tried).or(file.paths.last()).cloned().unwrap_or_default();
-    Download {
+    WantedFile {
         name: file.paths.last().cloned().unwrap_or_default(),
         place: Place::Mirror(Located { mirror: file.mirror.clone(), path }),
         expect: Expect { sha256: file.sha256, size: file.size, limit: file.limit },
@@ -366,13 +364,14 @@ mod tests {
             sha256: content.map(|content| Sha256::of(content.as_bytes())),
             size: None,
             limit: 1,
+            is_input: false,
         };
         let needed =
             [file("a", Some("1")), file("b", None), file("c", Some("1")), file("d", None), file("e", Some("2"))];
         let paths = |file: &NeededFile| file.paths[0].clone();
         let groups: Vec<String> = by_content(&needed)
             .into_iter()
-            .map(|(first, twins)| paths(first) + &twins.into_iter().map(paths).collect::<String>())
+            .map(|(first, alike)| paths(first) + &alike.into_iter().map(paths).collect::<String>())
             .collect();
         assert_eq!(groups, ["ac", "b", "d", "e"]);
     }

@@ -51,7 +51,7 @@ use crate::{
 pub use checkout::{LocalSource, Stated};
 pub use failure::{ComposeError, gone};
 pub use folder::{manifests, source_tree};
-pub use kernel::{KernelOption, Wanted};
+pub use kernel::{KernelOption, WantedValue};
 pub use local::read_locals;
 pub use locking::{SetPins, older};
 pub use output::{Ready, copy_out};
@@ -84,7 +84,7 @@ pub struct Session<'a> {
 
 /// What is composed.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct ComposeOrder {
     /// The variant.
     pub variant: Name,
     /// The architectures.
@@ -124,7 +124,12 @@ impl Session<'_> {
     ///
     /// # Errors
     /// See [`ComposeError`]; no file of the order is written then.
-    pub fn compose(&self, project: &Project, order: &Order, folder: &Path) -> Result<Vec<Composed>, ComposeError> {
+    pub fn compose(
+        &self,
+        project: &Project,
+        order: &ComposeOrder,
+        folder: &Path,
+    ) -> Result<Vec<Composed>, ComposeError> {
         let images = self.images(project, order, Locked::Completed)?;
         let mut lowered = self.lower(project, &images)?;
         lowered.plan.goals.retain(|(goal, _)| goal.is_composed());
@@ -147,7 +152,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// Mistakes in recipes, a lock that does not serve them, scripts that nothing accounts for.
-    pub fn images(&self, project: &Project, order: &Order, locked: Locked) -> Result<Vec<Image>, ComposeError> {
+    pub fn images(&self, project: &Project, order: &ComposeOrder, locked: Locked) -> Result<Vec<Image>, ComposeError> {
         let mut flats = project.flats_with(&order.variant, &order.architectures, order.beside.as_ref())?;
         if let Some(version) = &order.image_version {
             flats.iter_mut().for_each(|flat| flat.set_version(version));

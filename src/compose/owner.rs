@@ -1,6 +1,6 @@
 //! Who brings a path into an image: stated where packages and recipes decide it, else looked up in the root as built.
 
-use super::{ComposeError, Locked, Order, Project, Session};
+use super::{ComposeError, ComposeOrder, Locked, Project, Session};
 use crate::{
     content::{Digest, FolderLinks, RelPath, Tree, rel_path},
     graph::{Component, Flat, Image},
@@ -29,7 +29,7 @@ impl Session<'_> {
     pub fn owner_of(
         &self,
         project: &Project,
-        order: &Order,
+        order: &ComposeOrder,
         flat: &Flat,
         path: &RelPath,
     ) -> Result<Option<(Owner, RelPath)>, ComposeError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ComposeError, Order, Project};
+use super::{ComposeError, ComposeOrder, Project};
 use crate::{
     graph::{Flat, FlatComponent},
     recipe::Name,
@@ -19,7 +19,7 @@ impl Project {
         named: &str,
         variant: Option<&str>,
         architectures: &[String],
-    ) -> Result<Order, ComposeError> {
+    ) -> Result<ComposeOrder, ComposeError> {
         let component = self.component_named(named)?;
         let variant = match self.variant(variant) {
             Err(ComposeError::SeveralVariants { known }) => self.only_one_with(named, known)?,
@@ -42,7 +42,7 @@ impl Project {
             }
             Some(_) => {}
         }
-        Ok(Order { variant, architectures, image_version: None, beside: component })
+        Ok(ComposeOrder { variant, architectures, image_version: None, beside: component })
     }
 
     /// The component of this name, with or without its set: the project's own where several sets have one.

@@ -6,7 +6,7 @@ use super::{
     ComposeError,
     beneath::{Beneath, is_missing, is_outside, set_of},
 };
-use crate::recipe::{FileGlob, Presence, SourcePath, SourceSet, Wanted};
+use crate::recipe::{FileGlob, NextFiles, Presence, SourcePath, SourceSet};
 
 /// The most bytes that are read of a recipe; one more than recipes may have, so that too long ones are noticed.
 const MAX_RECIPE_BYTES: u64 = (1 << 20) + 1;
@@ -18,7 +18,7 @@ const MAX_LOOKED_AT: usize = 100_000;
 /// # Errors
 /// A file or folder that is there and cannot be read, and a pattern that looks at too many names: recipes that are not
 /// read would be missed by nobody.
-pub(super) fn answer(root: &Path, sources: &mut SourceSet, wanted: &Wanted) -> Result<(), ComposeError> {
+pub(super) fn answer(root: &Path, sources: &mut SourceSet, wanted: &NextFiles) -> Result<(), ComposeError> {
     let mut sets = Sets { root, wanted, opened: BTreeMap::new(), most: MAX_LOOKED_AT };
     for path in &wanted.files {
         let unreadable = |source| ComposeError::Read { path: root.join(path.as_str()), source };
@@ -51,7 +51,7 @@ pub(super) fn answer(root: &Path, sources: &mut SourceSet, wanted: &Wanted) -> R
 /// The folders of the recipe sets, opened as they are needed.
 struct Sets<'w> {
     root: &'w Path,
-    wanted: &'w Wanted,
+    wanted: &'w NextFiles,
     opened: BTreeMap<&'w SourcePath, Beneath>,
     /// The most names that are looked at for one pattern.
     most: usize,
@@ -154,7 +154,7 @@ mod tests {
     /// What a pattern finds in a folder, or what is said instead.
     fn find(root: &Path, pattern: &str) -> Result<String, String> {
         let glob = FileGlob { folder: SourcePath::default(), pattern: pattern.to_owned() };
-        let wanted = Wanted { roots: [SourcePath::default()].into(), ..Wanted::default() };
+        let wanted = NextFiles { roots: [SourcePath::default()].into(), ..NextFiles::default() };
         let found = Sets { root, wanted: &wanted, opened: BTreeMap::new(), most: MOST }.matches(&glob);
         let told = |error: ComposeError| match error {
             ComposeError::Read { path, source } => format!("{}: {source}", path.display()),

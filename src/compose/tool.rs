@@ -1,6 +1,6 @@
 //! The tool set that does something for the images of a project, without the images.
 
-use super::{ComposeError, Locked, Order, Project, Session};
+use super::{ComposeError, ComposeOrder, Locked, Project, Session};
 use crate::{
     content::Digest,
     graph::Role,
@@ -12,7 +12,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// The variant has no tool for it, or what building it could say.
-    pub fn tool(&self, project: &Project, order: &Order, role: Role) -> Result<Digest, ComposeError> {
+    pub fn tool(&self, project: &Project, order: &ComposeOrder, role: Role) -> Result<Digest, ComposeError> {
         let images = self.images(project, order, Locked::Completed)?;
         let mut lowered = self.lower(project, &images)?;
         let goals: Vec<Goal> =

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{ComposeError, Session};
 use crate::{
     content::{Digest, Sha256, Url, counted},
-    fetch::{Expect, FetchError, MAX_URL_BYTES, Mismatch, Place, Wanted as Download, Watch},
+    fetch::{Expect, FetchError, MAX_URL_BYTES, Mismatch, Place, WantedFile, Watch},
     lock::{LockError, Problem, Wanted, WantedUrl},
     plan::Progress,
     store::Memo,
@@ -37,7 +37,7 @@ impl Session<'_> {
             return Ok(Vec::new());
         }
         (self.status)(&format!("locking: fetching {} by URL", counted(unseen.len(), "file")));
-        let downloads: Vec<Download> = unseen.iter().map(|url| download(url)).collect();
+        let downloads: Vec<WantedFile> = unseen.iter().map(|url| download(url)).collect();
         let watch = Watch { cancelled: self.cancelled, progress: &|_: Progress| {} };
         let mut failed = Vec::new();
         for (url, result) in unseen.iter().zip(self.client.confirm_all(&downloads, CONNECTIONS, watch)) {
@@ -55,8 +55,8 @@ fn mark(url: &WantedUrl) -> Digest {
     Digest::of(format!("a file by URL\n{}\n{}\n", url.url.as_str(), url.sha256).as_bytes())
 }
 
-fn download(url: &WantedUrl) -> Download {
-    Download {
+fn download(url: &WantedUrl) -> WantedFile {
+    WantedFile {
         name: url.url.to_string(),
         place: Place::Urls(vec![url.url.clone()]),
         expect: Expect { sha256: Some(url.sha256), size: None, limit: MAX_URL_BYTES },

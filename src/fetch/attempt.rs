@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    Client, FetchError, Location, Mismatch, Wanted, Watch,
+    Client, FetchError, Location, Mismatch, WantedFile, Watch,
     partial::Partial,
-    transfer::{Caches, Head, Order, Piece, TransferError, begin},
+    transfer::{Caches, Head, Piece, TransferError, TransferOrder, begin},
 };
 use crate::plan::Progress;
 
@@ -40,7 +40,7 @@ impl Client {
     pub(super) fn attempt(
         &self,
         place: &Location,
-        wanted: &Wanted,
+        wanted: &WantedFile,
         partial: &mut Partial,
         watch: &Watch<'_>,
     ) -> Result<Option<Mismatch>, FetchError> {
@@ -68,7 +68,13 @@ impl Client {
         }
     }
 
-    fn request(&self, place: &Location, wanted: &Wanted, partial: &mut Partial, watch: &Watch<'_>) -> Result<(), Stop> {
+    fn request(
+        &self,
+        place: &Location,
+        wanted: &WantedFile,
+        partial: &mut Partial,
+        watch: &Watch<'_>,
+    ) -> Result<(), Stop> {
         watch.check()?;
         let expect = &wanted.expect;
         let is_whole = match (expect.size, expect.sha256) {
@@ -86,7 +92,7 @@ impl Client {
         let offset = partial.size();
         let validator = if offset > 0 { partial.validator(place) } else { None };
         let caches = if expect.sha256.is_some() { Caches::Answer } else { Caches::Ask };
-        let pieces = begin(&self.web, Order { location: place.clone(), offset, validator, caches });
+        let pieces = begin(&self.web, TransferOrder { location: place.clone(), offset, validator, caches });
         let mut total = None;
         loop {
             match next(&pieces, watch)? {
@@ -117,7 +123,7 @@ impl Client {
 }
 
 /// Prepares the partial file for what is announced.
-fn begin_partial(head: &Head, place: &Location, wanted: &Wanted, partial: &mut Partial) -> Result<(), Stop> {
+fn begin_partial(head: &Head, place: &Location, wanted: &WantedFile, partial: &mut Partial) -> Result<(), Stop> {
     if let Some(found) = head.total {
         match wanted.expect.size {
             Some(expected) if expected != found => {
@@ -134,7 +140,7 @@ fn begin_partial(head: &Head, place: &Location, wanted: &Wanted, partial: &mut P
     Ok(())
 }
 
-fn too_long(wanted: &Wanted, found: u64) -> Mismatch {
+fn too_long(wanted: &WantedFile, found: u64) -> Mismatch {
     match wanted.expect.size {
         Some(expected) => Mismatch::Size { expected, found },
         None => Mismatch::TooLong { limit: wanted.expect.limit },

@@ -1,7 +1,7 @@
 //! Debian source packages of format 3.0: several archives become one tree (dpkg-source(1)).
 
 use super::{
-    Expect, Place, Wanted,
+    Expect, Place, WantedFile,
     perform::{Fetcher, PerformError, watch},
 };
 use crate::{
@@ -14,7 +14,7 @@ impl Fetcher {
     pub(super) fn debian_source(&self, source: &DebianSource, request: &Request<'_>) -> Result<Outcome, Failure> {
         let mut tree = Tree::new();
         for archive in &source.files {
-            let wanted = Wanted {
+            let wanted = WantedFile {
                 name: archive.located.path.rsplit('/').next().unwrap_or(&source.name).to_owned(),
                 place: Place::Mirror(archive.located.clone()),
                 expect: Expect { sha256: Some(archive.sha256), size: Some(archive.size), limit: archive.size },

@@ -2,11 +2,12 @@
 
 use std::{
     fs::{self, File},
+    io::{self, Read},
     path::PathBuf,
 };
 
 use super::{
-    Client, FetchError, Location, Mismatch, Network, Place, Wanted, Watch, parallel::in_parallel, partial::Partial,
+    Client, FetchError, Location, Mismatch, Network, Place, WantedFile, Watch, parallel::in_parallel, partial::Partial,
     vendor::BY_DIGEST,
 };
 use crate::content::{RelPath, Sha256};
@@ -23,6 +24,21 @@ pub struct Downloaded {
     path: Option<PathBuf>,
 }
 
+impl Downloaded {
+    /// Its content. A file that `is_wanted_again` stays where the next download of it looks first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(mut self, is_wanted_again: bool) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file.read_to_end(&mut bytes)?;
+        if is_wanted_again {
+            self.path = None;
+        }
+        Ok(bytes)
+    }
+}
+
 impl Drop for Downloaded {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
@@ -33,19 +49,19 @@ impl Drop for Downloaded {
 }
 
 impl Client {
-    /// Downloads many files, `connections` at a time, and gives each to `take` as soon as it is there; the results
-    /// are in the order of `wanted`.
+    /// Downloads many files, `connections` at a time, and gives each to `take` as soon as it is there, with its place
+    /// in `wanted`; the results are in that order.
     ///
     /// One that fails does not stop the others, so that everything that is gone can be told at once. No file is
     /// held while another is waited for: two processes that want the same ones would wait for each other.
     pub fn download_all<R: Send>(
         &self,
-        wanted: &[Wanted],
+        wanted: &[WantedFile],
         connections: usize,
         watch: Watch<'_>,
-        take: impl Fn(Downloaded) -> R + Sync,
+        take: impl Fn(usize, Downloaded) -> R + Sync,
     ) -> Vec<Result<R, FetchError>> {
-        in_parallel(wanted, connections, |wanted| self.download(wanted, watch).map(&take))
+        in_parallel(wanted, connections, |at, wanted| self.download(wanted, watch).map(|file| take(at, file)))
     }
 
     /// Downloads a file from the first place that has what is expected: vendored folders, then each base of the
@@ -54,7 +70,7 @@ impl Client {
     /// # Errors
     /// What went wrong at the first place that failed otherwise than by not having the file; [`FetchError::Gone`]
     /// when no place has it.
-    pub fn download(&self, wanted: &Wanted, watch: Watch<'_>) -> Result<Downloaded, FetchError> {
+    pub fn download(&self, wanted: &WantedFile, watch: Watch<'_>) -> Result<Downloaded, FetchError> {
         let mut places = self.vendored_places(wanted);
         places.extend(self.places(wanted, !places.is_empty())?);
         let mut partial = Partial::open(&self.config.downloads, wanted, &watch)?;
@@ -68,8 +84,13 @@ impl Client {
     /// the results are in the order of `wanted`. What came stays where the next download of it looks first.
     ///
     /// This is how a URL is held to a digest: that something with the digest is here does not say that it is there.
-    pub fn confirm_all(&self, wanted: &[Wanted], connections: usize, watch: Watch<'_>) -> Vec<Result<(), FetchError>> {
-        in_parallel(wanted, connections, |wanted| {
+    pub fn confirm_all(
+        &self,
+        wanted: &[WantedFile],
+        connections: usize,
+        watch: Watch<'_>,
+    ) -> Vec<Result<(), FetchError>> {
+        in_parallel(wanted, connections, |_, wanted| {
             let places = self.places(wanted, false)?;
             let mut partial = Partial::open(&self.config.downloads, wanted, &watch)?;
             partial.start_again()?;
@@ -80,7 +101,7 @@ impl Client {
     fn download_from_any(
         &self,
         places: &[Location],
-        wanted: &Wanted,
+        wanted: &WantedFile,
         partial: &mut Partial,
         watch: &Watch<'_>,
     ) -> Result<Sha256, FetchError> {
@@ -104,14 +125,14 @@ impl Client {
     }
 
     /// The vendored files that may be it.
-    fn vendored_places(&self, wanted: &Wanted) -> Vec<Location> {
+    fn vendored_places(&self, wanted: &WantedFile) -> Vec<Location> {
         let Some(sha256) = wanted.expect.sha256 else { return Vec::new() };
         let paths = self.config.vendored.iter().map(|folder| folder.join(BY_DIGEST).join(sha256.to_string()));
         paths.filter(|path| path.is_file()).map(Location::Local).collect()
     }
 
     /// The places that its mirror or URLs are, in order; none for a mirror that nobody named, where it `is_vendored`.
-    fn places(&self, wanted: &Wanted, is_vendored: bool) -> Result<Vec<Location>, FetchError> {
+    fn places(&self, wanted: &WantedFile, is_vendored: bool) -> Result<Vec<Location>, FetchError> {
         match &wanted.place {
             Place::Mirror(located) => {
                 let path = RelPath::new(&located.path)
@@ -138,7 +159,7 @@ impl Client {
     fn download_from(
         &self,
         place: &Location,
-        wanted: &Wanted,
+        wanted: &WantedFile,
         partial: &mut Partial,
         watch: &Watch<'_>,
     ) -> Result<Sha256, FetchError> {
@@ -168,7 +189,7 @@ impl Client {
         }
     }
 
-    fn gone(&self, wanted: &Wanted, places: &[Location]) -> FetchError {
+    fn gone(&self, wanted: &WantedFile, places: &[Location]) -> FetchError {
         FetchError::Gone { name: wanted.name.clone(), wanted: wanted.place.clone(), places: places.to_vec() }
     }
 }

@@ -36,7 +36,7 @@ pub use location::{Location, LocationError};
 pub use mirror::{MirrorError, Mirrors};
 pub use perform::{Fetcher, MAX_URL_BYTES, PerformError};
 pub use refusal::UnpackError;
-pub use request::{Expect, Place, Wanted};
+pub use request::{Expect, Place, WantedFile};
 pub use source::{AptSource, apt_sources};
 pub use transfer::TransferError;
 pub use watch::Watch;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{FetchError, Location, Wanted, Watch};
+use super::{FetchError, Location, WantedFile, Watch};
 use crate::{
     content::{Sha256, Sha256Hasher},
     plan::Progress,
@@ -34,7 +34,7 @@ pub(super) struct Partial {
 
 impl Partial {
     /// Opens what is there of the wanted file, waiting for another process that is fetching it.
-    pub fn open(folder: &Path, wanted: &Wanted, watch: &Watch<'_>) -> Result<Partial, FetchError> {
+    pub fn open(folder: &Path, wanted: &WantedFile, watch: &Watch<'_>) -> Result<Partial, FetchError> {
         let disk = |path: &Path| {
             let path = path.to_owned();
             move |source| FetchError::Disk { doing: "opened", path, source }
@@ -69,7 +69,7 @@ impl Partial {
     }
 
     /// Takes over the bytes that an earlier run left.
-    fn read_begun(&mut self, wanted: &Wanted, watch: &Watch<'_>) -> Result<(), FetchError> {
+    fn read_begun(&mut self, wanted: &WantedFile, watch: &Watch<'_>) -> Result<(), FetchError> {
         let mut piece = vec![0; 128 * 1024];
         loop {
             watch.check()?;
@@ -161,7 +161,7 @@ mod tests {
     fn whoever_waits_for_another_download_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let expect = Expect { sha256: Some(Sha256::of(b"x")), size: None, limit: 1 };
-        let wanted = Wanted { name: "runc".to_owned(), place: Place::Urls(Vec::new()), expect };
+        let wanted = WantedFile { name: "runc".to_owned(), place: Place::Urls(Vec::new()), expect };
         let cancelled = AtomicBool::new(false);
         let first = Partial::open(folder.path(), &wanted, &Watch { cancelled: &cancelled, progress: &|_| {} }).unwrap();
         let (tell, told) = channel();

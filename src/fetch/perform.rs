@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Client, Downloaded, Expect, Place, UnpackError, Wanted, Watch,
+    Client, Downloaded, Expect, Place, UnpackError, WantedFile, Watch,
     archive::{Ownership, Unpacker},
     deb::unpack_deb,
     zip::is_zip,
@@ -38,7 +38,7 @@ impl Fetcher {
     }
 
     fn debian(&self, package: &DebianPackage, request: &Request<'_>) -> Result<Outcome, Failure> {
-        let downloaded = self.client.download(&Wanted::from(package), watch(request))?;
+        let downloaded = self.client.download(&WantedFile::from(package), watch(request))?;
         let unpacked = unpack_deb(&downloaded.file, &self.store, &self.limits, request.cancelled)
             .map_err(|source| PerformError::unpack(&package.name, source))?;
         let mut outcome = Outcome::new();
@@ -49,7 +49,7 @@ impl Fetcher {
     }
 
     fn url(&self, file: &UrlFile, request: &Request<'_>) -> Result<Outcome, Failure> {
-        let mut downloaded = self.client.download(&Wanted::from(file), watch(request))?;
+        let mut downloaded = self.client.download(&WantedFile::from(file), watch(request))?;
         let tree = match file.extract {
             Extract::Keep => self.keep(&file.name, &mut downloaded)?,
             Extract::Archive => self.unpack(&file.name, &downloaded.file, request).map_err(keepable)?,
@@ -120,9 +120,9 @@ pub(super) fn watch<'a>(request: &'a Request<'_>) -> Watch<'a> {
     Watch { cancelled: request.cancelled, progress: request.progress }
 }
 
-impl From<&DebianPackage> for Wanted {
+impl From<&DebianPackage> for WantedFile {
     fn from(package: &DebianPackage) -> Self {
-        Wanted {
+        WantedFile {
             name: package.name.clone(),
             place: Place::Mirror(package.located.clone()),
             expect: Expect { sha256: Some(package.sha256), size: Some(package.size), limit: package.size },
@@ -130,9 +130,9 @@ impl From<&DebianPackage> for Wanted {
     }
 }
 
-impl From<&UrlFile> for Wanted {
+impl From<&UrlFile> for WantedFile {
     fn from(file: &UrlFile) -> Self {
-        Wanted {
+        WantedFile {
             name: file.name.clone(),
             place: Place::Urls(file.urls.clone()),
             expect: Expect { sha256: Some(file.sha256), size: None, limit: MAX_URL_BYTES },

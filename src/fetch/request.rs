@@ -9,7 +9,7 @@ use crate::{
 
 /// A file that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedFile {
     /// What it is, for people: `runc`, `trixie InRelease`.
     pub name: String,
     /// Where it may be.

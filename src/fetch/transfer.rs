@@ -37,7 +37,7 @@ pub(super) struct Web {
 
 /// What is wanted of a file.
 #[derive(Debug, Clone)]
-pub(super) struct Order {
+pub(super) struct TransferOrder {
     /// Where it is.
     pub location: Location,
     /// How many bytes of it are there already.
@@ -80,7 +80,7 @@ pub(super) struct Head {
 }
 
 /// Starts a transfer; dropping the receiver ends it.
-pub(super) fn begin(web: &Web, order: Order) -> Receiver<Piece> {
+pub(super) fn begin(web: &Web, order: TransferOrder) -> Receiver<Piece> {
     let (sender, receiver) = sync_channel(PIECES_WAITING);
     let (web, failed) = (web.clone(), sender.clone());
     let run = move || {
@@ -112,7 +112,7 @@ fn bring_file(path: &Path, offset: u64, sender: &SyncSender<Piece>) -> Result<()
     bring(head, &mut file, sender).map_err(TransferError::File)
 }
 
-fn bring_url(web: &Web, url: &Url, order: &Order, sender: &SyncSender<Piece>) -> Result<(), TransferError> {
+fn bring_url(web: &Web, url: &Url, order: &TransferOrder, sender: &SyncSender<Piece>) -> Result<(), TransferError> {
     let response = ask(web, url, order)?;
     let head = read_head(&response, order.offset)?;
     // ureq's own limit is for bodies that are held in memory; the taker of the pieces has one of its own.
@@ -121,7 +121,7 @@ fn bring_url(web: &Web, url: &Url, order: &Order, sender: &SyncSender<Piece>) ->
 }
 
 /// Follows redirects to an answer that brings bytes.
-fn ask(web: &Web, url: &Url, order: &Order) -> Result<Response<Body>, TransferError> {
+fn ask(web: &Web, url: &Url, order: &TransferOrder) -> Result<Response<Body>, TransferError> {
     let mut url = url.clone();
     for _ in 0..=MAX_REDIRECTS {
         let agent = if url.as_str().starts_with("https:") { &web.https } else { &web.http };

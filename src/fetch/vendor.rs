@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Client, FetchError, UnpackError, Wanted, Watch,
+    Client, FetchError, UnpackError, WantedFile, Watch,
     archive::{Ownership, Unpacker},
     parallel::in_parallel,
 };
@@ -32,13 +32,13 @@ impl Client {
     /// Those of [`Client::download`], and the disk's.
     pub fn vendor(
         &self,
-        wanted: &[Wanted],
+        wanted: &[WantedFile],
         folder: &Path,
         connections: usize,
         watch: Watch<'_>,
     ) -> Vec<Result<PathBuf, FetchError>> {
         let folder = folder.join(BY_DIGEST);
-        in_parallel(wanted, connections, |wanted| self.vendor_one(wanted, &folder, watch))
+        in_parallel(wanted, connections, |_, wanted| self.vendor_one(wanted, &folder, watch))
     }
 
     /// Takes a tree from a vendored folder into the store; false when no folder has it.
@@ -62,7 +62,7 @@ impl Client {
         Ok(true)
     }
 
-    fn vendor_one(&self, wanted: &Wanted, folder: &Path, watch: Watch<'_>) -> Result<PathBuf, FetchError> {
+    fn vendor_one(&self, wanted: &WantedFile, folder: &Path, watch: Watch<'_>) -> Result<PathBuf, FetchError> {
         if let Some(path) = wanted.expect.sha256.map(|sha256| folder.join(sha256.to_string()))
             && let Ok(metadata) = fs::metadata(&path)
             && wanted.expect.size.is_none_or(|size| size == metadata.len())

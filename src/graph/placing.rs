@@ -33,6 +33,7 @@ fn paths(stated: &[Spanned<RelPath>]) -> Vec<RelPath> {
 }
 
 impl<'a> Placing<'a> {
+    /// Nothing placed yet.
     pub fn new(name: &'a Name, version: Option<String>, flat: &'a Flat, lock: &'a Lock) -> Self {
         Placing { name, version, flat, lock, placed: Vec::new(), diagnostics: Vec::new() }
     }

@@ -45,6 +45,8 @@ pub struct NeededFile {
     pub size: Option<u64>,
     /// The most bytes it may have.
     pub limit: u64,
+    /// Whether what is locked is built from it: then it is wanted once more.
+    pub is_input: bool,
 }
 
 /// Locking under way.
@@ -264,6 +266,7 @@ impl Locking {
                     sha256: None,
                     size: None,
                     limit: release::MAX_IN_RELEASE_BYTES,
+                    is_input: false,
                 };
                 needed.insert(file, Meaning::Release { archive, suite });
             }
@@ -420,6 +423,7 @@ impl Locking {
                 sha256: Some(package.sha256),
                 size: Some(package.size),
                 limit: package.size,
+                is_input: true,
             };
             self.needed.insert(file, Meaning::Package(id.clone()));
         }
@@ -467,6 +471,7 @@ fn index_file(
         sha256: Some(listed.sha256),
         size: Some(listed.size),
         limit: listed.size.min(index::most_bytes(index.compression)),
+        is_input: false,
     };
     index.text_limit = release.files.get(&plain).map_or(u64::MAX, |plain| plain.size);
     Ok((file, index))

@@ -16,9 +16,9 @@ mod keyring;
 mod license;
 mod line;
 mod locking;
+mod missing;
 #[doc(hidden)]
 pub mod probe;
-mod question;
 mod refusal;
 mod relation;
 mod release;
@@ -39,9 +39,9 @@ pub use document::{
 pub use goal::{Goal, Gone};
 pub use line::ParseLockError;
 pub use locking::{Locking, NeededFile};
-pub use question::Conflict;
+pub use missing::Conflict;
 pub use refusal::{ArchiveError, LockError};
-pub use report::{Change, Problem, Report};
+pub use report::{LockChange, Problem, Report};
 pub use wanted::{
     Archive, Closure, Pruned, SameVersion, Suite, Want, Wanted, WantedSource, WantedTree, WantedUrl, WantedUser,
 };

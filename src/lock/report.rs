@@ -15,7 +15,7 @@ pub struct Problem {
 
 /// A package whose version changed, came or went.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
+pub struct LockChange {
     /// The package.
     pub name: String,
     /// What it is built for, in Debian's word; `source` for a source package.
@@ -30,7 +30,7 @@ pub struct Change {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Packages that came, went or moved.
-    pub changes: Vec<Change>,
+    pub changes: Vec<LockChange>,
     /// Things that a person should know but that hinder nothing: prunings that prune nothing.
     pub warnings: Vec<Problem>,
 }
@@ -43,7 +43,7 @@ impl std::fmt::Display for Problem {
 
 impl Lock {
     /// The packages that came, went or moved between two locks, sorted by name.
-    pub fn changes_since(&self, old: &Lock) -> Vec<Change> {
+    pub fn changes_since(&self, old: &Lock) -> Vec<LockChange> {
         let (before, after) = (versions(old), versions(self));
         let keys: BTreeSet<&(&str, &str)> = before.keys().chain(after.keys()).collect();
         let none = BTreeSet::new();
@@ -57,7 +57,7 @@ impl Lock {
                 if from.is_none() && to.is_none() {
                     break;
                 }
-                changes.push(Change {
+                changes.push(LockChange {
                     name: key.0.to_owned(),
                     architecture: key.1.to_owned(),
                     from: from.map(|version| (*version).to_owned()),

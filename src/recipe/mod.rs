@@ -62,7 +62,7 @@ pub use platform::PLATFORMS;
 pub use project::{LOCAL_FILE, PROJECT_FILE, Recipes, Set};
 pub use read::{Again, Reading, read};
 pub use reference::Name;
-pub use source::{FileGlob, LocalPath, Presence, SourcePath, SourceSet, Wanted, line_and_column, one_line};
+pub use source::{FileGlob, LocalPath, NextFiles, Presence, SourcePath, SourceSet, line_and_column, one_line};
 pub use span::{FileId, Span, Spanned};
 pub use suggestion::nearest;
 pub use template::{Brace, Template, TemplateError};

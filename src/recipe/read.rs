@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::{
-    Archive, Checkout, Code, Component, Diagnostic, Feature, FileGlob, FileId, Kernel, LocalPath, Name, Origin,
-    Override, Packages, Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Variant, Wanted, check,
+    Archive, Checkout, Code, Component, Diagnostic, Feature, FileGlob, FileId, Kernel, LocalPath, Name, NextFiles,
+    Origin, Override, Packages, Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Variant, check,
     decode::{Cursor, Reader},
     names::{Kind, Names},
     parse::{Node, Parsed, parse},
@@ -23,7 +23,7 @@ const MAX_FILES: usize = 20_000;
 #[derive(Debug, Clone)]
 pub enum Reading {
     /// More must be looked up; then reading goes on with [`Again::read`].
-    Wanted(Wanted, Again),
+    Wanted(NextFiles, Again),
     /// Everything is right; the diagnostics are warnings.
     Read(Box<Recipes>, Vec<Diagnostic>),
     /// There are mistakes: all of them, warnings too, in the order of files and places.
@@ -63,7 +63,7 @@ impl Again {
 
 impl Undecided {
     fn decide(mut self, sources: &SourceSet) -> Reading {
-        let mut wanted = Wanted::default();
+        let mut wanted = NextFiles::default();
         for (local, presence) in &self.locals {
             self.problems.extend(check_presence(sources, local, *presence, &mut wanted.presence));
         }
@@ -94,7 +94,7 @@ struct Member {
 /// What is read of one set's `brc.kdl`, and which files belong to it.
 struct Survey<'s> {
     sources: &'s SourceSet,
-    wanted: Wanted,
+    wanted: NextFiles,
     problems: Vec<Diagnostic>,
     sets: Vec<Set>,
     members: Vec<Member>,
@@ -108,7 +108,7 @@ struct Survey<'s> {
 pub fn read(sources: &SourceSet) -> Reading {
     let mut survey = Survey {
         sources,
-        wanted: Wanted::default(),
+        wanted: NextFiles::default(),
         problems: Vec::new(),
         sets: Vec::new(),
         members: Vec::new(),
@@ -116,7 +116,7 @@ pub fn read(sources: &SourceSet) -> Reading {
     };
     survey.own_set();
     if !survey.wanted.is_empty() {
-        return Reading::Wanted(Wanted { roots: roots(&survey.sets), ..survey.wanted }, Again(Point::Start));
+        return Reading::Wanted(NextFiles { roots: roots(&survey.sets), ..survey.wanted }, Again(Point::Start));
     }
     let Survey { mut problems, sets, members, .. } = survey;
     let parsed: Vec<Parsed<'_>> = members

@@ -156,7 +156,7 @@ impl FileGlob {
 
 /// What must be looked up before reading can go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct NextFiles {
     /// Files whose text is wanted; answer with [`SourceSet::add_file`] or [`SourceSet::add_missing`].
     pub files: BTreeSet<SourcePath>,
     /// Patterns whose files are wanted; answer with [`SourceSet::add_matches`].
@@ -340,7 +340,7 @@ pub fn line_and_column(sources: &SourceSet, span: Span) -> (usize, usize) {
     (line, text.get(begin..start).unwrap_or("").chars().count() + 1)
 }
 
-impl Wanted {
+impl NextFiles {
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.globs.is_empty() && self.presence.is_empty() && self.anywhere.is_empty()

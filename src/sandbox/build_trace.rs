@@ -31,7 +31,7 @@ pub(super) fn inspect(
     folder: &Path,
     tree: &Tree,
     inputs: &[Digest],
-) -> Result<(), ProductError> {
+) -> Result<(), BuildTraceError> {
     // Without the folder nothing was left. A clock is not ours to read.
     let last = fs::metadata(folder).ok().and_then(|found| u64::try_from(found.mtime()).ok());
     // It may have begun before midnight.
@@ -41,29 +41,29 @@ pub(super) fn inspect(
     let mut wanted: Vec<&str> = dates.iter().map(String::as_str).chain([built_at.as_str()]).collect();
     while let Some((path, found, shown)) = first_of(taker, tree, &wanted)? {
         if found == built_at {
-            return Err(ProductError::BuildPath { path, found: shown });
+            return Err(BuildTraceError::BuildPath { path, found: shown });
         }
         if !is_in(taker, inputs, found)? {
-            return Err(ProductError::Date { path, found: found.to_owned() });
+            return Err(BuildTraceError::Date { path, found: found.to_owned() });
         }
         wanted.retain(|text| *text != found);
     }
     product.glibc.map_or(Ok(()), |libc| inspect_libc(taker, tree, libc))
 }
 
-fn inspect_libc(taker: Taker<'_>, tree: &Tree, libc: (u32, u32)) -> Result<(), ProductError> {
+fn inspect_libc(taker: Taker<'_>, tree: &Tree, libc: (u32, u32)) -> Result<(), BuildTraceError> {
     for (path, entry) in tree.entries() {
         let Entry::File { blob, .. } = entry else { continue };
         taker.watch.go_on()?;
         if let Some(wanted) = newest_libc(taker.store.open_blob(*blob)?).filter(|wanted| *wanted > libc) {
-            return Err(ProductError::Libc { path: path.clone(), wanted: text(wanted), libc: text(libc) });
+            return Err(BuildTraceError::Libc { path: path.clone(), wanted: text(wanted), libc: text(libc) });
         }
     }
     Ok(())
 }
 
 /// Whether something in some trees has a text.
-fn is_in(taker: Taker<'_>, trees: &[Digest], text: &str) -> Result<bool, ProductError> {
+fn is_in(taker: Taker<'_>, trees: &[Digest], text: &str) -> Result<bool, BuildTraceError> {
     for tree in trees {
         if first_of(taker, &*taker.store.tree(*tree)?, &[text])?.is_some() {
             return Ok(true);
@@ -77,14 +77,14 @@ fn first_of<'a>(
     taker: Taker<'_>,
     tree: &Tree,
     wanted: &[&'a str],
-) -> Result<Option<(RelPath, &'a str, String)>, ProductError> {
+) -> Result<Option<(RelPath, &'a str, String)>, BuildTraceError> {
     for (path, entry) in tree.entries() {
         let content = match entry {
             Entry::File { blob, .. } => {
                 let mut file = Watched { inner: taker.store.open_blob(*blob)?, watch: taker.watch };
                 let read = |error: io::Error| match error.downcast::<StoreError>() {
                     Ok(stopped) => stopped.into(),
-                    Err(source) => ProductError::Read { path: path.clone(), source },
+                    Err(source) => BuildTraceError::Read { path: path.clone(), source },
                 };
                 find(&mut file, wanted, PIECE_BYTES).map_err(read)?
             }
@@ -139,7 +139,7 @@ fn printable(bytes: &[u8]) -> String {
 
 /// A build left something that would not be the same elsewhere, or that does not run in the image.
 #[derive(Debug, thiserror::Error)]
-pub enum ProductError {
+pub enum BuildTraceError {
     /// The path of the build.
     #[error(
         "`{path}` says where it was built: expected nothing of `/brc-build`, found `{found}`; compile with \
@@ -200,7 +200,7 @@ mod tests {
         entry: Result<&[u8], &str>,
         input: &str,
         libc: Option<(u32, u32)>,
-    ) -> Result<(), ProductError> {
+    ) -> Result<(), BuildTraceError> {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
         let tree = tree_of(&store, name, entry);
@@ -220,10 +220,10 @@ mod tests {
     fn what_a_build_may_not_leave_behind() {
         let said = |bytes: &str| inspect_one("a", Ok(bytes.as_bytes()), "", None);
         assert!(matches!(said("x /brc-build/a.c\0"),
-            Err(ProductError::BuildPath { found, .. }) if found == "/brc-build/a.c"));
+            Err(BuildTraceError::BuildPath { found, .. }) if found == "/brc-build/a.c"));
         for date in dates(today()).into_iter().chain(dates(today() - 1)) {
             let text = format!("made {date}, 10:00");
-            assert!(matches!(said(&text), Err(ProductError::Date { found, .. }) if found == date));
+            assert!(matches!(said(&text), Err(BuildTraceError::Date { found, .. }) if found == date));
             // A source that was released today says so.
             assert!(inspect_one("a", Ok(text.as_bytes()), &format!("1.0 ({date})"), None).is_ok());
         }
@@ -234,9 +234,9 @@ mod tests {
     fn names_and_links_are_looked_at_too() {
         let [iso, _] = <[String; 2]>::try_from(dates(today())).unwrap();
         let named = inspect_one(&format!("a-{iso}"), Ok(b""), "", None);
-        assert!(matches!(named, Err(ProductError::Date { found, .. }) if found == iso));
+        assert!(matches!(named, Err(BuildTraceError::Date { found, .. }) if found == iso));
         let linked = inspect_one("a", Err("/brc-build/x"), "", None);
-        assert!(matches!(linked, Err(ProductError::BuildPath { found, .. }) if found == "/brc-build/x"));
+        assert!(matches!(linked, Err(BuildTraceError::BuildPath { found, .. }) if found == "/brc-build/x"));
         assert!(inspect_one("a", Err("/usr/lib/x"), "", None).is_ok());
     }
 
@@ -264,6 +264,6 @@ mod tests {
         let watch = Watch::start(&go, Duration::MAX);
         let taker = Taker { store: &store, watch: &watch };
         assert!(inspect_libc(taker, &tree, needed).is_ok());
-        assert!(matches!(inspect_libc(taker, &tree, (2, 3)), Err(ProductError::Libc { .. })));
+        assert!(matches!(inspect_libc(taker, &tree, (2, 3)), Err(BuildTraceError::Libc { .. })));
     }
 }

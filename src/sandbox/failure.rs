@@ -3,10 +3,10 @@
 use std::{io, path::PathBuf};
 
 use super::{
+    build_trace::BuildTraceError,
     linux::{SpawnError, Stage, Status},
     output::OutputError,
     probe::Incapable,
-    product::ProductError,
     watch::{Over, Watch},
 };
 use crate::{
@@ -122,7 +122,7 @@ pub enum RunError {
     #[error("the output is refused")]
     Product {
         #[from]
-        source: ProductError,
+        source: BuildTraceError,
     },
     /// The store failed.
     #[error("the inputs or outputs of a run cannot be had")]
@@ -181,7 +181,7 @@ impl RunError {
         match self {
             RunError::Store { source }
             | RunError::Output { source: OutputError::Store { source }, .. }
-            | RunError::Product { source: ProductError::Store { source } } => Some(source),
+            | RunError::Product { source: BuildTraceError::Store { source } } => Some(source),
             _ => None,
         }
     }
@@ -199,7 +199,7 @@ impl RunError {
                 inner.map_or(Fault::Machine, StoreError::fault)
             }
             RunError::Input { source: ArchiveError::Write { .. } }
-            | RunError::Product { source: ProductError::Read { .. } }
+            | RunError::Product { source: BuildTraceError::Read { .. } }
             | RunError::Sandbox { .. }
             | RunError::Log { .. }
             | RunError::Scratch { .. }
@@ -229,7 +229,7 @@ mod tests {
         };
         let output = |source| RunError::Output { name: "tree".to_owned(), source: OutputError::Store { source } };
         let ways: [&dyn Fn(StoreError) -> RunError; 4] =
-            [&|source| source.into(), &output, &|source| ProductError::Store { source }.into(), &content];
+            [&|source| source.into(), &output, &|source| BuildTraceError::Store { source }.into(), &content];
         for way in ways {
             assert_eq!(way(full()).fault(), Fault::Machine, "{:?}", way(full()));
             assert_eq!(way(lost()).fault(), Fault::Damaged, "{:?}", way(lost()));

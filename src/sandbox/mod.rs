@@ -23,6 +23,7 @@
 //! does not set that variable (make 4.4 or later).
 
 mod access;
+mod build_trace;
 mod changed;
 mod environment;
 mod failure;
@@ -33,7 +34,6 @@ mod memory;
 mod output;
 mod perform;
 mod probe;
-mod product;
 mod scratch;
 mod shell;
 mod stdin;
@@ -43,12 +43,12 @@ mod watch;
 pub mod linux;
 
 pub use access::NetworkAccess;
+pub use build_trace::BuildTraceError;
 pub use failure::{RunError, Tail};
 pub use linux::intercept;
 pub use memory::memory_limit;
 pub use output::OutputError;
 pub use perform::Sandbox;
 pub use probe::{Incapable, ProbeError, probe};
-pub use product::ProductError;
 pub use scratch::Layering;
 pub use shell::Console;

@@ -14,12 +14,12 @@ use std::{
 use super::{
     RunError, Tail,
     access::NetworkAccess,
+    build_trace::{self, BuildTraceError},
     changed::changed,
     environment, inputs,
     linux::{self, Access, Bind, Root, Spec, Status, Streams, Terminal, View, Waited},
     log::Log,
     output::Taker,
-    product::{self, ProductError},
     scratch::{Layering, Scratch},
     stdin,
     stray::strays,
@@ -216,7 +216,7 @@ impl Sandbox {
             let tree = tree.map_err(|source| RunError::Output { name: name.clone(), source })?;
             if let (Some(product), Output::Folder(path)) = (&run.product, output) {
                 let inputs: Vec<Digest> = run.inputs.iter().map(|input| input.tree).collect();
-                product::inspect(taker, product, &path.on(&upper), &tree, &inputs)?;
+                build_trace::inspect(taker, product, &path.on(&upper), &tree, &inputs)?;
             }
             outcome.insert(name.clone(), self.store.put_tree(&tree)?);
         }
@@ -239,7 +239,7 @@ fn check_strays(run: &Run<Digest>, checkout: &Checkout, scratch: &Scratch, watch
     let (upper, skeleton) = (scratch.upper(), scratch.skeleton());
     let found = strays(&upper, &[checkout.path(), &skeleton], &work, watch)?;
     match found.named.first() {
-        Some(_) => Err(ProductError::Stray { paths: found.named, count: found.count }.into()),
+        Some(_) => Err(BuildTraceError::Stray { paths: found.named, count: found.count }.into()),
         None => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{output::names, product::ProductError, watch::Watch};
+use super::{build_trace::BuildTraceError, output::names, watch::Watch};
 use crate::content::{RelPath, Tree};
 
 /// So many of the paths are named.
@@ -40,11 +40,11 @@ pub(super) fn strays(
     before: &[&Path],
     work: &[RelPath],
     watch: &Watch<'_>,
-) -> Result<Strays, ProductError> {
+) -> Result<Strays, BuildTraceError> {
     let mut strays = Strays { named: Vec::new(), count: 0 };
     let mut waiting = vec![RelPath::ROOT];
     while let Some(folder) = waiting.pop() {
-        let failed = |source| ProductError::Read { path: folder.clone(), source };
+        let failed = |source| BuildTraceError::Read { path: folder.clone(), source };
         let found = match names(&folder.on(upper)) {
             // Only the command can have made a folder so.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!((found.count, found.named[0].depth()), (1, Tree::MAX_DEPTH));
         cancelled.store(true, Ordering::Relaxed);
         let stopped = strays(&upper, &[], &[], &watch);
-        assert!(matches!(stopped, Err(ProductError::Store { source: StoreError::Stopped })));
+        assert!(matches!(stopped, Err(BuildTraceError::Store { source: StoreError::Stopped })));
     }
 
     #[test]

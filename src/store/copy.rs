@@ -17,7 +17,7 @@ impl Store {
     ///
     /// # Errors
     /// What [`Store::tree`] gives for an outcome's trees; else the file system's.
-    pub fn lend(&self, keys: &BTreeSet<Digest>, to: &Store) -> Result<(), StoreError> {
+    pub fn copy_to(&self, keys: &BTreeSet<Digest>, to: &Store) -> Result<(), StoreError> {
         let mut trees: BTreeSet<Digest> = BTreeSet::new();
         for key in keys {
             trees.extend(self.recall(*key)?.unwrap_or_default().into_values());
@@ -34,16 +34,16 @@ impl Store {
         let objects: BTreeSet<Digest> = objects?.into_iter().flatten().collect();
         objects.into_par_iter().try_for_each(|digest| {
             let object = ObjectId { digest, mode: ObjectMode::Plain };
-            self.lend_file(&self.object_path(object), &to.object_path(object), to)
+            self.copy_file_to(&self.object_path(object), &to.object_path(object), to)
         })?;
         // Only now: an entry names only what is there.
         keys.iter().try_for_each(|key| {
             let memo = self.shard("memo", *key);
-            if memo.exists() { self.lend_file(&memo, &to.shard("memo", *key), to) } else { Ok(()) }
+            if memo.exists() { self.copy_file_to(&memo, &to.shard("memo", *key), to) } else { Ok(()) }
         })
     }
 
-    fn lend_file(&self, from: &Path, at: &Path, to: &Store) -> Result<(), StoreError> {
+    fn copy_file_to(&self, from: &Path, at: &Path, to: &Store) -> Result<(), StoreError> {
         let failed = |source| StoreError::io("share", from, source);
         if let Some(folder) = at.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
@@ -72,7 +72,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn another_store_remembers_what_it_was_lent_and_nothing_else() {
+    fn another_store_remembers_what_it_was_given_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("one")).unwrap();
         let keys = [b"a", b"b"].map(|name| {
@@ -85,8 +85,8 @@ mod tests {
             Digest::of(name)
         });
         let other = Store::open(&dir.path().join("two")).unwrap();
-        store.lend(&BTreeSet::from([keys[0], Digest::of(b"unknown")]), &other).unwrap();
-        store.lend(&BTreeSet::from([keys[0]]), &other).unwrap();
+        store.copy_to(&BTreeSet::from([keys[0], Digest::of(b"unknown")]), &other).unwrap();
+        store.copy_to(&BTreeSet::from([keys[0]]), &other).unwrap();
         let outcome = store.recall(keys[0]).unwrap().unwrap();
         assert_eq!(other.recall(keys[0]).unwrap().as_ref(), Some(&outcome));
         assert_eq!(other.recall(keys[1]).unwrap(), None);

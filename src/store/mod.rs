@@ -30,11 +30,11 @@
 mod check;
 mod checkout;
 mod claim;
+mod copy;
 mod duration;
 mod flush;
 mod garbage;
 mod history;
-mod lend;
 mod lock;
 mod memo;
 mod name;

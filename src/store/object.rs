@@ -151,7 +151,7 @@ impl Store {
         path
     }
 
-    /// Makes the executable twin of a blob unless it is there and whole; its size in bytes.
+    /// Makes the executable copy of a blob unless it is there and whole; its size in bytes.
     pub(super) fn check_executable(&self, blob: Digest) -> Result<u64, StoreError> {
         let object = ObjectId { digest: blob, mode: ObjectMode::Executable };
         if self.has(object)? {

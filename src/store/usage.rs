@@ -11,7 +11,7 @@ use super::{Store, StoreError, shard::list, walk::walk};
 pub enum Kind {
     /// Blobs and tree objects.
     Object,
-    /// Executable twins of blobs.
+    /// Executable copies of blobs.
     Executable,
     /// Folders and links of checkouts; their files are objects and counted there.
     Checkout,

@@ -12,7 +12,7 @@ use super::{
     accelerator::kvm_bind,
     credential,
     disk::Own,
-    order::Order,
+    order::BootOrder,
     process::Running,
     qemu::{self, Accelerator, Hardware},
     workplace::Workplace,
@@ -27,7 +27,7 @@ impl Machine {
     ///
     /// # Errors
     /// See [`BootError`]; no process is left in any case.
-    pub fn boot(&self, order: &Order, serial: &mut dyn Write, cancelled: &AtomicBool) -> Result<Ended, BootError> {
+    pub fn boot(&self, order: &BootOrder, serial: &mut dyn Write, cancelled: &AtomicBool) -> Result<Ended, BootError> {
         let credentials = credential::strings(&order.credentials)?;
         let tools = self.tools()?;
         let workplace = Workplace::new(&self.store).map_err(BootError::Workplace)?;
@@ -62,7 +62,7 @@ impl Machine {
 
 /// Everything of the host that a machine sees.
 fn binds(
-    order: &Order,
+    order: &BootOrder,
     own: &Own,
     workplace: &Workplace,
     credentials: &[String],

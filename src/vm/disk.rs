@@ -11,7 +11,7 @@ use rustix::{fs::FlockOperation, io::Errno};
 
 use super::{
     BootError,
-    order::{Disk, Order},
+    order::{BootOrder, Disk},
     qemu::Durability,
 };
 
@@ -34,7 +34,7 @@ impl Own {
     ///
     /// # Errors
     /// An image that cannot be read, a copy that cannot be made or is in use.
-    pub(super) fn prepare(order: &Order, workplace: &Path, variables: &Path) -> Result<Self, BootError> {
+    pub(super) fn prepare(order: &BootOrder, workplace: &Path, variables: &Path) -> Result<Self, BootError> {
         let unreadable = |source| BootError::Image { path: order.image.clone(), source };
         let image = File::open(&order.image).map_err(unreadable)?;
         let metadata = image.metadata().map_err(unreadable)?;
@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    fn fixture(folder: &Path) -> (Order, PathBuf) {
+    fn fixture(folder: &Path) -> (BootOrder, PathBuf) {
         let (image, variables) = (folder.join("image.raw"), folder.join("delivered"));
         let file = File::create(&image).unwrap();
         file.set_len(40 << 20).unwrap();
@@ -144,7 +144,7 @@ mod tests {
             file.write_all_at(b"brc", at).unwrap();
         }
         fs::write(&variables, "variables").unwrap();
-        (Order { disk_bytes: 100 << 20, ..Order::new(image) }, variables)
+        (BootOrder { disk_bytes: 100 << 20, ..BootOrder::new(image) }, variables)
     }
 
     #[test]
@@ -190,13 +190,13 @@ mod tests {
         let empty = folder.path().join("empty");
         fs::write(&empty, "").unwrap();
         for path in [folder.path().join("missing"), folder.path().to_owned(), empty] {
-            let refused = Own::prepare(&Order::new(path), folder.path(), &variables);
+            let refused = Own::prepare(&BootOrder::new(path), folder.path(), &variables);
             assert!(matches!(refused, Err(BootError::Image { .. })), "{refused:?}");
         }
         let other_name = folder.path().join("link.raw");
         fs::hard_link(&good.image, &other_name).unwrap();
         for path in [good.image.clone(), other_name] {
-            let order = Order { disk: Disk::Kept(path), ..good.clone() };
+            let order = BootOrder { disk: Disk::Kept(path), ..good.clone() };
             let refused = Own::prepare(&order, folder.path(), &variables);
             assert!(matches!(refused, Err(BootError::ImageItself { .. })), "{refused:?}");
             assert!(!folder.path().join("image.raw.vars").exists());

@@ -1,6 +1,6 @@
 //! Boots a disk image in QEMU with UEFI firmware, and watches what it prints.
 //!
-//! *Takes* a disk image, the stored tree of a tool set with QEMU and OVMF, and an [`Order`]. *Gives* what the
+//! *Takes* a disk image, the stored tree of a tool set with QEMU and OVMF, and an [`BootOrder`]. *Gives* what the
 //! machine's serial line says, as plain text, and how it [`Ended`]. *Promises*: the image is never written; QEMU
 //! runs in a sandbox that shows it the tool set, the machine's disks and nothing else of the host, without a
 //! network (with forwarded ports: with the host's, through QEMU's own filter, which lets only these ports of the
@@ -20,5 +20,5 @@ mod watch;
 mod workplace;
 
 pub use failure::BootError;
-pub use order::{Disk, Forward, Order, ParseForwardError, Restart};
+pub use order::{BootOrder, Disk, Forward, ParseForwardError, Restart};
 pub use process::{Ended, Machine};

@@ -9,7 +9,7 @@ const MEMORY_MIB: u32 = 2048;
 
 /// What is booted, how, and until when.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct BootOrder {
     /// The disk image; only read.
     pub image: PathBuf,
     /// Where the machine's own disk is.
@@ -61,7 +61,7 @@ pub struct Forward {
     pub guest: u16,
 }
 
-impl Order {
+impl BootOrder {
     /// A boot of `image` that leaves nothing behind and goes on until the machine ends.
     pub fn new(image: PathBuf) -> Self {
         Self {

@@ -14,7 +14,8 @@ use std::{
 use brc::{
     content::{Sha256, Url},
     fetch::{
-        Client, ClientConfig, Downloaded, Expect, FetchError, Mirrors, Network, Patience, Place, Proxies, Wanted, Watch,
+        Client, ClientConfig, Downloaded, Expect, FetchError, Mirrors, Network, Patience, Place, Proxies, WantedFile,
+        Watch,
     },
     plan::{Fault, Located, Progress},
 };
@@ -57,7 +58,7 @@ impl Setting {
         Client::new(self.config.clone()).unwrap()
     }
 
-    fn download(&self, wanted: &Wanted) -> Result<Vec<u8>, FetchError> {
+    fn download(&self, wanted: &WantedFile) -> Result<Vec<u8>, FetchError> {
         download(&self.client(), wanted)
     }
 
@@ -80,7 +81,7 @@ fn read(mut downloaded: Downloaded) -> Vec<u8> {
     bytes
 }
 
-fn download(client: &Client, wanted: &Wanted) -> Result<Vec<u8>, FetchError> {
+fn download(client: &Client, wanted: &WantedFile) -> Result<Vec<u8>, FetchError> {
     let cancelled = AtomicBool::new(false);
     client.download(wanted, Watch { cancelled: &cancelled, progress: &|_| () }).map(read)
 }
@@ -90,8 +91,8 @@ fn content(size: usize) -> Vec<u8> {
     (0..size as u64).flat_map(|number| (number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_le_bytes()).take(size).collect()
 }
 
-fn wanted(bytes: &[u8]) -> Wanted {
-    Wanted {
+fn wanted(bytes: &[u8]) -> WantedFile {
+    WantedFile {
         name: "a".to_owned(),
         place: Place::Mirror(Located { mirror: "debian".to_owned(), path: "pool/a.deb".to_owned() }),
         expect: Expect { sha256: Some(Sha256::of(bytes)), size: Some(bytes.len() as u64), limit: bytes.len() as u64 },
@@ -118,17 +119,20 @@ fn a_file_is_fetched_with_progress_and_leaves_nothing_behind() {
 fn many_files_come_over_few_connections_and_in_order() {
     let setting = Setting::new();
     let files: Vec<Vec<u8>> = (0..40).map(|number| content(1000 + number)).collect();
-    let wanted: Vec<Wanted> = files
+    let wanted: Vec<WantedFile> = files
         .iter()
         .enumerate()
         .map(|(number, bytes)| {
             setting.server.put_bytes(&format!("/debian/pool/{number}.deb"), bytes);
             let place = Place::Mirror(Located { mirror: "debian".into(), path: format!("pool/{number}.deb") });
-            Wanted { name: number.to_string(), place, ..wanted(bytes) }
+            WantedFile { name: number.to_string(), place, ..wanted(bytes) }
         })
         .collect();
     let cancelled = AtomicBool::new(false);
-    let results = setting.client().download_all(&wanted, 4, Watch { cancelled: &cancelled, progress: &|_| () }, read);
+    let results =
+        setting
+            .client()
+            .download_all(&wanted, 4, Watch { cancelled: &cancelled, progress: &|_| () }, |_, file| read(file));
     let fetched: Vec<Vec<u8>> = results.into_iter().map(Result::unwrap).collect();
     assert_eq!(fetched, files);
     let connections = setting.server.seen().iter().map(|seen| seen.connection).max().unwrap() + 1;
@@ -148,7 +152,7 @@ fn one_content_wanted_twice_is_no_reason_to_wait_for_ever() {
         }
     };
     let watch = Watch { cancelled: &cancelled, progress: &progress };
-    let results = setting.client().download_all(&[wanted(&bytes), wanted(&bytes)], 1, watch, read);
+    let results = setting.client().download_all(&[wanted(&bytes), wanted(&bytes)], 1, watch, |_, file| read(file));
     assert_eq!(results.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [bytes.clone(), bytes]);
 }
 
@@ -248,7 +252,7 @@ fn what_no_digest_names_comes_past_caches_that_may_be_old() {
     setting.server.put_bytes(PATH, &bytes);
     let named = wanted(&bytes);
     let expect = Expect { sha256: None, size: None, limit: 10 };
-    setting.download(&Wanted { expect, ..named.clone() }).unwrap();
+    setting.download(&WantedFile { expect, ..named.clone() }).unwrap();
     setting.download(&named).unwrap();
     let asked: Vec<_> = setting.server.seen().into_iter().map(|seen| seen.cache_control).collect();
     assert_eq!(asked, [Some("max-age=0".to_owned()), None]);
@@ -299,10 +303,10 @@ fn a_file_without_stated_size_is_limited() {
     let setting = Setting::new();
     setting.server.put_always(PATH, &content(5000), Answer::Unsized);
     let expect = Expect { sha256: None, size: None, limit: 4999 };
-    let limited = Wanted { expect, ..wanted(&[]) };
+    let limited = WantedFile { expect, ..wanted(&[]) };
     assert!(error_chain(&setting.download(&limited).unwrap_err()).contains("at most 4999 bytes"));
     let expect = Expect { limit: 5000, ..expect };
-    assert_eq!(setting.download(&Wanted { expect, ..limited }).unwrap(), content(5000));
+    assert_eq!(setting.download(&WantedFile { expect, ..limited }).unwrap(), content(5000));
     assert!(setting.begun().is_empty());
 }
 
@@ -340,12 +344,12 @@ fn what_is_gone_is_told_for_every_file() {
     setting.server.put_bytes(PATH, &bytes);
     let gone = |name: &str| {
         let place = Place::Mirror(Located { mirror: "debian".into(), path: format!("pool/{name}.deb") });
-        Wanted { name: name.into(), place, ..wanted(&bytes) }
+        WantedFile { name: name.into(), place, ..wanted(&bytes) }
     };
     let cancelled = AtomicBool::new(false);
     let all = [gone("b"), wanted(&bytes), gone("c")];
     let watch = Watch { cancelled: &cancelled, progress: &|_| () };
-    let results = setting.client().download_all(&all, 2, watch, read);
+    let results = setting.client().download_all(&all, 2, watch, |_, file| read(file));
     let told: Vec<String> = results.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
     assert_eq!(told.len(), 2);
     assert!(told[0].contains("`b` (debian: pool/b.deb) is gone"), "{}", told[0]);
@@ -428,7 +432,7 @@ fn what_was_vendored_is_enough_without_network_and_mirror() {
     setting.server.put_bytes(PATH, &package);
     setting.server.put_bytes("/file", &file);
     let place = Place::Urls(vec![Url::new(setting.server.url("/file"))]);
-    let all = [wanted(&package), Wanted { place, ..wanted(&file) }];
+    let all = [wanted(&package), WantedFile { place, ..wanted(&file) }];
     let cancelled = AtomicBool::new(false);
     let watch = Watch { cancelled: &cancelled, progress: &|_| () };
     let folder = setting.folder.path().join("vendored");
@@ -466,9 +470,9 @@ fn folders_and_file_urls_are_mirrors_too() {
 
     let place =
         Place::Urls(vec![Url::new(format!("file://{shown}/nothing")), Url::new(format!("file://{shown}/pool/a.deb"))]);
-    assert_eq!(setting.download(&Wanted { place, ..wanted(&bytes) }).unwrap(), bytes);
+    assert_eq!(setting.download(&WantedFile { place, ..wanted(&bytes) }).unwrap(), bytes);
     let place = Place::Urls(vec![Url::new(format!("file://{shown}/pool"))]);
-    let error = setting.download(&Wanted { place, ..wanted(&bytes) }).unwrap_err();
+    let error = setting.download(&WantedFile { place, ..wanted(&bytes) }).unwrap_err();
     assert!(error_chain(&error).contains("not a regular file"), "{}", error_chain(&error));
 }
 
@@ -476,7 +480,7 @@ fn folders_and_file_urls_are_mirrors_too() {
 fn without_a_mirror_the_next_step_is_told() {
     let setting = Setting::new();
     let place = Place::Mirror(Located { mirror: "debian-security".into(), path: "pool/a.deb".into() });
-    let error = setting.download(&Wanted { place, ..wanted(b"a") }).unwrap_err();
+    let error = setting.download(&WantedFile { place, ..wanted(b"a") }).unwrap_err();
     assert_eq!(error.fault(), Fault::Machine);
     let text = error.to_string();
     assert!(text.contains("--mirror debian-security=URL") && text.contains("BRC_MIRROR_DEBIAN_SECURITY"), "{text}");
@@ -487,7 +491,7 @@ fn a_path_that_leaves_its_mirror_is_refused() {
     let setting = Setting::new();
     for path in ["../secret", "/etc/passwd", "pool//a", ""] {
         let place = Place::Mirror(Located { mirror: "debian".into(), path: path.into() });
-        let outcome = setting.download(&Wanted { place, ..wanted(b"a") });
+        let outcome = setting.download(&WantedFile { place, ..wanted(b"a") });
         assert!(outcome.is_err(), "{path}");
     }
     assert!(setting.server.seen().iter().all(|seen| seen.path.starts_with("/debian/")));
@@ -499,7 +503,7 @@ fn a_server_that_is_not_there_is_told_with_its_name() {
     setting.config.patience.retries = 1;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let place = Place::Urls(vec![Url::new(format!("http://{port}/a"))]);
-    let error = setting.download(&Wanted { place, ..wanted(b"a") }).unwrap_err();
+    let error = setting.download(&WantedFile { place, ..wanted(b"a") }).unwrap_err();
     assert_eq!(error.fault(), Fault::Outside);
     assert!(error.to_string().contains(&format!("http://{port}/a (tries: 2)")), "{error}");
 }

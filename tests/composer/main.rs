@@ -3,9 +3,10 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::too_many_lines,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a test may stop at the first thing that is wrong"
+    reason = "a test may stop at the first thing that is wrong, and its table has as many lines as cases"
 )]
 
 #[path = "../support/mod.rs"]

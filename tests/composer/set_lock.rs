@@ -171,6 +171,22 @@ fn set(versions: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
+fn a_package_that_was_looked_into_for_the_lock_is_not_fetched_again() {
+    let world = World::new("set-lock-fetched-once");
+    world.publish(1);
+    world.project("one");
+    let fetched = || {
+        let seen = world.server.seen();
+        let paths = seen.into_iter().map(|seen| seen.path).filter(|path| path.ends_with(".deb"));
+        paths.filter(|path| path.contains("brc-more")).count()
+    };
+    world.well(&["lock", "one/image.kdl"]);
+    assert_eq!(fetched(), 1, "locking looks into what an image has");
+    world.well(&["build", "one/image.kdl", "brc-more"]);
+    assert_eq!(fetched(), 1);
+}
+
+#[test]
 fn projects_on_one_set_share_every_build() {
     let world = World::new("set-lock");
     world.publish(1);

@@ -11,7 +11,7 @@ use std::{
 
 use brc::{
     build::AfterFailure,
-    compose::{Locked, Order, Project, Session},
+    compose::{ComposeOrder, Locked, Project, Session},
     content::Digest,
     fetch::{Client, ClientConfig, Mirrors, Network, Patience, Proxies},
     graph::Role,
@@ -156,7 +156,7 @@ fn trees(store: &Store, recipe: &Path, variant: &str, architecture: Architecture
     };
     let project = Project::open(recipe).unwrap();
     let variant = project.variant(Some(variant)).unwrap();
-    let order = Order { variant, architectures: vec![architecture], image_version: None, beside: None };
+    let order = ComposeOrder { variant, architectures: vec![architecture], image_version: None, beside: None };
     let images = session.images(&project, &order, Locked::AsItIs).unwrap();
     let mut lowered = session.lower(&project, &images).unwrap();
     let tool = ImagePart::Tool;

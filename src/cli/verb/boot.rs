@@ -20,13 +20,13 @@ use crate::{
         json::Event,
         output::{print_event, status},
     },
-    compose::{Order, Project},
+    compose::{ComposeOrder, Project},
     content::counted,
     graph::Role,
     inspect,
     recipe::PROJECT_FILE,
     store::Store,
-    vm::{BootError, Disk, Ended, Forward, Machine, Order as BootOrder},
+    vm::{BootError, BootOrder, Disk, Ended, Forward, Machine},
 };
 
 /// The exit code of a machine that did not do what was waited for.
@@ -144,7 +144,7 @@ fn machine_project(
     store: &Store,
     arguments: &arguments::Boot,
     architecture: Architecture,
-) -> Result<(Project, Order), CliError> {
+) -> Result<(Project, ComposeOrder), CliError> {
     let variant = named(&arguments.image).map(|(name, _)| name.variant);
     if let Some(recipe) = &arguments.recipe {
         return with_machine(Project::open(recipe)?, variant.as_deref(), architecture);
@@ -183,7 +183,7 @@ fn with_machine(
     project: Project,
     variant: Option<&str>,
     architecture: Architecture,
-) -> Result<(Project, Order), CliError> {
+) -> Result<(Project, ComposeOrder), CliError> {
     let own = variant.and_then(|name| project.variant(Some(name)).ok()).or_else(|| project.variant(None).ok());
     let all = project.recipes.variants.values().filter(|variant| variant.version.is_some());
     let candidates = own.into_iter().chain(all.map(|variant| variant.name.value.clone()));
@@ -191,7 +191,7 @@ fn with_machine(
         let stated = project.stated_architectures(&variant);
         let Some(architecture) = stated.iter().find(|stated| **stated == architecture) else { continue };
         let architectures = vec![*architecture];
-        let order = Order { variant, architectures, image_version: None, beside: None };
+        let order = ComposeOrder { variant, architectures, image_version: None, beside: None };
         let flats = project.flats(&order.variant, &order.architectures)?;
         if flats.iter().any(|flat| flat.roles.contains_key(&Role::Machine)) {
             return Ok((project, order));

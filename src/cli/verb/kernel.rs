@@ -11,7 +11,7 @@ use crate::{
         json::{self, Event},
         output::{print, print_event},
     },
-    compose::{KernelOption, Locked, Order, Project, Session, Wanted},
+    compose::{ComposeOrder, KernelOption, Locked, Project, Session, WantedValue},
     recipe::Name,
 };
 
@@ -56,7 +56,7 @@ fn config(context: &Context, target: &Target, all: bool) -> Result<ExitCode, Cli
 fn diff(context: &Context, sides: &Sides<'_>, all: bool) -> Result<ExitCode, CliError> {
     let [left, right] = sides.orders(context)?;
     let session = context.session(&left.0, AfterFailure::Stop)?;
-    let one = |(project, order): &(Project, Order)| -> Result<Configured, CliError> {
+    let one = |(project, order): &(Project, ComposeOrder)| -> Result<Configured, CliError> {
         let mut configured = configure(&session, project, order)?;
         configured.pop().ok_or_else(|| CliError::Usage("there is no image to look at".to_owned()))
     };
@@ -90,7 +90,7 @@ fn diff(context: &Context, sides: &Sides<'_>, all: bool) -> Result<ExitCode, Cli
 }
 
 /// The kernels of an order, one for each architecture.
-fn configure(session: &Session<'_>, project: &Project, order: &Order) -> Result<Vec<Configured>, CliError> {
+fn configure(session: &Session<'_>, project: &Project, order: &ComposeOrder) -> Result<Vec<Configured>, CliError> {
     let images = session.images(project, order, Locked::Completed)?;
     let configure = |image| -> Result<Configured, CliError> {
         let options = session.kernel_config(project, image)?;
@@ -109,7 +109,7 @@ fn place(option: &KernelOption) -> String {
 }
 
 fn option_object(name: &str, option: &KernelOption) -> json::KernelOption {
-    let wanted = |wanted: &Wanted| json::WantedValue { value: wanted.value.clone(), at: wanted.place.clone() };
+    let wanted = |wanted: &WantedValue| json::WantedValue { value: wanted.value.clone(), at: wanted.place.clone() };
     json::KernelOption {
         option: name.to_owned(),
         value: option.value.clone(),
@@ -126,14 +126,14 @@ struct Sides<'a> {
 
 impl Sides<'_> {
     /// One image for each side.
-    fn orders(&self, context: &Context) -> Result<[(Project, Order); 2], CliError> {
+    fn orders(&self, context: &Context) -> Result<[(Project, ComposeOrder); 2], CliError> {
         for (option, values) in [("--variant", self.variants), ("--arch", self.arch)] {
             if values.len() > 2 {
                 let message = format!("`{option} {}`: expected one or two names", values.join(","));
                 return Err(CliError::Usage(message));
             }
         }
-        let order = |index: usize| -> Result<(Project, Order), CliError> {
+        let order = |index: usize| -> Result<(Project, ComposeOrder), CliError> {
             let pick = |values: &[String]| values.get(index).or(values.first()).cloned();
             let choice = Choice { variant: pick(self.variants), arch: pick(self.arch).into_iter().collect() };
             let target = Target { file: self.files[index].map(Path::to_owned), choice };

@@ -17,7 +17,7 @@ use crate::{
         json::{self, Object, Reproduction},
         output::{print, print_json, status},
     },
-    compose::{ComposeError, Locked, Order, Project, Session},
+    compose::{ComposeError, ComposeOrder, Locked, Project, Session},
     content::{Difference, Differs, Digest, Entry, counted, differences},
     plan::{Action, Lowered, Network, is_called},
     store::{Store, WorkFolder, remove_all},
@@ -62,7 +62,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
     lowered.plan.want_component(&component)?;
     session.build_recorded(&project, &order, &format!("repro {component}"), &lowered)?;
     let is_whole = [order.variant.to_string(), order.variant.name.clone()].contains(&component);
-    let (compared, lent) = divide(&session, &lowered, is_whole.then_some(()).ok_or(component.as_str()))?;
+    let (compared, shared) = divide(&session, &lowered, is_whole.then_some(()).ok_or(component.as_str()))?;
     if compared.is_empty() {
         let message = format!("`{component}` is only fetched, by its hash: nothing is built");
         return Err(CliError::Usage(message));
@@ -79,7 +79,7 @@ pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, 
     for surroundings in &all {
         let folder = work.path().join(surroundings.place);
         let other = Store::open(&folder.join("store"))?;
-        session.store.lend(&lent, &other)?;
+        session.store.copy_to(&shared, &other)?;
         status(&format!("building `{component}` again: {surroundings}"));
         if let Some(code) = again.build(surroundings, &folder)? {
             return Ok(code);
@@ -105,7 +105,7 @@ fn divide(
 ) -> Result<(Vec<Compared>, BTreeSet<Digest>), CliError> {
     let known = session.look(lowered)?;
     let mut compared = Vec::new();
-    let mut lent = BTreeSet::new();
+    let mut shared = BTreeSet::new();
     for id in lowered.plan.wanted() {
         let (Some(step), Some(Known::Done(key, action, outcome))) = (lowered.plan.steps.get(id.0), known.get(id.0))
         else {
@@ -121,17 +121,17 @@ fn divide(
             let outcome = outcome.iter().map(|(name, tree)| (name.clone(), *tree)).collect();
             compared.push(Compared { title: step.title(), key: key.digest(), outcome });
         } else {
-            lent.insert(key.digest());
+            shared.insert(key.digest());
         }
     }
-    Ok((compared, lent))
+    Ok((compared, shared))
 }
 
 /// What is built again.
 struct Again<'a> {
     context: &'a Context,
     project: &'a Project,
-    order: &'a Order,
+    order: &'a ComposeOrder,
     component: &'a str,
 }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     compose::{ComposeError, Locked},
     content::counted,
-    fetch::{Expect, Place, Wanted, Watch},
+    fetch::{Expect, Place, WantedFile, Watch},
     lock::Lock,
     plan::{Located, Progress},
 };
@@ -35,7 +35,7 @@ pub fn run(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCode,
     let images = session.images(&project, &order, Locked::Completed)?;
     let lock = project.lock()?;
     session.vendor_trees(&project, &images, folder)?;
-    let wanted: Vec<Wanted> = files(&lock).collect();
+    let wanted: Vec<WantedFile> = files(&lock).collect();
     let ignore = |_: Progress| {};
     let watch = Watch { cancelled: context.cancelled(), progress: &ignore };
     status(&format!("gathering {}", counted(wanted.len(), "file")));
@@ -50,19 +50,19 @@ pub fn run(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCode,
 }
 
 /// Every file that a lock pins.
-fn files(lock: &Lock) -> impl Iterator<Item = Wanted> {
-    let packages = lock.packages.iter().map(|(id, package)| Wanted {
+fn files(lock: &Lock) -> impl Iterator<Item = WantedFile> {
+    let packages = lock.packages.iter().map(|(id, package)| WantedFile {
         name: id.name.clone(),
         place: Place::Mirror(Located { mirror: package.mirror.clone(), path: package.path.clone() }),
         expect: Expect { sha256: Some(package.sha256), size: Some(package.size), limit: package.size },
     });
-    let urls = lock.urls.iter().map(|(url, sha256)| Wanted {
+    let urls = lock.urls.iter().map(|(url, sha256)| WantedFile {
         name: url.to_string(),
         place: Place::Urls(vec![url.clone()]),
         expect: Expect { sha256: Some(*sha256), size: None, limit: u64::MAX },
     });
     let sources = lock.sources.iter().flat_map(|(id, source)| source.files.iter().map(move |file| (id, source, file)));
-    let sources = sources.map(|(id, source, (path, file))| Wanted {
+    let sources = sources.map(|(id, source, (path, file))| WantedFile {
         name: id.name.clone(),
         place: Place::Mirror(Located { mirror: source.mirror.clone(), path: path.clone() }),
         expect: Expect { sha256: Some(file.sha256), size: Some(file.size), limit: file.size },

@@ -25,7 +25,7 @@ fn update(names: &[&str]) -> Goal {
 
 fn told_changes(report: &Report) -> Vec<String> {
     let version = |version: &Option<String>| version.clone().unwrap_or("-".to_owned());
-    let line = |change: &Change| format!("{} {} {}", change.name, version(&change.from), version(&change.to));
+    let line = |change: &LockChange| format!("{} {} {}", change.name, version(&change.from), version(&change.to));
     report.changes.iter().map(line).collect()
 }
 

@@ -103,7 +103,7 @@ fn relock_moves_just_the_sources_that_are_gone_and_says_so() {
     let (after, report) = later.lock(wanting(&later, &wanted), &lock, Goal::Relock(gone)).unwrap();
     let versions: Vec<&str> = after.sources.values().map(|source| source.version.as_str()).collect();
     assert_eq!(versions, ["1-1", "1-2"]);
-    let [Change { name, architecture, from, to }] = &report.changes[..] else { panic!("{:?}", report.changes) };
+    let [LockChange { name, architecture, from, to }] = &report.changes[..] else { panic!("{:?}", report.changes) };
     let versions = [from.as_deref(), to.as_deref()];
     assert_eq!((name.as_str(), architecture.as_str(), versions), ("b", "source", [Some("1-1"), Some("1-2")]));
 }
