@@ -13,6 +13,7 @@ pub mod image;
 pub mod inspect;
 pub mod lock;
 pub mod plan;
+pub mod publish;
 pub mod recipe;
 pub mod sandbox;
 pub mod store;

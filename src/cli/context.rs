@@ -229,7 +229,7 @@ fn apt() -> Vec<AptSource> {
 }
 
 /// Seconds since 1970.
-fn now() -> u64 {
+pub(in crate::cli) fn now() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "only cli reads the clock")]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

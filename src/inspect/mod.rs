@@ -12,6 +12,7 @@ mod esp;
 mod files;
 mod hashes;
 mod initramfs;
+mod parts;
 mod report;
 mod table;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use crate::{
     },
 };
 use boot::Boot;
+pub use parts::{Parts, parts};
 use report::Findings;
 pub use report::{Figures, Finding, Part, Report, Unchecked};
 use table::{Partition, Table};

@@ -45,7 +45,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["content", "recipe", "lock", "graph", "plan"];
 
 /// The crates of the programs inside images.
-const HOST: [&str; 4] = ["contract", "linux", "agent", "early"];
+const HOST: [&str; 5] = ["contract", "linux", "agent", "early", "update"];
 
 /// The files of those programs that touch the machine; all others judge what these have read.
 const HOST_DOORS: &[&str] = &[
@@ -54,6 +54,11 @@ const HOST_DOORS: &[&str] = &[
     "host/agent/src/main.rs",
     "host/early/src/main.rs",
     "host/early/src/running.rs",
+    "host/update/src/device.rs",
+    "host/update/src/machine.rs",
+    "host/update/src/main.rs",
+    "host/update/src/repository.rs",
+    "host/update/src/transport.rs",
 ];
 
 /// What a pure room may not touch. `std::io`'s traits and `std::path`'s types are values and stay allowed,

@@ -33,3 +33,5 @@ mod quickstart;
 mod sealed;
 #[cfg(feature = "suite-vm")]
 mod tampering;
+#[cfg(feature = "suite-vm")]
+mod update;

@@ -7,6 +7,7 @@
 //! Reading is apart from judging: only what is handed in as [`Files`](brc_linux::Files) and [`Ask`] touches the machine, all modules
 //! here take text or bytes.
 
+pub mod disk;
 pub mod loader;
 pub mod mount;
 mod report;

@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// The longest small file that is read, in bytes: a command line, os-release, one device's lines.
-const MAX_SMALL: usize = 64 << 10;
+pub(crate) const MAX_SMALL: usize = 64 << 10;
 /// The longest list of mounts that is read, in bytes: a machine with thousands of containers has this many.
 const MAX_MOUNTS: usize = 16 << 20;
 /// The most names of a folder that is read: what lies below one disk, or the entries of the ESP.
-const MAX_NAMES: usize = 4096;
+pub(crate) const MAX_NAMES: usize = 4096;
 
 /// Who answers for device-mapper: [`brc_linux::device_mapper::ask`].
 pub type Ask<'a> = &'a dyn Fn(DeviceNumber, Question) -> Result<Vec<u8>, DeviceMapperError>;
@@ -111,7 +111,7 @@ fn mounted_on(files: &Files, folder: &'static str) -> Known<Option<Mount>> {
 }
 
 /// The device that the root is on, if it is a mapped one.
-fn root_device(files: &Files) -> Known<(DeviceNumber, bool)> {
+pub(crate) fn root_device(files: &Files) -> Known<(DeviceNumber, bool)> {
     let root = mounted_on(files, "/")?.ok_or(Unknown::NoRoot)?.device;
     match files.names(&format!("/sys/dev/block/{root}/dm"), MAX_NAMES) {
         Ok(_) => Ok((root, true)),
@@ -131,19 +131,19 @@ fn root(files: &Files, ask: Ask<'_>) -> Known<Root> {
 }
 
 /// The devices that a mapped device is made of.
-fn parts(files: &Files, device: DeviceNumber) -> Known<Vec<BlockDevice>> {
+pub(crate) fn parts(files: &Files, device: DeviceNumber) -> Known<Vec<BlockDevice>> {
     let names = files.names(&format!("/sys/dev/block/{device}/slaves"), MAX_NAMES)?;
     names.iter().map(|name| block_device(files, &format!("/sys/class/block/{name}"))).collect()
 }
 
-fn block_device(files: &Files, folder: &str) -> Known<BlockDevice> {
+pub(crate) fn block_device(files: &Files, folder: &str) -> Known<BlockDevice> {
     let path = format!("{folder}/uevent");
     BlockDevice::parse(&files.text(&path, MAX_SMALL)?).ok_or(Unknown::Device { path })
 }
 
 /// The slot, by the numbers of the partitions that the kernel mapped. Their identities on the command line would be
 /// the longer way round: before 6.13 the kernel does not tell which partition has which.
-fn slot(files: &Files) -> Known<SlotName> {
+pub(crate) fn slot(files: &Files) -> Known<SlotName> {
     let (device, is_mapped) = root_device(files)?;
     let mut parts = if is_mapped { parts(files, device)? } else { Vec::new() };
     parts.sort_by_key(|part| part.partition);

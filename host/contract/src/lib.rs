@@ -1,6 +1,6 @@
 //! What the builder of an image and the host that runs it must agree on, written once.
 //!
-//! *Takes* and *gives* plain values. *Promises*: no I/O, no dependencies. *Does not know* who uses it.
+//! *Takes* and *gives* plain values. *Promises*: no I/O, no dependency but `serde` for the one format in JSON. *Does not know* who uses it.
 
 mod architecture;
 mod boot_entry;

@@ -29,12 +29,38 @@ pub enum Object {
     Reproduction(Reproduction),
     /// `brc verify`
     Check(ImageCheck),
+    /// `brc repo`
+    Repository(Repository),
     /// `brc store du`, for each kind of file
     Usage(Usage),
     /// `brc store gc`
     Removal(Removal),
     /// `brc doctor`, for each thing that was looked at
     Finding(Finding),
+}
+
+/// A repository of updates, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Repository {
+    /// Its roles.
+    pub roles: Vec<RepositoryRole>,
+    /// The images that it offers, by name and architecture.
+    pub images: Vec<String>,
+    /// How many bytes its targets have.
+    pub bytes: u64,
+}
+
+/// A role of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RepositoryRole {
+    /// Its name.
+    pub role: String,
+    /// Its version.
+    pub version: u64,
+    /// When it ends (RFC 3339, UTC).
+    pub expires: String,
 }
 
 /// A variant with nothing left open.

@@ -164,6 +164,11 @@ fn answers() -> Vec<Object> {
             root: Root { partition_bytes: 65536, paths: 12, file_bytes: 4096 },
             esp: Esp { bytes: 1 << 20, needed_bytes: 1 << 19 },
         }),
+        Object::Repository(Repository {
+            roles: vec![RepositoryRole { role: text("root"), version: 1, expires: text("2027-11-29T08:00:00Z") }],
+            images: vec![text("node_1 x86_64")],
+            bytes: 1 << 20,
+        }),
         Object::Usage(Usage { kind: text("objects"), files: 7, bytes: 4096 }),
         Object::Removal(Removal { dry_run: true, files: 7, bytes: 4096 }),
         Object::Finding(Finding { what: text("kvm"), state: text("note"), text: text("`/dev/kvm` can be opened") }),

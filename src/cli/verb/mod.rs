@@ -10,10 +10,12 @@ mod fmt;
 mod graph;
 mod init;
 mod kernel;
+mod keys;
 mod lock;
 mod log;
 mod outdated;
 mod plan;
+mod repo;
 mod repro;
 mod shell;
 mod show;
@@ -52,6 +54,8 @@ pub fn run(context: &Context, verb: &Verb) -> Result<ExitCode, CliError> {
         Verb::Kernel(arguments) => kernel::run(context, arguments),
         Verb::Boot(arguments) => boot::run(context, arguments),
         Verb::Verify(arguments) => verify::run(context, arguments),
+        Verb::Keys(arguments) => keys::run(context, arguments),
+        Verb::Repo(arguments) => repo::run(context, arguments),
         Verb::Store(arguments) => store::run(context, arguments),
         Verb::Doctor => doctor::run(context),
         Verb::Format(arguments) => fmt::run(context, arguments),

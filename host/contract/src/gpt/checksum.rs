@@ -1,7 +1,7 @@
 //! The checksum of headers and entries.
 
 /// CRC-32 as Ethernet and UEFI have it.
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |sum, byte| sum >> 8 ^ REMAINDERS[usize::from(sum as u8 ^ byte)])
 }
 

@@ -9,6 +9,7 @@ mod copies;
 mod header;
 mod table;
 
+pub(crate) use checksum::crc32;
 #[cfg(test)]
 pub(crate) use copies::tests;
 pub use copies::{Copies, Step, Unreadable, Which};

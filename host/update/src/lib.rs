@@ -1,0 +1,21 @@
+//! What `brc-update` does, apart from talking.
+//!
+//! *Takes* a repository of updates by The Update Framework, and the disk of the running machine. *Gives* what may be
+//! taken and when; on request it puts it into the slot that does not run. *Promises*: nothing is believed that the
+//! repository's roles have not signed; the running slot is never touched; what was begun and cut off is begun again.
+//! *Does not know* arguments, standard output or exit codes.
+//!
+//! What is done to the disk, and in which order, says `brc_contract::update`; [`Target`] is the port that does it.
+
+mod apply;
+mod device;
+mod hash_tree;
+mod machine;
+mod repository;
+mod transport;
+
+pub use apply::{ApplyError, Source, Target, apply};
+pub use device::{Device, DeviceError};
+pub use hash_tree::TreeError;
+pub use machine::{CheckError, Found, Machine, Update};
+pub use repository::{Clock, Repository, RepositoryError, Settings};

@@ -1,0 +1,259 @@
+//! The running machine, and what may be put onto it.
+
+use std::{
+    error::Error,
+    fs::{self, File, TryLockError},
+    io::{self, Read},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use brc_agent::{Status, Unknown, disk::RootDisk};
+use brc_contract::{
+    SlotName, Slots, gpt,
+    update::{self, Again, Host, NewImage, Offer, OfferError, Part, Step, UpdateRefused},
+    well_known,
+};
+use brc_linux::{Files, device_mapper};
+
+use crate::{
+    apply::{ApplyError, Source, apply},
+    device::{Device, DeviceError},
+    repository::{Clock, Repository, RepositoryError, Settings},
+};
+
+/// Where the image says where updates come from, below the root.
+const ADDRESS: &str = "/usr/lib/brc/update/url";
+const ROOT: &str = "/usr/lib/brc/update/root.json";
+/// Where what was seen of the repository is kept.
+const KEPT: &str = "/var/lib/brc/update";
+/// It is there once a server of time has agreed (systemd-timesyncd).
+const AGREED: &str = "/run/systemd/timesync/synchronized";
+const MAX_ADDRESS: usize = 4096;
+const MAX_ROOT: usize = 1 << 20;
+
+/// The running machine.
+pub struct Machine {
+    host: Host,
+    disk: RootDisk,
+    settings: Settings,
+    clock: Clock,
+}
+
+/// What a repository has for the machine.
+#[derive(Debug)]
+pub struct Found {
+    /// What runs.
+    pub running: String,
+    /// What may be taken; `None` when nothing is newer.
+    pub update: Option<Update>,
+}
+
+/// An update that the machine may take, now or later.
+#[derive(Debug)]
+pub struct Update {
+    /// Its version.
+    pub version: String,
+    /// How many bytes are fetched for it.
+    pub bytes: u64,
+    /// When its wave opens for this machine, in seconds since 1970.
+    pub opens: u64,
+    /// Whether that is now.
+    pub is_open: bool,
+    /// The slot that it would be put into, or why it may not be.
+    pub slot: Result<SlotName, Refusal>,
+}
+
+/// An update may not be put onto the machine.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// By the rules of slots.
+    #[error(transparent)]
+    Slots(#[from] UpdateRefused),
+    /// The ESP has no room for its kernel image.
+    #[error("its kernel image has {needed} bytes, and the EFI system partition has room for {room}")]
+    Esp { needed: u64, room: u64 },
+}
+
+/// What an update needs, worked out.
+struct Planned {
+    new: NewImage,
+    slot: SlotName,
+    steps: Vec<Step>,
+}
+
+impl Machine {
+    /// Looks at the machine that this program runs on, whose architecture is `architecture`.
+    ///
+    /// # Errors
+    /// What of it is not known, and an image that says nothing of updates.
+    pub fn here(architecture: &str) -> Result<Self, CheckError> {
+        let files = Files::below("/");
+        let status = Status::of(&files, architecture, &device_mapper::ask);
+        let image = brc_contract::ImageName::new(&status.variant?, &status.version?);
+        let host = Host { image, architecture: status.architecture?, machine_id: status.machine_id? };
+        let settings = Settings {
+            url: files.text(ADDRESS, MAX_ADDRESS).map_err(CheckError::NoUpdates)?.trim().to_owned(),
+            root: files.bytes(ROOT, MAX_ROOT).map_err(CheckError::NoUpdates)?,
+            kept: PathBuf::from(KEPT),
+        };
+        let made = fs::metadata(Path::new("/").join(well_known::OS_RELEASE));
+        let made = made.map_err(|source| CheckError::Made { source })?.mtime();
+        #[expect(clippy::disallowed_methods, reason = "metadata has an end, and waves have a beginning")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let clock = Clock { now, floor: made.max(0).unsigned_abs(), is_agreed: Path::new(AGREED).exists() };
+        Ok(Machine { host, disk: RootDisk::of(&files)?, settings, clock })
+    }
+
+    /// What the repository has for the machine. Nothing is changed but what is kept of the repository.
+    ///
+    /// # Errors
+    /// A repository that is not believed, or a disk that cannot be read.
+    pub fn check(&self, again: Again) -> Result<Found, CheckError> {
+        let repository = Repository::open(&self.settings, &self.clock)?;
+        let offers = repository.offers()?;
+        let running = self.host.image.version.clone();
+        let Some(choice) = offers.choose(&self.host)? else { return Ok(Found { running, update: None }) };
+        let device = Device::open(self.disk.clone())?;
+        let slot = match self.plan(&repository, &device, choice.offer, again)? {
+            Ok(planned) => Ok(planned.slot),
+            Err(refusal) => Err(refusal),
+        };
+        let update = Update {
+            version: choice.offer.version.clone(),
+            bytes: bytes(&repository, choice.offer)?,
+            opens: choice.opens,
+            is_open: choice.opens <= self.clock.now,
+            slot,
+        };
+        Ok(Found { running, update: Some(update) })
+    }
+
+    /// Takes the newest update, whether or not its wave is open when `again` says that somebody asked; the version that
+    /// is started next. `None` when there is nothing to take now.
+    ///
+    /// # Errors
+    /// As [`Machine::check`], and an update that is refused or breaks off.
+    pub fn apply(&self, again: Again, tell: &dyn Fn(&Step)) -> Result<Option<String>, CheckError> {
+        let _lock = lock()?;
+        let repository = Repository::open(&self.settings, &self.clock)?;
+        let offers = repository.offers()?;
+        let Some(choice) = offers.choose(&self.host)? else { return Ok(None) };
+        if choice.opens > self.clock.now && again == Again::Never {
+            return Ok(None);
+        }
+        let mut device = Device::open(self.disk.clone())?;
+        let Planned { new, slot, steps } = self.plan(&repository, &device, choice.offer, again)??;
+        let source = Offered { repository: &repository, offer: choice.offer };
+        apply(&steps, slot, &new.root_hash, &source, &mut device, tell)?;
+        Ok(Some(choice.offer.version.clone()))
+    }
+
+    fn plan(
+        &self,
+        repository: &Repository,
+        device: &Device,
+        offer: &Offer,
+        again: Again,
+    ) -> Result<Result<Planned, Refusal>, CheckError> {
+        let copies = device.copies()?;
+        let names = device.names()?;
+        let table = copies.table()?;
+        let slots = Slots::read(&self.host.image.variant, table, names.iter().map(String::as_str), self.disk.running)?;
+        let new = NewImage {
+            name: offer.name(),
+            root_hash: offer.root_hash()?,
+            bytes: [repository.size(&offer.targets.hash)?, repository.size(&offer.targets.root)?],
+            empty: offer.empty_slots()?,
+        };
+        let sector = self.disk.size.sector as u64;
+        let (slot, steps) = match update::steps(&slots, &copies, sector, &new, again) {
+            Ok(planned) => planned,
+            Err(refused) => return Ok(Err(refused.into())),
+        };
+        let (needed, room) = (repository.size(&offer.targets.kernel_image)?, device.room()?);
+        // What the slot's own kernel image takes is free by then; that is not counted on.
+        if needed > room {
+            return Ok(Err(Refusal::Esp { needed, room }));
+        }
+        Ok(Ok(Planned { new, slot, steps }))
+    }
+}
+
+/// An image as its targets.
+struct Offered<'r> {
+    repository: &'r Repository,
+    offer: &'r Offer,
+}
+
+impl Source for Offered<'_> {
+    fn part(&self, part: Part) -> Result<Box<dyn Read + '_>, Box<dyn Error + Send + Sync>> {
+        let targets = &self.offer.targets;
+        let name = if part == Part::Root { &targets.root } else { &targets.hash };
+        Ok(Box::new(self.repository.target(name)?))
+    }
+
+    fn kernel_image(&self) -> Result<Box<dyn Read + '_>, Box<dyn Error + Send + Sync>> {
+        Ok(Box::new(self.repository.target(&self.offer.targets.kernel_image)?))
+    }
+}
+
+fn bytes(repository: &Repository, offer: &Offer) -> Result<u64, RepositoryError> {
+    let targets = &offer.targets;
+    [&targets.root, &targets.hash, &targets.kernel_image].into_iter().map(|name| repository.size(name)).sum()
+}
+
+/// Only one update at a time.
+fn lock() -> Result<File, CheckError> {
+    let path = PathBuf::from(KEPT).join("lock");
+    let failed = |source| CheckError::Lock { source };
+    fs::create_dir_all(KEPT).map_err(failed)?;
+    let file = File::create(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(CheckError::Busy),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// It is not known what the machine may take, or what it may take is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The machine does not say what it is.
+    #[error(transparent)]
+    Machine(#[from] Unknown),
+    /// The image has no repository.
+    #[error("this image says nothing of updates")]
+    NoUpdates(#[source] brc_linux::FileError),
+    /// It is not known when the image was made.
+    #[error("`/{}` cannot be looked at", well_known::OS_RELEASE)]
+    Made { source: io::Error },
+    /// The repository says nothing that can be believed.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// What it offers makes no sense.
+    #[error(transparent)]
+    Offer(#[from] OfferError),
+    /// The disk cannot be read.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The partition table cannot be read.
+    #[error(transparent)]
+    Table(#[from] gpt::Unreadable),
+    /// The disk has no two slots.
+    #[error(transparent)]
+    Slots(#[from] brc_contract::NoSlots),
+    /// The update may not be put onto the disk.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It was begun and not ended.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Another one is at work.
+    #[error("another update is being written")]
+    Busy,
+    /// It is not known whether another one is at work.
+    #[error("`{KEPT}/lock` cannot be taken")]
+    Lock { source: io::Error },
+}

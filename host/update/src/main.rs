@@ -1,0 +1,150 @@
+//! `brc-update`: takes updates of the machine that it runs on. Talks; the library does.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the program talks to people")]
+
+use std::{env::consts::ARCH, process::ExitCode};
+
+use brc_contract::{
+    error_chain,
+    update::{Again, EspStep, Part, Step},
+};
+use brc_update::{CheckError, Found, Machine, Update};
+use lexopt::Arg::{Long, Short, Value};
+use serde_json::json;
+
+const HELP: &str = "\
+Takes updates of a machine that runs an image of brc.
+
+Usage: brc-update check [--json]
+       brc-update apply [--now]
+
+  check          what is newer than what runs, how large it is, and when this machine's wave opens
+      --json     as one JSON object
+  apply          puts it into the slot that does not run; it is started by the next reboot
+      --now      also before the wave opens, and a version that was given up here
+
+  -h, --help     this text
+  -V, --version  the version of this program
+
+Exit codes: 0 done, or nothing to do; 1 the update is refused or broke off; 2 the command line is wrong;
+3 this machine cannot; 4 the repository is not there or not believed.
+";
+
+/// The version of the JSON object.
+const CHECK_VERSION: u32 = 1;
+const REFUSED: u8 = 1;
+const USAGE: u8 = 2;
+const CANNOT: u8 = 3;
+const OUTSIDE: u8 = 4;
+
+/// What the command line asks for.
+enum Order {
+    Check { json: bool },
+    Apply(Again),
+    Help,
+    Version,
+}
+
+fn main() -> ExitCode {
+    let done = match order(lexopt::Parser::from_env()) {
+        Ok(Order::Check { json }) => Machine::here(ARCH).and_then(|machine| check(&machine, json)),
+        Ok(Order::Apply(again)) => Machine::here(ARCH).and_then(|machine| apply(&machine, again)),
+        Ok(Order::Help) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Ok(Order::Version) => {
+            println!("brc-update {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        Err(error) => {
+            eprintln!("error: {error}; see `brc-update --help`");
+            return USAGE.into();
+        }
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    eprintln!("error: {}", error_chain(&error));
+    let code = match error {
+        CheckError::Refused(_) | CheckError::Apply(_) | CheckError::Busy => REFUSED,
+        CheckError::Repository(_) | CheckError::Offer(_) => OUTSIDE,
+        CheckError::Machine(_)
+        | CheckError::NoUpdates(_)
+        | CheckError::Made { .. }
+        | CheckError::Device(_)
+        | CheckError::Table(_)
+        | CheckError::Slots(_)
+        | CheckError::Lock { .. } => CANNOT,
+    };
+    code.into()
+}
+
+fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
+    let (mut verb, mut json, mut now) = (None, false, false);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Order::Help),
+            Short('V') | Long("version") => return Ok(Order::Version),
+            Long("json") if verb.as_deref() == Some("check") => json = true,
+            Long("now") if verb.as_deref() == Some("apply") => now = true,
+            Value(value) if verb.is_none() && (value == "check" || value == "apply") => {
+                verb = Some(value.to_string_lossy().into_owned());
+            }
+            Value(value) if verb.is_none() => {
+                return Err(format!("`{}` is no verb: expected `check` or `apply`", value.to_string_lossy()).into());
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    match verb.as_deref() {
+        Some("check") => Ok(Order::Check { json }),
+        Some(_) => Ok(Order::Apply(if now { Again::Asked } else { Again::Never })),
+        None => Err("no verb: expected `check` or `apply`".into()),
+    }
+}
+
+fn check(machine: &Machine, json: bool) -> Result<(), CheckError> {
+    let Found { running, update } = machine.check(Again::Never)?;
+    if json {
+        let update = update.map(|update| {
+            let refused = update.slot.as_ref().err().map(|refusal| error_chain(refusal));
+            json!({
+                "version": update.version,
+                "bytes": update.bytes,
+                "wave_opens": update.opens,
+                "is_open": update.is_open,
+                "slot": update.slot.as_ref().ok().map(|slot| slot.name()),
+                "refused": refused,
+            })
+        });
+        println!("{}", json!({ "check_version": CHECK_VERSION, "running": running, "update": update }));
+        return Ok(());
+    }
+    match update {
+        None => println!("running: {running}\nupdate:  nothing is newer"),
+        Some(Update { version, bytes, opens, is_open, slot }) => {
+            println!("running: {running}\nupdate:  {version}, {bytes} bytes");
+            match slot {
+                Ok(slot) => println!("slot:    {}", slot.name()),
+                Err(refusal) => println!("refused: {}", error_chain(&refusal)),
+            }
+            let state = if is_open { "open" } else { "opens later" };
+            println!("wave:    {state} ({opens} seconds since 1970)");
+        }
+    }
+    Ok(())
+}
+
+fn apply(machine: &Machine, again: Again) -> Result<(), CheckError> {
+    let tell = |step: &Step| match step {
+        Step::Fill(Part::Hash) => eprintln!("writing the hash tree"),
+        Step::Fill(Part::Root) => eprintln!("writing the root"),
+        Step::Check => eprintln!("reading both back"),
+        Step::Esp(EspStep::Stage(_)) => eprintln!("writing the kernel image"),
+        _ => {}
+    };
+    match machine.apply(again, &tell)? {
+        Some(version) => println!("{version} is started by the next reboot"),
+        None => println!("there is nothing to take now"),
+    }
+    Ok(())
+}

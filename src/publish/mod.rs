@@ -1,0 +1,20 @@
+//! Repositories of updates, as The Update Framework has them (TUF 1.0), in a folder that any server of files serves.
+//!
+//! *Takes* the parts of finished images, signing keys, and the time. *Gives* a folder with signed metadata and targets.
+//! *Promises*: a reader sees the old state or the new one, whenever it looks and wherever writing is cut off
+//! (`timestamp.json` is the switch); nothing is signed that was not checked just now. *Does not know* recipes, or how
+//! machines take updates: what they read of it stands in `brc_contract::update`.
+//!
+//! Clients of the framework verify far more than a publisher has to, so theirs is a library (`tough`, in
+//! `host/update`); what is written here is checked by it and by python-tuf (docs/design/updates.md).
+
+mod canonical;
+mod key;
+mod metadata;
+mod repository;
+mod serve;
+
+pub use key::{KeyError, Keys, new_keys};
+pub use metadata::{Role, VerifyMetadataError};
+pub use repository::{Checked, NewImage, Part, Repository, RepositoryError, Terms};
+pub use serve::serve;

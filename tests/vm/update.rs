@@ -1,0 +1,171 @@
+//! A machine that takes updates from a signed repository, and comes back from one that does not work.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use brc::content::{Entry, RelPath, Tree};
+use serde_json::Value;
+
+use super::{
+    bench::{BENCH, brc, folder, path},
+    quickstart::{answers, probe},
+};
+
+/// A variant whose machines are updated.
+const PROJECT: &str = r#"
+project "fleet"
+recipes "brc" { path "BRC" }
+read "fleet.kdl"
+"#;
+const RECIPES: &str = r#"
+variant "fleet" {
+    version "1.9.0"
+    extends "brc/base"
+    arch "x86_64"
+    include "our-updates"
+}
+component "our-updates" {
+    needs "brc/updates"
+    file "/usr/lib/brc/update/url" text="file:///run/repository/"
+    file "/usr/lib/brc/update/root.json" from="root.json"
+}
+"#;
+
+/// What the machine does at each start: it says what runs, and takes what is newer. `CHECK-END` comes when nothing is.
+const SCRIPT: &str = r#"
+mkdir -p /run/repository && mount -t erofs -o ro /dev/vdb /run/repository
+for second in {1..120}; do
+    case $(brc-agent status --json) in *'"state":"good"'*) break ;; esac
+    sleep 1
+done
+brc-agent status --json | while IFS= read -r line; do echo "CHECK agent: $line"; done
+echo "CHECK machine-id: $(systemd-id128 machine-id)"
+echo "CHECK marker: $(cat /var/marker 2> /dev/null)"
+. /usr/lib/os-release
+echo "left by $IMAGE_VERSION" >> /var/marker
+brc-update check --json 2>&1 | while IFS= read -r line; do echo "CHECK update: $line"; done
+said=$(brc-update apply 2>&1)
+echo "CHECK apply: $? ${said##*$'\n'}"
+echo "CHECK entries: $(echo $(ls /efi/EFI/Linux))"
+case $said in
+    *'is started by the next reboot') BREAK; sync; systemctl reboot ;;
+    *) sync; echo CHECK-END ;;
+esac
+"#;
+
+struct Fleet {
+    folder: PathBuf,
+}
+
+impl Fleet {
+    /// A project with a repository that offers nothing yet.
+    fn new(name: &str) -> Fleet {
+        let fleet = Fleet { folder: folder(name) };
+        let (keys, repository) = (fleet.text("keys"), fleet.text("repository"));
+        well(&["keys", "new", &keys]);
+        well(&["repo", "init", &repository, "--keys", &keys]);
+        fs::copy(fleet.path("repository/metadata/1.root.json"), fleet.path("root.json")).unwrap();
+        fs::write(fleet.path("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        fs::write(fleet.path("fleet.kdl"), RECIPES).unwrap();
+        fleet
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.join(below)
+    }
+
+    fn text(&self, below: &str) -> String {
+        self.path(below).to_str().unwrap().to_owned()
+    }
+
+    /// Composes a version.
+    fn compose(&self, version: &str) -> PathBuf {
+        let (recipe, out) = (self.text("fleet.kdl"), self.text("out"));
+        well(&["compose", &recipe, "--image-version", version, "--out", &out]);
+        self.path(&format!("out/fleet_{version}_x86_64.raw"))
+    }
+
+    /// Has the repository offer an image.
+    fn offer(&self, image: &Path) {
+        well(&["repo", "add", &self.text("repository"), image.to_str().unwrap(), "--keys", &self.text("keys")]);
+    }
+
+    /// The repository as a read-only disk.
+    fn disk(&self) -> PathBuf {
+        let mut tree = Tree::new();
+        for part in ["metadata", "targets"] {
+            for entry in fs::read_dir(self.path("repository").join(part)).unwrap() {
+                let file = entry.unwrap().path();
+                let (blob, size) = BENCH.store.put_file(&file).unwrap();
+                let at = format!("{part}/{}", file.file_name().unwrap().to_str().unwrap());
+                tree.insert(RelPath::new(&at).unwrap(), Entry::File { blob, size, executable: false }).unwrap();
+            }
+        }
+        let tree = BENCH.store.put_tree(&tree).unwrap();
+        let command = ["/usr/bin/mkfs.erofs", "--quiet", "--tar=f", "/out/repository.erofs"];
+        let (made, _) = BENCH.run(&[(BENCH.trees["root-filesystem"], "")], &command, Some(tree));
+        let (blob, _) = BENCH.store.file_in(made, &path("repository.erofs")).unwrap();
+        let disk = self.path("repository.erofs");
+        fs::copy(BENCH.store.blob_path(blob), &disk).unwrap();
+        disk
+    }
+
+    /// Boots the fleet's machine until nothing is newer; `damage` is done before each reboot into an update.
+    fn boot(&self, image: &Path, damage: &str) -> String {
+        let mut options = probe(&self.folder, &SCRIPT.replace("BREAK", damage));
+        options.extend(["--disk".to_owned(), self.disk().display().to_string()]);
+        options.extend(["--persist".to_owned(), self.text("machine.raw")]);
+        BENCH.boot(image, "CHECK-END", &options)
+    }
+}
+
+fn well(arguments: &[&str]) {
+    let printed = brc(arguments);
+    assert!(printed.status.success(), "brc {arguments:?}:\n{}", String::from_utf8_lossy(&printed.stderr));
+}
+
+/// The version, slot and entry's state that the agent told at each start.
+fn starts(serial: &str) -> Vec<(String, String, String)> {
+    let told = answers(serial, "agent").into_iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let said = |agent: &Value, at: &str| agent.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+    told.map(|agent| {
+        assert_eq!(said(&agent, "/root/state"), "verified");
+        (said(&agent, "/version"), said(&agent, "/slot"), said(&agent, "/entry/state"))
+    })
+    .collect()
+}
+
+#[test]
+fn an_update_is_taken_verified_and_kept_and_a_broken_one_is_fallen_back_from() {
+    let fleet = Fleet::new("update");
+    let first = fleet.compose("1.9.0");
+    fleet.offer(&fleet.compose("1.10.0"));
+    let serial = fleet.boot(&first, ":");
+    println!("{}", serial.lines().filter(|line| line.starts_with("CHECK ")).collect::<Vec<_>>().join("\n"));
+    let start = |version: &str, slot: &str| (version.to_owned(), slot.to_owned(), "good".to_owned());
+    assert_eq!(starts(&serial), [start("1.9.0", "A"), start("1.10.0", "B")]);
+    assert_eq!(answers(&serial, "apply"), ["0 1.10.0 is started by the next reboot", "0 there is nothing to take now"]);
+    assert_eq!(
+        answers(&serial, "entries"),
+        ["fleet_1.10.0+3-0.efi fleet_1.9.0.efi", "fleet_1.10.0.efi fleet_1.9.0.efi"]
+    );
+    // The machine is the same one: its identity, and what it has written.
+    let ids = answers(&serial, "machine-id");
+    assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
+    assert_eq!(answers(&serial, "marker"), ["", "left by 1.9.0"]);
+
+    // The next one is damaged on the disk after it was checked: it never starts, and what ran comes back by itself.
+    fleet.offer(&fleet.compose("1.11.0"));
+    let damage = "dd if=/dev/urandom of=/dev/vda3 bs=1M count=40 conv=fsync 2> /dev/null";
+    let serial = fleet.boot(&first, damage);
+    println!("{}", serial.lines().filter(|line| line.starts_with("CHECK ")).collect::<Vec<_>>().join("\n"));
+    assert_eq!(starts(&serial), [start("1.10.0", "B"), start("1.10.0", "B")]);
+    let applied = ["0 1.11.0 is started by the next reboot", "1 error: version `1.11.0` was started here and given up"];
+    assert_eq!(answers(&serial, "apply"), applied);
+    assert_eq!(
+        answers(&serial, "entries"),
+        ["fleet_1.10.0.efi fleet_1.11.0+3-0.efi", "fleet_1.10.0.efi fleet_1.11.0+0-3.efi"]
+    );
+}
