@@ -28,6 +28,7 @@ mod locking;
 mod oracle;
 mod paths;
 mod refusal;
+mod repository;
 mod sandbox;
 mod sealed;
 mod set_lock;

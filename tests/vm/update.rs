@@ -2,10 +2,12 @@
 
 use std::{
     fs,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
 use brc::content::{Entry, RelPath, Tree};
+use gptman::GPT;
 use serde_json::Value;
 
 use super::{
@@ -45,6 +47,9 @@ echo "CHECK machine-id: $(systemd-id128 machine-id)"
 echo "CHECK marker: $(cat /var/marker 2> /dev/null)"
 . /usr/lib/os-release
 echo "left by $IMAGE_VERSION" >> /var/marker
+journalctl --boot --unit brc-update-mend.service --output cat | while IFS= read -r line; do
+    case $line in *' partition table was bad: '*) echo "CHECK mended: $line" ;; esac
+done
 brc-update check --json 2>&1 | while IFS= read -r line; do echo "CHECK update: $line"; done
 said=$(brc-update apply 2>&1)
 echo "CHECK apply: $? ${said##*$'\n'}"
@@ -114,7 +119,11 @@ impl Fleet {
 
     /// Boots the fleet's machine until nothing is newer; `damage` is done before each reboot into an update.
     fn boot(&self, image: &Path, damage: &str) -> String {
-        let mut options = probe(&self.folder, &SCRIPT.replace("BREAK", damage));
+        self.boot_with(image, &SCRIPT.replace("BREAK", damage))
+    }
+
+    fn boot_with(&self, image: &Path, script: &str) -> String {
+        let mut options = probe(&self.folder, script);
         options.extend(["--disk".to_owned(), self.disk().display().to_string()]);
         options.extend(["--persist".to_owned(), self.text("machine.raw")]);
         BENCH.boot(image, "CHECK-END", &options)
@@ -156,6 +165,19 @@ fn an_update_is_taken_verified_and_kept_and_a_broken_one_is_fallen_back_from() {
     assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
     assert_eq!(answers(&serial, "marker"), ["", "left by 1.9.0"]);
 
+    // Power that goes while the table is written leaves one copy of it torn: the machine starts, and mends it.
+    for sector in [1, 2] {
+        let disk = fs::OpenOptions::new().write(true).open(fleet.path("machine.raw")).unwrap();
+        disk.write_all_at(&[0xff; 512], sector * 512).unwrap();
+        drop(disk);
+        let serial = fleet.boot(&first, ":");
+        assert_eq!(starts(&serial), [start("1.10.0", "B")], "sector {sector}");
+        let told = ["the primary partition table was bad: written anew from the backup"];
+        assert_eq!(answers(&serial, "mended"), told, "sector {sector}");
+        let mut table = fs::File::open(fleet.path("machine.raw")).unwrap();
+        assert!(GPT::read_from(&mut table, 512).is_ok(), "sector {sector}");
+    }
+
     // The next one is damaged on the disk after it was checked: it never starts, and what ran comes back by itself.
     fleet.offer(&fleet.compose("1.11.0"));
     let damage = "dd if=/dev/urandom of=/dev/vda3 bs=1M count=40 conv=fsync 2> /dev/null";
@@ -168,4 +190,13 @@ fn an_update_is_taken_verified_and_kept_and_a_broken_one_is_fallen_back_from() {
         answers(&serial, "entries"),
         ["fleet_1.10.0.efi fleet_1.11.0+3-0.efi", "fleet_1.10.0.efi fleet_1.11.0+0-3.efi"]
     );
+
+    // Asked for, it is taken once more, and works; then somebody goes back by hand, and the machine stays there.
+    let serial = fleet.boot_with(&first, &SCRIPT.replace("apply", "apply --now").replace("BREAK", ":"));
+    assert_eq!(starts(&serial), [start("1.10.0", "B"), start("1.11.0", "A")]);
+    let back =
+        "[ $IMAGE_VERSION = 1.10.0 ] || { brc-update rollback; sync; systemctl reboot; sleep 1000; }\ncase $said";
+    let serial = fleet.boot_with(&first, &SCRIPT.replace("BREAK", ":").replace("case $said", back));
+    assert_eq!(starts(&serial), [start("1.11.0", "A"), start("1.10.0", "B")]);
+    assert_eq!(answers(&serial, "entries").last(), Some(&"fleet_1.10.0.efi fleet_1.11.0+0-3.efi"));
 }

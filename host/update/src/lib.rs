@@ -17,5 +17,5 @@ mod transport;
 pub use apply::{ApplyError, Source, Target, apply};
 pub use device::{Device, DeviceError};
 pub use hash_tree::TreeError;
-pub use machine::{CheckError, Found, Machine, Update};
+pub use machine::{CheckError, Found, Machine, Mended, Refusal, Update};
 pub use repository::{Clock, Repository, RepositoryError, Settings};

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Read},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -11,15 +11,18 @@ use std::{
 
 use brc_agent::{Status, Unknown, disk::RootDisk};
 use brc_contract::{
-    SlotName, Slots, gpt,
-    update::{self, Again, Host, NewImage, Offer, OfferError, Part, Step, UpdateRefused},
+    SlotName, Slots,
+    gpt::{self, Copies, Which},
+    update::{self, Again, EspStep, Host, NewImage, Offer, OfferError, Part, RollbackRefused, Step, UpdateRefused},
     well_known,
 };
 use brc_linux::{Files, device_mapper};
+use rustix::{fs::FlockOperation, io::Errno};
 
 use crate::{
-    apply::{ApplyError, Source, apply},
+    apply::{ApplyError, Source, Target as _, apply},
     device::{Device, DeviceError},
+    hash_tree::{self, TreeError},
     repository::{Clock, Repository, RepositoryError, Settings},
 };
 
@@ -37,8 +40,15 @@ const MAX_ROOT: usize = 1 << 20;
 pub struct Machine {
     host: Host,
     disk: RootDisk,
-    settings: Settings,
-    clock: Clock,
+}
+
+/// What was mended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mended {
+    /// The copy of the partition table that was bad.
+    pub copy: Option<Which>,
+    /// The files that an update which was cut off had left, or that started what others start.
+    pub removed: Vec<String>,
 }
 
 /// What a repository has for the machine.
@@ -87,23 +97,13 @@ impl Machine {
     /// Looks at the machine that this program runs on, whose architecture is `architecture`.
     ///
     /// # Errors
-    /// What of it is not known, and an image that says nothing of updates.
+    /// What of it is not known.
     pub fn here(architecture: &str) -> Result<Self, CheckError> {
         let files = Files::below("/");
         let status = Status::of(&files, architecture, &device_mapper::ask);
         let image = brc_contract::ImageName::new(&status.variant?, &status.version?);
         let host = Host { image, architecture: status.architecture?, machine_id: status.machine_id? };
-        let settings = Settings {
-            url: files.text(ADDRESS, MAX_ADDRESS).map_err(CheckError::NoUpdates)?.trim().to_owned(),
-            root: files.bytes(ROOT, MAX_ROOT).map_err(CheckError::NoUpdates)?,
-            kept: PathBuf::from(KEPT),
-        };
-        let made = fs::metadata(Path::new("/").join(well_known::OS_RELEASE));
-        let made = made.map_err(|source| CheckError::Made { source })?.mtime();
-        #[expect(clippy::disallowed_methods, reason = "metadata has an end, and waves have a beginning")]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let clock = Clock { now, floor: made.max(0).unsigned_abs(), is_agreed: Path::new(AGREED).exists() };
-        Ok(Machine { host, disk: RootDisk::of(&files)?, settings, clock })
+        Ok(Machine { host, disk: RootDisk::of(&files)? })
     }
 
     /// What the repository has for the machine. Nothing is changed but what is kept of the repository.
@@ -111,7 +111,8 @@ impl Machine {
     /// # Errors
     /// A repository that is not believed, or a disk that cannot be read.
     pub fn check(&self, again: Again) -> Result<Found, CheckError> {
-        let repository = Repository::open(&self.settings, &self.clock)?;
+        let (settings, clock) = (settings()?, clock()?);
+        let repository = Repository::open(&settings, &clock)?;
         let offers = repository.offers()?;
         let running = self.host.image.version.clone();
         let Some(choice) = offers.choose(&self.host)? else { return Ok(Found { running, update: None }) };
@@ -124,7 +125,7 @@ impl Machine {
             version: choice.offer.version.clone(),
             bytes: bytes(&repository, choice.offer)?,
             opens: choice.opens,
-            is_open: choice.opens <= self.clock.now,
+            is_open: choice.opens <= clock.now,
             slot,
         };
         Ok(Found { running, update: Some(update) })
@@ -137,10 +138,11 @@ impl Machine {
     /// As [`Machine::check`], and an update that is refused or breaks off.
     pub fn apply(&self, again: Again, tell: &dyn Fn(&Step)) -> Result<Option<String>, CheckError> {
         let _lock = lock()?;
-        let repository = Repository::open(&self.settings, &self.clock)?;
+        let (settings, clock) = (settings()?, clock()?);
+        let repository = Repository::open(&settings, &clock)?;
         let offers = repository.offers()?;
         let Some(choice) = offers.choose(&self.host)? else { return Ok(None) };
-        if choice.opens > self.clock.now && again == Again::Never {
+        if choice.opens > clock.now && again == Again::Never {
             return Ok(None);
         }
         let mut device = Device::open(self.disk.clone())?;
@@ -148,6 +150,55 @@ impl Machine {
         let source = Offered { repository: &repository, offer: choice.offer };
         apply(&steps, slot, &new.root_hash, &source, &mut device, tell)?;
         Ok(Some(choice.offer.version.clone()))
+    }
+
+    /// Gives up what runs: the other slot is started from now on, once it was read through and found whole. What was
+    /// given up is not taken again by itself. The version that is started next.
+    ///
+    /// # Errors
+    /// When the other slot holds nothing that starts, or is damaged.
+    pub fn roll_back(&self) -> Result<String, CheckError> {
+        let _lock = lock()?;
+        let mut device = Device::open(self.disk.clone())?;
+        let slots = self.slots(&device, &device.copies()?)?;
+        let steps = update::roll_back(&slots)?;
+        let other = slots.running().other();
+        let mut read = |part: Part| {
+            let failed = |source| ApplyError::ReadBack { part, source };
+            device.read_back(part.number(other)).map_err(failed)
+        };
+        let (mut root, mut hash) = (read(Part::Root)?, read(Part::Hash)?);
+        hash_tree::check(&mut *root, &mut *hash, &slots.slot(other).root_hash).map_err(CheckError::OtherDamaged)?;
+        let steps: Vec<Step> = steps.into_iter().map(Step::Esp).chain([Step::ForgetChoice]).collect();
+        apply(&steps, other, &slots.slot(other).root_hash, &Nothing, &mut device, &|_| ())?;
+        Ok(slots.slot(other).image().map_or_else(String::new, |image| image.version))
+    }
+
+    /// Brings both copies of the partition table to what counts, and takes away what an update that was cut off has left;
+    /// done at each start.
+    ///
+    /// # Errors
+    /// A table of which neither copy can be read, or a disk that refuses.
+    pub fn mend(&self) -> Result<Mended, CheckError> {
+        let _lock = lock()?;
+        let mut device = Device::open(self.disk.clone())?;
+        let copies = device.copies()?;
+        let table = copies.mend()?.into_iter().map(Step::Table);
+        let esp = update::reconcile(&self.slots(&device, &copies)?);
+        let removed = esp.iter().filter_map(|step| match step {
+            EspStep::Remove(name) => Some(name.clone()),
+            EspStep::Stage(_) | EspStep::Rename { .. } | EspStep::Sync => None,
+        });
+        let mended = Mended { copy: copies.bad(), removed: removed.collect() };
+        let steps: Vec<Step> = table.chain(esp.into_iter().map(Step::Esp)).collect();
+        apply(&steps, self.disk.running, &[0; 32], &Nothing, &mut device, &|_| ())?;
+        Ok(mended)
+    }
+
+    fn slots(&self, device: &Device, copies: &Copies) -> Result<Slots, CheckError> {
+        let names = device.names()?;
+        let names = names.iter().map(String::as_str);
+        Ok(Slots::read(&self.host.image.variant, copies.table()?, names, self.disk.running)?)
     }
 
     fn plan(
@@ -158,9 +209,7 @@ impl Machine {
         again: Again,
     ) -> Result<Result<Planned, Refusal>, CheckError> {
         let copies = device.copies()?;
-        let names = device.names()?;
-        let table = copies.table()?;
-        let slots = Slots::read(&self.host.image.variant, table, names.iter().map(String::as_str), self.disk.running)?;
+        let slots = self.slots(device, &copies)?;
         let new = NewImage {
             name: offer.name(),
             root_hash: offer.root_hash()?,
@@ -199,6 +248,37 @@ impl Source for Offered<'_> {
     }
 }
 
+/// What needs no part of an image.
+struct Nothing;
+
+impl Source for Nothing {
+    fn part(&self, _: Part) -> Result<Box<dyn Read + '_>, Box<dyn Error + Send + Sync>> {
+        Err("no partition is written".into())
+    }
+
+    fn kernel_image(&self) -> Result<Box<dyn Read + '_>, Box<dyn Error + Send + Sync>> {
+        Err("no kernel image is written".into())
+    }
+}
+
+/// Where the image says that updates come from.
+fn settings() -> Result<Settings, CheckError> {
+    let files = Files::below("/");
+    Ok(Settings {
+        url: files.text(ADDRESS, MAX_ADDRESS).map_err(CheckError::NoUpdates)?.trim().to_owned(),
+        root: files.bytes(ROOT, MAX_ROOT).map_err(CheckError::NoUpdates)?,
+        kept: PathBuf::from(KEPT),
+    })
+}
+
+fn clock() -> Result<Clock, CheckError> {
+    let made = fs::metadata(Path::new("/").join(well_known::OS_RELEASE));
+    let made = made.map_err(|source| CheckError::Made { source })?.mtime();
+    #[expect(clippy::disallowed_methods, reason = "metadata has an end, and waves have a beginning")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Ok(Clock { now, floor: made.max(0).unsigned_abs(), is_agreed: Path::new(AGREED).exists() })
+}
+
 fn bytes(repository: &Repository, offer: &Offer) -> Result<u64, RepositoryError> {
     let targets = &offer.targets;
     [&targets.root, &targets.hash, &targets.kernel_image].into_iter().map(|name| repository.size(name)).sum()
@@ -210,10 +290,10 @@ fn lock() -> Result<File, CheckError> {
     let failed = |source| CheckError::Lock { source };
     fs::create_dir_all(KEPT).map_err(failed)?;
     let file = File::create(path).map_err(failed)?;
-    match file.try_lock() {
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(CheckError::Busy),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+        Err(Errno::WOULDBLOCK) => Err(CheckError::Busy),
+        Err(error) => Err(failed(error.into())),
     }
 }
 
@@ -250,6 +330,12 @@ pub enum CheckError {
     /// It was begun and not ended.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// What runs cannot be given up.
+    #[error(transparent)]
+    Rollback(#[from] RollbackRefused),
+    /// There is nothing whole to go back to.
+    #[error("the other slot is damaged: going back to it would leave nothing that starts")]
+    OtherDamaged(#[source] TreeError),
     /// Another one is at work.
     #[error("another update is being written")]
     Busy,

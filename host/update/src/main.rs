@@ -6,9 +6,10 @@ use std::{env::consts::ARCH, process::ExitCode};
 
 use brc_contract::{
     error_chain,
+    gpt::Which,
     update::{Again, EspStep, Part, Step},
 };
-use brc_update::{CheckError, Found, Machine, Update};
+use brc_update::{CheckError, Found, Machine, Mended, Update};
 use lexopt::Arg::{Long, Short, Value};
 use serde_json::json;
 
@@ -17,11 +18,15 @@ Takes updates of a machine that runs an image of brc.
 
 Usage: brc-update check [--json]
        brc-update apply [--now]
+       brc-update rollback
+       brc-update mend
 
   check          what is newer than what runs, how large it is, and when this machine's wave opens
       --json     as one JSON object
   apply          puts it into the slot that does not run; it is started by the next reboot
       --now      also before the wave opens, and a version that was given up here
+  rollback       gives up what runs: the other slot is started from the next reboot on, once it was found whole
+  mend           brings both copies of the partition table to what counts, and removes what a cut update has left
 
   -h, --help     this text
   -V, --version  the version of this program
@@ -32,6 +37,7 @@ Exit codes: 0 done, or nothing to do; 1 the update is refused or broke off; 2 th
 
 /// The version of the JSON object.
 const CHECK_VERSION: u32 = 1;
+const VERBS: [&str; 4] = ["check", "apply", "rollback", "mend"];
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const CANNOT: u8 = 3;
@@ -41,6 +47,8 @@ const OUTSIDE: u8 = 4;
 enum Order {
     Check { json: bool },
     Apply(Again),
+    Rollback,
+    Mend,
     Help,
     Version,
 }
@@ -49,6 +57,10 @@ fn main() -> ExitCode {
     let done = match order(lexopt::Parser::from_env()) {
         Ok(Order::Check { json }) => Machine::here(ARCH).and_then(|machine| check(&machine, json)),
         Ok(Order::Apply(again)) => Machine::here(ARCH).and_then(|machine| apply(&machine, again)),
+        Ok(Order::Rollback) => Machine::here(ARCH).and_then(|machine| machine.roll_back()).map(|version| {
+            println!("{version} is started by the next reboot");
+        }),
+        Ok(Order::Mend) => Machine::here(ARCH).and_then(|machine| machine.mend()).map(|mended| told(&mended)),
         Ok(Order::Help) => {
             print!("{HELP}");
             Ok(())
@@ -65,7 +77,11 @@ fn main() -> ExitCode {
     let Err(error) = done else { return ExitCode::SUCCESS };
     eprintln!("error: {}", error_chain(&error));
     let code = match error {
-        CheckError::Refused(_) | CheckError::Apply(_) | CheckError::Busy => REFUSED,
+        CheckError::Refused(_)
+        | CheckError::Apply(_)
+        | CheckError::Rollback(_)
+        | CheckError::OtherDamaged(_)
+        | CheckError::Busy => REFUSED,
         CheckError::Repository(_) | CheckError::Offer(_) => OUTSIDE,
         CheckError::Machine(_)
         | CheckError::NoUpdates(_)
@@ -86,19 +102,37 @@ fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
             Short('V') | Long("version") => return Ok(Order::Version),
             Long("json") if verb.as_deref() == Some("check") => json = true,
             Long("now") if verb.as_deref() == Some("apply") => now = true,
-            Value(value) if verb.is_none() && (value == "check" || value == "apply") => {
-                verb = Some(value.to_string_lossy().into_owned());
-            }
             Value(value) if verb.is_none() => {
-                return Err(format!("`{}` is no verb: expected `check` or `apply`", value.to_string_lossy()).into());
+                let value = value.to_string_lossy().into_owned();
+                if !VERBS.contains(&value.as_str()) {
+                    return Err(format!("`{value}` is no verb: expected {}", expected()).into());
+                }
+                verb = Some(value);
             }
             other => return Err(other.unexpected()),
         }
     }
     match verb.as_deref() {
         Some("check") => Ok(Order::Check { json }),
+        Some("rollback") => Ok(Order::Rollback),
+        Some("mend") => Ok(Order::Mend),
         Some(_) => Ok(Order::Apply(if now { Again::Asked } else { Again::Never })),
-        None => Err("no verb: expected `check` or `apply`".into()),
+        None => Err(format!("no verb: expected {}", expected()).into()),
+    }
+}
+
+fn expected() -> String {
+    format!("one of {}", VERBS.join(", "))
+}
+
+fn told(mended: &Mended) {
+    match mended.copy {
+        Some(Which::Primary) => println!("the primary partition table was bad: written anew from the backup"),
+        Some(Which::Backup) => println!("the backup partition table was bad: written anew from the primary"),
+        None => {}
+    }
+    for name in &mended.removed {
+        println!("`{name}` was left over: removed");
     }
 }
 

@@ -151,9 +151,11 @@ fn serving(folder: &Path, listen: &str) -> Result<ExitCode, CliError> {
     if !folder.join("metadata").is_dir() {
         return Err(CliError::Usage(format!("`{}` holds no repository", folder.display())));
     }
-    let listener = TcpListener::bind(listen)
-        .map_err(|error| CliError::Usage(format!("`--listen {listen}` cannot be listened at: {error}")))?;
-    status(&format!("serving {} at http://{listen}/", folder.display()));
+    let refused = |error| CliError::Usage(format!("`--listen {listen}` cannot be listened at: {error}"));
+    let listener = TcpListener::bind(listen).map_err(refused)?;
+    // Port 0 is any that is free.
+    let address = listener.local_addr().map_err(refused)?;
+    status(&format!("serving {} at http://{address}/", folder.display()));
     serve(&listener, folder, &|line| status(&line)).map_err(|error| CliError::Machine(error.into()))?;
     Ok(ExitCode::SUCCESS)
 }
