@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use brc_agent::{block_device::BlockDevice, loader, mapped_target, mount, verity};
+use brc_agent::{loader, mount, verity};
+use brc_linux::{block_device::BlockDevice, mapped_target};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -16,3 +16,20 @@ fn the_tests_of_the_host_workspace_pass() {
     let ran = |file: &str| errors.contains(&format!("Running {file}"));
     assert!(ran("unittests src/lib.rs") && ran("tests/status.rs"), "not all of it ran:\n{errors}");
 }
+
+/// `brc-update` is a workspace of its own, with a hundred crates: in the second tier.
+#[cfg(feature = "suite-vm")]
+#[test]
+fn the_tests_and_lints_of_what_takes_updates_pass() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host-update");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/host/update/Cargo.toml");
+    for (command, options) in [("test", &[][..]), ("clippy", &["--all-targets", "--", "-D", "warnings"])] {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args([command, "--locked", "--manifest-path", manifest, "--target-dir"]).arg(&target).args(options);
+        let output = cargo.output().unwrap();
+        let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        println!("{printed}");
+        assert!(output.status.success(), "{cargo:?}:\n{printed}\n{errors}");
+        assert!(command != "test" || printed.contains("the_tree_that_veritysetup_makes_is_right"), "{printed}");
+    }
+}

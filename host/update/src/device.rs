@@ -118,11 +118,11 @@ impl Target for Device {
                     read => size += read,
                 }
             }
-            if size == 0 {
+            out.write_all(&piece[..size])?;
+            if size < PIECE {
                 // Of the partition itself: the disk's flush comes after.
                 return out.sync_all();
             }
-            out.write_all(&piece[..size])?;
         }
     }
 

@@ -7,6 +7,8 @@
 //!
 //! What is done to the disk, and in which order, says `brc_contract::update`; [`Target`] is the port that does it.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at files and answer on sockets"))]
+
 mod apply;
 mod device;
 mod hash_tree;

@@ -126,7 +126,8 @@ impl Repository {
         forget_time(&self.kept, self.is_agreed)?;
         let failed = |source| RepositoryError::Target { name: name.to_owned(), source: Box::new(source) };
         let stream = opened.map_err(failed)?.ok_or_else(missing)?;
-        Ok(Content { runtime: &self.runtime, stream: Box::pin(stream), rest: Bytes::new(), size })
+        // Who has read to the end may read again.
+        Ok(Content { runtime: &self.runtime, stream: Box::pin(stream.fuse()), rest: Bytes::new(), size })
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use tough::{Transport, TransportError, TransportErrorKind, TransportStream};
 use url::Url;
 
@@ -162,6 +162,94 @@ impl Transport for Http {
                 next => Some((next, (fetch, None))),
             }
         });
-        Ok(Box::pin(rest))
+        Ok(Box::pin(rest.fuse()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, Write},
+        net::TcpListener,
+        thread,
+    };
+
+    use tokio::runtime::Builder;
+    use tough::IntoVec as _;
+
+    use super::*;
+
+    /// Answers each connection with the next of `answers`; what was asked for, with its range.
+    fn server(answers: Vec<Vec<u8>>) -> (Url, thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/file", listener.local_addr().unwrap())).unwrap();
+        let serve = move || {
+            let mut asked = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(&stream).lines().map(Result::unwrap).take_while(|line| !line.is_empty());
+                let range = lines.filter(|line| line.to_ascii_lowercase().starts_with("range")).collect::<String>();
+                asked.push(range.to_ascii_lowercase());
+                stream.write_all(&answer).unwrap();
+            }
+            asked
+        };
+        (url, thread::spawn(serve))
+    }
+
+    fn answer(head: &str, body: &str) -> Vec<u8> {
+        format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n{body}").into_bytes()
+    }
+
+    fn fetch(url: &Url) -> Result<Vec<u8>, TransportError> {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { Http::new().fetch(url.clone()).await?.into_vec().await })
+    }
+
+    #[test]
+    fn what_breaks_off_goes_on_where_it_did() {
+        let begun = answer("200 OK\r\nContent-Length: 10", "01234");
+        let rest = answer("206 Partial Content\r\nContent-Length: 5", "56789");
+        let (url, asked) = server(vec![begun, answer("503 Busy\r\nContent-Length: 0", ""), rest]);
+        assert_eq!(fetch(&url).unwrap(), b"0123456789");
+        assert_eq!(asked.join().unwrap(), ["", "range: bytes=5-", "range: bytes=5-"]);
+    }
+
+    #[test]
+    fn a_server_that_gives_the_whole_again_is_passed_over() {
+        let whole = "0123456789";
+        let begun = answer("200 OK\r\nContent-Length: 10", "01234");
+        let (url, asked) = server(vec![begun, answer("200 OK\r\nContent-Length: 10", whole)]);
+        assert_eq!(fetch(&url).unwrap(), whole.as_bytes());
+        asked.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_at_once() {
+        for status in ["404 Not Found", "403 Forbidden"] {
+            let (url, asked) = server(vec![answer(&format!("{status}\r\nContent-Length: 0"), "")]);
+            assert_eq!(fetch(&url).unwrap_err().kind(), TransportErrorKind::FileNotFound);
+            asked.join().unwrap();
+        }
+        let (url, asked) = server(vec![answer("401 Unauthorized\r\nContent-Length: 0", "")]);
+        assert_eq!(fetch(&url).unwrap_err().kind(), TransportErrorKind::Other);
+        asked.join().unwrap();
+        let other = fetch(&Url::parse("gopher://x/").unwrap()).unwrap_err();
+        assert_eq!(other.kind(), TransportErrorKind::UnsupportedUrlScheme);
+        let file = Url::from_file_path("/nothing/here").unwrap();
+        assert_eq!(fetch(&file).unwrap_err().kind(), TransportErrorKind::FileNotFound);
+    }
+
+    #[test]
+    fn who_has_read_to_the_end_may_read_again() {
+        let folder = std::env::temp_dir().join(format!("brc-update-{}", std::process::id()));
+        std::fs::write(&folder, "x").unwrap();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut stream = Http::new().fetch(Url::from_file_path(&folder).unwrap()).await.unwrap();
+            assert_eq!(stream.next().await.unwrap().unwrap(), "x");
+            assert!(stream.next().await.is_none() && stream.next().await.is_none());
+        });
+        std::fs::remove_file(folder).unwrap();
     }
 }

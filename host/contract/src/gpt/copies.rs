@@ -66,7 +66,9 @@ impl Copies {
         let end = size.sectors.saturating_sub(1);
         let primary = copy(size, PRIMARY, &mut read)?;
         // A disk that has grown has its backup where the primary says; without one, the kernel looks at the end.
-        let backup_at = primary.as_ref().map_or(end, |(header, _)| header.other.clamp(PRIMARY + 1, end));
+        let backup_at = primary
+            .as_ref()
+            .map_or(end, |(header, _)| header.other.clamp(header.usable[1].saturating_add(1).min(end), end));
         let backup = copy(size, backup_at, &mut read)?;
         let entry_sectors = [&primary, &backup].into_iter().find_map(|copy| copy.as_ref().ok());
         let entry_sectors = entry_sectors.map_or(0, |(header, _)| sectors(size, header.entry_bytes));
@@ -201,7 +203,7 @@ fn copy<E>(
     read: &mut impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
 ) -> Result<Result<(Header, Table), TableError>, E> {
     let header = match Header::parse(&read(at, size.sector)?, at) {
-        Ok(header) if inside(size, header.entries_at, header.entry_bytes) => header,
+        Ok(header) if fits(size, &header) => header,
         Ok(_) => return Ok(Err(TableError::Damaged)),
         Err(error) => return Ok(Err(error)),
     };
@@ -213,9 +215,15 @@ fn sectors(size: DiskSize, bytes: usize) -> u64 {
     bytes.div_ceil(size.sector) as u64
 }
 
-/// Whether so many bytes from a sector on lie on the disk.
-fn inside(size: DiskSize, at: u64, bytes: usize) -> bool {
-    at >= PRIMARY_ENTRIES && at.checked_add(sectors(size, bytes)).is_some_and(|end| end <= size.sectors)
+/// Whether a header and its entries lie on the disk, and where no partition can be: they are written again.
+fn fits(size: DiskSize, header: &Header) -> bool {
+    let [first, last] = header.usable;
+    let is_apart = |at: u64, end: u64| first <= last && (end <= first || at > last);
+    let Some(end) = header.entries_at.checked_add(sectors(size, header.entry_bytes)) else { return false };
+    header.entries_at >= PRIMARY_ENTRIES
+        && end <= size.sectors
+        && is_apart(header.entries_at, end)
+        && is_apart(header.at, header.at + 1)
 }
 
 impl fmt::Display for Unreadable {
@@ -406,10 +414,10 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn entries_that_lie_outside_the_disk_are_not_read() {
+    fn entries_that_lie_outside_the_disk_or_among_partitions_are_not_read() {
         let mut disk = disk();
         let mut header = Header::parse(&disk.0[&1], 1).unwrap();
-        for at in [0, 1, SIZE.sectors - 1, u64::MAX] {
+        for at in [0, 1, 33, 100, SIZE.sectors - 1, u64::MAX] {
             header.entries_at = at;
             disk.0.insert(1, header.encode(512));
             assert_eq!(disk.copies().copy(Which::Primary), &Err(TableError::Damaged), "{at}");
