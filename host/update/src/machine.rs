@@ -13,7 +13,9 @@ use brc_agent::{Status, Unknown, disk::RootDisk};
 use brc_contract::{
     SlotName, Slots,
     gpt::{self, Copies, Which},
-    update::{self, Again, EspStep, Host, NewImage, Offer, OfferError, Part, RollbackRefused, Step, UpdateRefused},
+    update::{
+        self, Again, EspStep, Host, Judgement, NewImage, Offer, OfferError, Part, RollbackRefused, Step, UpdateRefused,
+    },
     well_known,
 };
 use brc_linux::{Files, device_mapper};
@@ -193,6 +195,15 @@ impl Machine {
         let steps: Vec<Step> = table.chain(esp.into_iter().map(Step::Esp)).collect();
         apply(&steps, self.disk.running, &[0; 32], &Nothing, &mut device, &|_| ())?;
         Ok(mended)
+    }
+
+    /// Judges what runs when the time that it had to prove itself is over.
+    ///
+    /// # Errors
+    /// A disk that cannot be read.
+    pub fn judge(&self) -> Result<Judgement, CheckError> {
+        let device = Device::open(self.disk.clone())?;
+        Ok(update::judge(&self.slots(&device, &device.copies()?)?))
     }
 
     fn slots(&self, device: &Device, copies: &Copies) -> Result<Slots, CheckError> {

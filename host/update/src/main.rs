@@ -7,7 +7,7 @@ use std::{env::consts::ARCH, process::ExitCode};
 use brc_contract::{
     error_chain,
     gpt::Which,
-    update::{Again, EspStep, Part, Step},
+    update::{Again, EspStep, Judgement, Part, Step},
 };
 use brc_update::{CheckError, Found, Machine, Mended, Update};
 use lexopt::Arg::{Long, Short, Value};
@@ -20,6 +20,7 @@ Usage: brc-update check [--json]
        brc-update apply [--now]
        brc-update rollback
        brc-update mend
+       brc-update judge
 
   check          what is newer than what runs, how large it is, and when this machine's wave opens
       --json     as one JSON object
@@ -27,17 +28,18 @@ Usage: brc-update check [--json]
       --now      also before the wave opens, and a version that was given up here
   rollback       gives up what runs: the other slot is started from the next reboot on, once it was found whole
   mend           brings both copies of the partition table to what counts, and removes what a cut update has left
+  judge          whether what runs may go on: 1 when it was not found healthy and another version starts
 
   -h, --help     this text
   -V, --version  the version of this program
 
-Exit codes: 0 done, or nothing to do; 1 the update is refused or broke off; 2 the command line is wrong;
+Exit codes: 0 done, or nothing to do; 1 the update is refused or broke off, or what runs may not go on; 2 the command line is wrong;
 3 this machine cannot; 4 the repository is not there or not believed.
 ";
 
 /// The version of the JSON object.
 const CHECK_VERSION: u32 = 1;
-const VERBS: [&str; 4] = ["check", "apply", "rollback", "mend"];
+const VERBS: [&str; 5] = ["check", "apply", "rollback", "mend", "judge"];
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const CANNOT: u8 = 3;
@@ -49,6 +51,7 @@ enum Order {
     Apply(Again),
     Rollback,
     Mend,
+    Judge,
     Help,
     Version,
 }
@@ -61,6 +64,10 @@ fn main() -> ExitCode {
             println!("{version} is started by the next reboot");
         }),
         Ok(Order::Mend) => Machine::here(ARCH).and_then(|machine| machine.mend()).map(|mended| told(&mended)),
+        Ok(Order::Judge) => match Machine::here(ARCH).and_then(|machine| machine.judge()) {
+            Ok(judgement) => return judged(judgement),
+            Err(error) => Err(error),
+        },
         Ok(Order::Help) => {
             print!("{HELP}");
             Ok(())
@@ -116,6 +123,7 @@ fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
         Some("check") => Ok(Order::Check { json }),
         Some("rollback") => Ok(Order::Rollback),
         Some("mend") => Ok(Order::Mend),
+        Some("judge") => Ok(Order::Judge),
         Some(_) => Ok(Order::Apply(if now { Again::Asked } else { Again::Never })),
         None => Err(format!("no verb: expected {}", expected()).into()),
     }
@@ -134,6 +142,18 @@ fn told(mended: &Mended) {
     for name in &mended.removed {
         println!("`{name}` was left over: removed");
     }
+}
+
+fn judged(judgement: Judgement) -> ExitCode {
+    match judgement {
+        Judgement::Good => println!("what runs was found healthy"),
+        Judgement::NothingElse => println!("what runs was not found healthy, and nothing else starts: it goes on"),
+        Judgement::Restart { left } => {
+            println!("what runs was not found healthy: the machine starts again, tries left {left}");
+            return REFUSED.into();
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn check(machine: &Machine, json: bool) -> Result<(), CheckError> {

@@ -46,6 +46,32 @@ pub fn reconcile(slots: &Slots) -> Vec<EspStep> {
     with_sync(twice.chain(slots.staged().iter().cloned()).map(EspStep::Remove).collect())
 }
 
+/// What becomes of what runs when the time that it had to prove itself is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// It has proven itself.
+    Good,
+    /// It has not: the machine starts again, by which the loader takes one of its tries, or falls back.
+    Restart {
+        /// How many tries it has left.
+        left: u8,
+    },
+    /// It has not, and no other slot holds anything that starts: it goes on as it is.
+    NothingElse,
+}
+
+/// Judges what runs when the time that it had is over. Until the last try is taken it may yet prove itself.
+pub fn judge(slots: &Slots) -> Judgement {
+    let standing = slots.slot(slots.running()).entry().map(EntryName::standing);
+    let other = slots.slot(slots.running().other()).entry().map(EntryName::standing);
+    match (standing, other) {
+        (Some(Standing::Good), _) => Judgement::Good,
+        (_, None | Some(Standing::Bad)) => Judgement::NothingElse,
+        (Some(Standing::OnTrial(tries)), _) => Judgement::Restart { left: tries.left },
+        (None | Some(Standing::Bad), _) => Judgement::Restart { left: 0 },
+    }
+}
+
 /// What runs has proven itself: its entry is not counted any more. Nothing when it has proven itself before.
 pub fn bless(slots: &Slots) -> Vec<EspStep> {
     rename_running(slots, EntryName::good)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Again, EspStep, NewImage, Part, Step, bless, reconcile, roll_back, steps};
+use super::{Again, EspStep, Judgement, NewImage, Part, Step, bless, judge, reconcile, roll_back, steps};
 use crate::{
     BootEntry, EntryName, Guid, ImageName, SlotName, Slots, boot_order, compare_versions,
     gpt::{
@@ -193,6 +193,7 @@ impl Machine {
                 return None;
             }
             self.esp_steps(slot, bless(&self.slots(slot)));
+            assert_eq!(judge(&self.slots(slot)), Judgement::Good);
             Some((slot, version, starts))
         })
     }
@@ -369,4 +370,20 @@ fn the_steps_of_an_update_are_these() {
                     rename a_1.10.0.part a_1.10.0+3-0.efi, sync";
     assert_eq!(list.iter().map(short).collect::<Vec<_>>().join(", "), expected);
     assert_eq!(Part::Hash.number(SlotName::B), 4);
+}
+
+#[test]
+fn a_machine_restarts_when_what_runs_has_not_proven_itself_and_something_else_starts() {
+    let mut machine = Machine::new();
+    let (slot, _) = machine.start().unwrap();
+    assert_eq!(judge(&machine.slots(slot)), Judgement::NothingElse, "a fresh machine has nothing to fall back to");
+    machine.esp_steps(slot, bless(&machine.slots(slot)));
+    let (target, list) = steps(&machine.slots(slot), &machine.disk.copies(), 512, &image(1), Again::Never).unwrap();
+    machine = machine.perform(&list, target, 1).pop().unwrap();
+    for left in [2, 1, 0] {
+        assert_eq!(machine.start(), Some((SlotName::B, 1)));
+        assert_eq!(judge(&machine.slots(SlotName::B)), Judgement::Restart { left });
+    }
+    assert_eq!(machine.start(), Some((SlotName::A, 0)));
+    assert_eq!(judge(&machine.slots(SlotName::A)), Judgement::Good);
 }
