@@ -249,8 +249,10 @@ fn thirty_kills_leave_a_store_that_composes_the_same_image() {
     let recipe = copy_of_quickstart(&folder("kill-project"));
     fs::copy(&quickstart().lock, recipe.with_file_name("brc.lock")).unwrap();
     let mut killed = 0;
+    assert!(forget(&store, &first.ran, &IMAGE_STAGES) > 8);
     for kill in 0..30 {
-        assert!(forget(&store, &first.ran, &IMAGE_STAGES) > 8);
+        // As many as the killed one had come to.
+        forget(&store, &first.ran, &IMAGE_STAGES);
         let mut command = brc();
         command.args(["compose", "--json", "--arch=x86_64"]);
         command.arg("--store").arg(&store).arg("--out").arg(&out).arg(&recipe);
