@@ -75,6 +75,12 @@ fn what_a_repository_offers_is_byte_for_byte_what_stands_in_the_image() {
     fs::File::open(targets.join(&targets_of[1])).unwrap().read_exact(&mut target).unwrap();
     assert!(there == target);
 
+    // What stops a bad release, and what keeps the repository fresh, are versions of the metadata alone.
+    for (verb, more) in [("limit", &["0.1.0"][..]), ("limit", &[]), ("refresh", &[])] {
+        let ran = Ran::well(&mut repo(&folder, verb, more));
+        assert_eq!(ran.events.last().unwrap()["images"], found["images"], "{verb} {more:?}");
+    }
+
     // Its root comes from the metadata alone, whoever serves it.
     let mut server = brc()
         .args(["repo", "serve", "--listen", "127.0.0.1:0"])

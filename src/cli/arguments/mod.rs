@@ -475,7 +475,7 @@ pub enum RepoVerb {
         signing: Signing,
         /// The highest version that is taken [default: no limit]
         #[arg(value_name = "VERSION")]
-        version: Option<String>,
+        most: Option<String>,
     },
     /// Sign what machines must see that is newer, before it expires
     Refresh(Signing),

@@ -75,6 +75,7 @@ mod tests {
     #[test]
     fn every_command_has_a_file_and_every_file_a_command() {
         let command = Arguments::command();
+        command.clone().debug_assert();
         let commands = command.get_subcommands().map(|command| command.get_name().replace('-', "_"));
         let folder = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/verb")).unwrap();
         let files = folder.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());

@@ -45,10 +45,10 @@ pub fn run(context: &Context, arguments: &Repo) -> Result<ExitCode, CliError> {
             }
             checked(context, &signing.folder)
         }
-        RepoVerb::Limit { signing, version } => {
+        RepoVerb::Limit { signing, most } => {
             let (keys, now) = (keys(signing)?, now());
             let mut repository = Repository::open(&signing.folder, now).map_err(told)?;
-            repository.limit(version.clone(), &keys, Terms::default(), now).map_err(told)?;
+            repository.limit(most.clone(), &keys, Terms::default(), now).map_err(told)?;
             checked(context, &signing.folder)
         }
         RepoVerb::Refresh(signing) => {
