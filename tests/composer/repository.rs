@@ -139,7 +139,7 @@ fn what_cannot_be_offered_is_told() {
     assert!(refused(brc().args(["repo", "check"]).arg(&none), 2).contains("holds no repository"));
     let timestamp = folder.join("repository/metadata/timestamp.json");
     let text = fs::read_to_string(&timestamp).unwrap();
-    fs::write(&timestamp, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    fs::write(&timestamp, text.replacen("\"version\": 1", "\"version\": 2", 1)).unwrap();
     let told = refused(brc().args(["repo", "check"]).arg(folder.join("repository")), 4);
-    assert!(told.contains("`2.snapshot.json`") || told.contains("is signed by 0 of the 1 keys"), "{told}");
+    assert!(told.contains("`timestamp` is signed by 0 of the 1 keys"), "{told}");
 }
