@@ -8,12 +8,17 @@ use std::{
 };
 
 use pem_rfc7468::LineEnding;
-use ring::{rand::SystemRandom, signature::Ed25519KeyPair};
+use ring::{
+    rand::{SecureRandom as _, SystemRandom},
+    signature::Ed25519KeyPair,
+};
 
 use super::metadata::Role;
 
 const LABEL: &str = "PRIVATE KEY";
 const ENDING: &str = "pem";
+/// What stands before the 32 bytes of a key (RFC 8410, section 7): version 1 of PKCS #8, which every program reads.
+const PREFIX: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 /// A file with a key is this small, or is none.
 const MAX_KEY_BYTES: u64 = 64 << 10;
 
@@ -24,12 +29,12 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Reads `root.pem`, `targets.pem`, `snapshot.pem` and `timestamp.pem` of a folder, as far as they are there: the
-    /// key of the root is better kept elsewhere. A role that wants several keys has them as `root-NAME.pem`.
+    /// Reads the keys of some roles: `timestamp.pem`, and `timestamp-NAME.pem` of a role that wants several. Those of
+    /// other roles are left alone: the key of the root is better kept elsewhere.
     ///
     /// # Errors
     /// A folder or file that cannot be read, or a file that is no such key.
-    pub fn read(folder: &Path) -> Result<Self, KeyError> {
+    pub fn read(folder: &Path, roles: &[Role]) -> Result<Self, KeyError> {
         let failed = |source| KeyError::Read { path: folder.to_owned(), source };
         let mut keys = Vec::new();
         let mut names = Vec::new();
@@ -39,7 +44,7 @@ impl Keys {
         names.sort();
         for name in names {
             let Some(stem) = name.strip_suffix(ENDING).and_then(|name| name.strip_suffix('.')) else { continue };
-            let role = Role::ALL.into_iter().find(|role| {
+            let role = roles.iter().copied().find(|role| {
                 stem.strip_prefix(role.name()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
             });
             let Some(role) = role else { continue };
@@ -69,11 +74,17 @@ pub fn new_keys(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
         move |source| KeyError::Write { path, source }
     };
     fs::create_dir_all(folder).map_err(failed(folder))?;
+    let path = |role: Role| folder.join(format!("{}.{ENDING}", role.name()));
+    if let Some(path) = Role::ALL.into_iter().map(path).find(|path| path.exists()) {
+        return Err(KeyError::There { path });
+    }
     let mut files = Vec::new();
     for role in Role::ALL {
-        let path = folder.join(format!("{}.{ENDING}", role.name()));
-        let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
-        let text = pem_rfc7468::encode_string(LABEL, LineEnding::LF, key.as_ref()).map_err(|_| KeyError::Random)?;
+        let path = path(role);
+        let mut seed = [0; 32];
+        SystemRandom::new().fill(&mut seed).map_err(|_| KeyError::Random)?;
+        let key = [&PREFIX[..], &seed].concat();
+        let text = pem_rfc7468::encode_string(LABEL, LineEnding::LF, &key).map_err(|_| KeyError::Random)?;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed(&path))?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(&path))?;
@@ -85,7 +96,9 @@ pub fn new_keys(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
 fn read(path: &Path) -> Result<Ed25519KeyPair, KeyError> {
     let failed = |source| KeyError::Read { path: path.to_owned(), source };
     let wrong = || KeyError::NoKey { path: path.to_owned() };
-    if fs::metadata(path).map_err(failed)?.len() > MAX_KEY_BYTES {
+    // To open a named pipe waits for its writer.
+    let found = fs::metadata(path).map_err(failed)?;
+    if !found.is_file() || found.len() > MAX_KEY_BYTES {
         return Err(wrong());
     }
     let text = fs::read(path).map_err(failed)?;
@@ -103,6 +116,9 @@ pub enum KeyError {
     /// A folder or file cannot be read.
     #[error("`{}` cannot be read", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// A key is there: whoever lost it could sign nothing any more.
+    #[error("`{}` is there already: a key is never overwritten", path.display())]
+    There { path: PathBuf },
     /// A file cannot be written.
     #[error("`{}` cannot be written", path.display())]
     Write { path: PathBuf, source: io::Error },

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ring::signature::Ed25519KeyPair;
+
 use super::{
     key::Keys,
     metadata::{
@@ -73,6 +75,8 @@ pub struct NewImage<'f> {
 /// A repository in a folder, whose metadata was checked when it was opened.
 pub struct Repository {
     folder: PathBuf,
+    /// Whoever changes a repository has it alone.
+    _lock: Option<File>,
     root: Signed<Root>,
     targets: Signed<Targets>,
     snapshot: Signed<Listing>,
@@ -84,6 +88,10 @@ pub struct Repository {
 pub struct Checked {
     /// When each role ends, by its name, with its version.
     pub roles: BTreeMap<&'static str, (u64, String)>,
+    /// The version that no machine goes beyond.
+    pub max_version: Option<String>,
+    /// When the last wave of an image ends, in seconds since 1970, by its name.
+    pub waves: BTreeMap<String, u64>,
     /// What it offers: images by name and architecture.
     pub images: Vec<String>,
     /// How many bytes its targets have.
@@ -126,12 +134,16 @@ impl Repository {
         let nothing = |role: Role| Listing { head: role.head(0, String::new()), meta: BTreeMap::new() };
         let mut repository = Repository {
             folder: folder.to_owned(),
-            root: signed(Role::Root, root, keys)?,
+            _lock: None,
+            root: Signed { signed: root.clone(), ..signed(Role::Root, root, keys, None)? },
             targets: unsigned(Targets { head: Role::Targets.head(0, String::new()), targets: BTreeMap::new() }),
             snapshot: unsigned(nothing(Role::Snapshot)),
             timestamp: unsigned(nothing(Role::Timestamp)),
         };
-        fs::create_dir_all(&there).map_err(|source| RepositoryError::Write { path: there.clone(), source })?;
+        fs::create_dir_all(folder).map_err(|source| RepositoryError::Write { path: there.clone(), source })?;
+        // Of two who begin one at once the second fails.
+        fs::create_dir(&there).map_err(|source| RepositoryError::Write { path: there.clone(), source })?;
+        repository._lock = Some(lock(folder)?);
         let root = repository.root.clone();
         repository.write_metadata("1.root.json", &root)?;
         let offers = Offers { manifest_version: OFFERS_VERSION, max_version: None, updates: Vec::new() };
@@ -145,6 +157,12 @@ impl Repository {
     /// # Errors
     /// A folder without a repository, or metadata that is not to be believed.
     pub fn open(folder: &Path, now: u64) -> Result<Self, RepositoryError> {
+        newest_root(folder)?;
+        Ok(Repository { _lock: Some(lock(folder)?), ..Repository::look(folder, now)? })
+    }
+
+    /// As [`Repository::open`], without keeping others from it.
+    fn look(folder: &Path, now: u64) -> Result<Self, RepositoryError> {
         let root: Signed<Root> = read(&folder.join(METADATA).join(format!("{}.root.json", newest_root(folder)?)))?;
         let timestamp: Signed<Listing> = read(&folder.join(METADATA).join(TIMESTAMP))?;
         let snapshot: Signed<Listing> = listed(folder, &timestamp.signed, "snapshot.json")?;
@@ -157,16 +175,23 @@ impl Repository {
                 checked => checked?,
             }
         }
-        Ok(Repository { folder: folder.to_owned(), root, targets, snapshot, timestamp })
+        Ok(Repository { folder: folder.to_owned(), _lock: None, root, targets, snapshot, timestamp })
     }
 
-    /// Adds an image; one of the same name and architecture is replaced. It is there for machines when this returns.
+    /// Adds an image; one of the same name and architecture is replaced, and keeps its waves and its least safe version
+    /// where nothing else is said. It is there for machines when this returns.
     ///
     /// # Errors
     /// Waves that are no schedule, a key that is missing, a disk that refuses.
     pub fn add(&mut self, image: NewImage<'_>, keys: &Keys, terms: Terms, now: u64) -> Result<(), RepositoryError> {
         Schedule::new(image.waves.clone())?;
+        self.fit(keys, &[Role::Targets, Role::Snapshot, Role::Timestamp])?;
         let mut offers = self.offers()?;
+        let is_same = |one: &&Offer| one.name() == image.name && one.architecture == image.architecture;
+        let (waves, least_safe) = match offers.updates.iter().find(is_same) {
+            Some(old) if image.waves.is_empty() => (old.waves.clone(), image.least_safe.or(old.least_safe.clone())),
+            _ => (image.waves, image.least_safe),
+        };
         let target = |ending: &str| format!("{}_{}.{ending}", image.name, image.architecture);
         let targets = OfferTargets { root: target("root"), hash: target("verity"), kernel_image: target("efi") };
         for (name, part) in
@@ -182,8 +207,8 @@ impl Repository {
             root_hash: Sha256::from_bytes(image.root_hash).to_string(),
             targets,
             empty_slots: image.empty_slots.map(|slot| slot.map(|guid| guid.to_string())),
-            least_safe: image.least_safe,
-            waves: image.waves,
+            least_safe,
+            waves,
         };
         let is_other = |one: &Offer| (one.name(), &one.architecture) != (offer.name(), &offer.architecture);
         offers.updates.retain(is_other);
@@ -197,6 +222,7 @@ impl Repository {
     /// # Errors
     /// A key that is missing, a disk that refuses.
     pub fn limit(&mut self, most: Option<String>, keys: &Keys, terms: Terms, now: u64) -> Result<(), RepositoryError> {
+        self.fit(keys, &[Role::Targets, Role::Snapshot, Role::Timestamp])?;
         let offers = Offers { max_version: most, ..self.offers()? };
         self.publish(&offers, keys, terms, now)
     }
@@ -207,6 +233,7 @@ impl Repository {
     /// # Errors
     /// A key that is missing, a disk that refuses.
     pub fn refresh(&mut self, keys: &Keys, terms: Terms, now: u64) -> Result<(), RepositoryError> {
+        self.fit(keys, &[Role::Snapshot, Role::Timestamp])?;
         let targets = describe(&self.targets)?;
         let version = self.targets.signed.head.version;
         self.switch(MetadataFile { version, ..targets }, keys, terms, now)
@@ -217,7 +244,7 @@ impl Repository {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(folder: &Path, now: u64) -> Result<Checked, RepositoryError> {
-        let repository = Repository::open(folder, now)?;
+        let repository = Repository::look(folder, now)?;
         let Repository { root, targets, snapshot, timestamp, .. } = &repository;
         verify(snapshot, Role::Snapshot, &root.signed, now)?;
         verify(timestamp, Role::Timestamp, &root.signed, now)?;
@@ -237,9 +264,21 @@ impl Repository {
         let roles = Role::ALL.into_iter().zip(heads);
         Ok(Checked {
             roles: roles.map(|(role, head)| (role.name(), (head.version, head.expires.clone()))).collect(),
+            max_version: offers.max_version.clone(),
+            waves: offers
+                .updates
+                .iter()
+                .filter_map(|offer| Some((offer.name().to_string(), offer.waves.last()?.at)))
+                .collect(),
             images: offers.updates.iter().map(|offer| format!("{} {}", offer.name(), offer.architecture)).collect(),
             bytes,
         })
+    }
+
+    /// Whether enough of the root's own keys of these roles are at hand: what other keys sign nobody believes, and it would
+    /// stand in the way of what is right.
+    fn fit(&self, keys: &Keys, roles: &[Role]) -> Result<(), RepositoryError> {
+        roles.iter().try_for_each(|role| known(*role, keys, Some(&self.root.signed)).map(drop))
     }
 
     /// What it offers.
@@ -265,7 +304,7 @@ impl Repository {
         let expires = date_text(now + terms.days(Role::Targets) * DAY_SECONDS);
         let head = Role::Targets.head(version, expires);
         let targets = Targets { head, targets: self.targets.signed.targets.clone() };
-        self.targets = signed(Role::Targets, targets, keys)?;
+        self.targets = signed(Role::Targets, targets, keys, Some(&self.root.signed))?;
         let listed = self.write_metadata(&format!("{version}.targets.json"), &self.targets)?;
         self.switch(MetadataFile { version, ..listed }, keys, terms, now)
     }
@@ -275,7 +314,8 @@ impl Repository {
         let listing = |role: Role, old: &Signed<Listing>, name: &str, file: MetadataFile| {
             let expires = date_text(now + terms.days(role) * DAY_SECONDS);
             let head = role.head(old.signed.head.version + 1, expires);
-            signed(role, Listing { head, meta: BTreeMap::from([(name.to_owned(), file)]) }, keys)
+            let listing = Listing { head, meta: BTreeMap::from([(name.to_owned(), file)]) };
+            signed(role, listing, keys, Some(&self.root.signed))
         };
         // Both keys are looked for before anything is written.
         let snapshot = listing(Role::Snapshot, &self.snapshot, "targets.json", targets)?;
@@ -335,9 +375,30 @@ fn no_key(role: Role, keys: &Keys) -> RepositoryError {
     RepositoryError::NoKey { role: role.name(), folder: keys.folder().to_owned() }
 }
 
-fn signed<T: Signable>(role: Role, value: T, keys: &Keys) -> Result<Signed<T>, RepositoryError> {
-    let found = sign(value, keys.of(role)).filter(|signed| !signed.signatures.is_empty());
-    found.ok_or_else(|| no_key(role, keys))
+fn signed<T: Signable>(role: Role, value: T, keys: &Keys, root: Option<&Root>) -> Result<Signed<T>, RepositoryError> {
+    let keys = known(role, keys, root)?;
+    sign(value, keys.into_iter()).ok_or(RepositoryError::Form { role: role.name() })
+}
+
+/// The keys of a role that the root knows, as many as it wants; all of them while there is no root.
+fn known<'k>(role: Role, keys: &'k Keys, root: Option<&Root>) -> Result<Vec<&'k Ed25519KeyPair>, RepositoryError> {
+    let all: Vec<_> = keys.of(role).collect();
+    if all.is_empty() {
+        return Err(no_key(role, keys));
+    }
+    let Some(wanted) = root.and_then(|root| root.roles.get(role.name())) else { return Ok(all) };
+    let known: Vec<_> = all.into_iter().filter(|key| wanted.keyids.contains(&Key::of(key).identity())).collect();
+    if (known.len() as u64) < wanted.threshold {
+        return Err(RepositoryError::OtherKey { role: role.name(), folder: keys.folder().to_owned() });
+    }
+    Ok(known)
+}
+
+/// Waits until nobody else changes the repository.
+fn lock(folder: &Path) -> Result<File, RepositoryError> {
+    let path = folder.join(METADATA);
+    let locked = File::open(&path).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|source| RepositoryError::Read { path, source })
 }
 
 fn unsigned<T>(signed: T) -> Signed<T> {
@@ -431,6 +492,12 @@ pub enum RepositoryError {
     /// A role cannot sign.
     #[error("there is no key of `{role}` in `{}`: expected `{role}.pem`", folder.display())]
     NoKey { role: &'static str, folder: PathBuf },
+    /// The keys at hand are not those of the repository.
+    #[error("the key of `{role}` in `{}` is not the one that the repository's root names; nothing was written", folder.display())]
+    OtherKey { role: &'static str, folder: PathBuf },
+    /// What is to be signed has a value that metadata cannot have.
+    #[error("`{role}` has a value that metadata cannot have")]
+    Form { role: &'static str },
     /// Metadata is not to be believed.
     #[error(transparent)]
     Metadata(#[from] VerifyMetadataError),
@@ -461,131 +528,5 @@ pub enum RepositoryError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::publish::key::new_keys;
-
-    const NOW: u64 = 1_796_000_000;
-
-    /// A repository that offers an image, and its keys.
-    struct Sample {
-        folder: tempfile::TempDir,
-    }
-
-    impl Sample {
-        fn new() -> Sample {
-            let sample = Sample { folder: tempfile::tempdir().unwrap() };
-            new_keys(&sample.path("keys")).unwrap();
-            let mut repository =
-                Repository::init(&sample.path("repository"), &sample.keys(), Terms::default(), NOW).unwrap();
-            sample.add(&mut repository, "1.9.0", b"root of 1.9.0");
-            sample
-        }
-
-        fn path(&self, below: &str) -> PathBuf {
-            self.folder.path().join(below)
-        }
-
-        fn keys(&self) -> Keys {
-            Keys::read(&self.path("keys")).unwrap()
-        }
-
-        fn add(&self, repository: &mut Repository, version: &str, root: &[u8]) {
-            let image = NewImage {
-                name: ImageName::new("a", version),
-                architecture: "x86_64",
-                root_hash: [7; 32],
-                empty_slots: [[Guid::NIL; 2]; 2],
-                root: Part { size: root.len() as u64, file: &mut &*root },
-                hash: Part { size: 4, file: &mut &b"tree"[..] },
-                kernel_image: Part { size: 6, file: &mut &b"kernel"[..] },
-                waves: Vec::new(),
-                least_safe: None,
-            };
-            repository.add(image, &self.keys(), Terms::default(), NOW).unwrap();
-        }
-
-        fn check(&self, now: u64) -> Result<Checked, String> {
-            Repository::check(&self.path("repository"), now).map_err(|error| error.to_string())
-        }
-
-        fn files(&self) -> Vec<PathBuf> {
-            let folders = [METADATA, TARGETS].map(|name| self.path("repository").join(name));
-            let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
-            files.map(|entry| entry.unwrap().path()).collect()
-        }
-    }
-
-    #[test]
-    fn what_is_added_is_offered_and_the_same_keys_go_on_signing() {
-        let sample = Sample::new();
-        let mut repository = Repository::open(&sample.path("repository"), NOW).unwrap();
-        sample.add(&mut repository, "1.10.0", b"root of 1.10.0");
-        sample.add(&mut repository, "1.10.0", b"another root of 1.10.0");
-        let found = sample.check(NOW).unwrap();
-        assert_eq!(found.images, ["a_1.10.0 x86_64", "a_1.9.0 x86_64"]);
-        let versions: Vec<(&str, u64)> = found.roles.iter().map(|(role, (version, _))| (*role, *version)).collect();
-        assert_eq!(versions, [("root", 1), ("snapshot", 4), ("targets", 4), ("timestamp", 4)]);
-        repository.limit(Some("1.9.0".to_owned()), &sample.keys(), Terms::default(), NOW).unwrap();
-        assert_eq!(repository.offers().unwrap().max_version.as_deref(), Some("1.9.0"));
-        let twice = Repository::init(&sample.path("repository"), &sample.keys(), Terms::default(), NOW);
-        assert!(matches!(twice, Err(RepositoryError::There { .. })));
-    }
-
-    #[test]
-    fn what_expires_is_signed_anew_without_the_keys_of_root_and_targets() {
-        let sample = Sample::new();
-        let later = NOW + 20 * DAY_SECONDS;
-        assert_eq!(sample.check(later).unwrap_err(), "`snapshot` has expired: 2026-12-14T00:53:20Z");
-        for role in ["root", "targets"] {
-            fs::remove_file(sample.path(&format!("keys/{role}.pem"))).unwrap();
-        }
-        let mut repository = Repository::open(&sample.path("repository"), later).unwrap();
-        repository.refresh(&sample.keys(), Terms::default(), later).unwrap();
-        assert!(sample.check(later).is_ok());
-        let found = repository.limit(None, &sample.keys(), Terms::default(), later);
-        assert!(found.unwrap_err().to_string().starts_with("there is no key of `targets` in "));
-        assert!(matches!(
-            Repository::open(&sample.path("repository"), NOW + 92 * DAY_SECONDS),
-            Err(RepositoryError::Metadata(VerifyMetadataError::Expired { role: "targets", .. }))
-        ));
-    }
-
-    #[test]
-    fn every_changed_byte_of_a_file_that_counts_is_found() {
-        let sample = Sample::new();
-        let counts = |path: &PathBuf| {
-            let name = path.file_name().unwrap().to_str().unwrap();
-            // Older versions are there for who reads just now.
-            !["1.targets.json", "1.snapshot.json"].contains(&name) && !name.ends_with(OFFERS)
-                || sample.check(NOW).is_ok() && name.starts_with("2.")
-        };
-        for path in sample.files().into_iter().filter(counts) {
-            let good = fs::read(&path).unwrap();
-            for at in (0..good.len()).step_by(37) {
-                let mut bad = good.clone();
-                bad[at] ^= 4;
-                fs::write(&path, &bad).unwrap();
-                // Signatures are over what is said: spaces between are nobody's.
-                let same = serde_json::from_slice::<serde_json::Value>(&bad).ok()
-                    == serde_json::from_slice::<serde_json::Value>(&good).ok();
-                assert!(same || sample.check(NOW).is_err(), "{} byte {at}", path.display());
-            }
-            fs::write(&path, &good).unwrap();
-        }
-        assert!(sample.check(NOW).is_ok());
-    }
-
-    #[test]
-    fn what_other_keys_have_signed_is_not_believed() {
-        let (sample, other) = (Sample::new(), Sample::new());
-        for name in [TIMESTAMP, "2.snapshot.json", "2.targets.json"] {
-            let path = sample.path("repository").join(METADATA).join(name);
-            let good = fs::read(&path).unwrap();
-            fs::copy(other.path("repository").join(METADATA).join(name), &path).unwrap();
-            assert!(sample.check(NOW).is_err(), "{name}");
-            fs::write(&path, good).unwrap();
-        }
-        assert!(sample.check(NOW).is_ok());
-    }
-}
+#[path = "repository_tests.rs"]
+mod tests;

@@ -23,6 +23,8 @@ struct Request {
     is_head: bool,
     /// From which byte on.
     from: u64,
+    /// Whether nothing is asked after it.
+    is_last: bool,
 }
 
 /// Serves the files below a folder to whoever connects; `tell` gets a line for each answer. It ends when `listener`
@@ -49,6 +51,9 @@ fn answer_all(stream: &TcpStream, folder: &Path, tell: &(dyn Fn(String) + Sync))
         let name = request.path.as_ref().map_or("?", RelPath::as_str).to_owned();
         let status = answer(stream, folder, &request)?;
         tell(format!("{status} /{name}"));
+        if request.is_last {
+            break;
+        }
     }
     Ok(())
 }
@@ -62,17 +67,27 @@ fn line(reader: &mut impl BufRead) -> io::Result<String> {
 fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     let first = line(reader)?;
     let mut words = first.split(' ');
-    let (Some(method @ ("GET" | "HEAD")), Some(path)) = (words.next(), words.next()) else { return Ok(None) };
+    let (Some(method @ ("GET" | "HEAD")), Some(path), Some(version)) = (words.next(), words.next(), words.next())
+    else {
+        return Ok(None);
+    };
     let path = path.split('?').next().unwrap_or_default();
-    let mut request = Request { path: RelPath::from_absolute(path).ok(), is_head: method == "HEAD", from: 0 };
+    let mut request = Request {
+        path: RelPath::from_absolute(path).ok(),
+        is_head: method == "HEAD",
+        from: 0,
+        is_last: version != "HTTP/1.1",
+    };
     for _ in 0..MAX_HEADERS {
         let header = line(reader)?;
         if header.is_empty() {
             return Ok(Some(request));
         }
-        if let Some((name, value)) = header.split_once(':')
-            && name.eq_ignore_ascii_case("range")
-        {
+        let Some((name, value)) = header.split_once(':') else { continue };
+        if name.eq_ignore_ascii_case("connection") {
+            request.is_last |= value.trim().eq_ignore_ascii_case("close");
+        }
+        if name.eq_ignore_ascii_case("range") {
             let from = value.trim().strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
             request.from = from.and_then(|from| from.parse().ok()).unwrap_or(0);
         }
@@ -89,7 +104,7 @@ fn answer(mut out: &TcpStream, folder: &Path, request: &Request) -> io::Result<u
         out.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
         return Ok(404);
     };
-    if request.from > size {
+    if request.from > 0 && request.from >= size {
         write!(
             out,
             "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */{size}\r\nContent-Length: 0\r\n\r\n"

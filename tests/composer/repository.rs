@@ -132,6 +132,18 @@ fn what_cannot_be_offered_is_told() {
     disk.write_all_at(b"x", 300 << 20).unwrap();
     let told = refused(&mut repo(&folder, "add", &[bad.to_str().unwrap()]), 1);
     assert!(told.contains("is not as brc writes images: "), "{told}");
+    for version in ["foo", "", "1.10.0 ", "*"] {
+        let told = refused(&mut repo(&folder, "limit", &[version]), 2);
+        assert!(told.contains("expected a version of an image"), "{told}");
+    }
+    let other = begun("repository-other-keys");
+    let told = refused(
+        brc().args(["repo", "refresh"]).arg(folder.join("repository")).arg("--keys").arg(other.join("keys")),
+        2,
+    );
+    assert!(told.contains("is not the one that the repository's root names"), "{told}");
+    checked(&folder);
+    assert!(refused(brc().args(["keys", "new"]).arg(folder.join("keys")), 2).contains("a key is never overwritten"));
     assert!(refused(&mut repo(&folder, "init", &[]), 2).contains("holds a repository already"));
     fs::remove_file(folder.join("keys/timestamp.pem")).unwrap();
     assert!(refused(&mut repo(&folder, "refresh", &[]), 2).contains("expected `timestamp.pem`"));

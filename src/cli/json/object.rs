@@ -45,6 +45,8 @@ pub enum Object {
 pub struct Repository {
     /// Its roles.
     pub roles: Vec<RepositoryRole>,
+    /// The version that no machine goes beyond, or null.
+    pub max_version: Option<String>,
     /// The images that it offers, by name and architecture.
     pub images: Vec<String>,
     /// How many bytes its targets have.

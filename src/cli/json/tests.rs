@@ -166,6 +166,7 @@ fn answers() -> Vec<Object> {
         }),
         Object::Repository(Repository {
             roles: vec![RepositoryRole { role: text("root"), version: 1, expires: text("2027-11-29T08:00:00Z") }],
+            max_version: some("1"),
             images: vec![text("node_1 x86_64")],
             bytes: 1 << 20,
         }),

@@ -10,13 +10,16 @@ use crate::{
         json::Event,
         output::{print, print_event},
     },
-    publish::new_keys,
+    publish::{KeyError, new_keys},
 };
 
 /// Makes keys.
 pub fn run(context: &Context, arguments: &Keys) -> Result<ExitCode, CliError> {
     let KeysVerb::New { folder } = &arguments.verb;
-    let files = new_keys(folder).map_err(|error| CliError::Machine(error.into()))?;
+    let files = new_keys(folder).map_err(|error| match error {
+        KeyError::There { .. } => CliError::usage(&error),
+        _ => CliError::Machine(error.into()),
+    })?;
     for file in files {
         let path = file.display().to_string();
         if context.is_json() { print_event(Event::Written { file: path }) } else { print(&path) }

@@ -21,23 +21,24 @@ use crate::{
         output::{print, print_json, status},
         progress::bytes,
     },
-    content::{counted, parse_date},
+    content::{counted, date_text, parse_date},
     inspect::{self, Expected, Parts, verify},
-    publish::{KeyError, Keys, NewImage, Part, Repository, RepositoryError, Terms, serve},
+    publish::{KeyError, Keys, NewImage, Part, Repository, RepositoryError, Role, Terms, serve},
 };
 
 /// Keeps a repository.
 pub fn run(context: &Context, arguments: &Repo) -> Result<ExitCode, CliError> {
     match &arguments.verb {
         RepoVerb::Init(signing) => {
-            Repository::init(&signing.folder, &keys(signing)?, Terms::default(), now()).map_err(told)?;
+            Repository::init(&signing.folder, &keys(signing, &Role::ALL)?, Terms::default(), now()).map_err(told)?;
             let root = signing.folder.join("metadata/1.root.json");
             status(&format!("machines trust what `{}` says: put it into their image", root.display()));
             checked(context, &signing.folder)
         }
         RepoVerb::Add { signing, images, wave, least_safe } => {
+            least_safe.as_deref().map(|text| version("--least-safe", text)).transpose()?;
             let waves = wave.iter().map(|text| wave_point(text)).collect::<Result<Vec<_>, _>>()?;
-            let (keys, now) = (keys(signing)?, now());
+            let (keys, now) = (keys(signing, &Role::ALL[1..])?, now());
             let mut repository = Repository::open(&signing.folder, now).map_err(told)?;
             for image in images {
                 status(&format!("verifying {}", image.display()));
@@ -46,13 +47,14 @@ pub fn run(context: &Context, arguments: &Repo) -> Result<ExitCode, CliError> {
             checked(context, &signing.folder)
         }
         RepoVerb::Limit { signing, most } => {
-            let (keys, now) = (keys(signing)?, now());
+            most.as_deref().map(|text| version("VERSION", text)).transpose()?;
+            let (keys, now) = (keys(signing, &Role::ALL[1..])?, now());
             let mut repository = Repository::open(&signing.folder, now).map_err(told)?;
             repository.limit(most.clone(), &keys, Terms::default(), now).map_err(told)?;
             checked(context, &signing.folder)
         }
         RepoVerb::Refresh(signing) => {
-            let (keys, now) = (keys(signing)?, now());
+            let (keys, now) = (keys(signing, &[Role::Snapshot, Role::Timestamp])?, now());
             let mut repository = Repository::open(&signing.folder, now).map_err(told)?;
             repository.refresh(&keys, Terms::default(), now).map_err(told)?;
             checked(context, &signing.folder)
@@ -100,11 +102,21 @@ fn stretch(image: &Path, range: &Range<u64>) -> Result<impl Read, CliError> {
     Ok(file.take(range.end - range.start))
 }
 
-fn keys(signing: &Signing) -> Result<Keys, CliError> {
-    Keys::read(&signing.keys).map_err(|error| match error {
-        KeyError::Read { .. } | KeyError::NoKey { .. } => CliError::usage(&error),
+fn keys(signing: &Signing, roles: &[Role]) -> Result<Keys, CliError> {
+    Keys::read(&signing.keys, roles).map_err(|error| match error {
+        KeyError::Read { .. } | KeyError::NoKey { .. } | KeyError::There { .. } => CliError::usage(&error),
         KeyError::Write { .. } | KeyError::Random => CliError::Machine(error.into()),
     })
+}
+
+/// Refuses what no image can have as its version.
+fn version(what: &str, text: &str) -> Result<(), CliError> {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b".~^+-".contains(&byte);
+    if text.starts_with(|first: char| first.is_ascii_digit()) && text.len() <= 64 && text.bytes().all(is_known) {
+        return Ok(());
+    }
+    let shown = text.escape_debug();
+    Err(CliError::Usage(format!("`{what}` is `{shown}`: expected a version of an image, such as `1.10.0`")))
 }
 
 /// Reads `2026-12-01T08:00:00Z=5%`.
@@ -132,6 +144,7 @@ fn checked(context: &Context, folder: &Path) -> Result<ExitCode, CliError> {
         };
         print_json(&Object::Repository(json::Repository {
             roles: found.roles.into_iter().map(role).collect(),
+            max_version: found.max_version,
             images: found.images,
             bytes: found.bytes,
         }));
@@ -142,7 +155,12 @@ fn checked(context: &Context, folder: &Path) -> Result<ExitCode, CliError> {
     }
     print(&format!("offers {}, {}", counted(found.images.len(), "image"), bytes(found.bytes)));
     for image in &found.images {
-        print(&format!("  {image}"));
+        let end = found.waves.iter().find(|(name, _)| image.starts_with(&format!("{name} ")));
+        let waves = end.map_or_else(String::new, |(_, at)| format!(", in waves until {}", date_text(*at)));
+        print(&format!("  {image}{waves}"));
+    }
+    if let Some(most) = &found.max_version {
+        print(&format!("no machine goes beyond {most}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -162,11 +180,14 @@ fn serving(folder: &Path, listen: &str) -> Result<ExitCode, CliError> {
 
 fn told(error: RepositoryError) -> CliError {
     match error {
-        RepositoryError::None { .. } | RepositoryError::There { .. } | RepositoryError::NoKey { .. } => {
-            CliError::usage(&error)
-        }
+        RepositoryError::None { .. }
+        | RepositoryError::There { .. }
+        | RepositoryError::NoKey { .. }
+        | RepositoryError::OtherKey { .. } => CliError::usage(&error),
         RepositoryError::Waves(_) => CliError::Usage(format!("`--wave`: {error}")),
-        RepositoryError::Write { .. } | RepositoryError::Encode(_) => CliError::Machine(error.into()),
+        RepositoryError::Write { .. } | RepositoryError::Encode(_) | RepositoryError::Form { .. } => {
+            CliError::Machine(error.into())
+        }
         RepositoryError::Metadata(_)
         | RepositoryError::NotListed { .. }
         | RepositoryError::NoOffers { .. }
