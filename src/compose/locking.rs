@@ -259,7 +259,10 @@ impl Session<'_> {
             let downloads: Vec<WantedFile> = open.iter().map(|(file, _)| download(file, tried)).collect();
             let mut again = Vec::new();
             // What is built from it needs the file too, and finds it there.
-            let read = |at: usize, downloaded: Downloaded| downloaded.read(open[at].0.is_input);
+            let read = |at: usize, downloaded: Downloaded| {
+                let is_input = open[at].0.is_input;
+                if is_input { downloaded.kept().read() } else { downloaded.read() }
+            };
             let results = self.client.download_all(&downloads, CONNECTIONS, watch, read);
             for ((file, alike), result) in open.iter().zip(results) {
                 match result {

@@ -25,17 +25,19 @@ pub struct Downloaded {
 }
 
 impl Downloaded {
-    /// Its content. A file that `is_wanted_again` stays where the next download of it looks first.
+    /// Its content.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(mut self, is_wanted_again: bool) -> io::Result<Vec<u8>> {
+    pub fn read(mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.file.read_to_end(&mut bytes)?;
-        if is_wanted_again {
-            self.path = None;
-        }
-        Ok(bytes)
+        self.file.read_to_end(&mut bytes).map(|_| bytes)
+    }
+
+    /// Leaves the file where the next download of it looks first.
+    pub fn kept(mut self) -> Self {
+        self.path = None;
+        self
     }
 }
 

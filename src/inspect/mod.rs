@@ -36,7 +36,7 @@ use crate::{
     },
 };
 use boot::Boot;
-pub use parts::{Parts, parts};
+pub use parts::{Parts, command_line, parts};
 use report::Findings;
 pub use report::{Figures, Finding, Part, Report, Unchecked};
 use table::{Partition, Table};
@@ -76,23 +76,6 @@ pub fn verify(image: &Path, expected: &Expected) -> Result<Report, VerifyError> 
     inspection.run().map_err(failed)?;
     let Inspection { findings, unchecked, figures, .. } = inspection;
     Ok(Report { findings: findings.sorted(), unchecked, figures })
-}
-
-/// The words of the command line of the kernel image in a file; none when it is no image of brc.
-///
-/// # Errors
-/// The file cannot be opened or read.
-pub fn command_line(image: &Path) -> Result<Vec<String>, VerifyError> {
-    let failed = |source| VerifyError { path: image.display().to_string(), source };
-    let file = File::open(image).map_err(failed)?;
-    let expected = Expected::default();
-    let mut inspection = Inspection::new(&file, &expected);
-    let size = extent::size(&file).map_err(failed)?;
-    let table = table::read(&file, size, &mut inspection.findings).map_err(failed)?;
-    let Some(table) = table else { return Ok(Vec::new()) };
-    let Some(architecture) = table::architecture(&table.partitions) else { return Ok(Vec::new()) };
-    let esp = inspection.esp(&table.partitions[0], architecture).map_err(failed)?;
-    Ok(esp.and_then(|esp| esp.boot).map(|boot| boot.words).unwrap_or_default())
 }
 
 /// The architecture that the image in a file is for, by the types of its partitions; `None` when they do not say.

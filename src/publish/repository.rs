@@ -123,11 +123,8 @@ impl Repository {
             roles: BTreeMap::new(),
         };
         for role in Role::ALL {
-            let all: Vec<_> = keys.of(role).map(Key::of).collect();
-            let keyids: Vec<String> = all.iter().map(|key| key.identity()).collect();
-            if keyids.is_empty() {
-                return Err(no_key(role, keys));
-            }
+            let all: Vec<Key> = known(role, keys, None)?.into_iter().map(Key::of).collect();
+            let keyids: Vec<String> = all.iter().map(Key::identity).collect();
             root.keys.extend(keyids.iter().cloned().zip(all));
             root.roles.insert(role.name().to_owned(), RoleKeys { keyids, threshold: 1 });
         }
@@ -135,7 +132,7 @@ impl Repository {
         let mut repository = Repository {
             folder: folder.to_owned(),
             _lock: None,
-            root: Signed { signed: root.clone(), ..signed(Role::Root, root, keys, None)? },
+            root: signed(Role::Root, root, keys, None)?,
             targets: unsigned(Targets { head: Role::Targets.head(0, String::new()), targets: BTreeMap::new() }),
             snapshot: unsigned(nothing(Role::Snapshot)),
             timestamp: unsigned(nothing(Role::Timestamp)),

@@ -91,24 +91,25 @@ fn what_expires_is_signed_anew_without_the_keys_of_root_and_targets() {
 }
 
 #[test]
-fn every_changed_byte_of_a_file_that_counts_is_found() {
+fn a_changed_byte_of_any_file_that_counts_is_found() {
     let sample = Sample::new();
-    let counts = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        // Older versions are there for who reads just now.
-        !["1.targets.json", "1.snapshot.json"].contains(&name) && !name.ends_with(OFFERS)
-            || sample.check(NOW).is_ok() && name.starts_with("2.")
-    };
-    for path in sample.files().into_iter().filter(counts) {
+    let repository = Repository::look(&sample.path("repository"), NOW).unwrap();
+    let targets = repository.targets.signed.targets.iter();
+    let targets = targets.map(|(name, described)| repository.target_path(name, &described.hashes.sha256));
+    let metadata = ["1.root.json", "2.targets.json", "2.snapshot.json", TIMESTAMP];
+    let metadata = metadata.map(|name| sample.path("repository").join(METADATA).join(name));
+    let files: Vec<PathBuf> = metadata.into_iter().chain(targets).collect();
+    assert_eq!(files.len(), 8, "four roles, what is offered, and the parts of an image: {files:?}");
+    let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    for path in files {
         let good = fs::read(&path).unwrap();
-        for at in (0..good.len()).step_by(37) {
+        for at in (0..good.len()).step_by(7) {
             let mut bad = good.clone();
             bad[at] ^= 4;
             fs::write(&path, &bad).unwrap();
-            // Signatures are over what is said: spaces between are nobody's.
-            let same = serde_json::from_slice::<serde_json::Value>(&bad).ok()
-                == serde_json::from_slice::<serde_json::Value>(&good).ok();
-            assert!(same || sample.check(NOW).is_err(), "{} byte {at}", path.display());
+            // Signatures are over what is said: the spaces between are nobody's.
+            let is_same = value(&bad).is_some() && value(&bad) == value(&good);
+            assert!(is_same || sample.check(NOW).is_err(), "{} byte {at}", path.display());
         }
         fs::write(&path, &good).unwrap();
     }

@@ -60,7 +60,7 @@ pub fn brc(arguments: &[&str]) -> Printed {
     printed
 }
 
-fn must(arguments: &[&str]) {
+pub fn must(arguments: &[&str]) {
     let printed = brc(arguments);
     assert!(printed.status.success(), "brc {arguments:?}:\n{}", String::from_utf8_lossy(&printed.stderr));
 }
@@ -100,6 +100,14 @@ impl Bench {
         let errors = String::from_utf8_lossy(&printed.stderr);
         assert_eq!(printed.status.code(), Some(0), "`{text}` was not printed:\n{serial}\n{errors}");
         serial
+    }
+
+    /// Writes a tree to a file as a read-only disk.
+    pub fn disk_of(&self, tree: Digest, to: &Path) {
+        let command = ["/usr/bin/mkfs.erofs", "--quiet", "--tar=f", "/out/disk.erofs"];
+        let (made, _) = self.run(&[(self.trees["root-filesystem"], "")], &command, Some(tree));
+        let (blob, _) = self.store.file_in(made, &path("disk.erofs")).unwrap();
+        fs::copy(self.store.blob_path(blob), to).unwrap();
     }
 
     /// A file of a tree.

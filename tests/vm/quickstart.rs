@@ -10,7 +10,7 @@ use brc::inspect::{Expected, verify};
 use gptman::{GPT, GPTPartitionEntry};
 
 use super::{
-    bench::{AARCH64, BENCH, Bench, folder, path, sha256},
+    bench::{AARCH64, BENCH, Bench, folder, sha256},
     oci,
 };
 
@@ -38,12 +38,8 @@ pub fn answers<'a>(serial: &'a str, name: &str) -> Vec<&'a str> {
 
 /// A read-only disk with the tools that the image does not have.
 fn tools(bench: &Bench, folder: &Path) -> PathBuf {
-    let (tools, probe) = (bench.trees["root-filesystem"], bench.trees["probe"]);
-    let command = ["/usr/bin/mkfs.erofs", "--quiet", "--tar=f", "/out/tools.erofs"];
-    let (made, _) = bench.run(&[(tools, "")], &command, Some(probe));
-    let (blob, _) = bench.store.file_in(made, &path("tools.erofs")).unwrap();
     let disk = folder.join("tools.erofs");
-    fs::copy(bench.store.blob_path(blob), &disk).unwrap();
+    bench.disk_of(bench.trees["probe"], &disk);
     disk
 }
 

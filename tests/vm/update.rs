@@ -11,7 +11,7 @@ use brc_contract::gpt::{Copies, DiskSize, Which};
 use serde_json::Value;
 
 use super::{
-    bench::{BENCH, brc, folder, path},
+    bench::{BENCH, folder, must},
     quickstart::{answers, probe},
 };
 
@@ -66,8 +66,8 @@ impl Fleet {
     fn new(name: &str) -> Fleet {
         let fleet = Fleet { folder: folder(name) };
         let (keys, repository) = (fleet.text("keys"), fleet.text("repository"));
-        well(&["keys", "new", &keys]);
-        well(&["repo", "init", &repository, "--keys", &keys]);
+        must(&["keys", "new", &keys]);
+        must(&["repo", "init", &repository, "--keys", &keys]);
         fs::copy(fleet.path("repository/metadata/1.root.json"), fleet.path("root.json")).unwrap();
         fs::write(fleet.path("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
         fs::write(fleet.path("fleet.kdl"), RECIPES).unwrap();
@@ -85,13 +85,13 @@ impl Fleet {
     /// Composes a version.
     fn compose(&self, version: &str) -> PathBuf {
         let (recipe, out) = (self.text("fleet.kdl"), self.text("out"));
-        well(&["compose", &recipe, "--image-version", version, "--out", &out]);
+        must(&["compose", &recipe, "--image-version", version, "--out", &out]);
         self.path(&format!("out/fleet_{version}_x86_64.raw"))
     }
 
     /// Has the repository offer an image.
     fn offer(&self, image: &Path) {
-        well(&["repo", "add", &self.text("repository"), image.to_str().unwrap(), "--keys", &self.text("keys")]);
+        must(&["repo", "add", &self.text("repository"), image.to_str().unwrap(), "--keys", &self.text("keys")]);
     }
 
     /// The repository as a read-only disk.
@@ -105,12 +105,8 @@ impl Fleet {
                 tree.insert(RelPath::new(&at).unwrap(), Entry::File { blob, size, executable: false }).unwrap();
             }
         }
-        let tree = BENCH.store.put_tree(&tree).unwrap();
-        let command = ["/usr/bin/mkfs.erofs", "--quiet", "--tar=f", "/out/repository.erofs"];
-        let (made, _) = BENCH.run(&[(BENCH.trees["root-filesystem"], "")], &command, Some(tree));
-        let (blob, _) = BENCH.store.file_in(made, &path("repository.erofs")).unwrap();
         let disk = self.path("repository.erofs");
-        fs::copy(BENCH.store.blob_path(blob), &disk).unwrap();
+        BENCH.disk_of(BENCH.store.put_tree(&tree).unwrap(), &disk);
         disk
     }
 
@@ -139,11 +135,6 @@ impl Fleet {
         options.extend(["--persist".to_owned(), self.text("machine.raw")]);
         BENCH.boot(image, "CHECK-END", &options)
     }
-}
-
-fn well(arguments: &[&str]) {
-    let printed = brc(arguments);
-    assert!(printed.status.success(), "brc {arguments:?}:\n{}", String::from_utf8_lossy(&printed.stderr));
 }
 
 /// The version, slot and entry's state that the agent told at each start.

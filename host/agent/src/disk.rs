@@ -34,7 +34,10 @@ impl RootDisk {
     pub fn of(files: &Files) -> Known<RootDisk> {
         let running = status::slot(files)?;
         let (device, _) = status::root_device(files)?;
-        let on = status::parts(files, device)?.into_iter().find_map(|part| part.disk).ok_or(Unknown::NoRoot)?;
+        let parts = status::parts(files, device)?;
+        let no_disk =
+            || Unknown::NoDisk { partition: parts.first().map_or_else(String::new, |part| part.name.clone()) };
+        let on = parts.iter().find_map(|part| part.disk).ok_or_else(no_disk)?;
         let mut devices = Vec::new();
         for name in files.names(DEVICES, status::MAX_NAMES)? {
             // One that has gone meanwhile is none.
@@ -42,15 +45,15 @@ impl RootDisk {
         }
         devices.retain(|(_, device)| device.disk == Some(on));
         let is_whole = |(_, device): &&(String, BlockDevice)| device.partition.is_none();
-        let (folder, disk) = devices.iter().find(is_whole).ok_or(Unknown::NoRoot)?;
+        let (folder, disk) = devices.iter().find(is_whole).ok_or_else(no_disk)?;
         let number = |file: &str| -> Known<u64> {
             let path = format!("{DEVICES}/{folder}/{file}");
             let text = files.text(&path, status::MAX_SMALL)?;
-            text.trim().parse().map_err(|_| Unknown::Device { path })
+            text.trim().parse().map_err(|_| Unknown::Size { path })
         };
         let (bytes, sector) = (number("size")?.saturating_mul(UNIT), number("queue/logical_block_size")?);
         if !(UNIT..=64 << 10).contains(&sector) {
-            return Err(Unknown::Device { path: format!("{DEVICES}/{folder}/queue/logical_block_size") });
+            return Err(Unknown::Size { path: format!("{DEVICES}/{folder}/queue/logical_block_size") });
         }
         let partitions =
             devices.iter().filter_map(|(_, device)| Some((device.partition?, device.name.clone()))).collect();

@@ -227,6 +227,12 @@ pub enum Unknown {
     /// A device does not say which it is.
     #[error("`{path}` says neither name nor number of a device")]
     Device { path: String },
+    /// The disk of the root's partitions is not among the block devices.
+    #[error("the disk that `{partition}` lies on is not among the block devices")]
+    NoDisk { partition: String },
+    /// The size of a disk makes no sense.
+    #[error("`{path}` is no size of a disk")]
+    Size { path: String },
     /// The root is not on the two partitions of a slot.
     #[error("the root is on `{found}`: expected the hash and root partition of a slot, on one disk")]
     NoSlot { found: String },

@@ -16,7 +16,8 @@ use std::{
     process::{Command, Output},
 };
 
-use brc_agent::{Status, loader};
+use brc_agent::{Status, disk::RootDisk, loader};
+use brc_contract::SlotName;
 use brc_linux::{
     Files,
     block_device::DeviceNumber,
@@ -407,4 +408,38 @@ fn this_machine_is_looked_at() {
     assert_eq!(status["architecture"], std::env::consts::ARCH);
     let text = agent(&["status"]);
     assert_eq!((text.status.code(), String::from_utf8(text.stdout).unwrap().lines().count()), (Some(code), 9));
+}
+
+#[test]
+fn the_disk_is_the_one_that_the_kernel_mapped_the_root_from() {
+    let machine = Machine::new("disk");
+    let disk = |name: &str, sequence: u32, sectors: &str| {
+        let folder = format!("sys/class/block/{name}");
+        let uevent = format!("MAJOR=254\nMINOR=0\nDEVNAME={name}\nDEVTYPE=disk\nDISKSEQ={sequence}\n");
+        machine.write(&format!("{folder}/uevent"), uevent.as_bytes());
+        machine.write(&format!("{folder}/size"), sectors.as_bytes());
+        machine.write(&format!("{folder}/queue/logical_block_size"), b"4096\n");
+    };
+    disk("vda", 1, "8388608\n");
+    // Another disk with partitions of the same numbers, before it in the list.
+    disk("sda", 2, "1024\n");
+    let part = b"MAJOR=8\nMINOR=3\nDEVNAME=sda3\nDEVTYPE=partition\nDISKSEQ=2\nPARTN=3\n";
+    machine.write("sys/class/block/sda3/uevent", part);
+    let found = RootDisk::of(&Files::below(&machine.root)).unwrap();
+    assert_eq!((found.name.as_str(), found.running), ("vda", SlotName::A));
+    assert_eq!((found.size.sector, found.size.sectors), (4096, 1 << 20));
+    let partitions: Vec<(u32, &str)> = found.partitions.iter().map(|(number, name)| (*number, name.as_str())).collect();
+    assert_eq!(partitions, [(2, "vda2"), (3, "vda3"), (4, "vda4"), (5, "vda5"), (6, "vda6")]);
+
+    for (file, content, reason) in [
+        ("sys/class/block/vda/queue/logical_block_size", "1\n", "is no size of a disk"),
+        ("sys/class/block/vda/size", "many\n", "is no size of a disk"),
+        ("sys/class/block/vda/uevent", "", "the disk that `vda2` lies on is not among"),
+    ] {
+        let good = fs::read(machine.root.join(file)).unwrap();
+        machine.write(file, content.as_bytes());
+        let error = RootDisk::of(&Files::below(&machine.root)).unwrap_err().to_string();
+        assert!(error.contains(reason), "{file}: {error}");
+        machine.write(file, &good);
+    }
 }

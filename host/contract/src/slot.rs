@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::{BootEntry, EntryName, Guid, ImageName, boot_order, gpt, partition};
+use crate::{BootEntry, EntryName, ImageName, boot_order, gpt, partition};
 
 /// The ending of a kernel image that is still being written: the loader looks at `.efi` alone.
 pub(crate) const STAGED: &str = ".part";
@@ -41,7 +41,7 @@ pub struct Slots {
 /// A disk has no two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoSlots {
-    /// The partition that is missing or of another type.
+    /// The partition that is missing.
     pub number: u32,
 }
 
@@ -139,13 +139,6 @@ impl Slots {
     pub fn staged(&self) -> &[String] {
         &self.staged
     }
-
-    /// The slot that the loader starts next; `None` when none has an entry.
-    pub fn next(&self) -> Option<SlotName> {
-        let first = |name: SlotName| Some((name, candidate(&self.variant, self.slot(name).entries.first()?)));
-        let found = [SlotName::A, SlotName::B].into_iter().filter_map(first);
-        found.min_by(|(_, a), (_, b)| boot_order(a, b)).map(|(name, _)| name)
-    }
 }
 
 impl Slot {
@@ -157,11 +150,6 @@ impl Slot {
     /// The entry that starts it.
     pub fn entry(&self) -> Option<&EntryName> {
         self.entries.first()
-    }
-
-    /// The identities that its hash and root partition have.
-    pub fn identities(&self) -> [Guid; 2] {
-        [partition::hash_guid(&self.root_hash), partition::root_guid(&self.root_hash)]
     }
 }
 

@@ -112,23 +112,20 @@ impl Machine {
     ///
     /// # Errors
     /// A repository that is not believed, or a disk that cannot be read.
-    pub fn check(&self, again: Again) -> Result<Found, CheckError> {
+    pub fn check(&self) -> Result<Found, CheckError> {
         let (settings, clock) = (settings()?, clock()?);
         let repository = Repository::open(&settings, &clock)?;
         let offers = repository.offers()?;
         let running = self.host.image.version.clone();
         let Some(choice) = offers.choose(&self.host)? else { return Ok(Found { running, update: None }) };
         let device = Device::open(self.disk.clone())?;
-        let slot = match self.plan(&repository, &device, choice.offer, again)? {
-            Ok(planned) => Ok(planned.slot),
-            Err(refusal) => Err(refusal),
-        };
+        let planned = self.plan(&repository, &device, choice.offer, Again::Never)?;
         let update = Update {
             version: choice.offer.version.clone(),
             bytes: bytes(&repository, choice.offer)?,
             opens: choice.opens,
             is_open: choice.opens <= clock.now,
-            slot,
+            slot: planned.map(|planned| planned.slot),
         };
         Ok(Found { running, update: Some(update) })
     }

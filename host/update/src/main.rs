@@ -157,7 +157,7 @@ fn judged(judgement: Judgement) -> ExitCode {
 }
 
 fn check(machine: &Machine, json: bool) -> Result<(), CheckError> {
-    let Found { running, update } = machine.check(Again::Never)?;
+    let Found { running, update } = machine.check()?;
     if json {
         let update = update.map(|update| {
             let refused = update.slot.as_ref().err().map(|refusal| error_chain(refusal));

@@ -18,7 +18,9 @@ pub fn run(context: &Context, arguments: &Keys) -> Result<ExitCode, CliError> {
     let KeysVerb::New { folder } = &arguments.verb;
     let files = new_keys(folder).map_err(|error| match error {
         KeyError::There { .. } => CliError::usage(&error),
-        _ => CliError::Machine(error.into()),
+        KeyError::Read { .. } | KeyError::NoKey { .. } | KeyError::Write { .. } | KeyError::Random => {
+            CliError::Machine(error.into())
+        }
     })?;
     for file in files {
         let path = file.display().to_string();
