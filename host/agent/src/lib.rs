@@ -1,16 +1,20 @@
 //! What `brc-agent` does, apart from talking.
 //!
-//! *Takes* the files of the machine below a root folder, and what device-mapper answers. *Gives* a [`Status`], as
-//! text or JSON. *Promises*: nothing is changed; what cannot be read is said with its reason, and never guessed;
-//! every file has a limit. *Does not know* arguments, standard output or exit codes: those are the program's.
+//! *Takes* the files of the machine below a root folder, and what device-mapper and EC2's metadata service answer. *Gives* a
+//! [`Status`], as text or JSON; the [`settings`] that count and the files that follow from them; an [`identity`]. *Promises*:
+//! what cannot be read is said with its reason, and never guessed; every file has a limit; only [`first`] and
+//! [`settings::Files`] change anything. *Does not know* arguments, standard output or exit codes: those are the program's.
 //!
-//! Reading is apart from judging: only what is handed in as [`Files`](brc_linux::Files) and [`Ask`] touches the machine, all modules
-//! here take text or bytes.
+//! Reading is apart from judging: only what is handed in as [`Files`](brc_linux::Files), [`settings::Files`] and [`Ask`]
+//! touches the machine, all other modules take text or bytes.
 
 pub mod disk;
+pub mod first;
+pub mod identity;
 pub mod loader;
 pub mod mount;
 mod report;
+pub mod settings;
 mod status;
 pub mod verity;
 

@@ -2,55 +2,68 @@
 
 #![expect(clippy::print_stderr, reason = "the program talks to people")]
 
+mod verb;
+
 use std::{
-    env::consts::ARCH,
+    ffi::OsString,
     io::{self, Write as _},
-    process::ExitCode,
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
 };
 
-use brc_agent::{Status, verity::Root};
-use brc_linux::{Files, device_mapper};
-use lexopt::Arg::{Long, Short, Value};
+use brc_agent::first;
+use brc_contract::well_known;
+use lexopt::{
+    Arg::{Long, Short, Value},
+    ValueExt as _,
+};
+use verb::{CANNOT, Said, USAGE, settings};
 
 const HELP: &str = "\
 Looks after a machine that runs an image of brc.
 
 Usage: brc-agent status [--json]
+       brc-agent settings get [KEY]
+       brc-agent settings set KEY=VALUE...
+       brc-agent settings apply FILE
+       brc-agent settings load
+       brc-agent settings user-data [--wait SECONDS]
 
-  status         what runs, from which slot, and whether it is verified
-      --json     as one JSON object
+  status            what runs, from which slot, and whether it is verified
+      --json        as one JSON object
+  settings get      the settings that count, or those at KEY, as JSON
+  settings set      changes some: `motd=hello`, `ntp.time-servers=[\"a.example\"]`
+  settings apply    changes those of FILE, TOML or JSON with a table `settings`; `-` is standard input
+  settings load     takes those at hand, and makes the files that follow; once at each start
+  settings user-data
+                    asks the platform for its user data, when it is one that can be asked and was not asked before
+      --wait        so many seconds for what is not there yet (default 90)
 
-  -h, --help     this text
-  -V, --version  the version of this program
+  -h, --help        this text
+  -V, --version     the version of this program
 
 Exit codes of status: 0 the root is verified, 1 it is not, 3 that could not be told (only root is told).
-Exit code 2: the command line is wrong.
+Exit codes of settings: 0 all of them count, 1 some do not, or KEY is not set, 3 the machine cannot.
+Exit code 2: the command line, or what was to be changed, is wrong; nothing was changed.
 ";
-
-/// How what was asked for is shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Text,
-    Json,
-}
 
 /// What the command line asks for.
 enum Order {
-    Status(Form),
+    Status { is_json: bool },
+    Settings(settings::Order),
     Help,
     Version,
 }
 
-/// The exit codes; 2, the command line is wrong, is the same for all programs of brc.
-const NOT_VERIFIED: u8 = 1;
-const USAGE: u8 = 2;
-const CANNOT_TELL: u8 = 3;
-
+#[expect(clippy::disallowed_methods, reason = "the program reads its own command line")]
 fn main() -> ExitCode {
-    let (text, code) = match order(lexopt::Parser::from_env()) {
-        Ok(Order::Status(form)) => status(form),
-        Ok(Order::Help) => (HELP.to_owned(), 0),
-        Ok(Order::Version) => (format!("brc-agent {}\n", env!("CARGO_PKG_VERSION")), 0),
+    let mut arguments = std::env::args_os();
+    let own_name = arguments.next().unwrap_or_default();
+    if own_name.to_str().is_some_and(|name| name.trim_start_matches('/') == well_known::FIRST_PROGRAM) {
+        return go_on(arguments.collect());
+    }
+    let (text, code) = match order(lexopt::Parser::from_args(arguments)) {
+        Ok(order) => obey(&order),
         Err(error) => {
             eprintln!("error: {error}; see `brc-agent --help`");
             return USAGE.into();
@@ -58,39 +71,66 @@ fn main() -> ExitCode {
     };
     if let Err(error) = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         eprintln!("error: standard output cannot be written: {error}");
-        return CANNOT_TELL.into();
+        return CANNOT.into();
     }
     code.into()
 }
 
+fn obey(order: &Order) -> Said {
+    match order {
+        Order::Status { is_json } => verb::status::run(*is_json),
+        Order::Settings(order) => settings::run(order),
+        Order::Help => (HELP.to_owned(), 0),
+        Order::Version => (format!("brc-agent {}\n", env!("CARGO_PKG_VERSION")), 0),
+    }
+}
+
 fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
-    let mut verb = None;
-    let mut form = Form::Text;
+    let mut words: Vec<String> = Vec::new();
+    let (mut is_json, mut wait) = (false, None);
     while let Some(argument) = arguments.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Order::Help),
             Short('V') | Long("version") => return Ok(Order::Version),
-            Long("json") => form = Form::Json,
-            Value(value) if verb.is_none() && value == "status" => verb = Some(value),
-            Value(value) if verb.is_none() => {
-                return Err(format!("`{}` is no verb: expected `status`", value.to_string_lossy()).into());
-            }
+            Long("json") => is_json = true,
+            Long("wait") => wait = Some(arguments.value()?.parse()?),
+            Value(value) => words.push(value.string()?),
             other => return Err(other.unexpected()),
         }
     }
-    verb.map(|_| Order::Status(form)).ok_or_else(|| "no verb: expected `status`".into())
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let ordered = match words.as_slice() {
+        ["status"] => Order::Status { is_json },
+        ["settings", "load"] => Order::Settings(settings::Order::Load),
+        ["settings", "user-data"] => Order::Settings(settings::Order::UserData { wait: wait.unwrap_or(90) }),
+        ["settings", "get"] => Order::Settings(settings::Order::Get { path: None }),
+        ["settings", "get", path] => Order::Settings(settings::Order::Get { path: Some((*path).to_owned()) }),
+        ["settings", "set", first, more @ ..] => {
+            let assignments = std::iter::once(first).chain(more).map(|text| (*text).to_owned()).collect();
+            Order::Settings(settings::Order::Set { assignments })
+        }
+        ["settings", "apply", file] => Order::Settings(settings::Order::Apply { file: (*file).to_owned() }),
+        ["settings", ..] => return Err("expected `settings` with `get`, `set`, `apply`, `load` or `user-data`".into()),
+        [] => return Err("no verb: expected `status` or `settings`".into()),
+        ["status", more, ..] => return Err(format!("`{more}` is one word too many").into()),
+        [verb, ..] => return Err(format!("`{verb}` is no verb: expected `status` or `settings`").into()),
+    };
+    match ordered {
+        Order::Settings(_) if is_json => Err("`--json` is for `status`; settings are JSON always".into()),
+        Order::Settings(settings::Order::UserData { .. }) => Ok(ordered),
+        _ if wait.is_some() => Err("`--wait` is for `settings user-data`".into()),
+        ordered => Ok(ordered),
+    }
 }
 
-fn status(form: Form) -> (String, u8) {
-    let status = Status::of(&Files::below("/"), ARCH, &device_mapper::ask);
-    let code = match &status.root {
-        Ok(Root::Verified(_)) => 0,
-        Ok(Root::Corrupted(_) | Root::Unverified(_)) => NOT_VERIFIED,
-        Err(_) => CANNOT_TELL,
-    };
-    let text = match form {
-        Form::Text => brc_agent::text(&status),
-        Form::Json => format!("{}\n", brc_agent::json(&status)),
-    };
-    (text, code)
+/// As the first program of the root: does what must come before systemd, and becomes it.
+#[expect(clippy::disallowed_methods, reason = "it becomes the program that it starts")]
+fn go_on(arguments: Vec<OsString>) -> ExitCode {
+    for line in first::prepare() {
+        // The kernel's log is the only place there is.
+        let _ = first::alert(&line);
+    }
+    let error = Command::new(first::INIT).args(arguments).exec();
+    let _ = first::alert(&format!("`{}` cannot be started: {error}", first::INIT));
+    CANNOT.into()
 }

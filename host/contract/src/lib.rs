@@ -1,6 +1,7 @@
 //! What the builder of an image and the host that runs it must agree on, written once.
 //!
-//! *Takes* and *gives* plain values. *Promises*: no I/O, no dependency but `serde` for the one format in JSON. *Does not know* who uses it.
+//! *Takes* and *gives* plain values. *Promises*: no I/O, no dependency but `serde` for what is written as JSON and `minijinja` for templates, each
+//! a feature. *Does not know* who uses it.
 
 mod architecture;
 mod boot_entry;
@@ -12,6 +13,7 @@ mod image_name;
 pub mod initramfs;
 pub mod os_release;
 pub mod partition;
+pub mod settings;
 mod slot;
 pub mod update;
 mod version;

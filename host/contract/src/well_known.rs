@@ -23,6 +23,16 @@ pub const ESP_DEVICE: &str = "/dev/brc/esp";
 /// What names the image and its version, in the root.
 pub const OS_RELEASE: &str = "usr/lib/os-release";
 
+/// What the image says of settings, in the root.
+pub const IMAGE_SETTINGS: &str = "usr/lib/brc/settings/image.json";
+/// Where the templates of files that settings make lie, in the root.
+pub const TEMPLATES: &str = "usr/lib/brc/settings/templates";
+/// The first program of the root, where an image has the agent's: it gives the machine its identity and an `/etc` of its
+/// own before systemd reads either.
+pub const FIRST_PROGRAM: &str = "usr/lib/brc/init";
+/// Where the image says how the data partition is made (repart.d(5)), in the root.
+pub const DATA_DEFINITION: &str = "usr/lib/repart.d/50-brc-data.conf";
+
 /// What the root says of the files that start it.
 pub const BOOT_RECORD: &str = "usr/lib/brc/boot.json";
 

@@ -1,0 +1,276 @@
+//! `brc-agent settings`.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use brc_agent::settings::{
+    self, Effective, Given, Imds, Layer, Made, Patience, UserDataError, assignment, at_hand, effective, parse,
+};
+use brc_contract::{
+    error_chain,
+    settings::{ImageSettings, KEYS, MAX_SETTINGS, Source, Value, check},
+};
+use brc_linux::Files;
+
+use super::{CANNOT, NOT_SO, Said, USAGE};
+
+/// So long the metadata service is waited for: the network may still be coming up.
+const SERVICE: Duration = Duration::from_secs(300);
+
+/// What is asked of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Those at hand are taken, and everything is made of what counts: once at each start.
+    Load,
+    /// The platform is asked, so many seconds for what it has not yet.
+    UserData { wait: u64 },
+    /// What counts is shown.
+    Get { path: Option<String> },
+    /// Some are changed.
+    Set { assignments: Vec<String> },
+    /// Those of a document are changed.
+    Apply { file: String },
+}
+
+/// Does it. What is to be said of values goes to standard error, and so into the journal.
+pub fn run(order: &Order) -> Said {
+    match perform(order) {
+        Ok(said) => said,
+        Err(Failed { message, code }) => {
+            eprintln!("error: {message}");
+            (String::new(), code)
+        }
+    }
+}
+
+/// Something is not done.
+struct Failed {
+    message: String,
+    code: u8,
+}
+
+fn cannot(error: &(dyn std::error::Error + 'static)) -> Failed {
+    Failed { message: error_chain(error), code: CANNOT }
+}
+
+fn perform(order: &Order) -> Result<Said, Failed> {
+    let mut machine = Machine::open()?;
+    match order {
+        Order::Load => machine.load(),
+        Order::UserData { wait } => machine.user_data(Duration::from_secs(*wait)),
+        Order::Get { path } => machine.get(path.as_deref()),
+        Order::Set { assignments } => {
+            let wrong = |error| Failed { message: error_chain(&error), code: USAGE };
+            let values = assignments
+                .iter()
+                .try_fold(Value::none(), |all, text| Ok(all.overlaid(assignment(text).map_err(wrong)?)))?;
+            machine.change(values)
+        }
+        Order::Apply { file } => {
+            let bytes = document(file)?;
+            let wrong =
+                |error: UserDataError| Failed { message: format!("`{file}`: {}", error_chain(&error)), code: USAGE };
+            machine.change(parse(&bytes).map_err(wrong)?)
+        }
+    }
+}
+
+/// The machine that runs, with its settings.
+struct Machine {
+    files: Files,
+    image: ImageSettings,
+    given: Given,
+}
+
+impl Machine {
+    fn open() -> Result<Self, Failed> {
+        let files = Files::below("/");
+        let image = settings::image(&files).map_err(|error| cannot(&error))?;
+        let given = Given::of(&files).map_err(|error| cannot(&error))?;
+        Ok(Machine { files, image, given })
+    }
+
+    /// Takes what is at hand and was not taken before.
+    fn load(&mut self) -> Result<Said, Failed> {
+        let mut code = 0;
+        for source in self.image.sources.clone() {
+            if self.given.has(source) {
+                continue;
+            }
+            match at_hand(source, &self.files) {
+                Ok(None) => {}
+                Ok(Some((place, bytes))) => code = code.max(self.take(source, place, &bytes)?),
+                Err(error) => {
+                    eprintln!("error: {}", error_chain(&error));
+                    code = NOT_SO;
+                }
+            }
+        }
+        let (said, made) = self.make(&self.effective())?;
+        Ok((said, code.max(made)))
+    }
+
+    /// Asks the platform, where it is one that can be asked and has not answered before.
+    fn user_data(&mut self, wait: Duration) -> Result<Said, Failed> {
+        let wanted = self.image.sources.contains(&Source::Ec2) && !self.given.has(Source::Ec2);
+        if !wanted || !Imds::is_here(&self.files) {
+            return Ok((String::new(), 0));
+        }
+        let patience = Patience { service: SERVICE, user_data: wait };
+        let answer = Imds::of_this_machine().user_data(patience).map_err(|error| cannot(&error))?;
+        let code = match answer {
+            Some(bytes) => self.take(Source::Ec2, "EC2's user data", &bytes)?,
+            None => {
+                eprintln!("EC2 has no user data for this machine; it is asked again at the next start");
+                0
+            }
+        };
+        let (said, made) = self.make(&self.effective())?;
+        Ok((said, code.max(made)))
+    }
+
+    /// Keeps what a source gave, unless it is nothing that can be read: then it is asked again at the next start.
+    fn take(&mut self, source: Source, place: &str, bytes: &[u8]) -> Result<u8, Failed> {
+        match parse(bytes) {
+            Ok(values) => {
+                let checked = check(KEYS, &values);
+                if !checked.mistakes.is_empty() {
+                    // Told with all others. Whoever mends it is heard at the next start.
+                    let layer = Layer { name: source.name().to_owned(), values };
+                    effective(&self.image, &[layer]).told().iter().for_each(|line| eprintln!("error: {line}"));
+                    return Ok(NOT_SO);
+                }
+                self.given.kept.given.insert(source, values);
+                self.keep()?;
+                eprintln!("settings taken from {place}");
+                Ok(0)
+            }
+            Err(error) => {
+                eprintln!("error: {place}: {}", error_chain(&error));
+                Ok(NOT_SO)
+            }
+        }
+    }
+
+    fn get(&self, path: Option<&str>) -> Result<Said, Failed> {
+        let values = self.effective().values;
+        let path = path.map(|path| path.strip_prefix("settings").unwrap_or(path).trim_start_matches('.'));
+        let names: Vec<&str> =
+            path.into_iter().flat_map(|path| path.split('.')).filter(|name| !name.is_empty()).collect();
+        let Some(found) = values.at(names) else {
+            return Err(Failed { message: format!("`{}` is not set", path.unwrap_or_default()), code: NOT_SO });
+        };
+        let text = serde_json::to_string_pretty(found).map_err(|error| cannot(&error))?;
+        Ok((format!("{text}\n"), 0))
+    }
+
+    /// Changes settings, or nothing: a value that is wrong, or of a key that there is not, changes none.
+    fn change(&mut self, values: Value) -> Result<Said, Failed> {
+        let layer = Layer { name: "changes".to_owned(), values };
+        let told = effective(&self.image, std::slice::from_ref(&layer)).told();
+        if !told.is_empty() {
+            return Err(Failed { message: told.join("\nerror: "), code: USAGE });
+        }
+        let changes = std::mem::replace(&mut self.given.kept.changes, Value::none());
+        self.given.kept.changes = changes.overlaid(layer.values);
+        let found = self.effective();
+        // What follows from them is tried before they are kept.
+        Made::of(&self.image, &found.values, &self.files).map_err(|error| cannot(&error))?;
+        self.keep()?;
+        self.make(&found)
+    }
+
+    fn effective(&self) -> Effective {
+        effective(&self.image, &self.given.layers(&self.image.sources))
+    }
+
+    fn keep(&self) -> Result<(), Failed> {
+        let (path, bytes) = self.given.file().map_err(|error| cannot(&error))?;
+        let kept = settings::Files::write(&mut Changing, path, &bytes, 0o600);
+        kept.map_err(|error| Failed { message: format!("`{path}` cannot be written: {error}"), code: CANNOT })
+    }
+
+    /// Makes the files of the values that count, and starts anew what reads them.
+    fn make(&self, found: &Effective) -> Result<Said, Failed> {
+        found.told().iter().for_each(|line| eprintln!("warning: {line}"));
+        let made = Made::of(&self.image, &found.values, &self.files).map_err(|error| cannot(&error))?;
+        if made.is_change() {
+            made.make(&mut Changing).map_err(|error| cannot(&error))?;
+            restart(&made)?;
+        }
+        Ok((String::new(), if found.is_whole { 0 } else { NOT_SO }))
+    }
+}
+
+/// Starts anew what reads files that changed, if it runs. Whoever starts later reads them then.
+fn restart(made: &Made) -> Result<(), Failed> {
+    if made.is_of_systemd() {
+        systemctl(&["daemon-reload"])?;
+    }
+    if made.restart.is_empty() {
+        return Ok(());
+    }
+    let mut words = vec!["--no-block", "try-restart"];
+    words.extend(made.restart.iter().map(String::as_str));
+    systemctl(&words)
+}
+
+#[expect(clippy::disallowed_methods, reason = "systemd is asked by its own program")]
+fn systemctl(words: &[&str]) -> Result<(), Failed> {
+    let failed = |why: String| Failed { message: format!("`systemctl {}` {why}", words.join(" ")), code: CANNOT };
+    let status = Command::new("/usr/bin/systemctl").args(words).status();
+    let status = status.map_err(|error| failed(format!("cannot be started: {error}")))?;
+    if status.success() { Ok(()) } else { Err(failed(format!("failed: {status}"))) }
+}
+
+/// A document, or standard input for `-`.
+fn document(file: &str) -> Result<Vec<u8>, Failed> {
+    let failed = |error: io::Error| Failed { message: format!("`{file}` cannot be read: {error}"), code: USAGE };
+    let mut bytes = Vec::new();
+    let limit = MAX_SETTINGS as u64 + 1;
+    let read = match file {
+        "-" => io::stdin().take(limit).read_to_end(&mut bytes),
+        path => File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)),
+    };
+    read.map(|_| bytes).map_err(failed)
+}
+
+/// Changes on the machine that runs.
+struct Changing;
+
+impl settings::Files for Changing {
+    fn write(&mut self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let path = Path::new(path);
+        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        fs::create_dir_all(folder)?;
+        let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+        name.push(".brc-new");
+        let new = folder.join(name);
+        let written = (|| {
+            let mut file = File::create(&new)?;
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, path)?;
+            File::open(folder)?.sync_all()
+        })();
+        if written.is_err() {
+            // Best effort: what is left is written over by the next try.
+            let _ = fs::remove_file(&new);
+        }
+        written
+    }
+
+    fn remove(&mut self, path: &str) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}

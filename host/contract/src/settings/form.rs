@@ -1,0 +1,220 @@
+//! What a text of a setting may look like.
+
+use std::net::IpAddr;
+
+/// What a text may look like. Each keeps out what could leave the place that it is written to: a line stays a line, a
+/// name stays a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Anything but control characters, line ends and tabs excepted, up to so many bytes.
+    Text(usize),
+    /// One line.
+    Line,
+    /// A name of letters, digits, `.`, `-` and `_` that begins with a letter or digit, up to 63 bytes.
+    Name,
+    /// A name of a kernel module: letters, digits, `-` and `_`.
+    Module,
+    /// A name below `/proc/sys`: `net.core.somaxconn`, `net.ipv4.conf.eth0/1.rp_filter`.
+    Sysctl,
+    /// A host name (RFC 1123), up to 253 bytes.
+    HostName,
+    /// A host name or an address.
+    Host,
+    /// An address, of IPv4 or IPv6.
+    Address,
+    /// A host, a domain or a network: `10.0.0.0/8`, `.example`, `host:8080`.
+    Network,
+    /// The name of a registry: a host, with a port or without; `*` is all of them.
+    Registry,
+    /// `http://…` or `https://…`.
+    Url,
+    /// Bytes in base64, up to so many characters.
+    Base64(usize),
+    /// A version, as images have them.
+    Version,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+const MAX_LINE: usize = 4096;
+const MAX_NAME: usize = 63;
+const MAX_HOST: usize = 253;
+const MAX_URL: usize = 2048;
+const MAX_VERSION: usize = 64;
+
+impl Form {
+    /// Whether a text looks so.
+    pub fn fits(self, text: &str) -> bool {
+        let within = |limit: usize| !text.is_empty() && text.len() <= limit;
+        let all = |fits: fn(char) -> bool| text.chars().all(fits);
+        let starts_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        match self {
+            Form::Text(limit) => text.len() <= limit && all(|c| !c.is_control() || c == '\n' || c == '\t'),
+            Form::Line => text.len() <= MAX_LINE && all(|c| !c.is_control()),
+            Form::Name => within(MAX_NAME) && starts_plain && all(|c| is_word(c) || c == '.' || c == '-'),
+            Form::Module => within(MAX_NAME) && starts_plain && all(|c| is_word(c) || c == '-'),
+            Form::Sysctl => {
+                let names = text.split(['.', '/']).all(|name| !name.is_empty());
+                within(MAX_HOST) && names && all(|c| is_word(c) || matches!(c, '.' | '-' | '/' | '*'))
+            }
+            Form::HostName => is_host_name(text),
+            Form::Host => is_host_name(text) || text.parse::<IpAddr>().is_ok(),
+            Form::Address => text.parse::<IpAddr>().is_ok(),
+            Form::Network => {
+                within(MAX_HOST) && all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '/' | '*'))
+            }
+            Form::Registry => is_registry(text),
+            Form::Url => {
+                let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+                let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\' | '`');
+                text.len() <= MAX_URL && rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(plain))
+            }
+            Form::Base64(limit) => {
+                let coded = text.trim_end_matches('=');
+                let padding = text.len() - coded.len();
+                text.len() <= limit
+                    && text.len() % 4 == 0
+                    && padding <= 2
+                    && coded.chars().all(|c| c.is_ascii_alphanumeric() || c == '+' || c == '/')
+            }
+            Form::Version => within(MAX_VERSION) && all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^')),
+            Form::OneOf(words) => words.contains(&text),
+        }
+    }
+
+    /// What it is, for a message and the reference.
+    pub fn described(self) -> String {
+        match self {
+            Form::Text(limit) => format!("a text of at most {limit} bytes without control characters"),
+            Form::Line => "one line of text".to_owned(),
+            Form::Name => "a name of letters, digits, `.`, `-` and `_`".to_owned(),
+            Form::Module => "the name of a kernel module".to_owned(),
+            Form::Sysctl => "the name of a sysctl, as in `net.core.somaxconn`".to_owned(),
+            Form::HostName => "a host name, as in `node-1.example`".to_owned(),
+            Form::Host => "a host name or an address".to_owned(),
+            Form::Address => "an address, as in `10.0.0.2` or `fd00::2`".to_owned(),
+            Form::Network => "a host, a domain or a network, as in `.example` or `10.0.0.0/8`".to_owned(),
+            Form::Registry => "a registry, as in `registry.example:5000`, or `*`".to_owned(),
+            Form::Url => "a URL that begins with `http://` or `https://`".to_owned(),
+            Form::Base64(limit) => format!("base64 of at most {limit} characters"),
+            Form::Version => "a version, as in `1.9.0`".to_owned(),
+            Form::OneOf(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                match words.split_last() {
+                    Some((last, [])) => last.clone(),
+                    Some((last, others)) => format!("{} or {last}", others.join(", ")),
+                    None => "nothing".to_owned(),
+                }
+            }
+        }
+    }
+
+    /// A text that looks so.
+    pub fn example(self) -> &'static str {
+        match self {
+            Form::Text(_) => "first line\nsecond line\n",
+            Form::Line => "some words",
+            Form::Name => "one",
+            Form::Module => "br_netfilter",
+            Form::Sysctl => "net.core.somaxconn",
+            Form::HostName => "node-1.example",
+            Form::Host => "time.example",
+            Form::Address => "10.0.0.2",
+            Form::Network => "10.0.0.0/8",
+            Form::Registry => "registry.example",
+            Form::Url => "https://mirror.example",
+            Form::Base64(_) => "YnJj",
+            Form::Version => "1.9.0",
+            Form::OneOf(words) => words.first().copied().unwrap_or_default(),
+        }
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// RFC 1123, section 2.1.
+fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=MAX_NAME).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= MAX_HOST && text.split('.').all(label)
+}
+
+fn is_registry(text: &str) -> bool {
+    if text == "*" {
+        return true;
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) => is_host_name(host) && port.parse::<u16>().is_ok_and(|port| port != 0),
+        None => is_host_name(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Form; 14] = [
+        Form::Text(64),
+        Form::Line,
+        Form::Name,
+        Form::Module,
+        Form::Sysctl,
+        Form::HostName,
+        Form::Host,
+        Form::Address,
+        Form::Network,
+        Form::Registry,
+        Form::Url,
+        Form::Base64(8),
+        Form::Version,
+        Form::OneOf(&["a", "b"]),
+    ];
+
+    #[test]
+    fn an_example_fits_its_form() {
+        for form in ALL {
+            assert!(form.fits(form.example()), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_leave_its_place_fits_no_form() {
+        for text in ["a\0b", "a\u{1b}[2Jb", "a\rb"] {
+            assert_eq!(ALL.into_iter().find(|form| form.fits(text)), None, "{text:?}");
+        }
+        for (form, text) in [
+            (Form::Line, "a\nb"),
+            (Form::Name, "../a"),
+            (Form::Name, ".a"),
+            (Form::Name, ""),
+            (Form::Name, "a/b"),
+            (Form::Module, "a.b"),
+            (Form::Sysctl, "net..a"),
+            (Form::Sysctl, "../../etc"),
+            (Form::Sysctl, "a = 1"),
+            (Form::HostName, "-a"),
+            (Form::HostName, "a..b"),
+            (Form::HostName, "a_b"),
+            (Form::Address, "10.0.0"),
+            (Form::Network, "a\" b"),
+            (Form::Registry, "a/b"),
+            (Form::Registry, "a:0"),
+            (Form::Url, "ftp://a"),
+            (Form::Url, "https://a b"),
+            (Form::Url, "https://"),
+            (Form::Base64(8), "YnJ"),
+            (Form::Base64(8), "Y==="),
+            (Form::Base64(4), "YnJjYnJj"),
+            (Form::Version, "1-2"),
+            (Form::OneOf(&["a", "b"]), "c"),
+        ] {
+            assert!(!form.fits(text), "{form:?} {text:?}");
+        }
+    }
+}

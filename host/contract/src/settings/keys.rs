@@ -1,0 +1,133 @@
+//! Every setting there is. Their names are those that users of Bottlerocket know.
+
+use super::{Form, Key, Kind};
+
+/// The most bytes of a text that is shown to people.
+const MAX_TEXT: usize = 64 << 10;
+/// The most characters of a bundle of certificates in base64.
+const MAX_CERTIFICATES: usize = 512 << 10;
+
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about }
+}
+
+/// The settings, sorted by name.
+pub const KEYS: &[Key] = &[
+    key("container-registry", Kind::Group(CONTAINER_REGISTRY), "where images of containers come from"),
+    key("dns", Kind::Group(DNS), "who is asked for names, besides whom the network names"),
+    key("kernel", Kind::Group(KERNEL), "the running kernel"),
+    key("motd", Kind::Text(Form::Text(MAX_TEXT)), "what `/etc/motd` says"),
+    key("network", Kind::Group(NETWORK), "the machine in its network"),
+    key("ntp", Kind::Group(NTP), "the clock"),
+    key("pki", Kind::Table(Form::Name, &Kind::Group(PKI)), "certificates that are trusted besides those of the image"),
+];
+
+const CONTAINER_REGISTRY: &[Key] = &[key(
+    "mirrors",
+    Kind::List(&Kind::Group(&[
+        key("endpoint", Kind::List(&Kind::Text(Form::Url)), "where its images are looked for, in this order"),
+        key("registry", Kind::Text(Form::Registry), "the registry; `*` is every one that is not named"),
+    ])),
+    "other places for the images of a registry",
+)];
+
+const DNS: &[Key] = &[
+    key("name-servers", Kind::List(&Kind::Text(Form::Address)), "the servers that are asked"),
+    key("search-list", Kind::List(&Kind::Text(Form::HostName)), "the domains in which short names are looked for"),
+];
+
+const KERNEL: &[Key] = &[
+    key(
+        "lockdown",
+        Kind::Text(Form::OneOf(&["none", "integrity", "confidentiality"])),
+        "what even root may not do to the kernel; it is never less than the image says",
+    ),
+    key("modules", Kind::Table(Form::Module, &Kind::Group(MODULE)), "modules by name"),
+    key("sysctl", Kind::Table(Form::Sysctl, &Kind::Text(Form::Line)), "values of `/proc/sys` by name, in quotes"),
+];
+
+const MODULE: &[Key] = &[
+    key("allowed", Kind::Flag, "`false`: it is never loaded"),
+    key("autoload", Kind::Flag, "`true`: it is loaded at boot"),
+];
+
+const NETWORK: &[Key] = &[
+    key("hostname", Kind::Text(Form::HostName), "the machine's name, in place of the one that the network gives"),
+    key("https-proxy", Kind::Text(Form::Url), "the proxy that containerd pulls through"),
+    key("no-proxy", Kind::List(&Kind::Text(Form::Network)), "hosts and networks that are reached without it"),
+];
+
+const NTP: &[Key] =
+    &[key("time-servers", Kind::List(&Kind::Text(Form::Host)), "the servers that are asked for the time")];
+
+const PKI: &[Key] = &[
+    key("data", Kind::Text(Form::Base64(MAX_CERTIFICATES)), "PEM certificates, in base64"),
+    key("trusted", Kind::Flag, "whether they are trusted"),
+];
+
+/// A setting that Bottlerocket has and this system has not.
+#[derive(Debug, Clone, Copy)]
+pub struct Later {
+    /// The setting or table, without `settings`.
+    pub path: &'static str,
+    /// What is to be said of it.
+    pub why: &'static str,
+}
+
+const fn later(path: &'static str, why: &'static str) -> Later {
+    Later { path, why }
+}
+
+const NOT_YET: &str = "Bottlerocket has it, and this version of brc does not do it yet";
+const NODE: &str = "it is of Kubernetes nodes, which this version of brc does not have yet";
+
+/// Settings of Bottlerocket that are known by name, so that user data written for it is told what counts.
+pub const LATER: &[Later] = &[
+    later("autoscaling", NODE),
+    later("aws", NOT_YET),
+    later("boot", "the command line is a part of the signed image: write `kernel-arg` in the recipe"),
+    later("bootstrap-commands", NOT_YET),
+    later("bootstrap-containers", NOT_YET),
+    later("cloudformation", NOT_YET),
+    later("container-registry.credentials", NOT_YET),
+    later("container-runtime", NOT_YET),
+    later("container-runtime-plugins", NOT_YET),
+    later("ecs", "it is of ECS, which brc does not have"),
+    later("host-containers", NOT_YET),
+    later("kubernetes", NODE),
+    later("metrics", "nothing is reported to anybody"),
+    later("network.hosts", NOT_YET),
+    later("nvidia-container-runtime", NOT_YET),
+    later("oci-defaults", NOT_YET),
+    later("oci-hooks", NOT_YET),
+    later("updates", NOT_YET),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{super::find, *};
+
+    fn sorted(keys: &[Key]) {
+        assert!(keys.windows(2).all(|pair| pair[0].name < pair[1].name), "{keys:?}");
+        for key in keys {
+            below(key.kind);
+        }
+    }
+
+    fn below(kind: Kind) {
+        match kind {
+            Kind::Group(keys) => sorted(keys),
+            Kind::List(of) | Kind::ListOrOne(of) | Kind::Table(_, of) => below(*of),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn keys_are_sorted_and_none_is_said_to_come_later() {
+        sorted(KEYS);
+        assert!(LATER.windows(2).all(|pair| pair[0].path < pair[1].path));
+        for later in LATER {
+            assert!(find(KEYS, later.path.split('.')).is_none(), "{}", later.path);
+        }
+    }
+}
