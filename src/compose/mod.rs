@@ -21,6 +21,7 @@ mod owner;
 mod part;
 mod project;
 mod recipe_files;
+mod settings_template;
 mod signing;
 mod tool;
 mod tracked;

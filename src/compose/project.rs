@@ -282,6 +282,7 @@ impl Project {
             match flatten_with(&self.recipes, variant, *architecture, self.execution, beside) {
                 Ok(flat) => {
                     diagnostics.extend(self.missing_locals(&flat));
+                    diagnostics.extend(self.wrong_templates(&flat)?);
                     flats.push(flat);
                 }
                 Err(found) => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brc_contract::Architecture;
+use brc_contract::{Architecture, settings::OnUnknown};
 
 use super::{Role, Situation};
 use crate::{
@@ -52,6 +52,8 @@ pub struct Flat {
     pub budget: Option<Spanned<Bytes>>,
     /// Settings by path.
     pub settings: BTreeMap<Vec<String>, Setting>,
+    /// What becomes of user data with settings that there are not, where that is said.
+    pub unknown_settings: Option<Spanned<OnUnknown>>,
     /// The files that leave brc.
     pub artifacts: Vec<Artifact>,
     /// Values that others replaced: what, where the old one stands, where the new one.
@@ -228,7 +230,7 @@ impl Flat {
     }
 
     /// What a brace is filled with, in a component of this version.
-    pub(super) fn brace<'a>(&'a self, version: Option<&'a str>, brace: Brace) -> Option<&'a str> {
+    pub fn brace<'a>(&'a self, version: Option<&'a str>, brace: Brace) -> Option<&'a str> {
         match brace {
             Brace::Version => version,
             Brace::Arch => Some(self.situation.architecture.name()),
@@ -278,6 +280,7 @@ impl Flat {
             for (item, _) in &component.items {
                 let contents: Vec<&Content> = match item {
                     Item::File(file) => vec![&file.content],
+                    Item::Template(made) => vec![&made.content],
                     Item::Unit(unit) => {
                         unit.content.iter().chain(unit.drop_ins.iter().map(|drop_in| &drop_in.content)).collect()
                     }

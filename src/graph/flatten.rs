@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brc_contract::Architecture;
+use brc_contract::{Architecture, settings::OnUnknown};
 
 use super::{
     Role, Situation,
@@ -111,6 +111,7 @@ struct Merged {
     esp: Option<Spanned<Bytes>>,
     data: Option<Data>,
     settings: BTreeMap<Vec<String>, Setting>,
+    unknown_settings: Option<Spanned<OnUnknown>>,
     budget: Option<Spanned<Bytes>>,
     artifacts: Vec<Artifact>,
     overrides: Vec<Override>,
@@ -181,6 +182,11 @@ impl Merged {
             VariantItem::Layout(layout) => self.take_layout(layout, variant, wanted),
             VariantItem::Setting(setting) => {
                 self.settings.insert(setting.path.clone(), setting);
+            }
+            VariantItem::UnknownSettings(unknown) => {
+                let value = if unknown.value == OnUnknown::Warn { "warn" } else { "refuse" };
+                self.say("settings unknown", value, unknown.span, variant, wanted);
+                self.unknown_settings = Some(unknown);
             }
             VariantItem::Budget(budget) => {
                 self.say("budget", &budget.value.to_string(), budget.span, variant, wanted);
@@ -266,11 +272,6 @@ impl Merged {
         let removes = self.argument_removes;
         self.arguments.retain(|word| !removes.iter().any(|remove| is_argument(&word.value, &remove.value)));
         self.diagnostics.extend(components.iter().chain(sysroots.values().flatten()).flat_map(not_yet));
-        for setting in self.settings.values() {
-            if let Some(value) = setting.values.first() {
-                self.diagnostics.push(later("settings", value.span));
-            }
-        }
         if self.diagnostics.iter().any(Diagnostic::is_error) {
             return Err(self.diagnostics);
         }
@@ -291,6 +292,7 @@ impl Merged {
             data: self.data,
             budget: self.budget,
             settings: self.settings,
+            unknown_settings: self.unknown_settings,
             artifacts: self.artifacts,
             replaced: self.replaced,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brc_contract::{Architecture, ImageName};
+use brc_contract::{Architecture, ImageName, settings::ImageSettings};
 
 use super::{Install, Placed, Role, Stated, Upstream, UrlUpstream};
 use crate::{
@@ -37,6 +37,8 @@ pub struct Image {
     pub roles: BTreeMap<Role, String>,
     /// The kernel.
     pub kernel: Kernel,
+    /// What the image says of settings; nothing when nothing in it reads them.
+    pub settings: Option<ImageSettings>,
     /// The words that recipes add to the kernel's command line, in order.
     pub kernel_arguments: Vec<String>,
     /// What recipes say and only the finished root can show.

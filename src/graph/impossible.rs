@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use brc_contract::command_line;
+use brc_contract::{command_line, well_known};
 
 use super::{
     flat::{Flat, FlatComponent, FlatKernelSource},
     placing::{MASKS, UNITS},
+    settings::{has_first_program, wrong_settings},
 };
 use crate::{
     content::RelPath,
@@ -16,9 +17,14 @@ use crate::{
     },
 };
 
-/// What the kernel is told: what brc says, then what recipes add.
-pub fn kernel_command_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let mut line = format!("{} systemd.machine_id=firmware systemd.firstboot=no", command_line::VERIFIED_ROOT);
+/// What the kernel is told: what brc says, then what recipes add. Without a first program of the agent's systemd itself takes
+/// the identity that the firmware gives.
+pub fn kernel_command_line<'a>(has_first_program: bool, words: impl IntoIterator<Item = &'a str>) -> String {
+    let own = match has_first_program {
+        true => format!("init=/{}", well_known::FIRST_PROGRAM),
+        false => "systemd.machine_id=firmware".to_owned(),
+    };
+    let mut line = format!("{} {own} systemd.firstboot=no", command_line::VERIFIED_ROOT);
     for word in words {
         line.push(' ');
         line.push_str(word);
@@ -37,6 +43,7 @@ pub(super) fn impossible(flat: &Flat) -> Vec<Diagnostic> {
     found.extend(users_twice(&flat.components));
     found.extend(flat.components.iter().flat_map(|component| own_files(flat, component)));
     found.extend(long_command_line(flat));
+    found.extend(wrong_settings(flat));
     found
 }
 
@@ -132,7 +139,7 @@ fn long_command_line(flat: &Flat) -> Option<Diagnostic> {
         (command_line::ROOT_HASH, 64),
         (command_line::SALT, 64),
     ];
-    let own = kernel_command_line([]);
+    let own = kernel_command_line(has_first_program(flat), []);
     let own = lengths.iter().fold(own, |line, (word, length)| line.replace(word, &"x".repeat(*length)));
     let mut length = own.len();
     let mut first = None;

@@ -13,6 +13,7 @@ use super::{
     pinning::Pinning,
     placed::Install,
     placing::Placing,
+    settings::image_settings,
     stated::stated,
 };
 use brc_contract::Architecture;
@@ -64,6 +65,7 @@ impl Pinning<'_> {
             roles: flat.roles.iter().map(|(role, name)| (*role, name.value.to_string())).collect(),
             kernel,
             kernel_arguments: flat.kernel_arguments.iter().map(|word| word.value.clone()).collect(),
+            settings: image_settings(flat),
             stated: stated(flat, self.lock, self.sources),
             layout: self.layout(),
             artifacts: artifacts(flat),

@@ -3,6 +3,7 @@
 use super::{
     flat::Flat,
     placed::{Install, Placed, What},
+    settings::template_path,
 };
 use crate::{
     content::RelPath,
@@ -78,6 +79,12 @@ impl<'a> Placing<'a> {
                     self.at(&format!("{MASKS}/{}", unit.value), What::Link("/dev/null".to_owned()), unit.span)
                 }
                 Item::KernelModule(module) => modules.push_str(&format!("{}\n", module.value)),
+                Item::Template(made) => {
+                    let at = self.fill(&made.to.value).and_then(|to| template_path(&to));
+                    if let (Some(path), Some(what)) = (at, self.content(&made.content)) {
+                        self.place(path, what, Vec::new());
+                    }
+                }
                 Item::Setuid(_) | Item::KernelArgument(_) | Item::Finish(_) => {}
             }
         }

@@ -42,6 +42,8 @@ pub enum UnitVerb {
     Masked,
     /// It has a drop-in.
     DroppedInto,
+    /// It starts anew when settings change.
+    Restarted,
 }
 
 /// A user or group that a recipe declares, with the number that the lock gave.
@@ -95,6 +97,11 @@ pub(super) fn stated(flat: &Flat, lock: &Lock, sources: &SourceSet) -> Stated {
                     }
                     unit.drop_ins.iter().for_each(|drop_in| say(UnitVerb::DroppedInto, drop_in.span));
                 }
+                Item::Template(made) => stated.units.extend(made.restart.iter().map(|unit| StatedUnit {
+                    name: unit.value.clone(),
+                    verb: UnitVerb::Restarted,
+                    origin: at(unit.span),
+                })),
                 Item::KernelModule(name) => stated.modules.push((name.value.clone(), at(name.span))),
                 Item::Mask(unit) => {
                     let verb = UnitVerb::Masked;

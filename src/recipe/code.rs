@@ -192,6 +192,14 @@ codes! {
     PlacedTwice = "placed-twice",
     /// Something stands below what is no folder.
     BelowAFile = "below-a-file",
+    /// There is no such setting.
+    UnknownSetting = "unknown-setting",
+    /// A setting cannot have this value.
+    BadSetting = "bad-setting",
+    /// A template for settings is none, or asks for what there is not.
+    BadSettingsTemplate = "bad-settings-template",
+    /// Settings are stated, and nothing in the image reads them.
+    UnreadSettings = "unread-settings",
     /// A path is brc's own.
     OwnFile = "own-file",
     /// Two different things are said of one user.

@@ -26,6 +26,9 @@ pub enum Item {
     User(UserItem),
     /// `group "vm-users"`: a system group; the lock gives the number.
     Group(Spanned<String>),
+    /// `template "/etc/motd" text="{{ settings.motd }}"`: a file that settings make on the machine, at boot and whenever they
+    /// change; the component needs `brc/settings`.
+    Template(MadeFile),
     /// `unit "a.service" enable=#true { drop-in "10-x.conf" text="…" }`: a systemd unit that something brings; `text=`
     /// brings it, and so does a path with a `/` in it, which names a file beside the recipe.
     Unit(UnitItem),
@@ -125,6 +128,21 @@ pub enum Enablement {
     Disabled,
 }
 
+/// A file that settings make: `template "/etc/motd" text="{{ settings.motd }}" restart="a.service"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeFile {
+    /// Where it comes to stand: absolute, below `/etc`. With a `/` at its end it is a folder: lines `==> NAME <==` begin its
+    /// files.
+    pub to: Spanned<Template>,
+    /// `text="…"` or `from="motd.j2"`: the template, or the file beside the recipe that holds it; of Jinja's language, and
+    /// what it asks for is `settings`, with `_` for `-`.
+    pub content: Content,
+    /// `mode=0o600`: the mode of what is made, octal, 12 bits; 0644 when it is not said.
+    pub mode: Option<Spanned<u16>>,
+    /// `restart="containerd.service"`: the unit that is started anew when the file changes while it runs.
+    pub restart: Option<Spanned<String>>,
+}
+
 /// A systemd unit: `unit "containerd.service" enable=#true { drop-in "10-acme.conf" text="…" }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitItem {
@@ -197,6 +215,7 @@ impl Item {
                 name.and_then(|name| user_name(reader, name, "a group")).map(Item::Group)
             }
             ItemWord::Setuid => SetuidItem::read(reader, &mut cursor).map(Item::Setuid),
+            ItemWord::Template => MadeFile::read(reader, &mut cursor).map(Item::Template),
             ItemWord::Unit => UnitItem::read(reader, &mut cursor).map(Item::Unit),
             ItemWord::Mask => cursor.text(reader, "a unit").and_then(|unit| unit_name(reader, unit)).map(Item::Mask),
             ItemWord::KernelArgument => kernel_argument(reader, &mut cursor).map(Item::KernelArgument),
@@ -339,6 +358,35 @@ impl SetuidItem {
         let reason = cursor.required_property(reader, "reason").and_then(|text| reader.reason(text))?;
         Some(SetuidItem { paths, reason })
     }
+}
+
+impl MadeFile {
+    pub(super) fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let to = cursor.text(reader, "a path of the machine").and_then(|text| made_place(reader, text));
+        let content = content(reader, cursor);
+        let mode = reader.mode(cursor);
+        let restart = cursor.text_property(reader, "restart").and_then(|unit| unit_name(reader, unit));
+        Some(MadeFile { to: to?, content: content?, mode, restart })
+    }
+
+    /// Whether it is a folder with files.
+    pub fn is_folder(&self) -> bool {
+        self.to.to_string().ends_with('/')
+    }
+}
+
+/// A path below `/etc`, of a file or, with a `/` at its end, of a folder.
+fn made_place(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<Template>> {
+    let span = text.span;
+    let is_folder = text.ends_with('/');
+    let plain = Spanned::new(text.trim_end_matches('/').to_owned(), span);
+    let template = reader.image_path(plain)?;
+    if !template.to_string().starts_with("/etc/") {
+        let message = format!("`{}` is not below `/etc`, where alone settings make files", text.value);
+        reader.error(Code::BadPath, span, message, "write a path below `/etc`, or a `file`");
+        return None;
+    }
+    if is_folder { reader.template(Spanned::new(format!("{}/", template.value), span)) } else { Some(template) }
 }
 
 impl UnitItem {

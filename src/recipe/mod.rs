@@ -28,6 +28,7 @@ mod platform;
 mod project;
 mod read;
 mod reference;
+mod setting;
 mod source;
 mod span;
 mod suggestion;
@@ -52,8 +53,8 @@ pub use diagnostic::{Diagnostic, Label, Severity};
 pub use format::{FormatError, format};
 pub use fragment::{FragmentLine, read_fragment};
 pub use item::{
-    Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, SetuidItem, TreeItem,
-    UnitItem,
+    Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, MadeFile, SetuidItem,
+    TreeItem, UnitItem,
 };
 pub use kernel::{DebianSource, Kernel, KernelItem, Modules};
 pub use kernel_package::{InitramfsItem, KernelPackage};
@@ -62,6 +63,7 @@ pub use platform::PLATFORMS;
 pub use project::{LOCAL_FILE, PROJECT_FILE, Recipes, Set};
 pub use read::{Again, Reading, read};
 pub use reference::Name;
+pub use setting::{Setting, SettingValue};
 pub use source::{FileGlob, LocalPath, NextFiles, Presence, SourcePath, SourceSet, line_and_column, one_line};
 pub use span::{FileId, Span, Spanned};
 pub use suggestion::nearest;
@@ -71,6 +73,6 @@ pub use user::{Owner, UserItem};
 pub use value::{Origin, Switch};
 pub use variant::{
     Artifact, ArtifactCompression, ArtifactKind, Bytes, Data, Feature, FeatureSetting, FileSystem, Layout, LayoutKind,
-    Setting, SettingValue, Tool, Variant, VariantItem,
+    Tool, Variant, VariantItem,
 };
 pub use versioned::{Versioned, no_version};

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use brc_contract::Architecture;
+use brc_contract::{Architecture, settings::OnUnknown};
 
 use super::{
-    Clause, Code, Guarded, Item, Name, Override, PLATFORMS, Span, Spanned, Switch,
+    Clause, Code, Guarded, Item, Name, Override, PLATFORMS, Setting, Span, Spanned, Switch,
     condition::read_block,
     decode::{Cursor, Reader, Seen},
     kernel_argument::removed_argument,
     names::Space,
     parse::{Node, Value},
+    setting::read_settings,
     suggestion::nearest,
     word::{LayoutWord, TopWord, VariantWord},
 };
@@ -74,8 +75,12 @@ pub enum VariantItem {
     Tool(Tool),
     /// `layout "ab" { … }`: the disk; what one variant leaves open its parents may say.
     Layout(Layout),
-    /// `settings { motd "acme" }`: settings, nested as a file may be; texts, whole numbers, `#true` and `#false`.
+    /// `settings unknown="refuse" { motd "acme" }`: what is set as long as no user data says otherwise, nested as a file may be;
+    /// texts, whole numbers, `#true` and `#false`. With `unknown="refuse"` nothing counts of user data with a key that there is
+    /// not; with `"warn"`, or when it is not said, such keys are told and the others count. [All settings](settings.md).
     Setting(Setting),
+    /// What becomes of user data with keys that there are not.
+    UnknownSettings(Spanned<OnUnknown>),
     /// `budget root="400MiB"`: the most that the compressed root may have; no more than a slot.
     Budget(Spanned<Bytes>),
     /// `artifact "raw" compress="zstd"`: a file that leaves brc.
@@ -134,26 +139,6 @@ pub enum FileSystem {
     Ext4,
     /// Written `xfs`.
     Xfs,
-}
-
-/// One setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// The words from the outermost node inward.
-    pub path: Vec<String>,
-    /// Its values; one for most.
-    pub values: Vec<Spanned<SettingValue>>,
-}
-
-/// The value of a setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SettingValue {
-    /// A text.
-    Text(String),
-    /// A whole number.
-    Number(i64),
-    /// Written `#true` or `#false`.
-    Switch(Switch),
 }
 
 /// A file that leaves brc.
@@ -276,7 +261,11 @@ impl Head {
             }
             VariantWord::Tool => Tool::read(reader, cursor).map(VariantItem::Tool),
             VariantWord::Layout => Layout::read(reader, cursor).map(VariantItem::Layout),
-            VariantWord::Settings => return Setting::read_all(reader, cursor),
+            VariantWord::Settings => {
+                let (unknown, settings) = read_settings(reader, cursor);
+                let unknown = unknown.into_iter().map(VariantItem::UnknownSettings);
+                return unknown.chain(settings.into_iter().map(VariantItem::Setting)).collect();
+            }
             VariantWord::Budget => {
                 let size = cursor.required_property(reader, "root");
                 size.and_then(|text| Bytes::read(reader, text)).map(VariantItem::Budget)
@@ -462,59 +451,6 @@ impl Data {
             }
         });
         Data { file_system, grow: cursor.switch_property(reader, "grow"), span: cursor.node.span }
-    }
-}
-
-impl Setting {
-    /// Every leaf below `settings`.
-    fn read_all(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Vec<VariantItem> {
-        let mut settings = Vec::new();
-        for inner in cursor.block() {
-            Self::read_below(reader, inner, &mut Vec::new(), &mut settings);
-        }
-        cursor.finish(reader);
-        settings.into_iter().map(VariantItem::Setting).collect()
-    }
-
-    /// As deep as `token` lets through, so the recursion is bounded.
-    fn read_below(reader: &mut Reader<'_>, node: &Node<'_>, path: &mut Vec<String>, found: &mut Vec<Setting>) {
-        path.push(node.name.clone().into_owned());
-        if let Some(children) = &node.children {
-            for entry in &node.entries {
-                let message = format!("`{}` has a block, so it has no value of its own", node.name);
-                reader.error(Code::ExtraArgument, entry.span, message, "write the value as a node inside");
-            }
-            for inner in children {
-                Self::read_below(reader, inner, path, found);
-            }
-        } else {
-            let mut values = Vec::new();
-            for entry in &node.entries {
-                if let Some((name, span)) = &entry.name {
-                    let message = format!("the setting `{}` has no `{name}=`", node.name);
-                    reader.error(Code::UnknownProperty, *span, message, "write it as a node inside: `{ … }`");
-                }
-                let value = match &entry.value {
-                    Value::Text(text) => Some(SettingValue::Text(text.clone().into_owned())),
-                    Value::Integer(number, _) => i64::try_from(*number).ok().map(SettingValue::Number),
-                    Value::Switch(on) => Some(SettingValue::Switch(if *on { Switch::On } else { Switch::Off })),
-                    Value::Float(_) | Value::Null => None,
-                };
-                match value {
-                    Some(value) => values.push(Spanned::new(value, entry.span)),
-                    None => {
-                        let message = "a setting is a text, a whole number of 64 bits, `#true` or `#false`";
-                        reader.error(Code::WrongType, entry.span, message, "write it in quotes");
-                    }
-                }
-            }
-            if node.entries.is_empty() {
-                let message = format!("the setting `{}` has no value", node.name);
-                reader.error(Code::MissingArgument, node.name_span, message, format!("write `{} \"…\"`", node.name));
-            }
-            found.push(Setting { path: path.clone(), values });
-        }
-        path.pop();
     }
 }
 

@@ -158,7 +158,7 @@ blocks! {
         KernelArgumentRemove = "kernel-arg-remove", Often, [];
         Tool = "tool", Often, [];
         Layout = "layout", Once, [];
-        Settings = "settings", Often, [];
+        Settings = "settings", Often, ["unknown"];
         Budget = "budget", Once, ["root"];
         Artifact = "artifact", Often, ["compress"];
         Override = "override", Often, [];
@@ -173,6 +173,7 @@ blocks! {
         User = "user", Often, ["home", "shell", "comment"];
         Group = "group", Often, [];
         Setuid = "setuid", Often, ["reason"];
+        Template = "template", Often, ["from", "text", "mode", "restart"];
         Unit = "unit", Often, ["text", "enable"];
         Mask = "mask", Often, [];
         KernelArgument = "kernel-arg", Often, [];
@@ -273,7 +274,6 @@ pub(super) fn belongs(word: &str) -> Option<String> {
 pub(super) fn later(word: &str) -> Option<String> {
     let what = match word {
         "oci" => "recipe sets from a registry",
-        "template" => "configuration templates",
         "health" => "health checks",
         "secret" => "credentials for fetching",
         "target" => "deployment targets",

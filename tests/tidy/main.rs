@@ -7,6 +7,7 @@ mod code;
 mod paper;
 mod reference;
 mod rooms;
+mod settings;
 mod source;
 mod sysctl;
 

@@ -21,6 +21,7 @@ const HOSTS: &[&str] = &[
     "example.net",
     "localhost",
     "127.0.0.1",
+    "169.254.169.254",
     "[::1]",
     "apache.org",
     "btrfs.readthedocs.io",

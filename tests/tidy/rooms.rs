@@ -51,7 +51,11 @@ const HOST: [&str; 5] = ["contract", "linux", "agent", "early", "update"];
 const HOST_DOORS: &[&str] = &[
     "host/linux/src/files.rs",
     "host/linux/src/device_mapper.rs",
+    "host/agent/src/first.rs",
     "host/agent/src/main.rs",
+    "host/agent/src/settings/imds.rs",
+    "host/agent/src/verb/settings.rs",
+    "host/agent/src/verb/status.rs",
     "host/early/src/main.rs",
     "host/early/src/running.rs",
     "host/update/src/device.rs",

@@ -62,13 +62,14 @@ fn main() -> ExitCode {
     if own_name.to_str().is_some_and(|name| name.trim_start_matches('/') == well_known::FIRST_PROGRAM) {
         return go_on(arguments.collect());
     }
-    let (text, code) = match order(lexopt::Parser::from_args(arguments)) {
+    let Said { text, told, code } = match order(lexopt::Parser::from_args(arguments)) {
         Ok(order) => obey(&order),
         Err(error) => {
             eprintln!("error: {error}; see `brc-agent --help`");
             return USAGE.into();
         }
     };
+    told.iter().for_each(|line| eprintln!("{line}"));
     if let Err(error) = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         eprintln!("error: standard output cannot be written: {error}");
         return CANNOT.into();
@@ -80,9 +81,13 @@ fn obey(order: &Order) -> Said {
     match order {
         Order::Status { is_json } => verb::status::run(*is_json),
         Order::Settings(order) => settings::run(order),
-        Order::Help => (HELP.to_owned(), 0),
-        Order::Version => (format!("brc-agent {}\n", env!("CARGO_PKG_VERSION")), 0),
+        Order::Help => plain(HELP.to_owned()),
+        Order::Version => plain(format!("brc-agent {}\n", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+fn plain(text: String) -> Said {
+    Said { text, told: Vec::new(), code: 0 }
 }
 
 fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {

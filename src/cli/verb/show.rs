@@ -62,6 +62,11 @@ fn flat_lines(project: &Project, flat: &Flat) -> Vec<(String, String, String)> {
     for (role, name) in &flat.roles {
         line(&format!("tool {}", role.name()), format!("{:?}", name.value.to_string()), at(name.span));
     }
+    for setting in flat.settings.values() {
+        let values: Vec<String> = setting.values.iter().map(|value| value.value.to_string()).collect();
+        let place = setting.values.first().map(|value| at(value.span)).unwrap_or_default();
+        line(&format!("settings {}", setting.path.join(" ")), values.join(" "), place);
+    }
     for word in &flat.kernel_arguments {
         line("kernel-arg", text(word), at(word.span));
     }
@@ -92,6 +97,7 @@ const fn item_name(item: &Item) -> &'static str {
         Item::User(_) => "user",
         Item::Group(_) => "group",
         Item::Setuid(_) => "setuid",
+        Item::Template(_) => "template",
         Item::Unit(_) => "unit",
         Item::Mask(_) => "mask",
         Item::KernelArgument(_) => "kernel-arg",
@@ -107,6 +113,7 @@ fn item_value(item: &Item) -> String {
         Item::Link(link) => format!("{:?} to={:?}", link.at.value.to_string(), link.to.value.to_string()),
         Item::Directory(folder) => format!("{:?}", folder.at.value.to_string()),
         Item::User(user) => format!("{:?}", user.name.value),
+        Item::Template(made) => format!("{:?}", made.to.value.to_string()),
         Item::Unit(unit) => format!("{:?}", unit.name.value),
         Item::Setuid(setuid) => {
             let paths: Vec<String> = setuid.paths.iter().map(|path| format!("{:?}", path.value.to_string())).collect();

@@ -40,7 +40,10 @@ impl Lowering<'_> {
             release: FileOf { tree: kernel.boot.clone(), path: rel_path!("release") },
             initramfs: kernel.initramfs.clone(),
             // Both partitions are named by PARTUUID, so the same bytes boot from either slot.
-            command_line: kernel_command_line(image.kernel_arguments.iter().map(String::as_str)),
+            command_line: kernel_command_line(
+                image.settings.is_some(),
+                image.kernel_arguments.iter().map(String::as_str),
+            ),
             architecture: image.architecture,
         };
         let uki = FileOf { tree: output(self.assemble(image, "unbound-uki", uki), "uki"), path: rel_path!("uki.efi") };

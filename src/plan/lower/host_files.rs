@@ -1,6 +1,6 @@
 //! The files of a root that brc itself states: which image it is, where its data and its ESP are, which units run.
 
-use brc_contract::{partition, well_known};
+use brc_contract::{partition, settings::ImageSettings, well_known};
 
 use super::Lowering;
 use crate::{
@@ -11,8 +11,6 @@ use crate::{
 
 /// Who owns what brc itself states.
 pub const HOST_FILES_OWNER: &str = "brc";
-/// Makes the data partition on first boot, behind whatever the disk has (repart.d(5)).
-const DATA_DEFINITION: &str = "usr/lib/repart.d/50-brc-data.conf";
 /// Which units run: what recipes enable and nothing else (systemd.preset(5)).
 const PRESET: &str = "usr/lib/systemd/system-preset/10-brc.preset";
 /// Which partitions are ours (udev(7)).
@@ -28,15 +26,17 @@ impl Lowering<'_> {
             (rel_path!(well_known::OS_RELEASE), os_release(image)),
             // Empty, not `uninitialized`, which would make every boot a first one.
             (rel_path!("etc/machine-id"), String::new()),
-            (rel_path!(DATA_DEFINITION), data_definition(image)),
+            (rel_path!(well_known::DATA_DEFINITION), data_definition(image)),
             (rel_path!("usr/lib/systemd/system/var.mount"), data_mount(&image.layout.data_file_system)),
             (rel_path!("usr/lib/systemd/system/efi.mount"), esp_mount()),
             (rel_path!("usr/lib/systemd/system/efi.automount"), ESP_AUTOMOUNT.to_owned()),
             (rel_path!(DISK_RULES), disk_rules()),
             (rel_path!(PRESET), preset(&image.stated.units)),
         ];
+        let settings =
+            image.settings.iter().map(|settings| (rel_path!(well_known::IMAGE_SETTINGS), settings_text(settings)));
         let mut tree = Tree::new();
-        for (at, text) in texts {
+        for (at, text) in texts.into_iter().chain(settings) {
             let entry = self.text_entry(&text);
             self.place(&mut tree, &at, entry, None);
         }
@@ -57,6 +57,12 @@ impl Lowering<'_> {
     }
 }
 
+/// What the image says of settings, as the machine reads it.
+fn settings_text(settings: &ImageSettings) -> String {
+    // Tables of texts and numbers are always JSON.
+    serde_json::to_string_pretty(settings).map(|text| text + "\n").unwrap_or_default()
+}
+
 /// os-release(5) of the image; also what the loader shows.
 pub(super) fn os_release(image: &Image) -> String {
     let (variant, version) = (&image.variant, &image.version);
@@ -74,7 +80,7 @@ fn preset(units: &[StatedUnit]) -> String {
             (UnitVerb::Enabled, Some((template, instance))) => (format!("enable {template}"), Some(instance)),
             (UnitVerb::Enabled, None) => (format!("enable {}", unit.name), None),
             (UnitVerb::Disabled, _) => (format!("disable {}", unit.name), None),
-            (UnitVerb::Masked | UnitVerb::DroppedInto, _) => continue,
+            (UnitVerb::Masked | UnitVerb::DroppedInto | UnitVerb::Restarted, _) => continue,
         };
         let more = format!("{line} ");
         let index = lines.iter().position(|known| *known == line || known.starts_with(&more));
@@ -142,7 +148,35 @@ const ESP_AUTOMOUNT: &str = "[Unit]\nDescription=EFI system partition, when it i
 
 #[cfg(test)]
 mod tests {
+    use brc_contract::settings::{IMAGE_SETTINGS_VERSION, OnUnknown, Source, TemplateEntry, Value};
+
     use super::*;
+
+    #[test]
+    fn what_an_image_says_of_settings_is_written_like_this() {
+        let settings = ImageSettings {
+            version: IMAGE_SETTINGS_VERSION,
+            unknown: OnUnknown::Warn,
+            sources: vec![Source::File, Source::Ec2],
+            defaults: Value::Text("hello".to_owned()).nested(["motd"].into_iter()),
+            templates: vec![TemplateEntry {
+                to: "/etc/motd".to_owned(),
+                from: "/usr/lib/brc/settings/templates/etc/motd.j2".to_owned(),
+                mode: 0o644,
+                restart: vec!["a.service".to_owned()],
+            }],
+        };
+        let text = settings_text(&settings);
+        let lines: String = text.lines().map(str::trim).collect();
+        assert_eq!(
+            lines,
+            r#"{"version": 1,"unknown": "warn","sources": ["file","ec2"],"defaults": {"motd": "hello"},"templates": [{"#
+                .to_owned()
+                + r#""to": "/etc/motd","from": "/usr/lib/brc/settings/templates/etc/motd.j2","mode": 420,"#
+                + r#""restart": ["a.service"]}]}"#
+        );
+        assert_eq!(serde_json::from_str::<ImageSettings>(&text).unwrap(), settings);
+    }
 
     #[test]
     fn a_preset_has_the_instances_of_a_template_on_its_line() {

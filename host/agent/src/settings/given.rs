@@ -41,6 +41,8 @@ pub struct Kept {
 pub struct Given {
     /// What is kept; without a file, or on another machine, nothing.
     pub kept: Kept,
+    /// Whether nothing was kept for this machine before.
+    pub is_new: bool,
 }
 
 impl Given {
@@ -58,11 +60,12 @@ impl Given {
         };
         let text = match files.text(KEPT, MAX_KEPT) {
             Ok(text) => text,
-            Err(error) if error.is_absence() => return Ok(Given { kept: none() }),
+            Err(error) if error.is_absence() => return Ok(Given { kept: none(), is_new: true }),
             Err(error) => return Err(error.into()),
         };
         let kept: Kept = serde_json::from_str(&text)?;
-        Ok(Given { kept: if kept.machine == machine { kept } else { none() } })
+        let is_new = kept.machine != machine;
+        Ok(Given { kept: if is_new { none() } else { kept }, is_new })
     }
 
     /// Whether a source has been heard.
@@ -142,7 +145,7 @@ mod tests {
         let (path, bytes) = given.file().unwrap();
         fs::write(folder.path().join(path.trim_start_matches('/')), bytes).unwrap();
         let again = Given::of(&files).unwrap();
-        assert_eq!(again, given);
+        assert_eq!(again, Given { is_new: false, ..given });
         let names: Vec<String> =
             again.layers(&[Source::File, Source::Ec2]).into_iter().map(|layer| layer.name).collect();
         assert_eq!(names, ["file", "ec2", "changes"]);

@@ -3,18 +3,23 @@
 use brc_contract::settings::{MAX_SETTINGS, Source};
 use brc_linux::{FileError, Files};
 
-/// Where it lies: on the ESP, where anybody can put it who has the disk in their hands, or on the data partition.
-const FILES: [&str; 2] = ["/efi/brc/user-data.toml", "/var/lib/brc/user-data.toml"];
+/// Where it lies on the data partition.
+const ON_DATA: &str = "/var/lib/brc/user-data.toml";
+/// Where it lies on the ESP, for who has the disk in their hands before its first start. Later nobody looks: to mount the
+/// ESP takes longer than all the rest.
+const ON_ESP: &str = "/efi/brc/user-data.toml";
 /// Where systemd puts what firmware or hypervisor hands over (systemd.exec(5), `@system`).
 const CREDENTIALS: [&str; 1] = ["/run/credentials/@system/brc.user-data"];
 
-/// What a source has at hand, and where that lies; nothing when it has nothing, or is one that must be asked.
+/// What a source has at hand, and where that lies; nothing when it has nothing, or is one that must be asked. `is_new` is a
+/// machine that keeps no settings yet.
 ///
 /// # Errors
 /// A file that is there and cannot be read.
-pub fn at_hand(source: Source, files: &Files) -> Result<Option<(&'static str, Vec<u8>)>, FileError> {
+pub fn at_hand(source: Source, files: &Files, is_new: bool) -> Result<Option<(&'static str, Vec<u8>)>, FileError> {
     let places: &[&str] = match source {
-        Source::File => &FILES,
+        Source::File if is_new => &[ON_DATA, ON_ESP],
+        Source::File => &[ON_DATA],
         Source::Credential => &CREDENTIALS,
         Source::Ec2 => &[],
     };
@@ -26,4 +31,25 @@ pub fn at_hand(source: Source, files: &Files) -> Result<Option<(&'static str, Ve
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_esp_is_looked_at_by_a_new_machine_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::below(folder.path());
+        assert_eq!(at_hand(Source::File, &files, true).unwrap(), None);
+        fs::create_dir_all(folder.path().join("efi/brc")).unwrap();
+        fs::write(folder.path().join("efi/brc/user-data.toml"), "a").unwrap();
+        assert_eq!(at_hand(Source::File, &files, true).unwrap(), Some((ON_ESP, b"a".to_vec())));
+        assert_eq!(at_hand(Source::File, &files, false).unwrap(), None);
+        assert_eq!(at_hand(Source::Ec2, &files, true).unwrap(), None);
+        fs::create_dir_all(folder.path().join("var/lib/brc/user-data.toml")).unwrap();
+        assert!(at_hand(Source::File, &files, false).is_err());
+    }
 }

@@ -38,16 +38,18 @@ pub enum Order {
     Apply { file: String },
 }
 
-/// Does it. What is to be said of values goes to standard error, and so into the journal.
+/// Does it. What is to be said of values belongs on standard error, and so into the journal.
 pub fn run(order: &Order) -> Said {
-    match perform(order) {
-        Ok(said) => said,
-        Err(Failed { message, code }) => {
-            eprintln!("error: {message}");
-            (String::new(), code)
-        }
-    }
+    let mut told = Vec::new();
+    let (text, code) = perform(order, &mut told).unwrap_or_else(|failed| {
+        told.push(format!("error: {}", failed.message));
+        (String::new(), failed.code)
+    });
+    Said { text, told, code }
 }
+
+/// What comes out, and the exit code.
+type Done = (String, u8);
 
 /// Something is not done.
 struct Failed {
@@ -59,8 +61,8 @@ fn cannot(error: &(dyn std::error::Error + 'static)) -> Failed {
     Failed { message: error_chain(error), code: CANNOT }
 }
 
-fn perform(order: &Order) -> Result<Said, Failed> {
-    let mut machine = Machine::open()?;
+fn perform(order: &Order, told: &mut Vec<String>) -> Result<Done, Failed> {
+    let mut machine = Machine::open(told)?;
     match order {
         Order::Load => machine.load(),
         Order::UserData { wait } => machine.user_data(Duration::from_secs(*wait)),
@@ -82,42 +84,48 @@ fn perform(order: &Order) -> Result<Said, Failed> {
 }
 
 /// The machine that runs, with its settings.
-struct Machine {
+struct Machine<'a> {
+    /// What is to be said.
+    told: &'a mut Vec<String>,
     files: Files,
     image: ImageSettings,
     given: Given,
 }
 
-impl Machine {
-    fn open() -> Result<Self, Failed> {
+impl<'a> Machine<'a> {
+    fn open(told: &'a mut Vec<String>) -> Result<Self, Failed> {
         let files = Files::below("/");
         let image = settings::image(&files).map_err(|error| cannot(&error))?;
         let given = Given::of(&files).map_err(|error| cannot(&error))?;
-        Ok(Machine { files, image, given })
+        Ok(Machine { told, files, image, given })
     }
 
     /// Takes what is at hand and was not taken before.
-    fn load(&mut self) -> Result<Said, Failed> {
+    fn load(&mut self) -> Result<Done, Failed> {
         let mut code = 0;
         for source in self.image.sources.clone() {
             if self.given.has(source) {
                 continue;
             }
-            match at_hand(source, &self.files) {
+            match at_hand(source, &self.files, self.given.is_new) {
                 Ok(None) => {}
                 Ok(Some((place, bytes))) => code = code.max(self.take(source, place, &bytes)?),
                 Err(error) => {
-                    eprintln!("error: {}", error_chain(&error));
+                    self.told.push(format!("error: {}", error_chain(&error)));
                     code = NOT_SO;
                 }
             }
+        }
+        // What cannot be read is looked for again; once all could, the machine is not new any more.
+        if self.given.is_new && code == 0 {
+            self.keep()?;
         }
         let (said, made) = self.make(&self.effective())?;
         Ok((said, code.max(made)))
     }
 
     /// Asks the platform, where it is one that can be asked and has not answered before.
-    fn user_data(&mut self, wait: Duration) -> Result<Said, Failed> {
+    fn user_data(&mut self, wait: Duration) -> Result<Done, Failed> {
         let wanted = self.image.sources.contains(&Source::Ec2) && !self.given.has(Source::Ec2);
         if !wanted || !Imds::is_here(&self.files) {
             return Ok((String::new(), 0));
@@ -127,7 +135,8 @@ impl Machine {
         let code = match answer {
             Some(bytes) => self.take(Source::Ec2, "EC2's user data", &bytes)?,
             None => {
-                eprintln!("EC2 has no user data for this machine; it is asked again at the next start");
+                let line = "EC2 has no user data for this machine; it is asked again at the next start";
+                self.told.push(line.to_owned());
                 0
             }
         };
@@ -143,22 +152,23 @@ impl Machine {
                 if !checked.mistakes.is_empty() {
                     // Told with all others. Whoever mends it is heard at the next start.
                     let layer = Layer { name: source.name().to_owned(), values };
-                    effective(&self.image, &[layer]).told().iter().for_each(|line| eprintln!("error: {line}"));
+                    let lines = effective(&self.image, &[layer]).told();
+                    self.told.extend(lines.iter().map(|line| format!("error: {line}")));
                     return Ok(NOT_SO);
                 }
                 self.given.kept.given.insert(source, values);
                 self.keep()?;
-                eprintln!("settings taken from {place}");
+                self.told.push(format!("settings taken from {place}"));
                 Ok(0)
             }
             Err(error) => {
-                eprintln!("error: {place}: {}", error_chain(&error));
+                self.told.push(format!("error: {place}: {}", error_chain(&error)));
                 Ok(NOT_SO)
             }
         }
     }
 
-    fn get(&self, path: Option<&str>) -> Result<Said, Failed> {
+    fn get(&self, path: Option<&str>) -> Result<Done, Failed> {
         let values = self.effective().values;
         let path = path.map(|path| path.strip_prefix("settings").unwrap_or(path).trim_start_matches('.'));
         let names: Vec<&str> =
@@ -171,7 +181,7 @@ impl Machine {
     }
 
     /// Changes settings, or nothing: a value that is wrong, or of a key that there is not, changes none.
-    fn change(&mut self, values: Value) -> Result<Said, Failed> {
+    fn change(&mut self, values: Value) -> Result<Done, Failed> {
         let layer = Layer { name: "changes".to_owned(), values };
         let told = effective(&self.image, std::slice::from_ref(&layer)).told();
         if !told.is_empty() {
@@ -197,8 +207,8 @@ impl Machine {
     }
 
     /// Makes the files of the values that count, and starts anew what reads them.
-    fn make(&self, found: &Effective) -> Result<Said, Failed> {
-        found.told().iter().for_each(|line| eprintln!("warning: {line}"));
+    fn make(&mut self, found: &Effective) -> Result<Done, Failed> {
+        self.told.extend(found.told().iter().map(|line| format!("warning: {line}")));
         let made = Made::of(&self.image, &found.values, &self.files).map_err(|error| cannot(&error))?;
         if made.is_change() {
             made.make(&mut Changing).map_err(|error| cannot(&error))?;

@@ -16,5 +16,5 @@ pub fn run(is_json: bool) -> Said {
         Err(_) => CANNOT,
     };
     let text = if is_json { format!("{}\n", brc_agent::json(&status)) } else { brc_agent::text(&status) };
-    (text, code)
+    Said { text, told: Vec::new(), code }
 }

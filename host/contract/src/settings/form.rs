@@ -1,6 +1,6 @@
 //! What a text of a setting may look like.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// What a text may look like. Each keeps out what could leave the place that it is written to: a line stays a line, a
 /// name stays a name.

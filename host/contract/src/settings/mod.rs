@@ -22,7 +22,7 @@ pub use image::{IMAGE_SETTINGS_VERSION, ImageSettings, OnUnknown, Source, Templa
 pub use keys::{KEYS, LATER, Later};
 pub use schema::{Key, Kind, find};
 pub use value::{MAX_DEPTH, Value};
-pub use view::{sample, view};
+pub use view::{sample, sparse, view};
 
 /// The version of the settings as a machine keeps them.
 pub const SETTINGS_VERSION: u32 = 1;

@@ -10,7 +10,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, syntax::SyntaxConfig}
 use super::{
     schema::{Key, find},
     value::Value,
-    view::{sample, view},
+    view::{sample, sparse, view},
 };
 
 /// The most bytes of a template.
@@ -19,6 +19,9 @@ pub const MAX_TEMPLATE: usize = 256 << 10;
 const FUEL: u64 = 10_000_000;
 /// What every path of a setting begins with.
 const SETTINGS: &str = "settings";
+
+const NOT_SET: &str = "it prints or goes through a value that is not set: ask before, `{% if … %}`";
+const NO_SUCH: &str = "it prints or goes through a value that no setting has";
 
 /// A template cannot be what it is meant for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub fn render(text: &str, keys: &'static [Key], values: &Value) -> Result<String
 }
 
 /// Tries a template: that it is one, asks for settings alone, for those that there are, and makes something both when
-/// everything is set and when nothing is.
+/// everything is set, when nothing is, and when there are entries in which nothing is.
 ///
 /// # Errors
 /// Everything that is wrong with it; not the second of two that follow from each other.
@@ -66,8 +69,12 @@ pub fn try_out(text: &str, keys: &'static [Key], is_folder: bool) -> Result<(), 
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    for values in [sample(keys), Value::none()] {
-        let made = rendered(&strict, text, &view(keys, &values)).map_err(|error| vec![error])?;
+    for (number, values) in [sample(keys), sparse(keys), Value::none()].into_iter().enumerate() {
+        let made = rendered(&strict, text, &view(keys, &values)).map_err(|error| match error.message == NOT_SET {
+            // Everything is set in the first.
+            true if number == 0 => vec![TemplateError { message: NO_SUCH.to_owned(), ..error }],
+            _ => vec![error],
+        })?;
         if is_folder {
             divided(&made).map_err(|error| vec![error])?;
         }
@@ -148,9 +155,7 @@ fn of(value: &Value) -> minijinja::Value {
 
 fn told(error: &minijinja::Error) -> TemplateError {
     let message = match (error.kind(), error.detail()) {
-        (ErrorKind::UndefinedError, _) => {
-            "it prints or goes through a value that is not set: ask before, `{% if … %}`".to_owned()
-        }
+        (ErrorKind::UndefinedError, _) => NOT_SET.to_owned(),
         (ErrorKind::OutOfFuel, _) => "it does not come to an end".to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
@@ -209,7 +214,10 @@ mod tests {
             ("a\n{{ setings.motd }}", "line 2: `setings.motd` is nothing that a template knows: expected `settings.…`"),
             ("{% if %}", "line 1: syntax error: "),
             ("{{ settings.motd }}", "line 1: it prints or goes through a value that is not set"),
-            ("{% for m in settings.container_registry.mirrors %}\n{{ m.registri }}{% endfor %}", "line 2: it prints"),
+            (
+                "{% for m in settings.container_registry.mirrors %}\n{{ m.registri }}{% endfor %}",
+                "line 2: it prints or goes through a value that no",
+            ),
             ("{{ settings.motd|shout }}", "line 1: unknown filter: "),
             ("{% for a in range(10000) %}{% endfor %}", "line 1: `range` is nothing that a template knows"),
             ("{% include 'a' %}", "line 1: "),

@@ -42,18 +42,34 @@ fn empty(kind: Kind) -> Option<Value> {
 
 /// Values in which every setting is set, with one entry in each list and table: what a template is tried with.
 pub fn sample(keys: &'static [Key]) -> Value {
-    of_sample(Kind::Group(keys))
+    group(keys, true)
 }
 
-fn of_sample(kind: Kind) -> Value {
-    match kind {
+/// Values with one entry in each list and table in which nothing is set but that.
+pub fn sparse(keys: &'static [Key]) -> Value {
+    group(keys, false)
+}
+
+fn group(keys: &'static [Key], is_whole: bool) -> Value {
+    let set =
+        |key: &Key| Some((key.name.to_owned(), entry(key.kind, is_whole).filter(|_| is_whole || is_open(key.kind))?));
+    Value::Table(keys.iter().filter_map(set).collect())
+}
+
+/// Whether it holds values that a user gives a name or a place.
+fn is_open(kind: Kind) -> bool {
+    matches!(kind, Kind::Group(_) | Kind::Table(..) | Kind::List(_) | Kind::ListOrOne(_))
+}
+
+fn entry(kind: Kind, is_whole: bool) -> Option<Value> {
+    Some(match kind {
         Kind::Text(form) => Value::Text(form.example().to_owned()),
         Kind::Integer(least, _) | Kind::IntegerOrText(least, _) => Value::Integer(least),
         Kind::Flag => Value::Flag(true),
-        Kind::List(of) | Kind::ListOrOne(of) => Value::List(vec![of_sample(*of)]),
-        Kind::Group(keys) => Value::Table(keys.iter().map(|key| (key.name.to_owned(), of_sample(key.kind))).collect()),
-        Kind::Table(name, of) => Value::Table(BTreeMap::from([(name.example().to_owned(), of_sample(*of))])),
-    }
+        Kind::List(of) | Kind::ListOrOne(of) => Value::List(vec![entry(*of, is_whole)?]),
+        Kind::Group(keys) => group(keys, is_whole),
+        Kind::Table(name, of) => Value::Table(BTreeMap::from([(name.example().to_owned(), entry(*of, is_whole)?)])),
+    })
 }
 
 #[cfg(test)]
@@ -68,6 +84,8 @@ mod tests {
         let checked = check(KEYS, &sample(KEYS));
         assert_eq!((checked.mistakes, checked.unknown), (vec![], vec![]));
         assert_eq!(checked.values, sample(KEYS));
+        assert_eq!(sparse(KEYS).at(["kernel", "modules", "br_netfilter"]), Some(&Value::none()));
+        assert_eq!(sparse(KEYS).at(["motd"]), None);
     }
 
     #[test]
