@@ -64,6 +64,22 @@ fn what_the_finished_root_is_not_is_told_all_at_once() {
 }
 
 #[test]
+fn units_that_systemd_would_leave_out_fail_the_compose_by_name() {
+    let unit = |name: &str, after: &str, program: &str| {
+        format!(
+            r#"unit "{name}.service" enable=#true text="[Unit]\nAfter={after}.service\n[Service]\nExecStart=/usr/bin/{program}\n[Install]\nWantedBy=multi-user.target""#
+        )
+    };
+    let lines = [unit("one", "two", "true"), unit("two", "one", "true"), unit("three", "one", "nosuch")];
+    let ran = compose(&project("stated-units", &lines.join("\n")));
+    let talk = String::from_utf8_lossy(&ran.output.stderr).into_owned() + &format!("{:?}", ran.events.last());
+    assert_eq!(ran.output.status.code(), Some(1), "{talk}");
+    for expected in [".service: Found ordering cycle on ", "three.service: Command /usr/bin/nosuch is not"] {
+        assert!(talk.contains(expected), "{expected:?} in\n{talk}");
+    }
+}
+
+#[test]
 fn users_groups_instances_and_content_below_var_are_in_the_image_as_they_are_said() {
     let recipe = project(
         "stated-right",
