@@ -21,7 +21,7 @@ pub use source::at_hand;
 pub use user_data::{UserDataError, parse};
 
 use brc_contract::{
-    settings::{IMAGE_SETTINGS_VERSION, ImageSettings, KEYS, Mistake, OnUnknown, UnknownKey, Value, check},
+    settings::{IMAGE_SETTINGS_VERSION, ImageSettings, KEYS, Mistake, OnUnknown, UnknownKey, Value, check, incomplete},
     well_known,
 };
 
@@ -64,7 +64,14 @@ pub fn effective(image: &ImageSettings, layers: &[Layer]) -> Effective {
         if refused || !checked.mistakes.is_empty() {
             found.is_whole = false;
         } else {
-            found.values = found.values.overlaid(checked.values);
+            let values = found.values.clone().overlaid(checked.values);
+            let missing = incomplete(KEYS, &values);
+            if missing.is_empty() {
+                found.values = values;
+            } else {
+                found.is_whole = false;
+            }
+            found.mistakes.extend(missing.into_iter().map(|mistake| (layer.name.clone(), mistake)));
         }
         found.mistakes.extend(checked.mistakes.into_iter().map(|mistake| (layer.name.clone(), mistake)));
         found.unknown.extend(checked.unknown.into_iter().map(|key| (layer.name.clone(), key)));

@@ -14,7 +14,7 @@ use brc_agent::settings::{
 };
 use brc_contract::{
     error_chain,
-    settings::{ImageSettings, KEYS, MAX_SETTINGS, Source, Value, check},
+    settings::{ImageSettings, MAX_SETTINGS, Source, Value},
 };
 use brc_linux::Files;
 
@@ -144,28 +144,26 @@ impl<'a> Machine<'a> {
         Ok((said, code.max(made)))
     }
 
-    /// Keeps what a source gave, unless it is nothing that can be read: then it is asked again at the next start.
+    /// Keeps what a source gave, unless it does not count: then it is asked again at the next start, when somebody may have
+    /// mended it.
     fn take(&mut self, source: Source, place: &str, bytes: &[u8]) -> Result<u8, Failed> {
-        match parse(bytes) {
-            Ok(values) => {
-                let checked = check(KEYS, &values);
-                if !checked.mistakes.is_empty() {
-                    // Told with all others. Whoever mends it is heard at the next start.
-                    let layer = Layer { name: source.name().to_owned(), values };
-                    let lines = effective(&self.image, &[layer]).told();
-                    self.told.extend(lines.iter().map(|line| format!("error: {line}")));
-                    return Ok(NOT_SO);
-                }
-                self.given.kept.given.insert(source, values);
-                self.keep()?;
-                self.told.push(format!("settings taken from {place}"));
-                Ok(0)
-            }
+        let values = match parse(bytes) {
+            Ok(values) => values,
             Err(error) => {
                 self.told.push(format!("error: {place}: {}", error_chain(&error)));
-                Ok(NOT_SO)
+                return Ok(NOT_SO);
             }
+        };
+        let layer = Layer { name: source.name().to_owned(), values };
+        let found = effective(&self.image, std::slice::from_ref(&layer));
+        if !found.is_whole {
+            self.told.extend(found.told().iter().map(|line| format!("error: {line}")));
+            return Ok(NOT_SO);
         }
+        self.given.kept.given.insert(source, layer.values);
+        self.keep()?;
+        self.told.push(format!("settings taken from {place}"));
+        Ok(0)
     }
 
     fn get(&self, path: Option<&str>) -> Result<Done, Failed> {

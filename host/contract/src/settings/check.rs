@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use super::{
     keys::LATER,
-    schema::{Key, Kind},
+    schema::{Key, Kind, Need},
     value::Value,
 };
 
@@ -62,6 +62,13 @@ pub fn check(keys: &'static [Key], values: &Value) -> Checked {
     Checked { values, mistakes: checking.mistakes, unknown: checking.unknown }
 }
 
+/// What is missing in values that are right, each on its own: tables without a setting that they must have.
+pub fn incomplete(keys: &'static [Key], values: &Value) -> Vec<Mistake> {
+    let mut checking = Checking { path: vec!["settings".to_owned()], mistakes: Vec::new(), unknown: Vec::new() };
+    checking.incomplete(Kind::Group(keys), values);
+    checking.mistakes
+}
+
 struct Checking {
     path: Vec<String>,
     mistakes: Vec<Mistake>,
@@ -107,6 +114,34 @@ impl Checking {
                 Some(Value::Table(checked))
             }
             _ => self.mistake(kind, value),
+        }
+    }
+
+    fn incomplete(&mut self, kind: Kind, value: &Value) {
+        match (kind, value) {
+            (Kind::Group(keys), Value::Table(values)) => {
+                for key in keys {
+                    match values.get(key.name) {
+                        Some(value) => self.below(key.name.to_owned(), |checking| checking.incomplete(key.kind, value)),
+                        None if key.need == Need::Required => {
+                            let (expected, found) = (format!("one with `{}`", key.name), "a table without".to_owned());
+                            self.mistakes.push(Mistake { path: self.path(), expected, found });
+                        }
+                        None => {}
+                    }
+                }
+            }
+            (Kind::Table(_, of), Value::Table(values)) => {
+                for (name, value) in values {
+                    self.below(name.clone(), |checking| checking.incomplete(*of, value));
+                }
+            }
+            (Kind::List(of) | Kind::ListOrOne(of), Value::List(values)) => {
+                for (number, value) in values.iter().enumerate() {
+                    self.below(format!("[{number}]"), |checking| checking.incomplete(*of, value));
+                }
+            }
+            _ => {}
         }
     }
 
@@ -205,14 +240,18 @@ mod tests {
     use crate::settings::Form;
 
     const KEYS: &[Key] = &[
-        Key { name: "motd", kind: Kind::Text(Form::Line), about: "" },
-        Key { name: "percent", kind: Kind::IntegerOrText(0, 100), about: "" },
-        Key { name: "limit", kind: Kind::Integer(1, 9), about: "" },
-        Key { name: "servers", kind: Kind::ListOrOne(&Kind::Text(Form::Host)), about: "" },
+        Key { name: "motd", kind: Kind::Text(Form::Line), about: "", need: Need::Optional },
+        Key { name: "percent", kind: Kind::IntegerOrText(0, 100), about: "", need: Need::Optional },
+        Key { name: "limit", kind: Kind::Integer(1, 9), about: "", need: Need::Optional },
+        Key { name: "servers", kind: Kind::ListOrOne(&Kind::Text(Form::Host)), about: "", need: Need::Optional },
         Key {
             name: "things",
-            kind: Kind::Table(Form::Name, &Kind::Group(&[Key { name: "on", kind: Kind::Flag, about: "" }])),
+            kind: Kind::Table(
+                Form::Name,
+                &Kind::Group(&[Key { name: "on", kind: Kind::Flag, about: "", need: Need::Required }]),
+            ),
             about: "",
+            need: Need::Optional,
         },
     ];
 
@@ -273,6 +312,14 @@ mod tests {
         assert_eq!(told[1], "`settings.mtod` is no setting; `motd` is one");
         assert_eq!(checked.values, table([("motd", text("c"))]));
         assert_eq!(checked.mistakes, []);
+    }
+
+    #[test]
+    fn a_table_without_what_it_must_have_is_told() {
+        let given = table([("things", table([("a", table([])), ("b", table([("on", Value::Flag(true))]))]))]);
+        assert_eq!(check(KEYS, &given).mistakes, []);
+        let told: Vec<String> = incomplete(KEYS, &given).iter().map(Mistake::to_string).collect();
+        assert_eq!(told, ["`settings.things.a` is a table without: expected one with `on`"]);
     }
 
     #[test]

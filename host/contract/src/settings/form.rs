@@ -22,6 +22,12 @@ pub enum Form {
     Host,
     /// An address, of IPv4 or IPv6.
     Address,
+    /// A name of a network interface, up to 15 bytes.
+    Interface,
+    /// The address of a network card: `52:54:00:12:34:56`.
+    Mac,
+    /// An address with the length of its network: `10.0.0.2/24`.
+    Prefix,
     /// A host, a domain or a network: `10.0.0.0/8`, `.example`, `host:8080`.
     Network,
     /// The name of a registry: a host, with a port or without; `*` is all of them.
@@ -39,6 +45,8 @@ pub enum Form {
 const MAX_LINE: usize = 4096;
 const MAX_NAME: usize = 63;
 const MAX_HOST: usize = 253;
+/// `IFNAMSIZ` of the kernel, without the NUL.
+const MAX_INTERFACE: usize = 15;
 const MAX_URL: usize = 2048;
 const MAX_VERSION: usize = 64;
 
@@ -60,6 +68,12 @@ impl Form {
             Form::HostName => is_host_name(text),
             Form::Host => is_host_name(text) || text.parse::<IpAddr>().is_ok(),
             Form::Address => text.parse::<IpAddr>().is_ok(),
+            Form::Interface => within(MAX_INTERFACE) && starts_plain && all(|c| is_word(c) || matches!(c, '.' | '-')),
+            Form::Mac => {
+                let byte = |byte: &str| byte.len() == 2 && byte.chars().all(|c| c.is_ascii_hexdigit());
+                text.split(':').count() == 6 && text.split(':').all(byte)
+            }
+            Form::Prefix => is_prefix(text),
             Form::Network => {
                 within(MAX_HOST) && all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '/' | '*'))
             }
@@ -93,6 +107,9 @@ impl Form {
             Form::HostName => "a host name, as in `node-1.example`".to_owned(),
             Form::Host => "a host name or an address".to_owned(),
             Form::Address => "an address, as in `10.0.0.2` or `fd00::2`".to_owned(),
+            Form::Interface => "the name of a network interface, as in `eth0`".to_owned(),
+            Form::Mac => "the address of a network card, as in `52:54:00:12:34:56`".to_owned(),
+            Form::Prefix => "an address with the length of its network, as in `10.0.0.2/24`".to_owned(),
             Form::Network => "a host, a domain or a network, as in `.example` or `10.0.0.0/8`".to_owned(),
             Form::Registry => "a registry, as in `registry.example:5000`, or `*`".to_owned(),
             Form::Url => "a URL that begins with `http://` or `https://`".to_owned(),
@@ -120,6 +137,9 @@ impl Form {
             Form::HostName => "node-1.example",
             Form::Host => "time.example",
             Form::Address => "10.0.0.2",
+            Form::Interface => "eth0",
+            Form::Mac => "52:54:00:12:34:56",
+            Form::Prefix => "10.0.0.2/24",
             Form::Network => "10.0.0.0/8",
             Form::Registry => "registry.example",
             Form::Url => "https://mirror.example",
@@ -145,6 +165,16 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= MAX_HOST && text.split('.').all(label)
 }
 
+fn is_prefix(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let most = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    length.bytes().all(|byte| byte.is_ascii_digit()) && length.parse().is_ok_and(|length: u8| length <= most)
+}
+
 fn is_registry(text: &str) -> bool {
     if text == "*" {
         return true;
@@ -159,7 +189,7 @@ fn is_registry(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Form; 14] = [
+    const ALL: [Form; 17] = [
         Form::Text(64),
         Form::Line,
         Form::Name,
@@ -168,6 +198,9 @@ mod tests {
         Form::HostName,
         Form::Host,
         Form::Address,
+        Form::Interface,
+        Form::Mac,
+        Form::Prefix,
         Form::Network,
         Form::Registry,
         Form::Url,
@@ -202,6 +235,13 @@ mod tests {
             (Form::HostName, "a..b"),
             (Form::HostName, "a_b"),
             (Form::Address, "10.0.0"),
+            (Form::Interface, "a/b"),
+            (Form::Interface, "sixteen-letters0"),
+            (Form::Mac, "52:54:00:12:34"),
+            (Form::Prefix, "10.0.0.2"),
+            (Form::Prefix, "10.0.0.2/33"),
+            (Form::Prefix, "fd00::2/129"),
+            (Form::Prefix, "10.0.0.2/+8"),
             (Form::Network, "a\" b"),
             (Form::Registry, "a/b"),
             (Form::Registry, "a:0"),

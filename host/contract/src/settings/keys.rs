@@ -1,6 +1,6 @@
 //! Every setting there is. Their names are those that users of Bottlerocket know.
 
-use super::{Form, Key, Kind};
+use super::{Form, Key, Kind, Need};
 
 /// The most bytes of a text that is shown to people.
 const MAX_TEXT: usize = 64 << 10;
@@ -8,7 +8,11 @@ const MAX_TEXT: usize = 64 << 10;
 const MAX_CERTIFICATES: usize = 512 << 10;
 
 const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
-    Key { name, kind, about }
+    Key { name, kind, about, need: Need::Optional }
+}
+
+const fn required(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, about, need: Need::Required }
 }
 
 /// The settings, sorted by name.
@@ -25,8 +29,8 @@ pub const KEYS: &[Key] = &[
 const CONTAINER_REGISTRY: &[Key] = &[key(
     "mirrors",
     Kind::List(&Kind::Group(&[
-        key("endpoint", Kind::List(&Kind::Text(Form::Url)), "where its images are looked for, in this order"),
-        key("registry", Kind::Text(Form::Registry), "the registry; `*` is every one that is not named"),
+        required("endpoint", Kind::List(&Kind::Text(Form::Url)), "where its images are looked for, in this order"),
+        required("registry", Kind::Text(Form::Registry), "the registry; `*` is every one that is not named"),
     ])),
     "other places for the images of a registry",
 )];
@@ -54,14 +58,63 @@ const MODULE: &[Key] = &[
 const NETWORK: &[Key] = &[
     key("hostname", Kind::Text(Form::HostName), "the machine's name, in place of the one that the network gives"),
     key("https-proxy", Kind::Text(Form::Url), "the proxy that containerd pulls through"),
+    key(
+        "interfaces",
+        Kind::Table(Form::Interface, &Kind::Group(INTERFACE)),
+        "network interfaces by name; one that is not named asks for addresses by DHCP",
+    ),
     key("no-proxy", Kind::List(&Kind::Text(Form::Network)), "hosts and networks that are reached without it"),
+];
+
+const INTERFACE: &[Key] = &[
+    key("addresses", Kind::List(&Kind::Text(Form::Prefix)), "its own addresses, each with the length of its network"),
+    key("bond", Kind::Group(BOND), "it is made of several"),
+    key(
+        "dhcp",
+        Kind::Text(Form::OneOf(&["no", "ipv4", "ipv6", "yes"])),
+        "whether it asks for addresses; `no` when it is not said",
+    ),
+    key("gateway", Kind::List(&Kind::Text(Form::Address)), "where everything goes that has no other way"),
+    key("mac", Kind::Text(Form::Mac), "it is the one with this address, whatever the kernel calls it"),
+    key("mtu", Kind::Integer(576, 65535), "the largest packet, in bytes"),
+    key("name-servers", Kind::List(&Kind::Text(Form::Address)), "whom it asks for names"),
+    key("routes", Kind::List(&Kind::Group(ROUTE)), "ways to other networks"),
+    key("vlan", Kind::Group(VLAN), "it is one of several on another interface"),
+];
+
+const BOND: &[Key] = &[
+    required("interfaces", Kind::List(&Kind::Text(Form::Interface)), "those that it is made of"),
+    required(
+        "mode",
+        Kind::Text(Form::OneOf(&[
+            "active-backup",
+            "802.3ad",
+            "balance-rr",
+            "balance-xor",
+            "balance-tlb",
+            "balance-alb",
+            "broadcast",
+        ])),
+        "how they share the work",
+    ),
+];
+
+const ROUTE: &[Key] = &[
+    key("metric", Kind::Integer(0, u32::MAX as i64), "of several ways the one with the least is gone"),
+    required("to", Kind::Text(Form::Prefix), "the network"),
+    required("via", Kind::Text(Form::Address), "the way to it"),
+];
+
+const VLAN: &[Key] = &[
+    required("device", Kind::Text(Form::Interface), "the interface that it is on"),
+    required("id", Kind::Integer(1, 4094), "its number"),
 ];
 
 const NTP: &[Key] =
     &[key("time-servers", Kind::List(&Kind::Text(Form::Host)), "the servers that are asked for the time")];
 
 const PKI: &[Key] = &[
-    key("data", Kind::Text(Form::Base64(MAX_CERTIFICATES)), "PEM certificates, in base64"),
+    required("data", Kind::Text(Form::Base64(MAX_CERTIFICATES)), "PEM certificates, in base64"),
     key("trusted", Kind::Flag, "whether they are trusted"),
 ];
 

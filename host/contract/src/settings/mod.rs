@@ -15,12 +15,12 @@ pub mod template;
 mod value;
 mod view;
 
-pub use check::{Checked, Hint, Mistake, UnknownKey, check};
+pub use check::{Checked, Hint, Mistake, UnknownKey, check, incomplete};
 pub use form::Form;
 #[cfg(feature = "serde")]
 pub use image::{IMAGE_SETTINGS_VERSION, ImageSettings, OnUnknown, Source, TemplateEntry};
 pub use keys::{KEYS, LATER, Later};
-pub use schema::{Key, Kind, find};
+pub use schema::{Key, Kind, Need, find};
 pub use value::{MAX_DEPTH, Value};
 pub use view::{sample, sparse, view};
 

@@ -11,6 +11,17 @@ pub struct Key {
     pub kind: Kind,
     /// What it does, in one sentence.
     pub about: &'static str,
+    /// Whether its table must have it.
+    pub need: Need,
+}
+
+/// Whether a table must have a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It may be left out.
+    Optional,
+    /// A table without it says nothing.
+    Required,
 }
 
 /// What a value may be.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    schema::{Key, Kind},
+    schema::{Key, Kind, Need},
     value::Value,
 };
 
@@ -51,8 +51,10 @@ pub fn sparse(keys: &'static [Key]) -> Value {
 }
 
 fn group(keys: &'static [Key], is_whole: bool) -> Value {
-    let set =
-        |key: &Key| Some((key.name.to_owned(), entry(key.kind, is_whole).filter(|_| is_whole || is_open(key.kind))?));
+    let set = |key: &Key| {
+        let is_set = is_whole || is_open(key.kind) || key.need == Need::Required;
+        Some((key.name.to_owned(), entry(key.kind, is_whole).filter(|_| is_set)?))
+    };
     Value::Table(keys.iter().filter_map(set).collect())
 }
 
