@@ -57,7 +57,8 @@ impl Inspection<'_> {
                 return Ok(None);
             }
         };
-        self.layout(esp, &volume, &files)?;
+        // An ESP has no label: one that is there is found as bytes that nothing makes.
+        self.layout(esp, &Volume { label: None, ..volume }, &files)?;
         self.loader(esp, &files, architecture)?;
         let kernel = self.kernel(&files);
         let boot = kernel.as_ref().map(|path| self.boot(esp, &files, path, architecture)).transpose()?.flatten();

@@ -137,11 +137,11 @@ fn fsck_and_mtools_agree_with_folders_of_every_kind() {
     let files: Vec<FatFile> = names.iter().enumerate().map(|(number, name)| content(number, name)).collect();
     let expected: String = names.iter().enumerate().map(|(number, name)| name.repeat(number * 10)).collect();
     let quoted: String = names.iter().map(|name| format!("'{name}' ")).collect();
-    for size in [33 << 20, 300 << 20] {
+    for (size, label) in [(33 << 20, None), (300 << 20, Some(*b"CIDATA     "))] {
         let image = place.join("esp.img");
         let out = fs::File::options().read(true).write(true).create(true).truncate(true).open(&image).unwrap();
         out.set_len(size).unwrap();
-        fat::write(&Volume { size, id: 0x1234_5678, epoch: 1_700_000_001 }, &files, &out).unwrap();
+        fat::write(&Volume { size, id: 0x1234_5678, label, epoch: 1_700_000_001 }, &files, &out).unwrap();
         let stored = || {
             let (blob, size) = store.put_file(&image).unwrap();
             let mut tree = Tree::new();

@@ -10,6 +10,8 @@ use crate::content::{DAY_SECONDS, civil_date, days_since_1970};
 pub const ENTRY_BYTES: usize = 32;
 /// The flag of a folder.
 pub const DIRECTORY: u8 = 0x10;
+/// The flag of the label.
+pub const LABEL: u8 = 0x08;
 /// The flags of an entry that holds a part of a long name.
 const LONG_NAME: u8 = 0x0f;
 /// The longest name in bytes: `fatfs` takes no longer one.

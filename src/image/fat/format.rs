@@ -18,11 +18,11 @@ const COPIES: u64 = 6;
 
 /// A file system without files of `size` bytes, with the largest clusters up to 4096 bytes of which there are enough;
 /// `None` when even the smallest are too few, or there are more than FAT32 has numbers for.
-pub fn format(size: u64, id: u32) -> Option<(Sectors, Geometry)> {
+pub fn format(size: u64, id: u32, label: Option<[u8; 11]>) -> Option<(Sectors, Geometry)> {
     let sectors = (size / SECTOR_BYTES).checked_sub(SPARE)?;
     let mut cluster_sectors = MAX_CLUSTER_SECTORS;
     while cluster_sectors > 0 {
-        if let Some((mut disk, geometry)) = with_clusters(size, sectors, cluster_sectors, id) {
+        if let Some((mut disk, geometry)) = with_clusters(size, sectors, cluster_sectors, id, label) {
             return align(&mut disk, &geometry).map(|geometry| (disk, geometry));
         }
         cluster_sectors /= 2;
@@ -31,7 +31,13 @@ pub fn format(size: u64, id: u32) -> Option<(Sectors, Geometry)> {
 }
 
 /// A file system with clusters of this size, if FAT32 can have them: with too few of them `fatfs` makes FAT16 or FAT12.
-fn with_clusters(size: u64, sectors: u64, cluster_sectors: u64, id: u32) -> Option<(Sectors, Geometry)> {
+fn with_clusters(
+    size: u64,
+    sectors: u64,
+    cluster_sectors: u64,
+    id: u32,
+    label: Option<[u8; 11]>,
+) -> Option<(Sectors, Geometry)> {
     let mut disk = Sectors::new(size);
     let options = FormatVolumeOptions::new()
         .total_sectors(u32::try_from(sectors).ok()?)
@@ -39,6 +45,7 @@ fn with_clusters(size: u64, sectors: u64, cluster_sectors: u64, id: u32) -> Opti
         .sectors_per_track(63)
         .heads(255)
         .volume_id(id);
+    let options = if let Some(label) = label { options.volume_label(label) } else { options };
     fatfs::format_volume(&mut disk, options).ok()?;
     let geometry = Geometry::parse(disk.sector(0))?;
     Some((disk, geometry))
@@ -72,7 +79,7 @@ pub fn copy_heads(disk: &mut Sectors) {
 impl Geometry {
     /// The geometry of a file system of `size` bytes as it is written here; `None` as for [`format`].
     pub fn of(size: u64) -> Option<Self> {
-        format(size, 0).map(|(_, geometry)| geometry)
+        format(size, 0, None).map(|(_, geometry)| geometry)
     }
 }
 
@@ -94,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_boot_sector_stands_twice_and_says_what_firmware_looks_for() {
-        let (mut disk, _) = format(64 << 20, 0x1234_5678).unwrap();
+        let (mut disk, _) = format(64 << 20, 0x1234_5678, None).unwrap();
         copy_heads(&mut disk);
         assert_eq!(disk.sector(0), disk.sector(6));
         assert_eq!(disk.sector(1), disk.sector(7));

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs::File, io, os::unix::fs::FileExt};
 
 use super::{
-    entry::{DIRECTORY, ENTRY_BYTES, epoch_of, long_name_part},
+    entry::{DIRECTORY, ENTRY_BYTES, LABEL, epoch_of, long_name_part},
     geometry::{Geometry, SECTOR_BYTES},
     volume::Volume,
 };
@@ -34,7 +34,7 @@ pub struct Found {
     pub folders: BTreeMap<RelPath, Vec<u32>>,
 }
 
-/// Reads the volume's id and time, and every file, of the `size` bytes at `start` of `image`.
+/// Reads the volume's id, label and time, and every file, of the `size` bytes at `start` of `image`.
 ///
 /// # Errors
 /// [`ReadError`] names the first thing that makes no sense, or that brc does not write: a file that is not in one piece.
@@ -55,7 +55,7 @@ pub fn read_all(source: ReadAt<'_>, size: u64) -> Result<Found, ReadError> {
     let mut table = vec![0; (geometry.clusters as usize + 2) * 4];
     source(&mut table, geometry.table_offset(0))?;
     let id = u32::from_le_bytes([boot[67], boot[68], boot[69], boot[70]]);
-    let volume = Volume { size, id, epoch: 0 };
+    let volume = Volume { size, id, label: None, epoch: 0 };
     let found = Found { volume, files: Files::new(), folders: BTreeMap::new() };
     let mut reader = Reader { source, geometry, table, found, entries: 0, clusters: 0, epoch: None };
     reader.folder(&RelPath::ROOT, ROOT_CLUSTER, 0)?;
@@ -100,7 +100,10 @@ impl Reader<'_> {
                     continue;
                 }
                 let long = std::mem::take(&mut name);
-                if entry[0] != b'.' {
+                if entry[11] & LABEL != 0 {
+                    let (label, _) = entry.split_at(11);
+                    self.found.volume.label = label.try_into().ok();
+                } else if entry[0] != b'.' {
                     let text = entry_name(entry, &long)?;
                     let at = RelPath::new(&text).map_err(|_| ReadError::Shape { what: "name of a file" })?;
                     self.epoch.get_or_insert(epoch_of(entry));

@@ -7,6 +7,8 @@ pub struct Volume {
     pub size: u64,
     /// Its id.
     pub id: u32,
+    /// Its label, filled up with spaces.
+    pub label: Option<[u8; 11]>,
     /// Seconds since 1970.
     pub epoch: u64,
 }

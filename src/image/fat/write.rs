@@ -84,7 +84,8 @@ pub fn write(volume: &Volume, files: &[FatFile], out: &File) -> Result<(), FatEr
 /// See [`FatError`].
 pub fn lay_out(volume: &Volume, files: &BTreeMap<RelPath, u64>) -> Result<Vec<Stretch>, FatError> {
     check(files)?;
-    let (mut disk, geometry) = format(volume.size, volume.id).ok_or(FatError::Size { size: volume.size })?;
+    let (mut disk, geometry) =
+        format(volume.size, volume.id, volume.label).ok_or(FatError::Size { size: volume.size })?;
     fill(&mut disk, volume, files)?;
     copy_heads(&mut disk);
     let found = read_all(&|buffer, offset| disk.read_exact_at(buffer, offset), volume.size)?;
@@ -233,7 +234,7 @@ mod tests {
     fn written(size: u64, files: &[FatFile]) -> Result<File, FatError> {
         let out = tempfile::tempfile().unwrap();
         out.set_len(size).unwrap();
-        write(&Volume { size, id: 0x1234_5678, epoch: 1_700_000_001 }, files, &out).map(|()| out)
+        write(&Volume { size, id: 0x1234_5678, label: None, epoch: 1_700_000_001 }, files, &out).map(|()| out)
     }
 
     /// What an ESP holds, and folders that need several clusters, lie deep or hold only folders.
@@ -264,7 +265,7 @@ mod tests {
             let image = written(size, &files).unwrap();
             let (volume, found) = read(&image, 0, size).unwrap();
             // FAT knows even seconds.
-            assert_eq!(volume, Volume { size, id: 0x1234_5678, epoch: 1_700_000_000 });
+            assert_eq!(volume, Volume { size, id: 0x1234_5678, label: None, epoch: 1_700_000_000 });
             assert_eq!(found.len(), files.len());
             for file in &files {
                 let (offset, size) = found[&file.path];
@@ -294,6 +295,19 @@ mod tests {
             assert_eq!((number(0), number(32)), (clusters[0], above), "{path}");
             assert_ne!(folder[64], 0, "{path} has entries behind these");
         }
+    }
+
+    #[test]
+    fn a_label_is_no_file_and_stands_in_head_and_root_folder() {
+        let (out, label) = (tempfile::tempfile().unwrap(), Some(*b"CIDATA     "));
+        out.set_len(SMALL).unwrap();
+        let volume = Volume { size: SMALL, id: 1, label, epoch: 1_700_000_000 };
+        write(&volume, &[file("cidata", b"a file may be called so, too")], &out).unwrap();
+        let (found, files) = read(&out, 0, SMALL).unwrap();
+        assert_eq!((found, files.len()), (volume, 1));
+        let system = FileSystem::new(out, FsOptions::new()).unwrap();
+        assert_eq!(system.volume_label(), "CIDATA");
+        assert_eq!(system.read_volume_label_from_root_dir().unwrap().as_deref(), Some("CIDATA"));
     }
 
     #[test]

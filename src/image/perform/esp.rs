@@ -27,7 +27,7 @@ impl Make for plan::Esp<Digest> {
         }
         let scratch = work.scratch()?;
         scratch.file.set_len(size).map_err(|source| AssembleError::Io { what: "ESP", source })?;
-        fat::write(&fat::Volume { size, id: self.volume_id, epoch: self.epoch }, &content, &scratch.file)?;
+        fat::write(&fat::Volume { size, id: self.volume_id, label: None, epoch: self.epoch }, &content, &scratch.file)?;
         let (blob, size) = work.store.put_file(&scratch.path)?;
         work.only("esp", &file_tree([(rel_path!("esp.img"), blob, size)])?)
     }
