@@ -6,6 +6,7 @@
 
 mod action_report;
 mod arguments;
+mod boot_order;
 mod command_error;
 mod component_actions;
 mod config;

@@ -19,6 +19,7 @@ use super::{
     order::Restart,
     process::Running,
     qemu::{self, Accelerator, Durability, Hardware},
+    subnet::PRIVATE,
     workplace::Workplace,
 };
 use crate::sandbox::linux::{Access, Bind, Network};
@@ -88,6 +89,10 @@ impl Machine {
             disks: 0,
             credentials: 0,
             forwards: &[],
+            services: &[],
+            subnet: &PRIVATE,
+            uuid: qemu::UUID,
+            tables: &[],
             restart: Restart::End,
         });
         let bind = |from: PathBuf, to: &str| Bind { from, to: to.to_owned(), access: Access::Write };

@@ -1,8 +1,10 @@
 //! A machine from what was ordered to its end.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Write},
+    net::SocketAddrV4,
     path::Path,
     sync::atomic::AtomicBool,
 };
@@ -12,52 +14,107 @@ use super::{
     accelerator::kvm_bind,
     credential,
     disk::Own,
-    order::BootOrder,
+    ec2, nocloud,
+    notice::Tell,
+    order::{BootOrder, Cloud, EC2_USER_DATA_BYTES},
     process::Running,
     qemu::{self, Accelerator, Hardware},
+    service::{Door, Service, while_open},
+    subnet,
     workplace::Workplace,
 };
 use crate::sandbox::linux::{Access, Bind, Network};
 
 impl Machine {
     /// Boots an image and follows it to its end. What its serial line prints goes to `serial`, line by line or in
-    /// smaller pieces, without terminal sequences.
+    /// smaller pieces, without terminal sequences; what else is worth saying meanwhile goes to `tell`.
     ///
     /// The machine is ended like by a power cut; what a kept disk was told to flush by then is on the host's disk.
     ///
     /// # Errors
     /// See [`BootError`]; no process is left in any case.
-    pub fn boot(&self, order: &BootOrder, serial: &mut dyn Write, cancelled: &AtomicBool) -> Result<Ended, BootError> {
+    pub fn boot(
+        &self,
+        order: &BootOrder,
+        serial: &mut dyn Write,
+        tell: Tell<'_>,
+        cancelled: &AtomicBool,
+    ) -> Result<Ended, BootError> {
         let credentials = credential::strings(&order.credentials)?;
+        let services = self.services(order)?;
         let tools = self.tools()?;
+        if !services.is_empty() && !tools.path().join(qemu::CONNECTOR).is_file() {
+            return Err(BootError::NoTool { path: qemu::CONNECTOR, packages: "`netcat-openbsd`" });
+        }
         let workplace = Workplace::new(&self.store).map_err(BootError::Workplace)?;
         let own = Own::prepare(order, workplace.path(), &tools.path().join(qemu::model(self.architecture).variables))?;
+        let addresses: Vec<SocketAddrV4> = services.iter().map(|service| service.at).collect();
+        let doors = open(services, &workplace)?;
         let accelerator = self.accelerator(cancelled);
+        let binds = binds(order, &own, &workplace, &credentials, &doors, accelerator)?;
+        let is_instance = matches!(order.cloud, Some(Cloud::Ec2 { .. }));
+        let tables = if is_instance { ec2::tables(self.architecture) } else { Vec::new() };
         let command = qemu::command(&Hardware {
             architecture: self.architecture,
             accelerator,
             memory_mib: order.memory_mib,
             disk: own.durability,
-            disks: order.disks.len(),
+            disks: order.disks.len() + usize::from(matches!(order.cloud, Some(Cloud::NoCloud { .. }))),
             credentials: credentials.len(),
             forwards: &order.forwards,
+            services: &addresses,
+            subnet: subnet(order),
+            uuid: if is_instance { ec2::UUID } else { qemu::UUID },
+            tables: &tables,
             restart: order.restart,
         });
         let running = Running {
             root: workplace.root(tools.path()),
             command,
-            binds: binds(order, &own, &workplace, &credentials, accelerator)?,
+            binds,
             network: if order.forwards.is_empty() { Network::None } else { Network::Host },
             until: order.until.as_deref(),
             timeout: order.timeout,
         };
-        let ended = self.run(running, serial, cancelled);
+        let ended = while_open(&doors, tell, || self.run(running, serial, cancelled));
         own.flush()?;
         if let Err(BootError::Standstill { .. }) = &ended {
             self.distrust_kvm();
         }
         ended
     }
+
+    /// What answers the machine.
+    fn services(&self, order: &BootOrder) -> Result<Vec<Service>, BootError> {
+        let mut taken = BTreeSet::new();
+        if let Some(twice) = order.reaches.iter().find(|reach| !taken.insert(reach.guest)) {
+            return Err(BootError::ReachedTwice { guest: twice.guest });
+        }
+        let mut services: Vec<Service> =
+            order.reaches.iter().map(|reach| Service::host(*reach, subnet(order))).collect();
+        if let Some(Cloud::Ec2 { user_data, fault }) = &order.cloud {
+            let bytes = user_data.as_ref().map_or(0, Vec::len);
+            if bytes > EC2_USER_DATA_BYTES {
+                return Err(BootError::UserDataSize { bytes });
+            }
+            let (architecture, user_data) = (self.architecture, user_data.clone());
+            let instance = ec2::Instance { architecture, user_data, fault: *fault };
+            services.push(Service::metadata(ec2::Server::new(instance)));
+        }
+        Ok(services)
+    }
+}
+
+/// The network of the machine.
+fn subnet(order: &BootOrder) -> &'static subnet::Subnet {
+    if matches!(order.cloud, Some(Cloud::Ec2 { .. })) { &ec2::SUBNET } else { &subnet::PRIVATE }
+}
+
+/// Opens the sockets at which the machine is answered.
+fn open(services: Vec<Service>, workplace: &Workplace) -> Result<Vec<Door>, BootError> {
+    let open = |(number, service): (usize, Service)| service.open(workplace.path(), &format!("service-{number}"));
+    let doors = services.into_iter().enumerate().map(open).collect::<io::Result<_>>();
+    doors.map_err(|source| BootError::Workplace(source.into()))
 }
 
 /// Everything of the host that a machine sees.
@@ -66,6 +123,7 @@ fn binds(
     own: &Own,
     workplace: &Workplace,
     credentials: &[String],
+    doors: &[Door],
     accelerator: Accelerator,
 ) -> Result<Vec<Bind>, BootError> {
     let bind = |from: &Path, to: &str, access| Bind { from: from.to_owned(), to: to.to_owned(), access };
@@ -80,11 +138,18 @@ fn binds(
         }
         binds.push(bind(path, &qemu::disk(number), Access::Read));
     }
+    if let Some(Cloud::NoCloud { user_data }) = &order.cloud {
+        let disk = nocloud::disk(workplace, user_data)?;
+        binds.push(bind(&disk, &qemu::disk(order.disks.len()), Access::Read));
+    }
     for (number, string) in credentials.iter().enumerate() {
         let path = workplace
-            .write_secret(&format!("credential-{number}"), string)
+            .write_secret(&format!("credential-{number}"), string.as_bytes())
             .map_err(|source| BootError::Workplace(source.into()))?;
         binds.push(bind(&path, &qemu::credential(number), Access::Read));
+    }
+    for (number, door) in doors.iter().enumerate() {
+        binds.push(bind(&door.path, &qemu::service(number), Access::Read));
     }
     if accelerator == Accelerator::Kvm {
         binds.push(kvm_bind());

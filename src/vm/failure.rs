@@ -2,8 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use super::workplace::WorkplaceError;
+use super::{order::EC2_USER_DATA_BYTES, workplace::WorkplaceError};
 use crate::{
+    image::fat::FatError,
     sandbox::linux::{SpawnError, Status},
     store::StoreError,
 };
@@ -49,6 +50,15 @@ pub enum BootError {
     /// The firmware's tables have no room for so many credentials.
     #[error("{count} credentials: expected at most 255")]
     Credentials { count: usize },
+    /// Two ports of the host would be found at one address.
+    #[error("two ports of this host are to be reached at port {guest}: expected another port for each")]
+    ReachedTwice { guest: u16 },
+    /// EC2 takes no such user data.
+    #[error("the user data have {bytes} bytes: EC2 takes at most {EC2_USER_DATA_BYTES}")]
+    UserDataSize { bytes: usize },
+    /// The disk with the user data cannot be made.
+    #[error("the disk with the user data cannot be made")]
+    UserDataDisk { source: FatError },
     /// The tool set cannot boot anything.
     #[error("the tool set of role `machine` has no `/{path}`: expected the packages {packages} in it")]
     NoTool { path: &'static str, packages: &'static str },
@@ -98,6 +108,8 @@ impl BootError {
                 | Self::CredentialName { .. }
                 | Self::CredentialSize { .. }
                 | Self::Credentials { .. }
+                | Self::ReachedTwice { .. }
+                | Self::UserDataSize { .. }
         )
     }
 }

@@ -1,6 +1,11 @@
 //! What is asked of a machine.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::{
+    ec2::Fault,
+    forward::{Forward, Reach},
+};
 
 /// The size that disks are grown to, unless they are larger: room for a data partition.
 const DISK_BYTES: u64 = 4 << 30;
@@ -24,6 +29,10 @@ pub struct BootOrder {
     pub timeout: Option<Duration>,
     /// Ports of the host's loopback that lead into the machine.
     pub forwards: Vec<Forward>,
+    /// Ports of the host's loopback that the machine reaches.
+    pub reaches: Vec<Reach>,
+    /// The cloud that the machine finds itself in.
+    pub cloud: Option<Cloud>,
     /// systemd credentials by name (systemd.system-credentials(7)), handed over by the firmware: at most 255, each
     /// at most 32 KiB.
     pub credentials: BTreeMap<String, Vec<u8>>,
@@ -52,14 +61,25 @@ pub enum Restart {
     End,
 }
 
-/// A TCP port of the host's loopback that leads into the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forward {
-    /// The port of 127.0.0.1 on the host.
-    pub host: u16,
-    /// The machine's port.
-    pub guest: u16,
+/// The cloud that a machine finds itself in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cloud {
+    /// EC2, with its metadata service and what the firmware says there.
+    Ec2 {
+        /// What the instance is given to start with: at most [`EC2_USER_DATA_BYTES`].
+        user_data: Option<Vec<u8>>,
+        /// What goes wrong.
+        fault: Option<Fault>,
+    },
+    /// None that has a service: user data lie on a small disk, as cloud-init's NoCloud has it.
+    NoCloud {
+        /// What the machine is given to start with.
+        user_data: Vec<u8>,
+    },
 }
+
+/// So many bytes of user data an instance of EC2 can be given.
+pub const EC2_USER_DATA_BYTES: usize = 16 << 10;
 
 impl BootOrder {
     /// A boot of `image` that leaves nothing behind and goes on until the machine ends.
@@ -72,46 +92,11 @@ impl BootOrder {
             until: None,
             timeout: None,
             forwards: Vec::new(),
+            reaches: Vec::new(),
+            cloud: None,
             credentials: BTreeMap::new(),
             disks: Vec::new(),
             restart: Restart::Follow,
-        }
-    }
-}
-
-impl FromStr for Forward {
-    type Err = ParseForwardError;
-
-    /// Reads `HOST:GUEST`.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let port = |text: &str| {
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|port| digits && *port != 0)
-        };
-        let ports = text.split_once(':').and_then(|(host, guest)| Some((port(host)?, port(guest)?)));
-        let (host, guest) = ports.ok_or_else(|| ParseForwardError { text: text.to_owned() })?;
-        Ok(Self { host, guest })
-    }
-}
-
-/// A text names no forwarded port.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` forwards no port: expected HOST:GUEST, two numbers from 1 to 65535, as in 8080:80")]
-pub struct ParseForwardError {
-    /// What was read.
-    pub text: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_forward_is_two_port_numbers() {
-        assert_eq!("8080:80".parse(), Ok(Forward { host: 8080, guest: 80 }));
-        assert_eq!("1:65535".parse(), Ok(Forward { host: 1, guest: 65535 }));
-        for text in ["", "80", ":80", "80:", "0:80", "80:0", "65536:1", "1:65536", "+1:2", " 1:2", "1:2:3", "a:b"] {
-            assert!(text.parse::<Forward>().is_err(), "{text}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The virtual machine as QEMU's command line says it.
 //!
 //! Every path in it is a fixed one inside the sandbox, so no text of a user is ever read by QEMU's option parser
-//! but numbers.
+//! but numbers and addresses.
+
+use std::net::SocketAddrV4;
 
 use brc_contract::Architecture;
 
-use super::order::{Forward, Restart};
+use super::{forward::Forward, order::Restart, subnet::Subnet};
 
 /// How a machine's processors are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub(super) const OWN_VARIABLES: &str = "machine/variables";
 
 /// The machine's identity, from which systemd makes the machine-id (`systemd.machine_id=firmware`). The same for
 /// every machine: a kept one must know itself again wherever its disk lies.
-const UUID: &str = "3b8f8425-20e0-4f3b-907f-1a25a76f98e8";
+pub(super) const UUID: &str = "3b8f8425-20e0-4f3b-907f-1a25a76f98e8";
 /// The machine's processors.
 const PROCESSORS: u32 = 2;
 
@@ -85,6 +87,14 @@ pub(super) struct Hardware<'a> {
     pub credentials: usize,
     /// Ports that lead to it.
     pub forwards: &'a [Forward],
+    /// Where it finds what answers it.
+    pub services: &'a [SocketAddrV4],
+    /// Its network, if anything leads to it or answers it.
+    pub subnet: &'static Subnet,
+    /// Its identity.
+    pub uuid: &'static str,
+    /// What else the firmware's tables say of it: constants alone.
+    pub tables: &'a [String],
     /// What happens when it resets itself.
     pub restart: Restart,
 }
@@ -110,6 +120,33 @@ pub(super) fn credential(number: usize) -> String {
     format!("machine/credential-{number}")
 }
 
+/// Where the socket of the service with this number is, inside the sandbox.
+pub(super) fn service(number: usize) -> String {
+    format!("machine/service-{number}")
+}
+
+/// Joins a connection of the machine's to the socket of what answers it. `-N`: the end of what one says is told to the
+/// other.
+pub(super) const CONNECTOR: &str = "usr/bin/nc.openbsd";
+
+/// What leads to a machine and what answers it: nothing else of the network is there (`restrict`).
+fn network(hardware: &Hardware<'_>) -> Option<[String; 2]> {
+    if hardware.forwards.is_empty() && hardware.services.is_empty() {
+        return None;
+    }
+    let forward = |forward: &Forward| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host, forward.guest);
+    let forwards: String = hardware.forwards.iter().map(forward).collect();
+    let answer = |(number, at): (usize, &SocketAddrV4)| {
+        format!(",guestfwd=tcp:{at}-cmd:/{CONNECTOR} -N -U /{}", service(number))
+    };
+    let services: String = hardware.services.iter().enumerate().map(answer).collect();
+    let Subnet { options, mac, .. } = hardware.subnet;
+    Some([
+        format!("user,id=net,restrict=on{options}{forwards}{services}"),
+        format!("virtio-net-pci,netdev=net,mac={mac},romfile="),
+    ])
+}
+
 /// The program and its arguments.
 pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
     let model = model(hardware.architecture);
@@ -124,7 +161,7 @@ pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
     let mut say = |option: &[&str]| words.extend(option.iter().map(|word| (*word).to_owned()));
     say(&["-nodefaults", "-no-user-config", "-display", "none"]);
     say(model.machine);
-    say(&["-accel", accelerator, "-cpu", processor, "-smp", &processors, "-m", &memory, "-uuid", UUID]);
+    say(&["-accel", accelerator, "-cpu", processor, "-smp", &processors, "-m", &memory, "-uuid", hardware.uuid]);
     say(&["-drive", &firmware, "-drive", &variables]);
     if hardware.restart == Restart::End {
         say(&["-no-reboot"]);
@@ -139,11 +176,11 @@ pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
         say(&["-drive", &format!("if=none,id=disk{number},format=raw,readonly=on,file=/{file}")]);
         say(&["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
     }
-    if !hardware.forwards.is_empty() {
-        let forward = |forward: &Forward| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host, forward.guest);
-        let forwards: String = hardware.forwards.iter().map(forward).collect();
-        say(&["-netdev", &format!("user,id=net,restrict=on{forwards}")]);
-        say(&["-device", "virtio-net-pci,netdev=net,romfile="]);
+    if let Some([network, device]) = network(hardware) {
+        say(&["-netdev", &network, "-device", &device]);
+    }
+    for table in hardware.tables {
+        say(&["-smbios", table]);
     }
     for number in 0..hardware.credentials {
         // By file: a command line can be read by everybody on the host.
@@ -155,7 +192,10 @@ pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{ec2, subnet::PRIVATE},
+        *,
+    };
 
     const SMALLEST: Hardware<'static> = Hardware {
         architecture: Architecture::X86_64,
@@ -165,6 +205,10 @@ mod tests {
         disks: 0,
         credentials: 0,
         forwards: &[],
+        services: &[],
+        subnet: &PRIVATE,
+        uuid: UUID,
+        tables: &[],
         restart: Restart::Follow,
     };
 
@@ -201,6 +245,7 @@ mod tests {
             credentials: 2,
             forwards: &forwards,
             restart: Restart::End,
+            ..SMALLEST
         })
         .join(" ");
         for part in [
@@ -209,10 +254,48 @@ mod tests {
             "cache=writeback,file=/machine/disk ",
             "id=disk0,format=raw,readonly=on,file=/machine/disk-0 -device virtio-blk-pci,drive=disk0 ",
             "id=disk1,format=raw,readonly=on,file=/machine/disk-1 -device virtio-blk-pci,drive=disk1 ",
-            "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22 ",
+            "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22 \
+             -device virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile= ",
             "-smbios type=11,path=/machine/credential-0 -smbios type=11,path=/machine/credential-1 ",
         ] {
             assert!(command.contains(part), "{part}: {command}");
         }
+    }
+
+    #[test]
+    fn what_answers_a_machine_is_behind_sockets_that_its_sandbox_shows() {
+        let services = ["10.0.2.100:80", "10.0.2.100:65535"].map(|at| at.parse().unwrap());
+        let command = command(&Hardware { services: &services, ..SMALLEST });
+        let at = command.iter().position(|word| word == "-netdev").unwrap();
+        let expected = "user,id=net,restrict=on\
+            ,guestfwd=tcp:10.0.2.100:80-cmd:/usr/bin/nc.openbsd -N -U /machine/service-0\
+            ,guestfwd=tcp:10.0.2.100:65535-cmd:/usr/bin/nc.openbsd -N -U /machine/service-1";
+        assert_eq!(command[at + 1], expected);
+        assert_eq!(command[at + 3], "virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile=");
+    }
+
+    #[test]
+    fn an_instance_has_the_network_and_the_tables_of_its_cloud() {
+        let tables = ec2::tables(Architecture::X86_64);
+        let command = command(&Hardware {
+            services: &[ec2::SERVICE],
+            subnet: &ec2::SUBNET,
+            uuid: ec2::UUID,
+            tables: &tables,
+            ..SMALLEST
+        });
+        let network = "user,id=net,restrict=on,net=169.254.0.0/16,host=169.254.0.2,dns=169.254.0.3,\
+            dhcpstart=169.254.0.15,guestfwd=tcp:169.254.169.254:80-cmd:/usr/bin/nc.openbsd -N -U /machine/service-0";
+        assert!(command.iter().any(|word| word == network), "{command:?}");
+        let said = command.join(" ");
+        for part in [
+            "-uuid ec2b8f84-25e0-4f3b-907f-1a25a76f98e8 ",
+            "-smbios type=1,manufacturer=Amazon EC2,product=m7i.large,serial=ec2b8f84-25e0-4f3b-907f-1a25a76f98e8 ",
+            "-smbios type=2,manufacturer=Amazon EC2,asset=i-0b8f842520e04f3b9 ",
+            "mac=0e:1a:25:a7:6f:98,",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert_eq!(command.iter().filter(|word| *word == "-smbios").count(), 4);
     }
 }

@@ -18,6 +18,8 @@ use crate::{
 /// skeleton          its lowest layer: folders that every sandbox has
 /// disk disk.vars    the machine's disk and variables, where they are not kept
 /// credential-N      what the firmware hands over; only our user may read it
+/// service-N         sockets at which brc answers the machine
+/// cidata            the disk with user data, and the files that are on it
 /// ```
 #[derive(Debug)]
 pub(super) struct Workplace {
@@ -55,10 +57,10 @@ impl Workplace {
     ///
     /// # Errors
     /// The file system refuses.
-    pub(super) fn write_secret(&self, name: &str, content: &str) -> io::Result<PathBuf> {
+    pub(super) fn write_secret(&self, name: &str, content: &[u8]) -> io::Result<PathBuf> {
         let path = self.path().join(name);
         let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        io::Write::write_all(&mut file, content.as_bytes())?;
+        io::Write::write_all(&mut file, content)?;
         Ok(path)
     }
 }

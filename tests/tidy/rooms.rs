@@ -23,7 +23,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("artifact", &["plan", "store", "content", "contract"]),
     ("build", &["plan", "store", "content", "contract"]),
     ("inspect", &["image", "plan", "store", "content", "contract"]),
-    ("vm", &["sandbox", "store", "content", "contract"]),
+    ("vm", &["sandbox", "image", "store", "content", "contract"]),
     ("publish", &["artifact", "store", "content", "contract"]),
     (
         "compose",

@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. The doc comments here are the help texts.
 
+mod boot;
 mod target;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -9,6 +10,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
+pub use boot::{Boot, Cloud, MetadataFault};
 pub use target::{Choice, Named, Subject, Target, last_word};
 
 /// Compose bootable, verified, reproducible disk images from KDL recipes, without root.
@@ -339,41 +341,6 @@ pub enum KernelVerb {
         #[arg(long)]
         all: bool,
     },
-}
-
-/// `brc boot`
-#[derive(Debug, Args)]
-pub struct Boot {
-    /// The disk image
-    #[arg(value_name = "IMAGE")]
-    pub image: PathBuf,
-    /// The project whose locked QEMU and firmware are used [default: the set that brc ships]
-    #[arg(long, value_name = "FILE")]
-    pub recipe: Option<PathBuf>,
-    /// Stop with success once this text is printed
-    #[arg(long, value_name = "TEXT")]
-    pub until: Option<String>,
-    /// Stop with failure after this many seconds
-    #[arg(long, value_name = "S")]
-    pub timeout: Option<u64>,
-    /// Forward a port of this machine's loopback: HOST:GUEST
-    #[arg(long, value_name = "HOST:GUEST")]
-    pub forward: Vec<String>,
-    /// Pass a systemd credential: NAME=VALUE, or NAME=@FILE
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub credential: Vec<String>,
-    /// Show a file to the machine as a read-only disk
-    #[arg(long, value_name = "FILE")]
-    pub disk: Vec<PathBuf>,
-    /// Keep everything the machine writes under this name, and go on from there
-    #[arg(long, value_name = "NAME", conflicts_with = "persist")]
-    pub keep: Option<String>,
-    /// Write to this copy of the image, which is made when it is not there
-    #[arg(long, value_name = "COPY")]
-    pub persist: Option<PathBuf>,
-    /// Memory in MiB; with less than 256 the firmware does not start
-    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(256..))]
-    pub memory: u32,
 }
 
 /// `brc verify`

@@ -1,12 +1,10 @@
 //! `brc boot`: an image in a virtual machine.
 
 use std::{
-    collections::BTreeMap,
     env, fs,
     io::{self, Write, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
 use brc_contract::{Architecture, ImageName, command_line};
@@ -15,6 +13,7 @@ use crate::{
     build::AfterFailure,
     cli::{
         CliError, arguments,
+        boot_order::order,
         context::{Context, OWN_PROGRAM},
         image_file::must_be_image,
         json::Event,
@@ -26,7 +25,7 @@ use crate::{
     inspect,
     recipe::PROJECT_FILE,
     store::Store,
-    vm::{BootError, BootOrder, Disk, Ended, Forward, Machine},
+    vm::{BootError, Ended, Machine, Notice},
 };
 
 /// The exit code of a machine that did not do what was waited for.
@@ -53,49 +52,10 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
     let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture);
     let mut serial: Box<dyn Write> =
         if context.is_json() { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
-    let ended = machine.boot(&order, serial.as_mut(), context.cancelled()).map_err(failed)?;
+    let tell = |notice: &Notice| status(&format!("warning: {notice}"));
+    let ended = machine.boot(&order, serial.as_mut(), &tell, context.cancelled()).map_err(failed)?;
     drop(serial);
     Ok(report(context, arguments, ended))
-}
-
-/// What the arguments ask for.
-fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, CliError> {
-    let usage = |message: String| CliError::Usage(message);
-    let forward = |text: &String| text.parse::<Forward>().map_err(|error| usage(error.to_string()));
-    let disk = match (&arguments.keep, &arguments.persist) {
-        (Some(name), _) => {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
-                return Err(usage(format!("`--keep {name}` is no name: expected letters, digits, `-`, `_` and `.`")));
-            }
-            Disk::Kept(context.config.machines_path()?.join(name).join("disk.raw"))
-        }
-        (None, Some(path)) => Disk::Kept(path.clone()),
-        (None, None) => Disk::Snapshot,
-    };
-    Ok(BootOrder {
-        disk,
-        memory_mib: arguments.memory,
-        until: arguments.until.clone(),
-        timeout: arguments.timeout.map(Duration::from_secs),
-        forwards: arguments.forward.iter().map(forward).collect::<Result<_, _>>()?,
-        credentials: arguments.credential.iter().map(|text| credential(text)).collect::<Result<BTreeMap<_, _>, _>>()?,
-        disks: arguments.disk.clone(),
-        ..BootOrder::new(arguments.image.clone())
-    })
-}
-
-/// `NAME=VALUE`, or `NAME=@FILE`.
-fn credential(text: &str) -> Result<(String, Vec<u8>), CliError> {
-    let (name, value) = text.split_once('=').ok_or_else(|| {
-        CliError::Usage(format!("`--credential {text}` has no value: expected NAME=VALUE or NAME=@FILE"))
-    })?;
-    let value = match value.strip_prefix('@') {
-        Some(path) => fs::read(path)
-            .map_err(|error| CliError::Usage(format!("the credential's file `{path}` cannot be read: {error}")))?,
-        None => value.as_bytes().to_vec(),
-    };
-    Ok((name.to_owned(), value))
 }
 
 /// Whether an image takes nothing that `--credential` passes.
@@ -254,23 +214,5 @@ impl Drop for JsonLines {
         if !self.line.is_empty() {
             self.end_line();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_credential_is_a_value_or_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("secret");
-        fs::write(&file, b"a\0=b").unwrap();
-        let read = |text: &str| credential(text).ok();
-        assert_eq!(read("name=a=b"), Some(("name".to_owned(), b"a=b".to_vec())));
-        assert_eq!(read(&format!("name=@{}", file.display())), Some(("name".to_owned(), b"a\0=b".to_vec())));
-        assert_eq!(read("name="), Some(("name".to_owned(), Vec::new())));
-        assert!(matches!(credential("name"), Err(CliError::Usage(_))));
-        assert!(matches!(credential("name=@/does/not/exist"), Err(CliError::Usage(_))));
     }
 }

@@ -1,0 +1,142 @@
+//! What the arguments of `brc boot` ask of a machine.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{CliError, arguments, context::Context};
+use crate::vm::{BootOrder, Cloud, Disk, Fault, Forward, Reach};
+
+/// What the arguments ask for.
+pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, CliError> {
+    let usage = |message: String| CliError::Usage(message);
+    let forward = |text: &String| text.parse::<Forward>().map_err(|error| usage(error.to_string()));
+    let reach = |text: &String| text.parse::<Reach>().map_err(|error| usage(error.to_string()));
+    let disk = match (&arguments.keep, &arguments.persist) {
+        (Some(name), _) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
+                return Err(usage(format!("`--keep {name}` is no name: expected letters, digits, `-`, `_` and `.`")));
+            }
+            Disk::Kept(context.config.machines_path()?.join(name).join("disk.raw"))
+        }
+        (None, Some(path)) => Disk::Kept(path.clone()),
+        (None, None) => Disk::Snapshot,
+    };
+    Ok(BootOrder {
+        disk,
+        memory_mib: arguments.memory,
+        until: arguments.until.clone(),
+        timeout: arguments.timeout.map(Duration::from_secs),
+        forwards: arguments.forward.iter().map(forward).collect::<Result<_, _>>()?,
+        reaches: arguments.reach.iter().map(reach).collect::<Result<_, _>>()?,
+        cloud: cloud(arguments)?,
+        credentials: arguments.credential.iter().map(|text| credential(text)).collect::<Result<BTreeMap<_, _>, _>>()?,
+        disks: arguments.disk.clone(),
+        ..BootOrder::new(arguments.image.clone())
+    })
+}
+
+/// The cloud that the arguments name.
+fn cloud(arguments: &arguments::Boot) -> Result<Option<Cloud>, CliError> {
+    let usage = |message: String| CliError::Usage(message);
+    let Some(cloud) = arguments.cloud else { return Ok(None) };
+    let unreadable = |path: &Path, error| usage(format!("the user data `{}` cannot be read: {error}", path.display()));
+    let read = |path: &PathBuf| fs::read(path).map_err(|error| unreadable(path, error));
+    let user_data = arguments.user_data.as_ref().map(read).transpose()?;
+    let fault = arguments.metadata_fault.map(|fault| match fault {
+        arguments::MetadataFault::Missing => Fault::Missing,
+        arguments::MetadataFault::Broken => Fault::Broken,
+        arguments::MetadataFault::Slow => Fault::Slow,
+        arguments::MetadataFault::Empty => Fault::Empty,
+    });
+    match (cloud, user_data, fault) {
+        (arguments::Cloud::Ec2, user_data, fault) => Ok(Some(Cloud::Ec2 { user_data, fault })),
+        (arguments::Cloud::NoCloud, Some(user_data), None) => Ok(Some(Cloud::NoCloud { user_data })),
+        (arguments::Cloud::NoCloud, None, None) => {
+            Err(usage("`--as nocloud` is a disk with user data: expected `--user-data FILE`".to_owned()))
+        }
+        (arguments::Cloud::NoCloud, _, Some(_)) => Err(usage(
+            "`--as nocloud` has no metadata service with which something can go wrong: `--metadata-fault` is for \
+             `--as ec2`"
+                .to_owned(),
+        )),
+    }
+}
+
+/// `NAME=VALUE`, or `NAME=@FILE`.
+fn credential(text: &str) -> Result<(String, Vec<u8>), CliError> {
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        CliError::Usage(format!("`--credential {text}` has no value: expected NAME=VALUE or NAME=@FILE"))
+    })?;
+    let value = match value.strip_prefix('@') {
+        Some(path) => fs::read(path)
+            .map_err(|error| CliError::Usage(format!("the credential's file `{path}` cannot be read: {error}")))?,
+        None => value.as_bytes().to_vec(),
+    };
+    Ok((name.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn a_credential_is_a_value_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        fs::write(&file, b"a\0=b").unwrap();
+        let read = |text: &str| credential(text).ok();
+        assert_eq!(read("name=a=b"), Some(("name".to_owned(), b"a=b".to_vec())));
+        assert_eq!(read(&format!("name=@{}", file.display())), Some(("name".to_owned(), b"a\0=b".to_vec())));
+        assert_eq!(read("name="), Some(("name".to_owned(), Vec::new())));
+        assert!(matches!(credential("name"), Err(CliError::Usage(_))));
+        assert!(matches!(credential("name=@/does/not/exist"), Err(CliError::Usage(_))));
+    }
+
+    /// The cloud that these words ask for, or what is wrong with them.
+    fn asked(words: &[&str]) -> Result<Option<Cloud>, String> {
+        let words = ["brc", "boot", "image"].iter().chain(words);
+        let parsed = arguments::Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
+        let arguments::Verb::Boot(boot) = parsed.verb else { panic!("it is the verb `boot`") };
+        cloud(&boot).map_err(|error| match error {
+            CliError::Usage(message) => message,
+            _ => panic!("another command line mends it"),
+        })
+    }
+
+    #[test]
+    fn a_cloud_has_the_user_data_and_the_faults_that_it_can_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("user-data");
+        fs::write(&file, b"\0data").unwrap();
+        let (file, data) = (file.to_str().unwrap(), b"\0data".to_vec());
+        let instance = |user_data: Option<Vec<u8>>, fault| Ok(Some(Cloud::Ec2 { user_data, fault }));
+        assert_eq!(asked(&[]), Ok(None));
+        assert_eq!(asked(&["--as", "ec2"]), instance(None, None));
+        assert_eq!(asked(&["--as", "ec2", "--user-data", file]), instance(Some(data.clone()), None));
+        for (word, fault) in
+            [("404", Fault::Missing), ("500", Fault::Broken), ("slow", Fault::Slow), ("empty", Fault::Empty)]
+        {
+            assert_eq!(asked(&["--as", "ec2", "--metadata-fault", word]), instance(None, Some(fault)));
+        }
+        assert_eq!(asked(&["--as", "nocloud", "--user-data", file]), Ok(Some(Cloud::NoCloud { user_data: data })));
+        for (words, said) in [
+            (&["--user-data", file][..], "--as"),
+            (&["--metadata-fault", "404"], "--as"),
+            (&["--as", "vmware"], "nocloud"),
+            (&["--as", "ec2", "--metadata-fault", "403"], "404"),
+            (&["--as", "nocloud"], "--user-data"),
+            (&["--as", "nocloud", "--user-data", file, "--metadata-fault", "404"], "--as ec2"),
+            (&["--as", "ec2", "--user-data", "/does/not/exist"], "/does/not/exist"),
+        ] {
+            let error = asked(words).unwrap_err();
+            assert!(error.contains(said), "{words:?}: {error}");
+        }
+    }
+}
