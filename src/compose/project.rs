@@ -282,7 +282,8 @@ impl Project {
             match flatten_with(&self.recipes, variant, *architecture, self.execution, beside) {
                 Ok(flat) => {
                     diagnostics.extend(self.missing_locals(&flat));
-                    diagnostics.extend(self.wrong_templates(&flat)?);
+                    let wrong = self.wrong_templates(&flat)?;
+                    diagnostics.extend(wrong.into_iter().filter(|new| !diagnostics.contains(new)).collect::<Vec<_>>());
                     flats.push(flat);
                 }
                 Err(found) => {

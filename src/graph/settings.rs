@@ -98,7 +98,7 @@ pub(super) fn image_settings(flat: &Flat) -> Option<ImageSettings> {
     let entry = |(version, made): (Option<&str>, &MadeFile)| {
         let to = made.to.value.fill(|brace: Brace| flat.brace(version, brace))?;
         Some(TemplateEntry {
-            from: format!("/{}", template_path(&to)?),
+            from: format!("/{}", template_path(&to)?.as_str()),
             to,
             mode: made.mode.map_or(MODE, |mode| u32::from(mode.value)),
             restart: made.restart.iter().map(|unit| unit.value.clone()).collect(),

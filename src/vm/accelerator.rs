@@ -18,7 +18,7 @@ use super::{
     BootError, Ended, Machine,
     order::Restart,
     process::Running,
-    qemu::{self, Accelerator, Durability, Hardware},
+    qemu::{self, Accelerator, Bus, Durability, Hardware},
     subnet::PRIVATE,
     workplace::Workplace,
 };
@@ -86,6 +86,7 @@ impl Machine {
             accelerator: Accelerator::Kvm,
             memory_mib: MEMORY_MIB,
             disk: Durability::NoDisk,
+            bus: Bus::Virtio,
             disks: 0,
             credentials: 0,
             forwards: &[],

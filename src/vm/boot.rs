@@ -64,6 +64,7 @@ impl Machine {
             forwards: &order.forwards,
             services: &addresses,
             subnet: subnet(order),
+            bus: if is_instance { qemu::Bus::Nvme } else { qemu::Bus::Virtio },
             uuid: if is_instance { ec2::UUID } else { qemu::UUID },
             tables: &tables,
             restart: order.restart,

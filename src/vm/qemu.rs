@@ -81,6 +81,8 @@ pub(super) struct Hardware<'a> {
     pub memory_mib: u32,
     /// Its own disk.
     pub disk: Durability,
+    /// What that is to the machine.
+    pub bus: Bus,
     /// The number of further disks.
     pub disks: usize,
     /// The number of credentials.
@@ -97,6 +99,15 @@ pub(super) struct Hardware<'a> {
     pub tables: &'a [String],
     /// What happens when it resets itself.
     pub restart: Restart,
+}
+
+/// What a machine's own disk is to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bus {
+    /// A disk of QEMU's own kind.
+    Virtio,
+    /// An NVMe device, as EC2 has it.
+    Nvme,
 }
 
 /// What becomes of a machine's disk.
@@ -169,7 +180,10 @@ pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
     let cache = if hardware.disk == Durability::Durable { "writeback" } else { "unsafe" };
     if hardware.disk != Durability::NoDisk {
         say(&["-drive", &format!("if=none,id=own,format=raw,discard=unmap,cache={cache},file=/{OWN_DISK}")]);
-        say(&["-device", "virtio-blk-pci,drive=own,bootindex=0"]);
+        say(match hardware.bus {
+            Bus::Virtio => &["-device", "virtio-blk-pci,drive=own,bootindex=0"],
+            Bus::Nvme => &["-device", "nvme,drive=own,serial=vol00000000000000001,bootindex=0"],
+        });
     }
     for number in 0..hardware.disks {
         let file = disk(number);
@@ -202,6 +216,7 @@ mod tests {
         accelerator: Accelerator::Tcg,
         memory_mib: 2048,
         disk: Durability::Transient,
+        bus: Bus::Virtio,
         disks: 0,
         credentials: 0,
         forwards: &[],

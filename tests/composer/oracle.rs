@@ -212,6 +212,41 @@ fn cpio_and_modprobe_agree_with_the_initramfs() {
     assert!(more.is_empty(), "{more:?}");
 }
 
+#[test]
+fn python_tuf_believes_the_repository_and_fetches_every_target() {
+    let store = Store::open(&user_store()).unwrap();
+    let image = quickstart().disk.to_str().unwrap().to_owned();
+    let folder = folder("oracle-repository");
+    let (keys, repository) = (folder.join("keys"), folder.join("repository"));
+    Ran::well(brc().args(["keys", "new"]).arg(&keys));
+    Ran::well(brc().args(["repo", "init"]).arg(&repository).arg("--keys").arg(&keys));
+    Ran::well(brc().args(["repo", "add"]).arg(&repository).arg(&image).arg("--keys").arg(&keys));
+    Ran::well(brc().args(["repo", "refresh"]).arg(&repository).arg("--keys").arg(&keys));
+
+    let mut tree = Tree::new();
+    let mut expected = Vec::new();
+    for part in ["metadata", "targets"] {
+        for entry in fs::read_dir(repository.join(part)).unwrap() {
+            let file = entry.unwrap().path();
+            let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+            let (blob, size) = store.put_file(&file).unwrap();
+            tree.insert(path(&format!("{part}/{name}")), Entry::File { blob, size, executable: false }).unwrap();
+            if let (true, Some((digest, target))) = (part == "targets", name.split_once('.')) {
+                expected.push(format!("{target} {size} {digest}"));
+            }
+        }
+    }
+    expected.sort();
+    assert_eq!(expected.len(), 4, "root, hash tree, kernel image, and what is offered");
+    let repository = store.put_tree(&tree).unwrap();
+    let script = format!(
+        "cat > /tmp/client.py <<'END'\n{}END\npython3 /tmp/client.py > said",
+        include_str!("../support/tuf_client.py")
+    );
+    let said = run(&store, oracles(&store), repository, &script);
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+}
+
 fn text_of(store: &Store, tree: &Tree, name: &str) -> String {
     let Some(Entry::File { blob, .. }) = tree.entry(&path(name)) else { panic!("{name}") };
     String::from_utf8(store.read(*blob).unwrap()).unwrap()

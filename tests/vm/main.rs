@@ -32,6 +32,8 @@ mod quickstart;
 #[cfg(feature = "suite-vm")]
 mod sealed;
 #[cfg(feature = "suite-vm")]
+mod settings;
+#[cfg(feature = "suite-vm")]
 mod tampering;
 #[cfg(feature = "suite-vm")]
 mod update;

@@ -9,11 +9,14 @@
 //! touches the machine, all other modules take text or bytes.
 
 pub mod disk;
+#[cfg(feature = "settings")]
 pub mod first;
+#[cfg(feature = "settings")]
 pub mod identity;
 pub mod loader;
 pub mod mount;
 mod report;
+#[cfg(feature = "settings")]
 pub mod settings;
 mod status;
 pub mod verity;

@@ -40,38 +40,46 @@ fn empty(kind: Kind) -> Option<Value> {
     }
 }
 
+/// How much of a sample is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filling {
+    /// Everything.
+    Whole,
+    /// An entry in each list and table, and nothing beside them.
+    Sparse,
+    /// What a table must have.
+    Barest,
+}
+
 /// Values in which every setting is set, with one entry in each list and table: what a template is tried with.
 pub fn sample(keys: &'static [Key]) -> Value {
-    group(keys, true)
+    group(keys, Filling::Whole)
 }
 
-/// Values with one entry in each list and table in which nothing is set but that.
+/// Values with one entry in each list and table, in which only that is set which an entry must have.
 pub fn sparse(keys: &'static [Key]) -> Value {
-    group(keys, false)
+    group(keys, Filling::Sparse)
 }
 
-fn group(keys: &'static [Key], is_whole: bool) -> Value {
-    let set = |key: &Key| {
-        let is_set = is_whole || is_open(key.kind) || key.need == Need::Required;
-        Some((key.name.to_owned(), entry(key.kind, is_whole).filter(|_| is_set)?))
+fn group(keys: &'static [Key], filling: Filling) -> Value {
+    let is_set = |key: &&Key| match filling {
+        Filling::Whole => true,
+        Filling::Sparse => empty(key.kind).is_some() || key.need == Need::Required,
+        Filling::Barest => key.need == Need::Required,
     };
-    Value::Table(keys.iter().filter_map(set).collect())
+    Value::Table(keys.iter().filter(is_set).map(|key| (key.name.to_owned(), entry(key.kind, filling))).collect())
 }
 
-/// Whether it holds values that a user gives a name or a place.
-fn is_open(kind: Kind) -> bool {
-    matches!(kind, Kind::Group(_) | Kind::Table(..) | Kind::List(_) | Kind::ListOrOne(_))
-}
-
-fn entry(kind: Kind, is_whole: bool) -> Option<Value> {
-    Some(match kind {
+fn entry(kind: Kind, filling: Filling) -> Value {
+    let inner = if filling == Filling::Whole { Filling::Whole } else { Filling::Barest };
+    match kind {
         Kind::Text(form) => Value::Text(form.example().to_owned()),
         Kind::Integer(least, _) | Kind::IntegerOrText(least, _) => Value::Integer(least),
         Kind::Flag => Value::Flag(true),
-        Kind::List(of) | Kind::ListOrOne(of) => Value::List(vec![entry(*of, is_whole)?]),
-        Kind::Group(keys) => group(keys, is_whole),
-        Kind::Table(name, of) => Value::Table(BTreeMap::from([(name.example().to_owned(), entry(*of, is_whole)?)])),
-    })
+        Kind::List(of) | Kind::ListOrOne(of) => Value::List(vec![entry(*of, inner)]),
+        Kind::Group(keys) => group(keys, filling),
+        Kind::Table(name, of) => Value::Table(BTreeMap::from([(name.example().to_owned(), entry(*of, inner))])),
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +95,7 @@ mod tests {
         assert_eq!((checked.mistakes, checked.unknown), (vec![], vec![]));
         assert_eq!(checked.values, sample(KEYS));
         assert_eq!(sparse(KEYS).at(["kernel", "modules", "br_netfilter"]), Some(&Value::none()));
+        assert_eq!(sparse(KEYS).at(["network", "interfaces", "eth0"]), Some(&Value::none()));
         assert_eq!(sparse(KEYS).at(["motd"]), None);
     }
 
