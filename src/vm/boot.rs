@@ -1,7 +1,6 @@
 //! A machine from what was ordered to its end.
 
 use std::{
-    collections::BTreeSet,
     fs::File,
     io::{self, Write},
     net::SocketAddrV4,
@@ -16,7 +15,7 @@ use super::{
     disk::Own,
     ec2, nocloud,
     notice::Tell,
-    order::{BootOrder, Cloud, EC2_USER_DATA_BYTES},
+    order::{BootOrder, Cloud},
     process::Running,
     qemu::{self, Accelerator, Hardware},
     service::{Door, Service, while_open},
@@ -41,7 +40,8 @@ impl Machine {
         cancelled: &AtomicBool,
     ) -> Result<Ended, BootError> {
         let credentials = credential::strings(&order.credentials)?;
-        let services = self.services(order)?;
+        order.check()?;
+        let services = self.services(order);
         let tools = self.tools()?;
         if !services.is_empty() && !tools.path().join(qemu::CONNECTOR).is_file() {
             return Err(BootError::NoTool { path: qemu::CONNECTOR, packages: "`netcat-openbsd`" });
@@ -86,23 +86,15 @@ impl Machine {
     }
 
     /// What answers the machine.
-    fn services(&self, order: &BootOrder) -> Result<Vec<Service>, BootError> {
-        let mut taken = BTreeSet::new();
-        if let Some(twice) = order.reaches.iter().find(|reach| !taken.insert(reach.guest)) {
-            return Err(BootError::ReachedTwice { guest: twice.guest });
-        }
+    fn services(&self, order: &BootOrder) -> Vec<Service> {
         let mut services: Vec<Service> =
             order.reaches.iter().map(|reach| Service::host(*reach, subnet(order))).collect();
         if let Some(Cloud::Ec2 { user_data, fault }) = &order.cloud {
-            let bytes = user_data.as_ref().map_or(0, Vec::len);
-            if bytes > EC2_USER_DATA_BYTES {
-                return Err(BootError::UserDataSize { bytes });
-            }
             let (architecture, user_data) = (self.architecture, user_data.clone());
             let instance = ec2::Instance { architecture, user_data, fault: *fault };
             services.push(Service::metadata(ec2::Server::new(instance)));
         }
-        Ok(services)
+        services
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{order::EC2_USER_DATA_BYTES, workplace::WorkplaceError};
+use super::{ec2::USER_DATA_BYTES, workplace::WorkplaceError};
 use crate::{
     image::fat::FatError,
     sandbox::linux::{SpawnError, Status},
@@ -54,7 +54,7 @@ pub enum BootError {
     #[error("two ports of this host are to be reached at port {guest}: expected another port for each")]
     ReachedTwice { guest: u16 },
     /// EC2 takes no such user data.
-    #[error("the user data have {bytes} bytes: EC2 takes at most {EC2_USER_DATA_BYTES}")]
+    #[error("the user data have {bytes} bytes: EC2 takes at most {USER_DATA_BYTES}")]
     UserDataSize { bytes: usize },
     /// The disk with the user data cannot be made.
     #[error("the disk with the user data cannot be made")]

@@ -32,5 +32,5 @@ pub use ec2::Fault;
 pub use failure::BootError;
 pub use forward::{Forward, ParseForwardError, ParseReachError, Reach};
 pub use notice::{Notice, Tell};
-pub use order::{BootOrder, Cloud, Disk, EC2_USER_DATA_BYTES, Restart};
+pub use order::{BootOrder, Cloud, Disk, Restart};
 pub use process::{Ended, Machine};

@@ -1,9 +1,14 @@
 //! What is asked of a machine.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::{
-    ec2::Fault,
+    BootError,
+    ec2::{Fault, USER_DATA_BYTES},
     forward::{Forward, Reach},
 };
 
@@ -66,7 +71,7 @@ pub enum Restart {
 pub enum Cloud {
     /// EC2, with its metadata service and what the firmware says there.
     Ec2 {
-        /// What the instance is given to start with: at most [`EC2_USER_DATA_BYTES`].
+        /// What the instance is given to start with: at most 16 KiB.
         user_data: Option<Vec<u8>>,
         /// What goes wrong.
         fault: Option<Fault>,
@@ -77,9 +82,6 @@ pub enum Cloud {
         user_data: Vec<u8>,
     },
 }
-
-/// So many bytes of user data an instance of EC2 can be given.
-pub const EC2_USER_DATA_BYTES: usize = 16 << 10;
 
 impl BootOrder {
     /// A boot of `image` that leaves nothing behind and goes on until the machine ends.
@@ -98,5 +100,45 @@ impl BootOrder {
             disks: Vec::new(),
             restart: Restart::Follow,
         }
+    }
+
+    /// Whether it can be had, as far as that can be said without a machine.
+    ///
+    /// # Errors
+    /// Two ports of the host at one address, user data that EC2 does not take.
+    pub fn check(&self) -> Result<(), BootError> {
+        let mut taken = BTreeSet::new();
+        if let Some(twice) = self.reaches.iter().find(|reach| !taken.insert(reach.guest)) {
+            return Err(BootError::ReachedTwice { guest: twice.guest });
+        }
+        match &self.cloud {
+            Some(Cloud::Ec2 { user_data: Some(user_data), .. }) if user_data.len() > USER_DATA_BYTES => {
+                Err(BootError::UserDataSize { bytes: user_data.len() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_refused() {
+        let reaching = |ports: &[&str]| BootOrder {
+            reaches: ports.iter().map(|text| text.parse().unwrap()).collect(),
+            ..BootOrder::new(PathBuf::new())
+        };
+        assert!(reaching(&["80", "80:81", "81:82"]).check().is_ok());
+        assert!(matches!(reaching(&["80", "81:80"]).check(), Err(BootError::ReachedTwice { guest: 80 })));
+        let given = |bytes: usize| BootOrder {
+            cloud: Some(Cloud::Ec2 { user_data: Some(vec![0; bytes]), fault: None }),
+            ..BootOrder::new(PathBuf::new())
+        };
+        assert!(given(16_384).check().is_ok());
+        let refused = given(16_385).check().unwrap_err();
+        assert!(matches!(refused, BootError::UserDataSize { bytes: 16_385 }) && refused.is_usage());
+        assert!(refused.to_string().ends_with("at most 16384"), "{refused}");
     }
 }

@@ -22,7 +22,7 @@ pub struct Boot {
     /// Forward a port of this machine's loopback: HOST:GUEST
     #[arg(long, value_name = "HOST:GUEST")]
     pub forward: Vec<String>,
-    /// Let the machine reach a port of this machine's loopback, at 10.0.2.100 (as ec2: 169.254.0.100): PORT, or HOST:GUEST
+    /// Let the machine reach a port of this host's loopback, at 10.0.2.100 (`--as ec2`: 169.254.0.100): PORT, or HOST:GUEST
     #[arg(long, value_name = "HOST:GUEST")]
     pub reach: Vec<String>,
     /// Boot as in this cloud

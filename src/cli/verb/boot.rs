@@ -37,6 +37,7 @@ const STOPPED: u8 = 130;
 pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, CliError> {
     let order = order(context, arguments)?;
     // Before anything is fetched for it.
+    order.check().map_err(failed)?;
     must_be_image(&order.image)?;
     fs::File::open(&order.image).map_err(|source| failed(BootError::Image { path: order.image.clone(), source }))?;
     let store = context.store()?;

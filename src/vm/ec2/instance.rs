@@ -13,6 +13,9 @@ pub(in crate::vm) const UUID: &str = "ec2b8f84-25e0-4f3b-907f-1a25a76f98e8";
 /// The address of its network device.
 pub(super) const MAC: &str = "0e:1a:25:a7:6f:98";
 
+/// So many bytes of user data an instance can be given.
+pub(in crate::vm) const USER_DATA_BYTES: usize = 16 << 10;
+
 const ID: &str = "i-0b8f842520e04f3b9";
 const IMAGE: &str = "ami-0b8f842520e04f3b9";
 const REGION: &str = "eu-central-1";

@@ -11,7 +11,7 @@ mod server;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 pub use fault::Fault;
-pub(super) use instance::{Instance, UUID, tables};
+pub(super) use instance::{Instance, USER_DATA_BYTES, UUID, tables};
 pub(super) use server::Server;
 
 use super::subnet::Subnet;
