@@ -72,7 +72,7 @@ autoload = true
 allowed = false
 [[settings.container-registry.mirrors]]
 registry = 'registry.example:5000'
-endpoint = ['https://mirror.example', 'http://10.0.0.7:5000']
+endpoint = ['https://mirror.example', 'http://second.example:5000']
 [[settings.container-registry.mirrors]]
 registry = '*'
 endpoint = ['https://all.example']
@@ -169,7 +169,7 @@ fn user_data_written_for_bottlerocket_configures_a_machine_of_ec2_and_stays_with
     let proxy = "HTTPS_PROXY=http://proxy.example:3128/%41 NO_PROXY=10.0.0.0/8,.example";
     assert_eq!(all("proxy"), proxy);
     assert_eq!(all("registries"), "/etc/containerd/certs.d/_default /etc/containerd/certs.d/registry.example:5000");
-    for host in ["https://all.example", "https://mirror.example", "http://10.0.0.7:5000"] {
+    for host in ["https://all.example", "https://mirror.example", "http://second.example:5000"] {
         assert!(all("hosts").contains(&format!("[host.\"{host}\"]")), "{}", all("hosts"));
     }
     let address = all("address");

@@ -2,16 +2,18 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    process::{Child, Stdio},
 };
 
-use brc::content::{Entry, RelPath, Tree};
 use brc_contract::gpt::{Copies, DiskSize, Which};
 use serde_json::Value;
 
 use super::{
     bench::{BENCH, folder, must},
+    project,
     quickstart::{answers, probe},
 };
 
@@ -25,28 +27,37 @@ const RECIPES: &str = r#"
 variant "fleet" {
     version "1.9.0"
     extends "brc/base"
-    arch "x86_64"
-    include "our-updates"
+    arch "x86_64" "aarch64"
+    include "our-updates" "brc/network"
 }
 component "our-updates" {
     needs "brc/updates"
-    file "/usr/lib/brc/update/url" text="file:///run/repository/"
+    file "/usr/lib/brc/update/url" text="http://10.0.2.100/"
     file "/usr/lib/brc/update/root.json" from="root.json"
 }
 "#;
 
 /// What the machine does at each start: it says what runs, and takes what is newer. `CHECK-END` comes when nothing is.
 const SCRIPT: &str = r#"
-mkdir -p /run/repository && mount -t erofs -o ro /dev/vdb /run/repository
-for second in {1..120}; do
+for second in {1..240}; do
     case $(brc-agent status --json) in *'"state":"good"'*) break ;; esac
+    sleep 1
+done
+for second in {1..240}; do
+    [ -z "$(ls /run/systemd/netif/leases)" ] || break
     sleep 1
 done
 brc-agent status --json | while IFS= read -r line; do echo "CHECK agent: $line"; done
 echo "CHECK machine-id: $(systemd-id128 machine-id)"
+while IFS='=' read -r key value; do [ $key != CLIENTID ] || echo "CHECK client-id: $value"; done < /run/systemd/netif/leases/*
+echo "CHECK owners: $(stat -c %u:%g /var/log/journal /var/lib/systemd/timesync)"
+echo "CHECK journals: $(ls /var/log/journal)"
+echo "CHECK boots: $(journalctl --list-boots --no-pager --quiet | wc -l)"
+echo "CHECK motd: $(cat /etc/motd 2> /dev/null)"
 echo "CHECK marker: $(cat /var/marker 2> /dev/null)"
 . /usr/lib/os-release
 echo "left by $IMAGE_VERSION" >> /var/marker
+brc-agent settings set motd=kept
 brc-update check --json 2>&1 | while IFS= read -r line; do echo "CHECK update: $line"; done
 said=$(brc-update apply 2>&1)
 echo "CHECK apply: $? ${said##*$'\n'}"
@@ -59,15 +70,33 @@ esac
 
 struct Fleet {
     folder: PathBuf,
+    architecture: &'static str,
+    /// What serves the repository, and the port of the loopback where it does.
+    server: Child,
+    port: String,
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
 }
 
 impl Fleet {
     /// A project with a repository that offers nothing yet.
-    fn new(name: &str) -> Fleet {
-        let fleet = Fleet { folder: folder(name) };
-        let (keys, repository) = (fleet.text("keys"), fleet.text("repository"));
+    fn new(name: &str, architecture: &'static str) -> Fleet {
+        let folder = folder(name);
+        let [keys, repository] = ["keys", "repository"].map(|name| folder.join(name).to_str().unwrap().to_owned());
         must(&["keys", "new", &keys]);
         must(&["repo", "init", &repository, "--keys", &keys]);
+        let mut serve = project::brc();
+        serve.args(["repo", "serve", "--listen", "127.0.0.1:0", &repository]).stderr(Stdio::piped());
+        let mut server = serve.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().trim_end_matches('/').rsplit_once(':').unwrap().1.to_owned();
+        let fleet = Fleet { folder, architecture, server, port };
         fs::copy(fleet.path("repository/metadata/1.root.json"), fleet.path("root.json")).unwrap();
         fs::write(fleet.path("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
         fs::write(fleet.path("fleet.kdl"), RECIPES).unwrap();
@@ -85,29 +114,13 @@ impl Fleet {
     /// Composes a version.
     fn compose(&self, version: &str) -> PathBuf {
         let (recipe, out) = (self.text("fleet.kdl"), self.text("out"));
-        must(&["compose", &recipe, "--image-version", version, "--out", &out]);
-        self.path(&format!("out/fleet_{version}_x86_64.raw"))
+        must(&["compose", &recipe, "--image-version", version, "--arch", self.architecture, "--out", &out]);
+        self.path(&format!("out/fleet_{version}_{}.raw", self.architecture))
     }
 
     /// Has the repository offer an image.
     fn offer(&self, image: &Path) {
         must(&["repo", "add", &self.text("repository"), image.to_str().unwrap(), "--keys", &self.text("keys")]);
-    }
-
-    /// The repository as a read-only disk.
-    fn disk(&self) -> PathBuf {
-        let mut tree = Tree::new();
-        for part in ["metadata", "targets"] {
-            for entry in fs::read_dir(self.path("repository").join(part)).unwrap() {
-                let file = entry.unwrap().path();
-                let (blob, size) = BENCH.store.put_file(&file).unwrap();
-                let at = format!("{part}/{}", file.file_name().unwrap().to_str().unwrap());
-                tree.insert(RelPath::new(&at).unwrap(), Entry::File { blob, size, executable: false }).unwrap();
-            }
-        }
-        let disk = self.path("repository.erofs");
-        BENCH.disk_of(BENCH.store.put_tree(&tree).unwrap(), &disk);
-        disk
     }
 
     /// The copy of the partition table on the machine's disk that is bad.
@@ -131,7 +144,7 @@ impl Fleet {
         // Not after ten minutes, as on a machine: what works does after half a minute.
         let soon = "systemd.unit-dropin.brc-update-judge.timer~soon=[Timer]\nOnBootSec=\nOnBootSec=100s\n";
         options.extend(["--credential".to_owned(), soon.to_owned()]);
-        options.extend(["--disk".to_owned(), self.disk().display().to_string()]);
+        options.extend(["--reach".to_owned(), format!("{}:80", self.port)]);
         options.extend(["--persist".to_owned(), self.text("machine.raw")]);
         BENCH.boot(image, "CHECK-END", &options)
     }
@@ -148,9 +161,8 @@ fn starts(serial: &str) -> Vec<(String, String, String)> {
     .collect()
 }
 
-#[test]
-fn an_update_is_taken_verified_and_kept_and_a_broken_one_is_fallen_back_from() {
-    let fleet = Fleet::new("update");
+/// A machine of 1.9.0 takes 1.10.0 and is the same one afterwards: its identities, its settings, and what it has written.
+fn takes_an_update(fleet: &Fleet) -> PathBuf {
     let first = fleet.compose("1.9.0");
     fleet.offer(&fleet.compose("1.10.0"));
     let serial = fleet.boot(&first, ":");
@@ -162,10 +174,26 @@ fn an_update_is_taken_verified_and_kept_and_a_broken_one_is_fallen_back_from() {
         answers(&serial, "entries"),
         ["fleet_1.10.0+3-0.efi fleet_1.9.0.efi", "fleet_1.10.0.efi fleet_1.9.0.efi"]
     );
-    // The machine is the same one: its identity, and what it has written.
-    let ids = answers(&serial, "machine-id");
-    assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
+    for name in ["machine-id", "client-id", "owners", "journals"] {
+        let found = answers(&serial, name);
+        assert!(found.len() == 2 && !found[0].is_empty() && found[0] == found[1], "{name}: {found:?}");
+    }
+    assert_eq!(answers(&serial, "boots"), ["1", "2"]);
+    assert_eq!(answers(&serial, "motd"), ["", "kept"]);
     assert_eq!(answers(&serial, "marker"), ["", "left by 1.9.0"]);
+    first
+}
+
+#[test]
+fn a_machine_of_the_other_architecture_takes_an_update_too() {
+    takes_an_update(&Fleet::new("update-aarch64", "aarch64"));
+}
+
+#[test]
+fn an_update_is_taken_verified_and_kept_and_a_broken_one_is_fallen_back_from() {
+    let fleet = Fleet::new("update", "x86_64");
+    let first = takes_an_update(&fleet);
+    let start = |version: &str, slot: &str| (version.to_owned(), slot.to_owned(), "good".to_owned());
 
     // Power that goes while the table is written leaves one copy of it torn: the machine starts, and has it mended.
     for sector in [1, 2] {
