@@ -15,9 +15,11 @@ mod hash_tree;
 mod machine;
 mod repository;
 mod transport;
+mod wishes;
 
 pub use apply::{ApplyError, Source, Target, apply};
 pub use device::{Device, DeviceError};
 pub use hash_tree::TreeError;
 pub use machine::{CheckError, Found, Machine, Mended, Refusal, Update};
 pub use repository::{Clock, Repository, RepositoryError, Settings};
+pub use wishes::WishError;

@@ -26,21 +26,28 @@ use crate::{
     device::{Device, DeviceError},
     hash_tree::{self, TreeError},
     repository::{Clock, Repository, RepositoryError, Settings},
+    wishes::{self, Said, WishError},
 };
 
 /// Where the image says where updates come from, below the root.
 const ADDRESS: &str = "/usr/lib/brc/update/url";
 const ROOT: &str = "/usr/lib/brc/update/root.json";
+/// Where the machine's settings say something of updates, if they do.
+const SAID: &str = "/etc/brc/update/settings";
+/// It says that the machine waits for a reboot, as other systems say it; kured and its like look there.
+const REBOOT_REQUIRED: &str = "/run/reboot-required";
 /// Where what was seen of the repository is kept.
 const KEPT: &str = "/var/lib/brc/update";
 /// It is there once a server of time has agreed (systemd-timesyncd).
 const AGREED: &str = "/run/systemd/timesync/synchronized";
 const MAX_ADDRESS: usize = 4096;
+const MAX_SAID: usize = 64 << 10;
 const MAX_ROOT: usize = 1 << 20;
 
 /// The running machine.
 pub struct Machine {
     host: Host,
+    said: Said,
     disk: RootDisk,
 }
 
@@ -104,8 +111,14 @@ impl Machine {
         let files = Files::below("/");
         let status = Status::of(&files, architecture, &device_mapper::ask);
         let image = brc_contract::ImageName::new(&status.variant?, &status.version?);
-        let host = Host { image, architecture: status.architecture?, machine_id: status.machine_id? };
-        Ok(Machine { host, disk: RootDisk::of(&files)? })
+        let said = match files.text(SAID, MAX_SAID) {
+            Ok(text) => wishes::parse(&text)?,
+            Err(error) if error.is_absence() => Said::default(),
+            Err(error) => return Err(CheckError::Machine(error.into())),
+        };
+        let wishes = said.wishes.clone();
+        let host = Host { image, architecture: status.architecture?, machine_id: status.machine_id?, wishes };
+        Ok(Machine { host, said, disk: RootDisk::of(&files)? })
     }
 
     /// What the repository has for the machine. Nothing is changed but what is kept of the repository.
@@ -113,7 +126,7 @@ impl Machine {
     /// # Errors
     /// A repository that is not believed, or a disk that cannot be read.
     pub fn check(&self) -> Result<Found, CheckError> {
-        let (settings, clock) = (settings()?, clock()?);
+        let (settings, clock) = (settings(&self.said)?, clock()?);
         let repository = Repository::open(&settings, &clock)?;
         let offers = repository.offers()?;
         let running = self.host.image.version.clone();
@@ -137,7 +150,7 @@ impl Machine {
     /// As [`Machine::check`], and an update that is refused or breaks off.
     pub fn apply(&self, again: Again, tell: &dyn Fn(&Step)) -> Result<Option<String>, CheckError> {
         let _lock = lock()?;
-        let (settings, clock) = (settings()?, clock()?);
+        let (settings, clock) = (settings(&self.said)?, clock()?);
         let repository = Repository::open(&settings, &clock)?;
         let offers = repository.offers()?;
         let Some(choice) = offers.choose(&self.host)? else { return Ok(None) };
@@ -148,6 +161,8 @@ impl Machine {
         let Planned { new, slot, steps } = self.plan(&repository, &device, choice.offer, again)??;
         let source = Offered { repository: &repository, offer: choice.offer };
         apply(&steps, slot, &new.root_hash, &source, &mut device, tell)?;
+        let told = fs::write(REBOOT_REQUIRED, format!("{} is started by it\n", choice.offer.version));
+        told.map_err(|source| CheckError::RebootRequired { source })?;
         Ok(Some(choice.offer.version.clone()))
     }
 
@@ -269,11 +284,16 @@ impl Source for Nothing {
     }
 }
 
-/// Where the image says that updates come from.
-fn settings() -> Result<Settings, CheckError> {
+/// Where updates come from: what settings say counts more than what the image says.
+fn settings(said: &Said) -> Result<Settings, CheckError> {
     let files = Files::below("/");
+    let below = |folder: &str| -> Result<String, CheckError> {
+        let address = files.text(ADDRESS, MAX_ADDRESS).map_err(CheckError::NoUpdates)?;
+        Ok(format!("{}/{folder}", address.trim().trim_end_matches('/')))
+    };
     Ok(Settings {
-        url: files.text(ADDRESS, MAX_ADDRESS).map_err(CheckError::NoUpdates)?.trim().to_owned(),
+        metadata: said.metadata.clone().map_or_else(|| below("metadata"), Ok)?,
+        targets: said.targets.clone().map_or_else(|| below("targets"), Ok)?,
         root: files.bytes(ROOT, MAX_ROOT).map_err(CheckError::NoUpdates)?,
         kept: PathBuf::from(KEPT),
     })
@@ -311,6 +331,12 @@ pub enum CheckError {
     /// The machine does not say what it is.
     #[error(transparent)]
     Machine(#[from] Unknown),
+    /// The settings of updates are not what they should be.
+    #[error("`{SAID}` is not to be understood")]
+    Wishes(#[from] WishError),
+    /// The update is written, and whoever waits for it is not told.
+    #[error("the update is written, and `{REBOOT_REQUIRED}` cannot be")]
+    RebootRequired { source: io::Error },
     /// The image has no repository.
     #[error("this image says nothing of updates")]
     NoUpdates(#[source] brc_linux::FileError),

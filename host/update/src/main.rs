@@ -96,6 +96,8 @@ fn main() -> ExitCode {
         | CheckError::Device(_)
         | CheckError::Table(_)
         | CheckError::Slots(_)
+        | CheckError::Wishes(_)
+        | CheckError::RebootRequired { .. }
         | CheckError::Lock { .. } => CANNOT,
     };
     code.into()

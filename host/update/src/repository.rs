@@ -19,15 +19,14 @@ use crate::transport::Http;
 
 /// The clock that tough keeps: it refuses to work before a time that it has seen.
 const KNOWN_TIME: &str = "latest_known_time.json";
-/// Where the metadata and the targets are below the repository's address.
-const METADATA: &str = "metadata/";
-const TARGETS: &str = "targets/";
 
 /// What is known of a repository before it is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Its address.
-    pub url: String,
+    /// Where its metadata is.
+    pub metadata: String,
+    /// Where its targets are.
+    pub targets: String,
     /// The root metadata that is trusted: the image brings it.
     pub root: Vec<u8>,
     /// Where what was seen of it is kept, so that it cannot be taken back.
@@ -73,13 +72,13 @@ impl Repository {
         let failed = |source| RepositoryError::Kept { path: settings.kept.clone(), source };
         fs::create_dir_all(&settings.kept).map_err(failed)?;
         forget_time(&settings.kept, clock.is_agreed)?;
-        let base = |folder: &str| {
-            let wrong = |source| RepositoryError::Url { url: settings.url.clone(), source };
-            let slash = if settings.url.ends_with('/') { "" } else { "/" };
-            Url::parse(&format!("{}{slash}{folder}", settings.url)).map_err(wrong)
+        let base = |url: &str| {
+            let wrong = |source| RepositoryError::Url { url: url.to_owned(), source };
+            let slash = if url.ends_with('/') { "" } else { "/" };
+            Url::parse(&format!("{url}{slash}")).map_err(wrong)
         };
         let runtime = Builder::new_current_thread().enable_time().build().map_err(RepositoryError::Runtime)?;
-        let loader = RepositoryLoader::new(&settings.root, base(METADATA)?, base(TARGETS)?)
+        let loader = RepositoryLoader::new(&settings.root, base(&settings.metadata)?, base(&settings.targets)?)
             .transport(Http::new())
             .limits(Limits::default())
             .datastore(&settings.kept);

@@ -9,7 +9,7 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
     num::NonZeroU64,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -144,13 +144,17 @@ impl Plan {
 
 /// What a machine finds in a repository: the names of images, or why it believes nothing.
 fn found(url: &str, root: &[u8], kept: &Path) -> Result<String, String> {
-    let settings = Settings { url: url.to_owned(), root: root.to_vec(), kept: kept.to_owned() };
+    let settings = settings(url, root.to_vec(), kept.to_owned());
     let clock = Clock { now: NOW, floor: 0, is_agreed: false };
     let told = |error: RepositoryError| error_chain(&error);
     let repository = Repository::open(&settings, &clock).map_err(told)?;
     let mut text = String::new();
     repository.target(OFFERS).map_err(told)?.read_to_string(&mut text).map_err(|error| error_chain(&error))?;
     Ok(text)
+}
+
+fn settings(url: &str, root: Vec<u8>, kept: PathBuf) -> Settings {
+    Settings { metadata: format!("{url}metadata"), targets: format!("{url}targets"), root, kept }
 }
 
 fn address(folder: &Path) -> String {
@@ -277,8 +281,7 @@ fn a_name_of_a_target_leads_nowhere_else() {
         // Where a name with the digest before it could lead.
         fs::create_dir_all(below.join(format!("targets/{secret}."))).unwrap();
         fs::create_dir_all(below.join(format!("targets/{secret}..."))).unwrap();
-        let settings =
-            Settings { url: address(&below), root, kept: folder.path().join(format!("kept-{}", name.len())) };
+        let settings = settings(&address(&below), root, folder.path().join(format!("kept-{}", name.len())));
         let clock = Clock { now: NOW, floor: 0, is_agreed: false };
         let read = Repository::open(&settings, &clock).and_then(|repository| {
             let mut text = String::new();

@@ -36,6 +36,8 @@ pub enum Form {
     Url,
     /// Bytes in base64, up to so many characters.
     Base64(usize),
+    /// A time of day: `02:30`.
+    Time,
     /// A version, as images have them.
     Version,
     /// One of these words.
@@ -91,6 +93,14 @@ impl Form {
                     && padding <= 2
                     && coded.chars().all(|c| c.is_ascii_alphanumeric() || c == '+' || c == '/')
             }
+            Form::Time => {
+                let number = |text: &str, most: u8| {
+                    text.len() == 2
+                        && text.bytes().all(|byte| byte.is_ascii_digit())
+                        && text.parse().is_ok_and(|number: u8| number <= most)
+                };
+                text.split_once(':').is_some_and(|(hour, minute)| number(hour, 23) && number(minute, 59))
+            }
             Form::Version => within(MAX_VERSION) && all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^')),
             Form::OneOf(words) => words.contains(&text),
         }
@@ -114,6 +124,7 @@ impl Form {
             Form::Registry => "a registry, as in `registry.example:5000`, or `*`".to_owned(),
             Form::Url => "a URL that begins with `http://` or `https://`".to_owned(),
             Form::Base64(limit) => format!("base64 of at most {limit} characters"),
+            Form::Time => "a time of day, as in `02:30`".to_owned(),
             Form::Version => "a version, as in `1.9.0`".to_owned(),
             Form::OneOf(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -144,6 +155,7 @@ impl Form {
             Form::Registry => "registry.example",
             Form::Url => "https://mirror.example",
             Form::Base64(_) => "YnJj",
+            Form::Time => "02:30",
             Form::Version => "1.9.0",
             Form::OneOf(words) => words.first().copied().unwrap_or_default(),
         }
@@ -189,7 +201,7 @@ fn is_registry(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Form; 17] = [
+    const ALL: [Form; 18] = [
         Form::Text(64),
         Form::Line,
         Form::Name,
@@ -205,6 +217,7 @@ mod tests {
         Form::Registry,
         Form::Url,
         Form::Base64(8),
+        Form::Time,
         Form::Version,
         Form::OneOf(&["a", "b"]),
     ];
@@ -251,6 +264,9 @@ mod tests {
             (Form::Base64(8), "YnJ"),
             (Form::Base64(8), "Y==="),
             (Form::Base64(4), "YnJjYnJj"),
+            (Form::Time, "24:00"),
+            (Form::Time, "2:30"),
+            (Form::Time, "02:60"),
             (Form::Version, "1-2"),
             (Form::OneOf(&["a", "b"]), "c"),
         ] {

@@ -24,6 +24,7 @@ pub const KEYS: &[Key] = &[
     key("network", Kind::Group(NETWORK), "the machine in its network"),
     key("ntp", Kind::Group(NTP), "the clock"),
     key("pki", Kind::Table(Form::Name, &Kind::Group(PKI)), "certificates that are trusted besides those of the image"),
+    key("updates", Kind::Group(UPDATES), "which updates are taken, when, and by whom"),
 ];
 
 const CONTAINER_REGISTRY: &[Key] = &[key(
@@ -118,6 +119,32 @@ const PKI: &[Key] = &[
     key("trusted", Kind::Flag, "whether they are trusted"),
 ];
 
+const DAYS: Form = Form::OneOf(&["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]);
+
+const UPDATES: &[Key] = &[
+    key(
+        "by-itself",
+        Kind::Text(Form::OneOf(&["no", "written", "started"])),
+        "what the machine does without being asked: `written` puts an update into the other slot and leaves the reboot to \
+         others (`/run/reboot-required`), `started` reboots too",
+    ),
+    key("ignore-waves", Kind::Flag, "`true`: an update is taken before its wave opens"),
+    key("metadata-base-url", Kind::Text(Form::Url), "where the metadata is, in place of what the image says"),
+    key(
+        "reboot-days",
+        Kind::List(&Kind::Text(DAYS)),
+        "the days on which `started` reboots; every one when none is said",
+    ),
+    key(
+        "reboot-time",
+        Kind::Text(Form::Time),
+        "the time of day (UTC) at which `started` reboots; at once when it is not said",
+    ),
+    key("seed", Kind::Integer(0, 2047), "the machine's place in every wave, in place of that which its identity gives"),
+    key("targets-base-url", Kind::Text(Form::Url), "where the targets are, in place of what the image says"),
+    key("version-lock", Kind::Text(Form::Version), "the one version that is taken; `latest` is any"),
+];
+
 /// A setting that Bottlerocket has and this system has not.
 #[derive(Debug, Clone, Copy)]
 pub struct Later {
@@ -153,7 +180,6 @@ pub const LATER: &[Later] = &[
     later("nvidia-container-runtime", NOT_YET),
     later("oci-defaults", NOT_YET),
     later("oci-hooks", NOT_YET),
-    later("updates", NOT_YET),
 ];
 
 #[cfg(test)]

@@ -73,6 +73,19 @@ pub struct Host {
     pub architecture: Architecture,
     /// Its identity, 32 digits.
     pub machine_id: String,
+    /// What its settings say of updates.
+    pub wishes: Wishes,
+}
+
+/// What the settings of a machine say of updates.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wishes {
+    /// The one version that is taken.
+    pub version: Option<String>,
+    /// Its place in every wave, in place of that which follows from its identity.
+    pub seed: Option<u32>,
+    /// Whether it takes an update before its wave opens.
+    pub ignores_waves: bool,
 }
 
 /// What a machine may take, and when.
@@ -121,11 +134,16 @@ impl Offers {
         let is_allowed = |offer: &&Offer| {
             self.max_version.as_ref().is_none_or(|most| compare_versions(&offer.version, most) != Ordering::Greater)
         };
+        let is_wished = |offer: &&Offer| host.wishes.version.as_ref().is_none_or(|version| *version == offer.version);
         let mine = self
             .updates
             .iter()
             .filter(|offer| offer.variant == host.image.variant && offer.architecture == host.architecture.name());
-        let newest = mine.filter(is_newer).filter(is_allowed).max_by(|a, b| compare_versions(&a.version, &b.version));
+        let newest = mine
+            .filter(is_newer)
+            .filter(is_allowed)
+            .filter(is_wished)
+            .max_by(|a, b| compare_versions(&a.version, &b.version));
         let Some(offer) = newest else { return Ok(None) };
         let schedule = Schedule::new(offer.waves.clone())
             .map_err(|source| OfferError::Waves { image: offer.name().to_string(), source })?;
@@ -133,7 +151,8 @@ impl Offers {
             .least_safe
             .as_ref()
             .is_some_and(|least| compare_versions(&host.image.version, least) == Ordering::Less);
-        let opens = if is_unsafe { 0 } else { schedule.opens(seed(&host.machine_id)) };
+        let own = host.wishes.seed.unwrap_or_else(|| seed(&host.machine_id));
+        let opens = if is_unsafe || host.wishes.ignores_waves { 0 } else { schedule.opens(own) };
         Ok(Some(Choice { offer, opens }))
     }
 }
@@ -210,7 +229,12 @@ mod tests {
 
     fn host() -> Host {
         let machine_id = "0123456789abcdef0123456789abcdef".to_owned();
-        Host { image: ImageName::new("a", "1.9.0"), architecture: Architecture::X86_64, machine_id }
+        Host {
+            image: ImageName::new("a", "1.9.0"),
+            architecture: Architecture::X86_64,
+            machine_id,
+            wishes: Wishes::default(),
+        }
     }
 
     fn offers() -> Offers {
@@ -248,6 +272,24 @@ mod tests {
         assert_eq!(opens(&offers), 0);
         offers.updates[2].waves.pop();
         assert!(matches!(offers.choose(&host()), Err(OfferError::Waves { .. })));
+    }
+
+    #[test]
+    fn a_machine_takes_the_version_that_its_settings_name_and_waits_as_they_say() {
+        let mut offers = offers();
+        offers.updates[0].waves = vec![WavePoint { at: 1000, seeds: 0 }, WavePoint { at: 3048, seeds: 2048 }];
+        let with = |wishes: Wishes| Host { wishes, ..host() };
+        let locked = Wishes { version: Some("1.10.0".to_owned()), ..Wishes::default() };
+        let found = |wishes: &Wishes| {
+            let host = with(wishes.clone());
+            offers.choose(&host).unwrap().map(|choice| (choice.offer.version.clone(), choice.opens))
+        };
+        assert_eq!(found(&locked), Some(("1.10.0".to_owned(), 1000 + u64::from(seed(&host().machine_id)))));
+        assert_eq!(found(&Wishes { seed: Some(7), ..locked.clone() }), Some(("1.10.0".to_owned(), 1007)));
+        assert_eq!(found(&Wishes { ignores_waves: true, ..locked.clone() }), Some(("1.10.0".to_owned(), 0)));
+        for version in ["1.8.0", "1.9.0", "3.0.0"] {
+            assert_eq!(found(&Wishes { version: Some(version.to_owned()), ..Wishes::default() }), None, "{version}");
+        }
     }
 
     #[test]
