@@ -22,6 +22,7 @@ const HOSTS: &[&str] = &[
     "localhost",
     "127.0.0.1",
     "169.254.169.254",
+    "10.0.2.100",
     "[::1]",
     "apache.org",
     "btrfs.readthedocs.io",
