@@ -9,8 +9,8 @@ use crate::{
     content::RelPath,
     lock::{Lock, Standing},
     recipe::{
-        Brace, Code, Content, Diagnostic, InstallItem, Item, LocalPath, Name, Owner, Span, Spanned, Template, UnitItem,
-        UserItem,
+        Brace, Code, Content, Diagnostic, HealthCheck, HealthItem, InstallItem, Item, LocalPath, Name, Owner, Span,
+        Spanned, Template, UnitItem, UserItem,
     },
 };
 
@@ -79,6 +79,7 @@ impl<'a> Placing<'a> {
                     self.at(&format!("{MASKS}/{}", unit.value), What::Link("/dev/null".to_owned()), unit.span)
                 }
                 Item::KernelModule(module) => modules.push_str(&format!("{}\n", module.value)),
+                Item::Health(check) => self.health(check),
                 Item::Template(made) => {
                     let at = self.fill(&made.to.value).and_then(|to| template_path(&to));
                     if let (Some(path), Some(what)) = (at, self.content(&made.content)) {
@@ -121,6 +122,27 @@ impl<'a> Placing<'a> {
                 self.at(&format!("{UNITS}/{name}.d/{}", drop_in.name.value), what, drop_in.span);
             }
         }
+    }
+
+    /// The unit that checks, and what makes the boot wait for it.
+    fn health(&mut self, check: &HealthItem) {
+        let unit = format!("brc-health-{}.service", check.name.value);
+        let (word, value) = match &check.what {
+            HealthCheck::Unit(unit) => ("unit", quoted(&unit.value)),
+            HealthCheck::Http(url) => ("http", quoted(&url.value)),
+            // Its words are parted as systemd parts them.
+            HealthCheck::Command(command) => ("command", format!("-- {}", command.value.replace('%', "%%"))),
+        };
+        let (name, seconds) = (&check.name.value, check.within_seconds);
+        let text = format!(
+            "[Unit]\nDescription=Whether {name} is healthy\nBefore=boot-complete.target\nAfter=multi-user.target\n\n\
+             [Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutStartSec={}\n\
+             ExecStart=/usr/bin/brc-agent health --within {seconds} {word} {value}\n",
+            seconds.saturating_add(30)
+        );
+        self.at(&format!("{UNITS}/{unit}"), What::Text(text), check.name.span);
+        let link = What::Link(format!("../{unit}"));
+        self.at(&format!("{UNITS}/boot-complete.target.requires/{unit}"), link, check.name.span);
     }
 
     /// The lines of sysusers.d(5) with the number that the lock gave.

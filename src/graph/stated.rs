@@ -4,7 +4,7 @@ use super::{flat::Flat, origin::origin, placing::Placing};
 use crate::{
     content::RelPath,
     lock::Lock,
-    recipe::{Enablement, Item, SourceSet, Span, Spanned},
+    recipe::{Enablement, HealthCheck, HealthItem, Item, SourceSet, Span, Spanned},
 };
 
 /// Everything of the kind, each with where it is written.
@@ -44,6 +44,8 @@ pub enum UnitVerb {
     DroppedInto,
     /// It starts anew when settings change.
     Restarted,
+    /// A boot is not healthy without it.
+    Checked,
 }
 
 /// A user or group that a recipe declares, with the number that the lock gave.
@@ -96,6 +98,10 @@ pub(super) fn stated(flat: &Flat, lock: &Lock, sources: &SourceSet) -> Stated {
                         say(if enabled { UnitVerb::Enabled } else { UnitVerb::Disabled }, enablement.span);
                     }
                     unit.drop_ins.iter().for_each(|drop_in| say(UnitVerb::DroppedInto, drop_in.span));
+                }
+                Item::Health(HealthItem { what: HealthCheck::Unit(unit), .. }) => {
+                    let verb = UnitVerb::Checked;
+                    stated.units.push(StatedUnit { name: unit.value.clone(), verb, origin: at(unit.span) });
                 }
                 Item::Template(made) => stated.units.extend(made.restart.iter().map(|unit| StatedUnit {
                     name: unit.value.clone(),

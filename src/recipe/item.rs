@@ -3,8 +3,10 @@
 use super::{
     BuildSystemStep, Code, Diagnostic, LocalPath, Name, Presence, Span, Spanned, Switch, Template,
     decode::{Cursor, Reader, Seen},
+    health::HealthItem,
     kernel_argument::kernel_argument,
     parse::Node,
+    unit_name::{name_of, unit_name},
     user::{Owner, UserItem, owner, user_name},
     word::{FinishWord, GuardWord, ItemWord, PlacedWord, UnitWord, Word},
 };
@@ -29,6 +31,9 @@ pub enum Item {
     /// `template "/etc/motd" text="{{ settings.motd }}"`: a file that settings make on the machine, at boot and whenever they
     /// change; the component needs `brc/settings`.
     Template(MadeFile),
+    /// `health "api" http="http://127.0.0.1:8080/healthz" within="60s"`: what must be so before a boot is found healthy, and
+    /// the version that runs stays.
+    Health(HealthItem),
     /// `unit "a.service" enable=#true { drop-in "10-x.conf" text="…" }`: a systemd unit that something brings; `text=`
     /// brings it, and so does a path with a `/` in it, which names a file beside the recipe.
     Unit(UnitItem),
@@ -192,9 +197,6 @@ pub enum Command {
     System(BuildSystemStep),
 }
 
-/// The longest name of a file, in bytes.
-const MAX_NAME: usize = 255;
-
 impl Item {
     /// Reads a node that is none of the words that only `W`, a block of components, kernels or variants, has; reports
     /// one that they do not have in common either.
@@ -216,6 +218,7 @@ impl Item {
             }
             ItemWord::Setuid => SetuidItem::read(reader, &mut cursor).map(Item::Setuid),
             ItemWord::Template => MadeFile::read(reader, &mut cursor).map(Item::Template),
+            ItemWord::Health => HealthItem::read(reader, &mut cursor).map(Item::Health),
             ItemWord::Unit => UnitItem::read(reader, &mut cursor).map(Item::Unit),
             ItemWord::Mask => cursor.text(reader, "a unit").and_then(|unit| unit_name(reader, unit)).map(Item::Mask),
             ItemWord::KernelArgument => kernel_argument(reader, &mut cursor).map(Item::KernelArgument),
@@ -227,36 +230,6 @@ impl Item {
         };
         cursor.finish(reader);
         item
-    }
-}
-
-fn name_of(
-    reader: &mut Reader<'_>,
-    name: Spanned<String>,
-    what: &str,
-    fits: impl Fn(char) -> bool,
-) -> Option<Spanned<String>> {
-    if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(fits) {
-        let message = format!("`{}` cannot be the name of {what}", name.value);
-        reader.problems.push(Diagnostic::error(Code::BadName, name.span, message));
-        return None;
-    }
-    Some(name)
-}
-
-/// A unit's name with its suffix (systemd.unit(5)).
-fn unit_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<String>> {
-    const SUFFIXES: [&str; 11] =
-        ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');
-    let name = name_of(reader, name, "a unit", fits)?;
-    match name.rsplit_once('.') {
-        Some((_, suffix)) if SUFFIXES.contains(&suffix) => Some(name),
-        _ => {
-            let message = format!("`{}` has no suffix of a unit", name.value);
-            reader.error(Code::BadName, name.span, message, format!("`{}.service`?", name.value));
-            None
-        }
     }
 }
 

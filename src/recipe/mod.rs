@@ -17,6 +17,7 @@ mod decode;
 mod diagnostic;
 mod format;
 mod fragment;
+mod health;
 mod item;
 mod kernel;
 mod kernel_argument;
@@ -36,6 +37,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod tests;
 mod token;
+mod unit_name;
 mod upstream;
 mod user;
 mod value;
@@ -52,6 +54,7 @@ pub use condition::{Clause, Condition, Guarded, Key, Sense};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use format::{FormatError, format};
 pub use fragment::{FragmentLine, read_fragment};
+pub use health::{HealthCheck, HealthItem};
 pub use item::{
     Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, MadeFile, SetuidItem,
     TreeItem, UnitItem,

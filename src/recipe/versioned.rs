@@ -64,6 +64,7 @@ impl Versioned for Item {
             Item::User(_)
             | Item::Group(_)
             | Item::Mask(_)
+            | Item::Health(_)
             | Item::Setuid(_)
             | Item::KernelArgument(_)
             | Item::KernelModule(_)

@@ -174,6 +174,7 @@ blocks! {
         Group = "group", Often, [];
         Setuid = "setuid", Often, ["reason"];
         Template = "template", Often, ["from", "text", "mode", "restart"];
+        Health = "health", Often, ["unit", "http", "command", "within"];
         Unit = "unit", Often, ["text", "enable"];
         Mask = "mask", Often, [];
         KernelArgument = "kernel-arg", Often, [];
@@ -274,7 +275,6 @@ pub(super) fn belongs(word: &str) -> Option<String> {
 pub(super) fn later(word: &str) -> Option<String> {
     let what = match word {
         "oci" => "recipe sets from a registry",
-        "health" => "health checks",
         "secret" => "credentials for fetching",
         "target" => "deployment targets",
         "hardware" => "hardware profiles",

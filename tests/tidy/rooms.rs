@@ -54,6 +54,7 @@ const HOST_DOORS: &[&str] = &[
     "host/agent/src/first.rs",
     "host/agent/src/main.rs",
     "host/agent/src/settings/imds.rs",
+    "host/agent/src/verb/health.rs",
     "host/agent/src/verb/settings.rs",
     "host/agent/src/verb/status.rs",
     "host/early/src/main.rs",

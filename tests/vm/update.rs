@@ -49,8 +49,8 @@ for second in {1..240}; do
 done
 brc-agent status --json | while IFS= read -r line; do echo "CHECK agent: $line"; done
 echo "CHECK machine-id: $(systemd-id128 machine-id)"
-while IFS='=' read -r key value; do [ $key != CLIENTID ] || echo "CHECK client-id: $value"; done < /run/systemd/netif/leases/*
-echo "CHECK owners: $(stat -c %u:%g /var/log/journal /var/lib/systemd/timesync)"
+while IFS='=' read -r key value; do case $key in CLIENTID) echo "CHECK client-id: $value" ;; esac; done < /run/systemd/netif/leases/*
+echo "CHECK owners: "$(stat -c %u:%g /var/log/journal /var/lib/systemd/timesync)
 echo "CHECK journals: $(ls /var/log/journal)"
 echo "CHECK boots: $(journalctl --list-boots --no-pager --quiet | wc -l)"
 echo "CHECK motd: $(cat /etc/motd 2> /dev/null)"

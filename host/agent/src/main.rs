@@ -9,6 +9,7 @@ use std::{
     io::{self, Write as _},
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 use brc_agent::first;
@@ -17,7 +18,7 @@ use lexopt::{
     Arg::{Long, Short, Value},
     ValueExt as _,
 };
-use verb::{CANNOT, Said, USAGE, settings};
+use verb::{CANNOT, Said, USAGE, health, settings};
 
 const HELP: &str = "\
 Looks after a machine that runs an image of brc.
@@ -28,6 +29,7 @@ Usage: brc-agent status [--json]
        brc-agent settings apply FILE
        brc-agent settings load
        brc-agent settings user-data [--wait SECONDS]
+       brc-agent health [--within SECONDS] unit NAME | http URL | command [--] PROGRAM [WORD...]
 
   status            what runs, from which slot, and whether it is verified
       --json        as one JSON object
@@ -38,12 +40,15 @@ Usage: brc-agent status [--json]
   settings user-data
                     asks the platform for its user data, when it is one that can be asked and was not asked before
       --wait        so many seconds for what is not there yet (default 90)
+  health            tries until a unit is active, a URL answers with 2xx, or a program ends well
+      --within      so many seconds (default 60)
 
   -h, --help        this text
   -V, --version     the version of this program
 
 Exit codes of status: 0 the root is verified, 1 it is not, 3 that could not be told (only root is told).
 Exit codes of settings: 0 all of them count, 1 some do not, or KEY is not set, 3 the machine cannot.
+Exit codes of health: 0 it is so, 1 it was not in time.
 Exit code 2: the command line, or what was to be changed, is wrong; nothing was changed.
 ";
 
@@ -51,6 +56,7 @@ Exit code 2: the command line, or what was to be changed, is wrong; nothing was 
 enum Order {
     Status { is_json: bool },
     Settings(settings::Order),
+    Health(health::Check, Duration),
     Help,
     Version,
 }
@@ -81,6 +87,7 @@ fn obey(order: &Order) -> Said {
     match order {
         Order::Status { is_json } => verb::status::run(*is_json),
         Order::Settings(order) => settings::run(order),
+        Order::Health(check, within) => health::run(check, *within),
         Order::Help => plain(HELP.to_owned()),
         Order::Version => plain(format!("brc-agent {}\n", env!("CARGO_PKG_VERSION"))),
     }
@@ -92,20 +99,35 @@ fn plain(text: String) -> Said {
 
 fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
     let mut words: Vec<String> = Vec::new();
-    let (mut is_json, mut wait) = (false, None);
+    let (mut is_json, mut wait, mut within) = (false, None, None);
     while let Some(argument) = arguments.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Order::Help),
             Short('V') | Long("version") => return Ok(Order::Version),
             Long("json") => is_json = true,
             Long("wait") => wait = Some(arguments.value()?.parse()?),
-            Value(value) => words.push(value.string()?),
+            Long("within") => within = Some(arguments.value()?.parse()?),
+            Value(value) => {
+                words.push(value.string()?);
+                // What follows is the program's own.
+                if words == ["health", "command"] {
+                    let rest = arguments.raw_args()?.map(|word| word.string()).collect::<Result<Vec<_>, _>>()?;
+                    words.extend(rest.into_iter().skip_while(|word| word == "--"));
+                }
+            }
             other => return Err(other.unexpected()),
         }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let ordered = match words.as_slice() {
         ["status"] => Order::Status { is_json },
+        ["health", "unit", name] => Order::Health(health::Check::Unit((*name).to_owned()), within_seconds(within)),
+        ["health", "http", url] => Order::Health(health::Check::Http((*url).to_owned()), within_seconds(within)),
+        ["health", "command", first, more @ ..] => {
+            let program = std::iter::once(first).chain(more).map(|word| (*word).to_owned()).collect();
+            Order::Health(health::Check::Command(program), within_seconds(within))
+        }
+        ["health", ..] => return Err("expected `health` with `unit NAME`, `http URL` or `command PROGRAM`".into()),
         ["settings", "load"] => Order::Settings(settings::Order::Load),
         ["settings", "user-data"] => Order::Settings(settings::Order::UserData { wait: wait.unwrap_or(90) }),
         ["settings", "get"] => Order::Settings(settings::Order::Get { path: None }),
@@ -116,16 +138,22 @@ fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
         }
         ["settings", "apply", file] => Order::Settings(settings::Order::Apply { file: (*file).to_owned() }),
         ["settings", ..] => return Err("expected `settings` with `get`, `set`, `apply`, `load` or `user-data`".into()),
-        [] => return Err("no verb: expected `status` or `settings`".into()),
+        [] => return Err("no verb: expected `status`, `settings` or `health`".into()),
         ["status", more, ..] => return Err(format!("`{more}` is one word too many").into()),
-        [verb, ..] => return Err(format!("`{verb}` is no verb: expected `status` or `settings`").into()),
+        [verb, ..] => return Err(format!("`{verb}` is no verb: expected `status`, `settings` or `health`").into()),
     };
     match ordered {
         Order::Settings(_) if is_json => Err("`--json` is for `status`; settings are JSON always".into()),
         Order::Settings(settings::Order::UserData { .. }) => Ok(ordered),
         _ if wait.is_some() => Err("`--wait` is for `settings user-data`".into()),
+        Order::Health(..) => Ok(ordered),
+        _ if within.is_some() => Err("`--within` is for `health`".into()),
         ordered => Ok(ordered),
     }
+}
+
+fn within_seconds(said: Option<u64>) -> Duration {
+    Duration::from_secs(said.unwrap_or(60))
 }
 
 /// As the first program of the root: does what must come before systemd, and becomes it.

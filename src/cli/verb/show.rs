@@ -98,6 +98,7 @@ const fn item_name(item: &Item) -> &'static str {
         Item::Group(_) => "group",
         Item::Setuid(_) => "setuid",
         Item::Template(_) => "template",
+        Item::Health(_) => "health",
         Item::Unit(_) => "unit",
         Item::Mask(_) => "mask",
         Item::KernelArgument(_) => "kernel-arg",
@@ -113,6 +114,7 @@ fn item_value(item: &Item) -> String {
         Item::Link(link) => format!("{:?} to={:?}", link.at.value.to_string(), link.to.value.to_string()),
         Item::Directory(folder) => format!("{:?}", folder.at.value.to_string()),
         Item::User(user) => format!("{:?}", user.name.value),
+        Item::Health(check) => format!("{:?}", check.name.value),
         Item::Template(made) => format!("{:?}", made.to.value.to_string()),
         Item::Unit(unit) => format!("{:?}", unit.name.value),
         Item::Setuid(setuid) => {

@@ -41,11 +41,15 @@ fn finding(unit: &StatedUnit, root: &Root<'_>) -> Result<Option<Finding>, StoreE
             Some(Finding::wrong(origin, missing("that a drop-in could change")))
         }
         (UnitVerb::DroppedInto, None) => Some(Finding::odd(origin, missing("that a drop-in could change"))),
+        (UnitVerb::Checked, None) => Some(Finding::wrong(origin, missing("that could be healthy"))),
         (UnitVerb::Restarted, None) => Some(Finding::wrong(origin, missing("that could start anew"))),
         // Nothing starts, which is what was asked for.
         (UnitVerb::Disabled, None) => Some(Finding::odd(origin, missing("to disable"))),
         (UnitVerb::Masked, None) => Some(Finding::odd(origin, missing("to mask"))),
-        (UnitVerb::Disabled | UnitVerb::Masked | UnitVerb::DroppedInto | UnitVerb::Restarted, Some(_)) => None,
+        (
+            UnitVerb::Disabled | UnitVerb::Masked | UnitVerb::DroppedInto | UnitVerb::Restarted | UnitVerb::Checked,
+            Some(_),
+        ) => None,
     })
 }
 

@@ -80,7 +80,7 @@ fn preset(units: &[StatedUnit]) -> String {
             (UnitVerb::Enabled, Some((template, instance))) => (format!("enable {template}"), Some(instance)),
             (UnitVerb::Enabled, None) => (format!("enable {}", unit.name), None),
             (UnitVerb::Disabled, _) => (format!("disable {}", unit.name), None),
-            (UnitVerb::Masked | UnitVerb::DroppedInto | UnitVerb::Restarted, _) => continue,
+            (UnitVerb::Masked | UnitVerb::DroppedInto | UnitVerb::Restarted | UnitVerb::Checked, _) => continue,
         };
         let more = format!("{line} ");
         let index = lines.iter().position(|known| *known == line || known.starts_with(&more));
