@@ -43,6 +43,7 @@ pub fn text(status: &Status) -> String {
         ("entry", entry),
         ("root", root),
         ("data", data),
+        ("last failure", status.last_failure.as_ref().map(|told| told.clone().unwrap_or_else(|| "none".to_owned()))),
     ] {
         let value = value.unwrap_or_else(|unknown| format!("not known: {}", error_chain(unknown)));
         // Writing to a string cannot fail.
@@ -87,6 +88,7 @@ pub fn json(status: &Status) -> Value {
     }
     put("root", status.root.as_ref().map(root));
     put("data", status.data.as_ref().map(data));
+    put("last_failure", status.last_failure.as_ref().map(|told| json!(told)));
     object["missing"] = Value::Array(missing);
     object
 }

@@ -21,6 +21,8 @@ use crate::{
 pub(crate) const MAX_SMALL: usize = 64 << 10;
 /// The longest list of mounts that is read, in bytes: a machine with thousands of containers has this many.
 const MAX_MOUNTS: usize = 16 << 20;
+/// The most that is kept of a version that did not work, in bytes.
+const MAX_FAILURE: usize = 1 << 20;
 /// The most names of a folder that is read: what lies below one disk, or the entries of the ESP.
 pub(crate) const MAX_NAMES: usize = 4096;
 
@@ -52,6 +54,8 @@ pub struct Status {
     pub root: Known<Root>,
     /// What is mounted where data belongs.
     pub data: Known<Data>,
+    /// The last version that did not work here, and what had failed; `None` when every one did.
+    pub last_failure: Known<Option<String>>,
 }
 
 /// What is mounted where data belongs.
@@ -84,6 +88,7 @@ impl Status {
             entry,
             root: root(files, ask),
             data: data(files),
+            last_failure: last_failure(files),
         }
     }
 }
@@ -155,6 +160,15 @@ pub(crate) fn slot(files: &Files) -> Known<SlotName> {
     numbers
         .and_then(|(hash, root)| SlotName::of_partitions(hash, root))
         .ok_or_else(|| Unknown::NoSlot { found: found() })
+}
+
+/// The first line of what was kept; the others are what the version had last said.
+fn last_failure(files: &Files) -> Known<Option<String>> {
+    match files.text(well_known::LAST_FAILURE, MAX_FAILURE) {
+        Ok(text) => Ok(text.lines().next().map(str::to_owned)),
+        Err(error) if error.is_absence() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn selected(files: &Files) -> Known<EntryName> {

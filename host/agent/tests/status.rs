@@ -126,6 +126,7 @@ fn expected() -> Value {
             "on_corruption": "restart",
         },
         "data": {"mounted": true, "device": "/dev/vda6", "file_system": "ext4"},
+        "last_failure": null,
         "missing": [],
     })
 }
@@ -204,6 +205,12 @@ fn what_differs_from_a_good_boot_is_told_and_nothing_else_changes() {
         ("no-hash", |machine| machine.replace("proc/cmdline", "dm-mod.create", "dm-mod.destroy"), "root", {
             unverified("the kernel command line names no root hash")
         }),
+        (
+            "failed-before",
+            |machine| machine.write("var/lib/brc/update/last-failure", b"1.2.0: a.service failed\nits last words\n"),
+            "last_failure",
+            json!("1.2.0: a.service failed"),
+        ),
         ("no-data", |machine| machine.replace("proc/self/mountinfo", " /var ", " /mnt "), "data", {
             json!({"mounted": false})
         }),
@@ -407,7 +414,7 @@ fn this_machine_is_looked_at() {
     assert_eq!(output.status.code(), Some(code), "{status}");
     assert_eq!(status["architecture"], std::env::consts::ARCH);
     let text = agent(&["status"]);
-    assert_eq!((text.status.code(), String::from_utf8(text.stdout).unwrap().lines().count()), (Some(code), 9));
+    assert_eq!((text.status.code(), String::from_utf8(text.stdout).unwrap().lines().count()), (Some(code), 10));
 }
 
 #[test]

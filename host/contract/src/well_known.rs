@@ -23,6 +23,8 @@ pub const ESP_DEVICE: &str = "/dev/brc/esp";
 /// What names the image and its version, in the root.
 pub const OS_RELEASE: &str = "usr/lib/os-release";
 
+/// Of the last version that did not work: its name and what had failed, then what it had last said.
+pub const LAST_FAILURE: &str = "/var/lib/brc/update/last-failure";
 /// What the image says of settings, in the root.
 pub const IMAGE_SETTINGS: &str = "usr/lib/brc/settings/image.json";
 /// Where the templates of files that settings make lie, in the root.

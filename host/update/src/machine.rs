@@ -162,7 +162,7 @@ impl Machine {
         let source = Offered { repository: &repository, offer: choice.offer };
         apply(&steps, slot, &new.root_hash, &source, &mut device, tell)?;
         let told = fs::write(REBOOT_REQUIRED, format!("{} is started by it\n", choice.offer.version));
-        told.map_err(|source| CheckError::RebootRequired { source })?;
+        told.map_err(|source| CheckError::Tell { path: REBOOT_REQUIRED, source })?;
         Ok(Some(choice.offer.version.clone()))
     }
 
@@ -185,6 +185,8 @@ impl Machine {
         hash_tree::check(&mut *root, &mut *hash, &slots.slot(other).root_hash).map_err(CheckError::OtherDamaged)?;
         let steps: Vec<Step> = steps.into_iter().map(Step::Esp).chain([Step::ForgetChoice]).collect();
         apply(&steps, other, &slots.slot(other).root_hash, &Nothing, &mut device, &|_| ())?;
+        let told = fs::write(well_known::LAST_FAILURE, format!("{}: given up by hand\n", self.host.image.version));
+        told.map_err(|source| CheckError::Tell { path: well_known::LAST_FAILURE, source })?;
         Ok(slots.slot(other).image().map_or_else(String::new, |image| image.version))
     }
 
@@ -334,9 +336,9 @@ pub enum CheckError {
     /// The settings of updates are not what they should be.
     #[error("`{SAID}` is not to be understood")]
     Wishes(#[from] WishError),
-    /// The update is written, and whoever waits for it is not told.
-    #[error("the update is written, and `{REBOOT_REQUIRED}` cannot be")]
-    RebootRequired { source: io::Error },
+    /// It is done, and whoever waits for it is not told.
+    #[error("it is done, and `{path}` cannot be written")]
+    Tell { path: &'static str, source: io::Error },
     /// The image has no repository.
     #[error("this image says nothing of updates")]
     NoUpdates(#[source] brc_linux::FileError),

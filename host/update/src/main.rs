@@ -97,7 +97,7 @@ fn main() -> ExitCode {
         | CheckError::Table(_)
         | CheckError::Slots(_)
         | CheckError::Wishes(_)
-        | CheckError::RebootRequired { .. }
+        | CheckError::Tell { .. }
         | CheckError::Lock { .. } => CANNOT,
     };
     code.into()

@@ -13,8 +13,9 @@ use brc_agent::settings::{
     self, Effective, Given, Imds, Layer, Made, Patience, UserDataError, assignment, at_hand, effective, parse,
 };
 use brc_contract::{
-    error_chain,
+    error_chain, os_release,
     settings::{ImageSettings, MAX_SETTINGS, Source, Value},
+    well_known,
 };
 use brc_linux::Files;
 
@@ -22,6 +23,8 @@ use super::{CANNOT, NOT_SO, Said, USAGE};
 
 /// So long the metadata service is waited for: the network may still be coming up.
 const SERVICE: Duration = Duration::from_secs(300);
+
+const MAX_OS_RELEASE: usize = 64 << 10;
 
 /// What is asked of settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +106,11 @@ impl<'a> Machine<'a> {
     /// Takes what is at hand and was not taken before.
     fn load(&mut self) -> Result<Done, Failed> {
         let mut code = 0;
+        // Whoever looks at the journal of an earlier start finds out which version that was.
+        if let Ok(text) = self.files.text(&format!("/{}", well_known::OS_RELEASE), MAX_OS_RELEASE) {
+            let value = |key| os_release::value(&text, key).unwrap_or("unknown");
+            self.told.push(format!("{} {} runs", value(os_release::IMAGE_ID), value(os_release::IMAGE_VERSION)));
+        }
         for source in self.image.sources.clone() {
             if self.given.has(source) {
                 continue;
