@@ -145,7 +145,8 @@ fn the_status_of_a_real_boot_is_told() {
          slot          A\n\
          entry         quickstart_0.1.0.efi, good\n\
          root          verified, root hash 26d9487ab546dd4c9f4f3cdb9a011e349f4128cf85ebcc380e5c87865705f216\n\
-         data          /dev/vda6, ext4, on /var\n"
+         data          /dev/vda6, ext4, on /var\n\
+         last failure  none\n"
     );
 }
 
@@ -164,7 +165,7 @@ type Case = (&'static str, fn(&mut Machine), &'static str, Value);
 #[test]
 fn what_differs_from_a_good_boot_is_told_and_nothing_else_changes() {
     let unverified = |reason: &str| json!({"state": "unverified", "reason": reason});
-    let cases: [Case; 11] = [
+    let cases: [Case; 12] = [
         ("untried", |machine| machine.rename_entry("quickstart_0.1.0+2-1.efi"), "entry", {
             json!({"name": "quickstart_0.1.0.efi", "state": "on-trial", "tries": {"left": 2, "done": 1}})
         }),
