@@ -100,6 +100,7 @@ impl CliError {
                 | ComposeError::Unlocked { .. }
                 | ComposeError::SigningKey { .. }
                 | ComposeError::Certificate { .. }
+                | ComposeError::OciArchive { .. }
                 | ComposeError::Lower(_) => 2,
                 ComposeError::Read { .. } => 2,
                 ComposeError::Write { .. } => 3,

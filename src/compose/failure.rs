@@ -7,7 +7,7 @@ use crate::{
     content::{RelPath, counted},
     fetch::FetchError,
     graph::Role,
-    image::{CertificateError, SigningKeyError},
+    image::{CertificateError, OciError, SigningKeyError},
     lock::{Gone, Lock, LockError, ParseLockError},
     plan::{Goal, LowerError},
     recipe::{Diagnostic, SourceSet},
@@ -94,6 +94,9 @@ pub enum ComposeError {
     /// A file is no certificate of such a key.
     #[error("`{path}` cannot be used as a `module-certificate`", path = path.display())]
     Certificate { path: PathBuf, source: CertificateError },
+    /// A file is no image of containers for the architecture.
+    #[error("`{path}` cannot be embedded")]
+    OciArchive { path: PathBuf, source: OciError },
     /// The lock on the disk is none.
     #[error(
         "`{path}` is not a lock that this brc reads: restore it from version control; a new one, made after it is removed, \

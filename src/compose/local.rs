@@ -7,11 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use brc_contract::{Architecture, well_known};
+
 use super::{ComposeError, Project, source_tree};
 use crate::{
     content::{Entry, RelPath, Tree},
     graph::{Image, Placed, SourceTree, What},
-    image::Certificate,
+    image::{Certificate, OciArchive},
     plan::{LocalFile, Locals},
     store::Store,
 };
@@ -33,6 +35,7 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
         kernel.module_certificate.iter().try_for_each(|path| check_certificate(project, path))?;
         files.extend(kernel.fragments.iter().chain(&kernel.patches).chain(&kernel.module_certificate).cloned());
         for component in image.every_component() {
+            embedded(&component.files).try_for_each(|path| check_oci_archive(project, path, image.architecture))?;
             named(&component.files, &mut files, &mut folders);
             files.extend(component.recipe.iter().flat_map(|recipe| recipe.patches.clone()));
             let upstream = component.recipe.as_ref().and_then(|recipe| recipe.upstream.as_ref());
@@ -64,6 +67,22 @@ pub fn read_locals(project: &Project, images: &[Image], store: &Store) -> Result
 fn check_certificate(project: &Project, path: &str) -> Result<(), ComposeError> {
     let checked = Certificate::from_pem(&project.read_file(path, MAX_CERTIFICATE_BYTES)?).map(drop);
     checked.map_err(|source| ComposeError::Certificate { path: project.on_disk(path), source })
+}
+
+/// The files that are images of containers.
+fn embedded(placed: &[Placed]) -> impl Iterator<Item = &str> {
+    let is_embedded =
+        |file: &&Placed| file.path.parent().is_some_and(|folder| folder.as_str() == well_known::EMBEDDED_IMAGES);
+    placed.iter().filter(is_embedded).filter_map(|file| match &file.what {
+        What::Local(path) => Some(path.as_str()),
+        _ => None,
+    })
+}
+
+fn check_oci_archive(project: &Project, path: &str, architecture: Architecture) -> Result<(), ComposeError> {
+    let mut file = io::BufReader::new(project.open_file(path)?);
+    let checked = OciArchive::check(&mut file, architecture).map(drop);
+    checked.map_err(|source| ComposeError::OciArchive { path: project.on_disk(path), source })
 }
 
 fn named(placed: &[Placed], files: &mut BTreeSet<String>, folders: &mut BTreeSet<String>) {

@@ -288,6 +288,10 @@ impl Flat {
                         fill(&tree.from, version);
                         continue;
                     }
+                    Item::EmbedImage(file) => {
+                        fill(file, version);
+                        continue;
+                    }
                     _ => continue,
                 };
                 for content in contents {

@@ -1,5 +1,7 @@
 //! What recipes put into an image, as paths: files, links, folders, units, masks, users.
 
+use brc_contract::well_known;
+
 use super::{
     flat::Flat,
     placed::{Install, Placed, What},
@@ -79,6 +81,12 @@ impl<'a> Placing<'a> {
                     self.at(&format!("{MASKS}/{}", unit.value), What::Link("/dev/null".to_owned()), unit.span)
                 }
                 Item::KernelModule(module) => modules.push_str(&format!("{}\n", module.value)),
+                Item::EmbedImage(file) => {
+                    if let Some(from) = self.local(file) {
+                        let name = from.rsplit('/').next().unwrap_or_default().to_owned();
+                        self.at(&format!("{}/{name}", well_known::EMBEDDED_IMAGES), What::Local(from), file.span);
+                    }
+                }
                 Item::Health(check) => self.health(check),
                 Item::Template(made) => {
                     let at = self.fill(&made.to.value).and_then(|to| template_path(&to));

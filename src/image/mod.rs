@@ -13,6 +13,7 @@ pub mod fat;
 pub(crate) mod initramfs;
 mod kernel_drop;
 mod module;
+mod oci_archive;
 mod packaged_kernel;
 pub mod pe;
 mod perform;
@@ -22,6 +23,7 @@ pub(crate) mod uki;
 pub mod verity;
 
 pub use extent::copy as copy_sparse;
+pub use oci_archive::{OciArchive, OciError};
 pub use perform::{AssembleError, Assembler};
 pub use root::{build as build_root, idle_drops};
 pub use signature::{Certificate, CertificateError, SigningKey, SigningKeyError};

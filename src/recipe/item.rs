@@ -31,6 +31,9 @@ pub enum Item {
     /// `template "/etc/motd" text="{{ settings.motd }}"`: a file that settings make on the machine, at boot and whenever they
     /// change; the component needs `brc/settings`.
     Template(MadeFile),
+    /// `embed-image "images/pause.tar"`: an OCI archive beside the recipe whose images containerd has from the first start on,
+    /// without a network; checked when composing, for the image's architecture. The component needs `brc/containerd`.
+    EmbedImage(LocalPath),
     /// `health "api" http="http://127.0.0.1:8080/healthz" within="60s"`: what must be so before a boot is found healthy, and
     /// the version that runs stays.
     Health(HealthItem),
@@ -218,6 +221,10 @@ impl Item {
             }
             ItemWord::Setuid => SetuidItem::read(reader, &mut cursor).map(Item::Setuid),
             ItemWord::Template => MadeFile::read(reader, &mut cursor).map(Item::Template),
+            ItemWord::EmbedImage => {
+                let file = cursor.text(reader, "a file");
+                file.and_then(|file| reader.local(file, Presence::File)).map(Item::EmbedImage)
+            }
             ItemWord::Health => HealthItem::read(reader, &mut cursor).map(Item::Health),
             ItemWord::Unit => UnitItem::read(reader, &mut cursor).map(Item::Unit),
             ItemWord::Mask => cursor.text(reader, "a unit").and_then(|unit| unit_name(reader, unit)).map(Item::Mask),

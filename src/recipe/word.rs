@@ -174,6 +174,7 @@ blocks! {
         Group = "group", Often, [];
         Setuid = "setuid", Often, ["reason"];
         Template = "template", Often, ["from", "text", "mode", "restart"];
+        EmbedImage = "embed-image", Often, [];
         Health = "health", Often, ["unit", "http", "command", "within"];
         Unit = "unit", Often, ["text", "enable"];
         Mask = "mask", Often, [];

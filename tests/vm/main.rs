@@ -17,6 +17,9 @@ mod package;
 #[path = "../support/project.rs"]
 #[allow(dead_code, reason = "images are composed here by a bench of their own")]
 mod project;
+#[cfg(feature = "suite-vm")]
+#[path = "../support/registry.rs"]
+mod registry;
 #[path = "../support/run.rs"]
 mod run;
 

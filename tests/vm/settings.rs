@@ -6,11 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use brc::content::RelPath;
 use flate2::{Compression, write::GzEncoder};
 
 use super::{
     bench::{BENCH, folder, must},
+    oci,
     quickstart::{answers, probe},
+    registry::Registry,
 };
 
 const PROJECT: &str = r#"
@@ -28,6 +31,8 @@ variant "acme" {
         motd "of the image"
         ntp { time-servers "image.example" }
     }
+    embed-image "images/embedded.tar"
+    health "containers" command="/usr/bin/ctr version" within="90s"
 }
 "#;
 
@@ -74,6 +79,9 @@ allowed = false
 registry = 'registry.example:5000'
 endpoint = ['https://mirror.example', 'http://second.example:5000']
 [[settings.container-registry.mirrors]]
+registry = 'registry.example'
+endpoint = ['http://169.254.0.100']
+[[settings.container-registry.mirrors]]
 registry = '*'
 endpoint = ['https://all.example']
 "#;
@@ -109,6 +117,16 @@ sync
 echo CHECK-END
 "#;
 
+/// Containers: of an image that came with the machine, before any network is asked, and of one from the registry that the
+/// settings name.
+const CONTAINERS: &str = r#"
+ctr --namespace k8s.io images ls -q 'labels."io.cri-containerd.pinned"==pinned' | say pinned
+ctr run --rm localhost/embedded:1 one /bin/busybox echo from the image that came with the machine 2>&1 | say embedded
+ctr images pull --hosts-dir /etc/containerd/certs.d registry.example/app:1 2>&1 | tail -n 3 | say pull
+ctr run --rm registry.example/app:1 two /bin/busybox echo from the registry 2>&1 | say pulled
+systemctl is-active brc-health-containers | say health
+"#;
+
 struct Acme {
     folder: PathBuf,
     image: PathBuf,
@@ -119,6 +137,8 @@ impl Acme {
         let folder = folder("settings");
         fs::write(folder.join("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
         fs::write(folder.join("acme.kdl"), RECIPES).unwrap();
+        fs::create_dir(folder.join("images")).unwrap();
+        fs::write(folder.join("images/embedded.tar"), container("localhost/embedded:1")).unwrap();
         let (recipe, out) = (folder.join("acme.kdl"), folder.join("out"));
         must(&["compose", recipe.to_str().unwrap(), "--out", out.to_str().unwrap()]);
         let image = out.join("acme_1.0.0_x86_64.raw");
@@ -140,6 +160,11 @@ impl Acme {
     }
 }
 
+/// The OCI archive of an image with busybox in it.
+fn container(name: &str) -> Vec<u8> {
+    oci::archive(name, BENCH.architecture.debian(), &BENCH.file("probe", "usr/bin/busybox"))
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
@@ -149,7 +174,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn user_data_written_for_bottlerocket_configures_a_machine_of_ec2_and_stays_with_it() {
     let acme = Acme::new();
-    let serial = acme.boot("a.raw", &gzip(USER_DATA.as_bytes()), &[], "");
+    let tools = BENCH.store.checkout(&[(RelPath::ROOT, BENCH.trees["oracle"])]).unwrap();
+    let registry = Registry::start(tools.path(), &acme.folder);
+    let layout = acme.folder.join("layout");
+    tar::Archive::new(&container("registry.example/app:1")[..]).unpack(&layout).unwrap();
+    registry.push(&layout, "app", "1");
+    let reach = format!("{}:80", registry.port);
+    let serial = acme.boot("a.raw", &gzip(USER_DATA.as_bytes()), &["--reach", &reach], CONTAINERS);
     let all = |name: &str| answers(&serial, name).join(" | ");
     assert_eq!(all("virt"), "amazon");
     assert_eq!(all("unit"), "brc-settings active | brc-user-data active | containerd active");
@@ -168,7 +199,12 @@ fn user_data_written_for_bottlerocket_configures_a_machine_of_ec2_and_stays_with
     assert!(all("domain").contains("Global: cluster.example"), "{}", all("domain"));
     let proxy = "HTTPS_PROXY=http://proxy.example:3128/%41 NO_PROXY=10.0.0.0/8,.example";
     assert_eq!(all("proxy"), proxy);
-    assert_eq!(all("registries"), "/etc/containerd/certs.d/_default /etc/containerd/certs.d/registry.example:5000");
+    let registries = ["_default", "registry.example", "registry.example:5000"];
+    assert_eq!(all("registries"), registries.map(|name| format!("/etc/containerd/certs.d/{name}")).join(" "));
+    assert_eq!(all("pinned"), "localhost/embedded:1");
+    assert_eq!(all("embedded"), "from the image that came with the machine");
+    assert_eq!(all("pulled"), "from the registry", "{}", all("pull"));
+    assert_eq!(all("health"), "active");
     for host in ["https://all.example", "https://mirror.example", "http://second.example:5000"] {
         assert!(all("hosts").contains(&format!("[host.\"{host}\"]")), "{}", all("hosts"));
     }

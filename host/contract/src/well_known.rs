@@ -25,6 +25,8 @@ pub const OS_RELEASE: &str = "usr/lib/os-release";
 
 /// Of the last version that did not work: its name and what had failed, then what it had last said.
 pub const LAST_FAILURE: &str = "/var/lib/brc/update/last-failure";
+/// Where images of containers lie that come with the machine, in the root: OCI archives.
+pub const EMBEDDED_IMAGES: &str = "usr/lib/brc/images";
 /// What the image says of settings, in the root.
 pub const IMAGE_SETTINGS: &str = "usr/lib/brc/settings/image.json";
 /// Where the templates of files that settings make lie, in the root.
