@@ -1,11 +1,13 @@
 //! What the programs inside images ask the kernel of the machine.
 //!
-//! *Takes* paths below a root folder, devices and tables. *Gives* files, each read with a limit, and what
-//! device-mapper answers. *Promises*: only [`Files`] and [`device_mapper`] touch the machine, all other modules take
-//! text or bytes; only `device_mapper` has `unsafe`, and only its `create`, `load` and `activate` change anything.
+//! *Takes* paths below a root folder, devices and tables. *Gives* files, each read with a limit, what device-mapper
+//! answers, and copies of files and folders ([`copied`], which brc has at its end of the door too). *Promises*: only
+//! [`Files`], [`copied`] and [`device_mapper`] touch the machine, all other modules take text or bytes; only
+//! `device_mapper` has `unsafe`; only its `create`, `load` and `activate`, and a copy that is received, change anything.
 //! *Does not know* who asks.
 
 pub mod block_device;
+pub mod copied;
 pub mod device_mapper;
 mod files;
 pub mod mapped_target;
