@@ -1,5 +1,6 @@
 //! The verbs, a file each.
 
+pub mod exec_door;
 pub mod health;
 pub mod settings;
 pub mod status;
