@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{CliError, arguments, context::Context};
-use crate::vm::{BootOrder, Cloud, Disk, Fault, Forward, Reach};
+use crate::vm::{BootOrder, Cloud, Disk, Fault, Forward, Reach, is_machine_name};
 
 /// What the arguments ask for.
 pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, CliError> {
@@ -16,13 +16,7 @@ pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder
     let forward = |text: &String| text.parse::<Forward>().map_err(|error| usage(error.to_string()));
     let reach = |text: &String| text.parse::<Reach>().map_err(|error| usage(error.to_string()));
     let disk = match (&arguments.keep, &arguments.persist) {
-        (Some(name), _) => {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
-                return Err(usage(format!("`--keep {name}` is no name: expected letters, digits, `-`, `_` and `.`")));
-            }
-            Disk::Kept(context.config.machines_path()?.join(name).join("disk.raw"))
-        }
+        (Some(name), _) => Disk::Kept(folder(context, "keep", name)?.join("disk.raw")),
         (None, Some(path)) => Disk::Kept(path.clone()),
         (None, None) => Disk::Snapshot,
     };
@@ -35,9 +29,23 @@ pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder
         reaches: arguments.reach.iter().map(reach).collect::<Result<_, _>>()?,
         cloud: cloud(arguments)?,
         credentials: arguments.credential.iter().map(|text| credential(text)).collect::<Result<BTreeMap<_, _>, _>>()?,
+        door: match (&arguments.keep, &arguments.name) {
+            (Some(name), _) => Some(folder(context, "keep", name)?),
+            (None, Some(name)) => Some(folder(context, "name", name)?),
+            (None, None) => None,
+        },
         disks: arguments.disk.clone(),
         ..BootOrder::new(arguments.image.clone())
     })
+}
+
+/// The folder of a machine with a name.
+fn folder(context: &Context, option: &str, name: &str) -> Result<PathBuf, CliError> {
+    if !is_machine_name(name) {
+        let expected = "expected at most 64 letters, digits, `-`, `_` and `.`";
+        return Err(CliError::Usage(format!("`--{option} {name}` is no name: {expected}")));
+    }
+    Ok(context.config.machines_path()?.join(name))
 }
 
 /// The cloud that the arguments name.

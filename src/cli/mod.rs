@@ -17,6 +17,7 @@ mod hint;
 mod image_file;
 mod json;
 mod output;
+mod passed;
 mod pins;
 mod progress;
 mod verb;

@@ -94,6 +94,7 @@ impl Machine {
             subnet: &PRIVATE,
             uuid: qemu::UUID,
             tables: &[],
+            has_door: false,
             restart: Restart::End,
         });
         let bind = |from: PathBuf, to: &str| Bind { from, to: to.to_owned(), access: Access::Write };

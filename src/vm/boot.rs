@@ -13,6 +13,7 @@ use super::{
     accelerator::kvm_bind,
     credential,
     disk::Own,
+    door::Keeper,
     ec2, nocloud,
     notice::Tell,
     order::{BootOrder, Cloud},
@@ -39,7 +40,7 @@ impl Machine {
         tell: Tell<'_>,
         cancelled: &AtomicBool,
     ) -> Result<Ended, BootError> {
-        let credentials = credential::strings(&order.credentials)?;
+        let credentials = credential::strings(&order.handed_over())?;
         order.check()?;
         let services = self.services(order);
         let tools = self.tools()?;
@@ -50,8 +51,10 @@ impl Machine {
         let own = Own::prepare(order, workplace.path(), &tools.path().join(qemu::model(self.architecture).variables))?;
         let addresses: Vec<SocketAddrV4> = services.iter().map(|service| service.at).collect();
         let doors = open(services, &workplace)?;
+        let keeper = order.door.as_ref().map(|folder| Keeper::open(folder, workplace.path())).transpose()?;
         let accelerator = self.accelerator(cancelled);
-        let binds = binds(order, &own, &workplace, &credentials, &doors, accelerator)?;
+        let mut binds = binds(order, &own, &workplace, &credentials, &doors, accelerator)?;
+        binds.extend(keeper.as_ref().map(door_bind));
         let is_instance = matches!(order.cloud, Some(Cloud::Ec2 { .. }));
         let tables = if is_instance { ec2::tables(self.architecture) } else { Vec::new() };
         let command = qemu::command(&Hardware {
@@ -67,6 +70,7 @@ impl Machine {
             bus: if is_instance { qemu::Bus::Nvme } else { qemu::Bus::Virtio },
             uuid: if is_instance { ec2::UUID } else { qemu::UUID },
             tables: &tables,
+            has_door: keeper.is_some(),
             restart: order.restart,
         });
         let running = Running {
@@ -77,7 +81,11 @@ impl Machine {
             until: order.until.as_deref(),
             timeout: order.timeout,
         };
-        let ended = while_open(&doors, tell, || self.run(running, serial, cancelled));
+        let run = || while_open(&doors, tell, || self.run(running, serial, cancelled));
+        let ended = match &keeper {
+            Some(keeper) => keeper.while_open(run),
+            None => run(),
+        };
         own.flush()?;
         if let Err(BootError::Standstill { .. }) = &ended {
             self.distrust_kvm();
@@ -108,6 +116,11 @@ fn open(services: Vec<Service>, workplace: &Workplace) -> Result<Vec<Door>, Boot
     let open = |(number, service): (usize, Service)| service.open(workplace.path(), &format!("service-{number}"));
     let doors = services.into_iter().enumerate().map(open).collect::<io::Result<_>>();
     doors.map_err(|source| BootError::Workplace(source.into()))
+}
+
+/// The socket that the machine's door is behind. A socket is connected to as a file is written.
+fn door_bind(keeper: &Keeper) -> Bind {
+    Bind { from: keeper.path.clone(), to: qemu::DOOR.to_owned(), access: Access::Read }
 }
 
 /// Everything of the host that a machine sees.

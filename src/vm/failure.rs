@@ -83,6 +83,12 @@ pub enum BootError {
     /// The sandbox cannot be made, or was killed.
     #[error("there is no sandbox for the machine; `brc doctor` says what this host lacks")]
     Sandbox(#[source] SpawnError),
+    /// A machine with this name is running.
+    #[error("a machine whose folder is `{}` is running: end it, or give this one another name", path.display())]
+    Running { path: PathBuf },
+    /// Nobody would find the machine.
+    #[error("the machine's door `{}` cannot be made", path.display())]
+    Door { path: PathBuf, source: io::Error },
     /// There is no place to run from.
     #[error("there is no folder to run a machine from")]
     Workplace(#[source] WorkplaceError),
@@ -109,6 +115,7 @@ impl BootError {
                 | Self::CredentialSize { .. }
                 | Self::Credentials { .. }
                 | Self::ReachedTwice { .. }
+                | Self::Running { .. }
                 | Self::UserDataSize { .. }
         )
     }

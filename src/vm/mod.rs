@@ -1,7 +1,8 @@
 //! Boots a disk image in QEMU with UEFI firmware, and watches what it prints.
 //!
 //! *Takes* a disk image, the stored tree of a tool set with QEMU and OVMF, and an [`BootOrder`]. *Gives* what the
-//! machine's serial line says, as plain text, how it [`Ended`], and [`Notice`]s while it runs. *Promises*: the image is
+//! machine's serial line says, as plain text, how it [`Ended`], and [`Notice`]s while it runs; while one with a name runs, a
+//! [`Visitor`] from another process looks inside. *Promises*: the image is
 //! never written; QEMU runs in a sandbox that shows it the tool set, the machine's disks and nothing else of the host,
 //! without a network (with forwarded ports: with the host's, through QEMU's own filter, which lets only these ports of
 //! the loopback in and nothing out); what the machine reaches outside are the ports of the loopback that the order
@@ -12,6 +13,7 @@ mod accelerator;
 mod boot;
 mod credential;
 mod disk;
+mod door;
 mod ec2;
 mod ending;
 mod failure;
@@ -28,6 +30,7 @@ mod terminal;
 mod watch;
 mod workplace;
 
+pub use door::{Input, VisitError, Visitor, is_machine_name, running};
 pub use ec2::Fault;
 pub use failure::BootError;
 pub use forward::{Forward, ParseForwardError, ParseReachError, Reach};

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use brc_contract::door;
+
 use super::{
     BootError,
     ec2::{Fault, USER_DATA_BYTES},
@@ -41,6 +43,9 @@ pub struct BootOrder {
     /// systemd credentials by name (systemd.system-credentials(7)), handed over by the firmware: at most 255, each
     /// at most 32 KiB.
     pub credentials: BTreeMap<String, Vec<u8>>,
+    /// The folder in which those who look into the machine find it while it runs, named as the machine is. Without one it
+    /// has no door.
+    pub door: Option<PathBuf>,
     /// Files that the machine sees as further disks, in this order; only read.
     pub disks: Vec<PathBuf>,
     /// What happens when the machine resets itself.
@@ -97,9 +102,19 @@ impl BootOrder {
             reaches: Vec::new(),
             cloud: None,
             credentials: BTreeMap::new(),
+            door: None,
             disks: Vec::new(),
             restart: Restart::Follow,
         }
+    }
+
+    /// The credentials, with the one that opens the door of a machine that has a name.
+    pub(super) fn handed_over(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut credentials = self.credentials.clone();
+        if self.door.is_some() {
+            credentials.insert(door::NAME.to_owned(), b"open".to_vec());
+        }
+        credentials
     }
 
     /// Whether it can be had, as far as that can be said without a machine.

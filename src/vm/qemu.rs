@@ -5,7 +5,7 @@
 
 use std::net::SocketAddrV4;
 
-use brc_contract::Architecture;
+use brc_contract::{Architecture, door};
 
 use super::{forward::Forward, order::Restart, subnet::Subnet};
 
@@ -97,6 +97,8 @@ pub(super) struct Hardware<'a> {
     pub uuid: &'static str,
     /// What else the firmware's tables say of it: constants alone.
     pub tables: &'a [String],
+    /// Whether it has a door.
+    pub has_door: bool,
     /// What happens when it resets itself.
     pub restart: Restart,
 }
@@ -135,6 +137,9 @@ pub(super) fn credential(number: usize) -> String {
 pub(super) fn service(number: usize) -> String {
     format!("machine/service-{number}")
 }
+
+/// Where the socket is that stands before the machine's door, inside the sandbox.
+pub(super) const DOOR: &str = "machine/door";
 
 /// Joins a connection of the machine's to the socket of what answers it. `-N`: the end of what one says is told to the
 /// other.
@@ -200,6 +205,10 @@ pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
         // By file: a command line can be read by everybody on the host.
         say(&["-smbios", &format!("type=11,path=/{}", credential(number))]);
     }
+    if hardware.has_door {
+        say(&["-chardev", &format!("socket,id=door,path=/{DOOR}"), "-device", "virtio-serial-pci"]);
+        say(&["-device", &format!("virtserialport,chardev=door,name={}", door::NAME)]);
+    }
     say(&["-device", "virtio-rng-pci", "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]);
     words
 }
@@ -224,6 +233,7 @@ mod tests {
         subnet: &PRIVATE,
         uuid: UUID,
         tables: &[],
+        has_door: false,
         restart: Restart::Follow,
     };
 
@@ -258,6 +268,7 @@ mod tests {
             disk: Durability::Durable,
             disks: 2,
             credentials: 2,
+            has_door: true,
             forwards: &forwards,
             restart: Restart::End,
             ..SMALLEST
@@ -271,6 +282,8 @@ mod tests {
             "id=disk1,format=raw,readonly=on,file=/machine/disk-1 -device virtio-blk-pci,drive=disk1 ",
             "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22 \
              -device virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile= ",
+            "-chardev socket,id=door,path=/machine/door -device virtio-serial-pci \
+             -device virtserialport,chardev=door,name=brc.door ",
             "-smbios type=11,path=/machine/credential-0 -smbios type=11,path=/machine/credential-1 ",
         ] {
             assert!(command.contains(part), "{part}: {command}");

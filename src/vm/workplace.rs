@@ -19,6 +19,7 @@ use crate::{
 /// disk disk.vars    the machine's disk and variables, where they are not kept
 /// credential-N      what the firmware hands over; only our user may read it
 /// service-N         sockets at which brc answers the machine
+/// door              the socket that QEMU connects to the machine's door
 /// cidata            the disk with user data, and the files that are on it
 /// ```
 #[derive(Debug)]

@@ -40,8 +40,11 @@ pub struct Boot {
     /// Show a file to the machine as a read-only disk
     #[arg(long, value_name = "FILE")]
     pub disk: Vec<PathBuf>,
-    /// Keep everything the machine writes under this name, and go on from there
-    #[arg(long, value_name = "NAME", conflicts_with = "persist")]
+    /// Give the machine a name: while it runs, `brc exec`, `brc logs` and `brc cp` look inside
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Keep everything the machine writes under this name, which is its `--name` too, and go on from there
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["persist", "name"])]
     pub keep: Option<String>,
     /// Write to this copy of the image, which is made when it is not there
     #[arg(long, value_name = "COPY")]

@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. The doc comments here are the help texts.
 
 mod boot;
+mod look;
 mod target;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -11,6 +12,7 @@ use clap::{
 };
 
 pub use boot::{Boot, Cloud, MetadataFault};
+pub use look::{Copy, Exec, Logs, Wait};
 pub use target::{Choice, Named, Subject, Target, last_word};
 
 /// Compose bootable, verified, reproducible disk images from KDL recipes, without root.
@@ -105,6 +107,14 @@ pub enum Verb {
     Kernel(Kernel),
     /// Boot an image in a virtual machine
     Boot(Boot),
+    /// Run a program in a machine that `brc boot` runs under a name
+    #[command(override_usage = "brc exec [OPTIONS] MACHINE [--] COMMAND...")]
+    Exec(Exec),
+    /// Print the journal of a machine that `brc boot` runs under a name
+    Logs(Logs),
+    /// Copy files and folders into a machine that `brc boot` runs under a name, or out of it
+    #[command(name = "cp")]
+    Copy(Copy),
     /// Check a finished image: partitions, verity, kernel image, file systems
     Verify(Verify),
     /// Make keys that sign updates

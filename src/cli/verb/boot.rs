@@ -46,6 +46,8 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
         status(
             "warning: the image takes no credentials: it has component `sealed`, and `--credential` changes nothing",
         );
+    } else if order.door.is_some() && is_sealed(&arguments.image)? {
+        status("warning: the image takes no credentials: its door stays closed to `brc exec`, `brc logs` and `brc cp`");
     }
     let (project, of) = machine_project(&store, arguments, architecture)?;
     let session = context.session_with(store, &project, AfterFailure::Stop)?;

@@ -5,7 +5,9 @@ mod build;
 mod check;
 mod completions;
 mod compose;
+mod cp;
 mod doctor;
+mod exec;
 mod fmt;
 mod graph;
 mod init;
@@ -13,6 +15,7 @@ mod kernel;
 mod keys;
 mod lock;
 mod log;
+mod logs;
 mod outdated;
 mod plan;
 mod repo;
@@ -53,6 +56,9 @@ pub fn run(context: &Context, verb: &Verb) -> Result<ExitCode, CliError> {
         Verb::Log(arguments) => log::run(context, arguments),
         Verb::Kernel(arguments) => kernel::run(context, arguments),
         Verb::Boot(arguments) => boot::run(context, arguments),
+        Verb::Exec(arguments) => exec::run(context, arguments),
+        Verb::Logs(arguments) => logs::run(context, arguments),
+        Verb::Copy(arguments) => cp::run(context, arguments),
         Verb::Verify(arguments) => verify::run(context, arguments),
         Verb::Keys(arguments) => keys::run(context, arguments),
         Verb::Repo(arguments) => repo::run(context, arguments),
