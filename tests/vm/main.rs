@@ -24,6 +24,8 @@ mod registry;
 mod run;
 
 mod bench;
+#[cfg(feature = "suite-vm")]
+mod door;
 mod from_source;
 #[cfg(feature = "suite-vm")]
 mod hardened;
