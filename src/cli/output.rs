@@ -16,7 +16,7 @@ use super::json::{Event, Object};
 use crate::sandbox::linux::output_was_closed;
 
 /// The exit code of a program whose reader went away, as shells have it for the signal that others die of.
-const READER_GONE: u8 = 141;
+pub const READER_GONE: u8 = 141;
 /// The exit code of what this machine cannot do.
 pub const MACHINE: u8 = 3;
 

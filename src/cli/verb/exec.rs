@@ -10,7 +10,7 @@ use std::{
 use brc_contract::door::{Command, Message};
 
 use crate::{
-    cli::{CliError, arguments, context::Context, passed},
+    cli::{CliError, arguments, context::Context, output::READER_GONE, passed},
     vm::{VisitError, Visitor},
 };
 
@@ -50,8 +50,11 @@ pub fn start(context: &Context, machine: &str, wait: &arguments::Wait, command: 
             let _ = io::copy(&mut stdin().lock(), &mut input).and_then(|_| input.end());
         });
     }
-    let end = visitor.follow(&mut passed::output(), &mut passed::errors()).map_err(failed)?;
-    Ok(ExitCode::from(end.code()))
+    match visitor.follow(&mut passed::output(), &mut passed::errors()) {
+        Ok(end) => Ok(ExitCode::from(end.code())),
+        Err(VisitError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::from(READER_GONE)),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Why nobody could look in.
