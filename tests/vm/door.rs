@@ -97,13 +97,14 @@ fn a_machine_with_a_name_runs_programs_tells_its_log_and_takes_and_gives_files()
     assert!(log.contains("Started brc-door.service"), "{log}");
 
     // Who goes away has what was started for them ended.
-    let mut long = brc(&running.state, &["exec", "look", "sleep", "12345"]).spawn().unwrap();
-    let is_there =
-        || running.run(&["exec", "look", "sh", "-c", "cat /proc/[0-9]*/cmdline | grep -qz 1234[5]"]).status.success();
-    while !is_there() {}
+    let script = "echo $$ > /run/long; exec sleep 12345";
+    let mut long = brc(&running.state, &["exec", "look", "sh", "-c", script]).spawn().unwrap();
+    let script = "[ -s /run/long ] && [ -d /proc/$(cat /run/long) ]";
+    let is_there = || running.run(&["exec", "look", "sh", "-c", script]).status.success();
+    assert!((0..200).any(|_| is_there()), "it was not started");
     long.kill().unwrap();
     long.wait().unwrap();
-    while is_there() {}
+    assert!((0..200).any(|_| !is_there()), "it was not ended");
 
     let other = running.run(&["exec", "other", "true"]);
     assert_eq!(other.status.code(), Some(2));
