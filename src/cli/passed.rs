@@ -4,9 +4,6 @@ use std::io::{self, IsTerminal as _, Write, stderr, stdout};
 
 use super::output::printable;
 
-/// The longest character of UTF-8.
-const LONGEST: usize = 4;
-
 /// A stream that is passed on.
 pub struct Passed<W> {
     to: W,
@@ -32,13 +29,9 @@ impl<W: Write> Write for Passed<W> {
         }
         let mut text = std::mem::take(&mut self.begun);
         text.extend(bytes);
-        let rest = match std::str::from_utf8(&text) {
-            Err(error) if error.error_len().is_none() && text.len() - error.valid_up_to() < LONGEST => {
-                error.valid_up_to()
-            }
-            _ => text.len(),
-        };
-        self.begun = text.split_off(rest);
+        let is_begun = |rest: &&[u8]| std::str::from_utf8(rest).is_err_and(|error| error.error_len().is_none());
+        let begun = text.utf8_chunks().last().map(|chunk| chunk.invalid()).filter(is_begun).map_or(0, <[u8]>::len);
+        self.begun = text.split_off(text.len() - begun);
         let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
         self.to.write_all(printable(&text).as_bytes())?;
         Ok(bytes.len())

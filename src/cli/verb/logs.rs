@@ -37,7 +37,7 @@ mod tests {
             command(&logs, parsed.global.json).words[3..].join(" ")
         };
         assert_eq!(asked(&[]), "");
-        assert_eq!(asked(&["-f", "--unit", "a", "-u", "-b"]), "--unit=a --unit=-b --follow --lines=all");
+        assert_eq!(asked(&["-f", "--unit", "a", "-u", "b"]), "--unit=a --unit=b --follow --lines=all");
         assert_eq!(asked(&["--json"]), "--output=json");
     }
 }
