@@ -32,6 +32,8 @@ use crate::{
 /// Where the image says where updates come from, below the root.
 const ADDRESS: &str = "/usr/lib/brc/update/url";
 const ROOT: &str = "/usr/lib/brc/update/root.json";
+/// Where systemd puts what firmware or hypervisor handed over (systemd.exec(5)).
+const HANDED_OVER: &str = "/run/credentials/@system/brc.update-root";
 /// Where the machine's settings say something of updates, if they do.
 const SAID: &str = "/etc/brc/update/settings";
 /// It says that the machine waits for a reboot, as other systems say it; kured and its like look there.
@@ -286,6 +288,15 @@ impl Source for Nothing {
     }
 }
 
+/// Whom the machine trusts: what the image says, unless whoever started a virtual machine handed something else over, which
+/// an image takes that takes credentials at all.
+fn trusted_root(files: &Files) -> Result<Vec<u8>, brc_linux::FileError> {
+    match files.bytes(HANDED_OVER, MAX_ROOT) {
+        Err(error) if error.is_absence() => files.bytes(ROOT, MAX_ROOT),
+        other => other,
+    }
+}
+
 /// Where updates come from: what settings say counts more than what the image says.
 fn settings(said: &Said) -> Result<Settings, CheckError> {
     let files = Files::below("/");
@@ -296,7 +307,7 @@ fn settings(said: &Said) -> Result<Settings, CheckError> {
     Ok(Settings {
         metadata: said.metadata.clone().map_or_else(|| below("metadata"), Ok)?,
         targets: said.targets.clone().map_or_else(|| below("targets"), Ok)?,
-        root: files.bytes(ROOT, MAX_ROOT).map_err(CheckError::NoUpdates)?,
+        root: trusted_root(&files).map_err(CheckError::NoUpdates)?,
         kept: PathBuf::from(KEPT),
     })
 }

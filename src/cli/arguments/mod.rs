@@ -3,6 +3,7 @@
 mod boot;
 mod look;
 mod target;
+mod test;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -14,6 +15,7 @@ use clap::{
 pub use boot::{Boot, Cloud, MetadataFault};
 pub use look::{Copy, Exec, Logs, Wait};
 pub use target::{Choice, Named, Subject, Target, last_word};
+pub use test::{Breakage, Test, TestPlace, TestVerb};
 
 /// Compose bootable, verified, reproducible disk images from KDL recipes, without root.
 #[derive(Debug, Parser)]
@@ -115,6 +117,8 @@ pub enum Verb {
     /// Copy files and folders into a machine that `brc boot` runs under a name, or out of it
     #[command(name = "cp")]
     Copy(Copy),
+    /// Try in a virtual machine what becomes of an image: boot, update, falling back
+    Test(Test),
     /// Check a finished image: partitions, verity, kernel image, file systems
     Verify(Verify),
     /// Make keys that sign updates

@@ -106,7 +106,7 @@ impl Verb {
                     of(first.clone(), &choice)
                 }
             },
-            Verb::Boot(_) | Verb::Verify(_) | Verb::Keys(_) | Verb::Repo(_) => Subject::default(),
+            Verb::Boot(_) | Verb::Test(_) | Verb::Verify(_) | Verb::Keys(_) | Verb::Repo(_) => Subject::default(),
             Verb::Exec(_) | Verb::Logs(_) | Verb::Copy(_) => Subject::default(),
             Verb::Store(_) | Verb::Doctor | Verb::Format(_) => Subject::default(),
             Verb::Init(_) | Verb::Completions(_) => Subject::default(),

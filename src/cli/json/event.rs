@@ -155,6 +155,20 @@ pub enum Event {
         /// Its last lines when something else was waited for.
         last: Option<Vec<String>>,
     },
+    /// `brc test --json`: a step is done.
+    TestStep {
+        /// The time since the machine was started.
+        seconds: u64,
+        /// What happened.
+        step: String,
+    },
+    /// `brc test --json`: it is over.
+    TestEnded {
+        /// What did not go as it should; null when all did.
+        failure: Option<String>,
+        /// The machine's last lines, where it did not.
+        last: Vec<String>,
+    },
     /// A mistake or warning in recipes.
     Diagnostic {
         /// `error` or `warning`.

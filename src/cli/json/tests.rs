@@ -83,6 +83,8 @@ fn events() -> Vec<Event> {
         Event::Forgotten { key: "4c".repeat(32), object: some("3d") },
         Event::Forgotten { key: "4c".repeat(32), object: None },
         Event::Serial { line: text("[    0.000000] Linux version 6.12 \u{1b}[0m") },
+        Event::TestStep { seconds: 12, step: text("1.9.0 is healthy") },
+        Event::TestEnded { failure: Some(text("the machine ended")), last: vec![text("login:")] },
         Event::BootEnded { how: text("timed-out"), last: Some(vec![text("login:")]) },
         Event::Diagnostic {
             severity: text("error"),

@@ -49,16 +49,33 @@ pub fn run(context: &Context, arguments: &arguments::Boot) -> Result<ExitCode, C
     } else if order.door.is_some() && is_sealed(&arguments.image)? {
         status("warning: the image takes no credentials: its door stays closed to `brc exec`, `brc logs` and `brc cp`");
     }
-    let (project, of) = machine_project(&store, arguments, architecture)?;
-    let session = context.session_with(store, &project, AfterFailure::Stop)?;
-    let tools = session.tool(&project, &of, Role::Machine)?;
-    let machine = Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture);
+    let machine = machine_in(context, store, &arguments.image, arguments.recipe.as_deref(), architecture)?;
     let mut serial: Box<dyn Write> =
         if context.is_json() { Box::new(JsonLines::default()) } else { Box::new(stdout()) };
     let tell = |notice: &Notice| status(&format!("warning: {notice}"));
     let ended = machine.boot(&order, serial.as_mut(), &tell, context.cancelled()).map_err(failed)?;
     drop(serial);
     Ok(report(context, arguments, ended))
+}
+
+/// The machine that an image boots in; its QEMU is of the project at `recipe`, where that is named.
+pub(super) fn machine_for(context: &Context, image: &Path, recipe: Option<&Path>) -> Result<Machine, CliError> {
+    must_be_image(image)?;
+    let architecture = architecture_of(image)?;
+    machine_in(context, context.store()?, image, recipe, architecture)
+}
+
+fn machine_in(
+    context: &Context,
+    store: Store,
+    image: &Path,
+    recipe: Option<&Path>,
+    architecture: Architecture,
+) -> Result<Machine, CliError> {
+    let (project, of) = machine_project(&store, image, recipe, architecture)?;
+    let session = context.session_with(store, &project, AfterFailure::Stop)?;
+    let tools = session.tool(&project, &of, Role::Machine)?;
+    Ok(Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture))
 }
 
 /// Whether an image takes nothing that `--credential` passes.
@@ -105,11 +122,12 @@ fn report(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitC
 /// this store; else the nearest one above the image, or above where we are.
 fn machine_project(
     store: &Store,
-    arguments: &arguments::Boot,
+    image: &Path,
+    recipe: Option<&Path>,
     architecture: Architecture,
 ) -> Result<(Project, ComposeOrder), CliError> {
-    let variant = named(&arguments.image).map(|(name, _)| name.variant);
-    if let Some(recipe) = &arguments.recipe {
+    let variant = named(image).map(|(name, _)| name.variant);
+    if let Some(recipe) = recipe {
         return with_machine(Project::open(recipe)?, variant.as_deref(), architecture);
     }
     if let Some(name) = &variant {
@@ -126,13 +144,13 @@ fn machine_project(
             }
         }
     }
-    let image = arguments.image.canonicalize().ok();
+    let canonical = image.canonicalize().ok();
     #[expect(clippy::disallowed_methods, reason = "only cli knows where it was started")]
     let here = env::current_dir().ok();
-    let above = [image.as_deref().and_then(Path::parent), here.as_deref()];
+    let above = [canonical.as_deref().and_then(Path::parent), here.as_deref()];
     let folders = above.iter().flatten().flat_map(|folder| folder.ancestors());
     let file = folders.map(|folder| folder.join(PROJECT_FILE)).find(|file| file.is_file()).ok_or_else(|| {
-        let image = arguments.image.display();
+        let image = image.display();
         CliError::Usage(format!(
             "no project brings QEMU and its firmware: there is no `{PROJECT_FILE}` above `{image}` or here, and this \
              store has not composed it; name one with `--recipe FILE`"

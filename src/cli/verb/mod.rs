@@ -23,6 +23,7 @@ mod repro;
 mod shell;
 mod show;
 mod store;
+mod test;
 mod update;
 mod vendor;
 mod verify;
@@ -59,6 +60,7 @@ pub fn run(context: &Context, verb: &Verb) -> Result<ExitCode, CliError> {
         Verb::Exec(arguments) => exec::run(context, arguments),
         Verb::Logs(arguments) => logs::run(context, arguments),
         Verb::Copy(arguments) => cp::run(context, arguments),
+        Verb::Test(arguments) => test::run(context, arguments),
         Verb::Verify(arguments) => verify::run(context, arguments),
         Verb::Keys(arguments) => keys::run(context, arguments),
         Verb::Repo(arguments) => repo::run(context, arguments),

@@ -65,7 +65,7 @@ pub fn run(context: &Context, arguments: &Repo) -> Result<ExitCode, CliError> {
 }
 
 /// Adds an image that was found good.
-fn add(
+pub(super) fn add(
     repository: &mut Repository,
     image: &Path,
     keys: &Keys,
@@ -178,7 +178,7 @@ fn serving(folder: &Path, listen: &str) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(error: RepositoryError) -> CliError {
+pub(super) fn told(error: RepositoryError) -> CliError {
     match error {
         RepositoryError::None { .. }
         | RepositoryError::There { .. }
