@@ -39,6 +39,8 @@ mod sealed;
 #[cfg(feature = "suite-vm")]
 mod settings;
 #[cfg(feature = "suite-vm")]
+mod story;
+#[cfg(feature = "suite-vm")]
 mod tampering;
 #[cfg(feature = "suite-vm")]
 mod update;
