@@ -188,8 +188,12 @@ impl Look<'_> {
         }
     }
 
+    /// Lets a second go by.
+    ///
+    /// # Errors
+    /// As [`Look::run`].
     #[expect(clippy::disallowed_methods, reason = "a machine says nothing when something has become so")]
-    fn pause(&self) -> Result<(), Failed> {
+    pub fn pause(&self) -> Result<(), Failed> {
         self.is_on()?;
         thread::sleep(PAUSE);
         Ok(())

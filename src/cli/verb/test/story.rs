@@ -164,8 +164,15 @@ impl Update {
     }
 
     fn reboot(&self, look: &Look<'_>) -> Result<(), Failed> {
+        const BOOT_ID: [&str; 2] = ["/usr/bin/cat", "/proc/sys/kernel/random/boot_id"];
         look.tell("the machine reboots");
-        look.let_go(&["/usr/bin/systemctl", "reboot"])
+        let (_, before) = look.run(&BOOT_ID)?;
+        look.let_go(&["/usr/bin/systemctl", "reboot"])?;
+        // It goes on answering for a while.
+        while look.run(&BOOT_ID)? == (0, before.clone()) {
+            look.pause()?;
+        }
+        Ok(())
     }
 
     fn runs_healthy(&self, look: &Look<'_>) -> Result<(), Failed> {
