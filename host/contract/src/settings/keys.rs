@@ -4,8 +4,6 @@ use super::{Form, Key, Kind, Need};
 
 /// The most bytes of a text that is shown to people.
 const MAX_TEXT: usize = 64 << 10;
-/// The most characters of a bundle of certificates in base64.
-const MAX_CERTIFICATES: usize = 512 << 10;
 
 const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
     Key { name, kind, about, need: Need::Optional }
@@ -23,7 +21,6 @@ pub const KEYS: &[Key] = &[
     key("motd", Kind::Text(Form::Text(MAX_TEXT)), "what `/etc/motd` says"),
     key("network", Kind::Group(NETWORK), "the machine in its network"),
     key("ntp", Kind::Group(NTP), "the clock"),
-    key("pki", Kind::Table(Form::Name, &Kind::Group(PKI)), "certificates that are trusted besides those of the image"),
     key("updates", Kind::Group(UPDATES), "which updates are taken, when, and by whom"),
 ];
 
@@ -114,11 +111,6 @@ const VLAN: &[Key] = &[
 const NTP: &[Key] =
     &[key("time-servers", Kind::List(&Kind::Text(Form::Host)), "the servers that are asked for the time")];
 
-const PKI: &[Key] = &[
-    required("data", Kind::Text(Form::Base64(MAX_CERTIFICATES)), "PEM certificates, in base64"),
-    key("trusted", Kind::Flag, "whether they are trusted"),
-];
-
 const DAYS: Form = Form::OneOf(&["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]);
 
 const UPDATES: &[Key] = &[
@@ -180,6 +172,7 @@ pub const LATER: &[Later] = &[
     later("nvidia-container-runtime", NOT_YET),
     later("oci-defaults", NOT_YET),
     later("oci-hooks", NOT_YET),
+    later("pki", NOT_YET),
 ];
 
 #[cfg(test)]
