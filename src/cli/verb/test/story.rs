@@ -41,6 +41,17 @@ pub fn boot(look: &Look<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Has the machine take what is offered. What it does at each start, to mend what a cut update has left, comes first.
+fn try_apply(look: &Look<'_>) -> Result<(u8, String), Failed> {
+    loop {
+        let (code, told) = look.run(&["/usr/bin/brc-update", "apply"])?;
+        if !told.contains("another update is being written") {
+            return Ok((code, told));
+        }
+        look.pause()?;
+    }
+}
+
 fn must(is_so: bool, message: impl FnOnce() -> String) -> Result<(), Failed> {
     if is_so { Ok(()) } else { Err(Failed::Not(message())) }
 }
@@ -138,7 +149,7 @@ impl Update {
         };
         let status = look.until(&format!("{before} was back"), gave_up)?;
         look.tell(&format!("{before} is back by itself; {}", said(&status, "/last_failure")));
-        let (code, told) = look.run(&["/usr/bin/brc-update", "apply"])?;
+        let (code, told) = try_apply(look)?;
         must(code == 1 && told.contains("was started here and given up"), || format!("it was taken again: {told}"))?;
         look.tell(&format!("{} is not taken again", self.version));
         self.is_same_machine(look, &old)
@@ -156,7 +167,7 @@ impl Update {
     }
 
     fn apply(&self, look: &Look<'_>) -> Result<(), Failed> {
-        let (code, told) = look.run(&["/usr/bin/brc-update", "apply"])?;
+        let (code, told) = try_apply(look)?;
         let is_written = code == 0 && told.contains(&format!("{} is started by the next reboot", self.version));
         must(is_written, || format!("the update was not taken: {}", told.trim()))?;
         look.tell(&format!("{} is written and read back", self.version));
@@ -195,7 +206,7 @@ impl Update {
     fn refused_for_room(&self, look: &Look<'_>, before: &str) -> Result<(), Failed> {
         look.run(&["/usr/bin/dd", "if=/dev/zero", "of=/efi/filler", "bs=1M"])?;
         look.tell("the ESP is full");
-        let (code, told) = look.run(&["/usr/bin/brc-update", "apply"])?;
+        let (code, told) = try_apply(look)?;
         must(code == 1 && told.contains("bytes"), || format!("it was not refused: {}", told.trim()))?;
         look.tell(&format!("refused: {}", told.trim()));
         look.run(&["/usr/bin/rm", "/efi/filler"])?;
