@@ -37,3 +37,4 @@ pub use forward::{Forward, ParseForwardError, ParseReachError, Reach};
 pub use notice::{Notice, Tell};
 pub use order::{BootOrder, Cloud, Disk, Restart};
 pub use process::{Ended, Machine};
+pub use watch::Tail;

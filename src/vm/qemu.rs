@@ -266,6 +266,7 @@ mod tests {
             accelerator: Accelerator::Kvm,
             memory_mib: 512,
             disk: Durability::Durable,
+            bus: Bus::Nvme,
             disks: 2,
             credentials: 2,
             has_door: true,
@@ -277,7 +278,7 @@ mod tests {
         for part in [
             "-accel kvm -cpu host -smp 2 -m 512",
             "-no-reboot",
-            "cache=writeback,file=/machine/disk ",
+            "cache=writeback,file=/machine/disk -device nvme,drive=own,serial=vol00000000000000001,bootindex=0 ",
             "id=disk0,format=raw,readonly=on,file=/machine/disk-0 -device virtio-blk-pci,drive=disk0 ",
             "id=disk1,format=raw,readonly=on,file=/machine/disk-1 -device virtio-blk-pci,drive=disk1 ",
             "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22 \

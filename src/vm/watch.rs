@@ -19,9 +19,9 @@ pub(super) struct Watch {
     tail: Tail,
 }
 
-/// The last lines of a text.
+/// The last lines of a text that comes in pieces.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub struct Tail {
     lines: VecDeque<Vec<u8>>,
     line: Vec<u8>,
 }
@@ -63,7 +63,7 @@ impl Watch {
 
 impl Tail {
     /// Takes the next piece.
-    pub(super) fn see(&mut self, piece: &[u8]) {
+    pub fn see(&mut self, piece: &[u8]) {
         for byte in piece {
             if *byte == b'\n' {
                 let line = std::mem::take(&mut self.line);
@@ -82,7 +82,7 @@ impl Tail {
     }
 
     /// The last lines that are not blank, the current one too.
-    pub(super) fn into_lines(mut self) -> Vec<String> {
+    pub fn into_lines(mut self) -> Vec<String> {
         let line = std::mem::take(&mut self.line);
         self.keep(line);
         self.lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect()

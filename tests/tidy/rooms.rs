@@ -51,6 +51,7 @@ const HOST: [&str; 5] = ["contract", "linux", "agent", "early", "update"];
 const HOST_DOORS: &[&str] = &[
     "host/linux/src/copied.rs",
     "host/linux/src/files.rs",
+    "host/linux/src/whole_file.rs",
     "host/linux/src/device_mapper.rs",
     "host/agent/src/door/program.rs",
     "host/agent/src/door/serve.rs",

@@ -197,6 +197,31 @@ fn a_machine_of_the_other_architecture_takes_an_update_too() {
 }
 
 #[test]
+fn an_update_is_given_up_before_it_is_started_and_another_is_taken_without_being_asked() {
+    let fleet = Fleet::new("update-by-itself", "x86_64");
+    let first = fleet.compose("1.9.0");
+    fleet.offer(&fleet.compose("1.10.0"));
+    // Whoever goes back after an update was written, and before the reboot, stays where they are.
+    let back = "case $said in *'is started by the next reboot')\n\
+        brc-update rollback 2>&1 | while IFS= read -r line; do echo \"CHECK rollback: $line\"; done\n\
+        echo \"CHECK required: $(ls /run/reboot-required 2> /dev/null)\" ;; esac\ncase $said";
+    let serial = fleet.boot_with(&first, &SCRIPT.replace("BREAK", ":").replacen("case $said", back, 1));
+    let start = |version: &str, slot: &str| (version.to_owned(), slot.to_owned(), "good".to_owned());
+    assert_eq!(starts(&serial), [start("1.9.0", "A"), start("1.9.0", "A")]);
+    assert_eq!(answers(&serial, "rollback"), ["1.9.0 is started by the next reboot"]);
+    assert_eq!(answers(&serial, "required"), [""]);
+    let applied = ["0 1.10.0 is started by the next reboot", "1 error: version `1.10.0` was started here and given up"];
+    assert_eq!(answers(&serial, "apply"), applied);
+    assert_eq!(last_failures(&serial), ["", "1.10.0: given up by hand"]);
+
+    fleet.offer(&fleet.compose("1.11.0"));
+    let itself = "brc-agent settings set updates.by-itself=started\nsystemctl start brc-update-by-itself\nsaid=$(";
+    let serial = fleet.boot_with(&first, &SCRIPT.replace("BREAK", ":").replacen("said=$(", itself, 1));
+    assert_eq!(starts(&serial), [start("1.9.0", "A"), start("1.11.0", "B")]);
+    assert_eq!(answers(&serial, "apply").last(), Some(&"0 there is nothing to take now"));
+}
+
+#[test]
 fn an_update_is_taken_verified_and_kept_and_a_broken_one_is_fallen_back_from() {
     let fleet = Fleet::new("update", "x86_64");
     let first = takes_an_update(&fleet);

@@ -27,6 +27,8 @@ pub const OS_RELEASE: &str = "usr/lib/os-release";
 pub const LAST_FAILURE: &str = "/var/lib/brc/update/last-failure";
 /// Where images of containers lie that come with the machine, in the root: OCI archives.
 pub const EMBEDDED_IMAGES: &str = "usr/lib/brc/images";
+/// Where systemd puts what firmware or hypervisor hands over (systemd.exec(5), `@system`).
+pub const CREDENTIALS: &str = "/run/credentials/@system";
 /// What the image says of settings, in the root.
 pub const IMAGE_SETTINGS: &str = "usr/lib/brc/settings/image.json";
 /// Where the templates of files that settings make lie, in the root.

@@ -17,6 +17,8 @@ use std::{
 use brc_contract::door::{Entry, EntryError, EntryKind, MAX_ENTRY_HEADER, parse_entry};
 use rustix::fs::OFlags;
 
+use crate::whole_file::{beside, discard, settle};
+
 /// The most entries of one copy.
 const MAX_ENTRIES: usize = 1 << 20;
 /// The most folders within each other.
@@ -186,11 +188,7 @@ impl Receiving<'_> {
             EntryKind::File | EntryKind::End => {
                 let made = self.file(&new, entry);
                 let settled = made.and_then(|()| settle(&new, at).map_err(Failed::Here));
-                if settled.is_err() {
-                    // Best effort: why it could not be made is what counts.
-                    fs::remove_file(&new).unwrap_or_default();
-                }
-                settled
+                settled.inspect_err(|_| discard(&new))
             }
         }
     }
@@ -234,23 +232,6 @@ impl Receiving<'_> {
         }
         Ok(())
     }
-}
-
-/// Where a thing is made until it is whole.
-fn beside(at: &Path) -> io::Result<PathBuf> {
-    let mut name = at.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(".brc-new");
-    Ok(at.with_file_name(name))
-}
-
-/// Puts what is whole to its place.
-fn settle(new: &Path, at: &Path) -> io::Result<()> {
-    let moved = fs::rename(new, at);
-    if moved.is_err() {
-        // Best effort: why it could not be moved is what counts.
-        fs::remove_file(new).unwrap_or_default();
-    }
-    moved
 }
 
 /// Something was not copied.

@@ -14,7 +14,8 @@ use brc_contract::{
     SlotName, Slots,
     gpt::{self, Copies, Which},
     update::{
-        self, Again, EspStep, Host, Judgement, NewImage, Offer, OfferError, Part, RollbackRefused, Step, UpdateRefused,
+        self, Again, EspStep, Host, Judgement, NewImage, Offer, OfferError, Part, Rollback, RollbackRefused, Step,
+        UpdateRefused,
     },
     well_known,
 };
@@ -32,8 +33,8 @@ use crate::{
 /// Where the image says where updates come from, below the root.
 const ADDRESS: &str = "/usr/lib/brc/update/url";
 const ROOT: &str = "/usr/lib/brc/update/root.json";
-/// Where systemd puts what firmware or hypervisor handed over (systemd.exec(5)).
-const HANDED_OVER: &str = "/run/credentials/@system/brc.update-root";
+/// The credential that takes the place of the image's root.
+const ROOT_CREDENTIAL: &str = "brc.update-root";
 /// Where the machine's settings say something of updates, if they do.
 const SAID: &str = "/etc/brc/update/settings";
 /// It says that the machine waits for a reboot, as other systems say it; kured and its like look there.
@@ -168,8 +169,9 @@ impl Machine {
         Ok(Some(choice.offer.version.clone()))
     }
 
-    /// Gives up what runs: the other slot is started from now on, once it was read through and found whole. What was
-    /// given up is not taken again by itself. The version that is started next.
+    /// Goes back to the version before: what runs is given up, once the other slot was read through and found whole, or an
+    /// update that was written and never started. What was given up is not taken again by itself. The version that is
+    /// started next.
     ///
     /// # Errors
     /// When the other slot holds nothing that starts, or is damaged.
@@ -177,19 +179,26 @@ impl Machine {
         let _lock = lock()?;
         let mut device = Device::open(self.disk.clone())?;
         let slots = self.slots(&device, &device.copies()?)?;
-        let steps = update::roll_back(&slots)?;
-        let other = slots.running().other();
+        let Rollback { steps, given_up } = update::roll_back(&slots)?;
+        let next = given_up.other();
+        let version = |slot: SlotName| slots.slot(slot).image().map_or_else(String::new, |image| image.version);
         let mut read = |part: Part| {
             let failed = |source| ApplyError::ReadBack { part, source };
-            device.read_back(part.number(other)).map_err(failed)
+            device.read_back(part.number(next)).map_err(failed)
         };
         let (mut root, mut hash) = (read(Part::Root)?, read(Part::Hash)?);
-        hash_tree::check(&mut *root, &mut *hash, &slots.slot(other).root_hash).map_err(CheckError::OtherDamaged)?;
+        hash_tree::check(&mut *root, &mut *hash, &slots.slot(next).root_hash).map_err(CheckError::OtherDamaged)?;
         let steps: Vec<Step> = steps.into_iter().map(Step::Esp).chain([Step::ForgetChoice]).collect();
-        apply(&steps, other, &slots.slot(other).root_hash, &Nothing, &mut device, &|_| ())?;
-        let told = fs::write(well_known::LAST_FAILURE, format!("{}: given up by hand\n", self.host.image.version));
+        apply(&steps, next, &slots.slot(next).root_hash, &Nothing, &mut device, &|_| ())?;
+        let told = fs::write(well_known::LAST_FAILURE, format!("{}: given up by hand\n", version(given_up)));
         told.map_err(|source| CheckError::Tell { path: well_known::LAST_FAILURE, source })?;
-        Ok(slots.slot(other).image().map_or_else(String::new, |image| image.version))
+        if next == slots.running()
+            && let Err(source) = fs::remove_file(REBOOT_REQUIRED)
+            && source.kind() != io::ErrorKind::NotFound
+        {
+            return Err(CheckError::Tell { path: REBOOT_REQUIRED, source });
+        }
+        Ok(version(next))
     }
 
     /// Brings both copies of the partition table to what counts, and takes away what an update that was cut off has left;
@@ -291,7 +300,7 @@ impl Source for Nothing {
 /// Whom the machine trusts: what the image says, unless whoever started a virtual machine handed something else over, which
 /// an image takes that takes credentials at all.
 fn trusted_root(files: &Files) -> Result<Vec<u8>, brc_linux::FileError> {
-    match files.bytes(HANDED_OVER, MAX_ROOT) {
+    match files.bytes(&format!("{}/{ROOT_CREDENTIAL}", well_known::CREDENTIALS), MAX_ROOT) {
         Err(error) if error.is_absence() => files.bytes(ROOT, MAX_ROOT),
         other => other,
     }
@@ -381,7 +390,7 @@ pub enum CheckError {
     #[error(transparent)]
     Rollback(#[from] RollbackRefused),
     /// There is nothing whole to go back to.
-    #[error("the other slot is damaged: going back to it would leave nothing that starts")]
+    #[error("the slot to go back to is damaged: nothing that starts would be left")]
     OtherDamaged(#[source] TreeError),
     /// Another one is at work.
     #[error("another update is being written")]

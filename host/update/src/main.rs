@@ -26,7 +26,8 @@ Usage: brc-update check [--json]
       --json     as one JSON object
   apply          puts it into the slot that does not run; it is started by the next reboot
       --now      also before the wave opens, and a version that was given up here
-  rollback       gives up what runs: the other slot is started from the next reboot on, once it was found whole
+  rollback       gives up what runs, or an update that was not started yet: what ran before is started from the next
+                 reboot on, once it was found whole
   mend           brings both copies of the partition table to what counts, and removes what a cut update has left
   judge          whether what runs may go on: 1 when it was not found healthy and another version starts
 

@@ -1,10 +1,8 @@
 //! When the door stays closed.
 
-use brc_contract::door::NAME;
+use brc_contract::{door::NAME, well_known::CREDENTIALS};
 use brc_linux::Files;
 
-/// Where systemd puts what firmware or hypervisor hands over (systemd.exec(5), `@system`).
-const CREDENTIALS: &str = "/run/credentials/@system";
 /// The largest credential that is looked at.
 const MAX_CREDENTIAL: usize = 32 << 10;
 

@@ -11,6 +11,9 @@ pub(crate) const KEPT: &str = "/var/lib/brc/settings/kept.json";
 /// The most bytes of it: each source, and the changes.
 const MAX_KEPT: usize = 6 * MAX_SETTINGS;
 
+/// Who changes settings on the machine itself, as a layer is called.
+pub const CHANGES: &str = "changes";
+
 /// Values that somebody gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
@@ -30,7 +33,7 @@ pub struct Kept {
     /// Which machine it is of: the identity that its firmware gives it. A copy of a disk in another machine is another
     /// machine, which is given its own.
     pub machine: Option<String>,
-    /// What sources gave, as they gave it. A source that has nothing for this machine stands here with nothing.
+    /// What sources gave, as they gave it; one that has given nothing yet is heard again at the next start.
     pub given: BTreeMap<Source, Value>,
     /// What was changed since.
     pub changes: Value,
@@ -79,7 +82,7 @@ impl Given {
             let values = self.kept.given.get(source)?.clone();
             Some(Layer { name: source.name().to_owned(), values })
         };
-        let changes = Layer { name: "changes".to_owned(), values: self.kept.changes.clone() };
+        let changes = Layer { name: CHANGES.to_owned(), values: self.kept.changes.clone() };
         sources.iter().filter_map(of).chain([changes]).collect()
     }
 

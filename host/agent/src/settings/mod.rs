@@ -13,10 +13,10 @@ mod source;
 mod user_data;
 
 pub(crate) use given::firmware;
-pub use given::{Given, GivenError, Kept, Layer};
+pub use given::{CHANGES, Given, GivenError, Kept, Layer};
 pub use imds::{Imds, ImdsError, Patience};
 pub use made::{Files, Made, MakeError};
-pub use set::{SetError, assignment};
+pub use set::{SetError, assignment, key};
 pub use source::at_hand;
 pub use user_data::{UserDataError, parse};
 
@@ -80,6 +80,14 @@ pub fn effective(image: &ImageSettings, layers: &[Layer]) -> Effective {
 }
 
 impl Effective {
+    /// Why what somebody gave does not count, a line each; none when it does.
+    pub fn refused(&self, name: &str, on_unknown: OnUnknown) -> Vec<String> {
+        let mistakes = self.mistakes.iter().filter(|(from, _)| from == name);
+        let unknown = self.unknown.iter().filter(|(from, _)| from == name && on_unknown == OnUnknown::Refuse);
+        let mistakes = mistakes.map(|(_, mistake)| format!("{name}: {mistake}"));
+        mistakes.chain(unknown.map(|(_, key)| format!("{name}: {key}"))).collect()
+    }
+
     /// What is to be said, a line each.
     pub fn told(&self) -> Vec<String> {
         let mistakes = self.mistakes.iter().map(|(from, mistake)| format!("{from}: {mistake}"));

@@ -8,10 +8,10 @@ use brc_contract::settings::{KEYS, Kind, MAX_DEPTH, Value, find};
 /// # Errors
 /// No `=`, a key that there is not, or a value that is no JSON.
 pub fn assignment(text: &str) -> Result<Value, SetError> {
-    let (names, value) = split(text).ok_or_else(|| SetError::Form { found: text.to_owned() })?;
+    let names = key(text);
     let path: Vec<&str> = names.iter().map(String::as_str).collect();
-    let path = path.strip_prefix(&["settings"]).unwrap_or(&path);
-    if path.is_empty() || path.len() > MAX_DEPTH {
+    let (_, Some(value)) = split(text) else { return Err(SetError::Form { found: text.to_owned() }) };
+    if path.is_empty() || path.len() > MAX_DEPTH || path.contains(&"") {
         return Err(SetError::Form { found: text.to_owned() });
     }
     let key = path.join(".");
@@ -25,22 +25,32 @@ pub fn assignment(text: &str) -> Result<Value, SetError> {
     Ok(value.nested(path.iter().copied()))
 }
 
-/// The names of a key, and what follows `=`.
-fn split(text: &str) -> Option<(Vec<String>, &str)> {
-    let mut names = vec![String::new()];
+/// The names of a key, without the first one, `settings`, that may stand there: `kernel.sysctl."net.core.somaxconn"`.
+pub fn key(text: &str) -> Vec<String> {
+    let (mut names, _) = split(text);
+    if names.first().is_some_and(|name| name == "settings") {
+        names.remove(0);
+    }
+    names
+}
+
+/// The names of a key, and what follows `=`, where there is one.
+fn split(text: &str) -> (Vec<String>, Option<&str>) {
+    let (mut names, mut name) = (Vec::new(), String::new());
     let mut quoted = false;
     for (at, letter) in text.char_indices() {
         match letter {
             '"' => quoted = !quoted,
-            '.' if !quoted => names.push(String::new()),
+            '.' if !quoted => names.push(std::mem::take(&mut name)),
             '=' if !quoted => {
-                let whole = names.iter().all(|name| !name.is_empty());
-                return whole.then(|| (names, text.get(at + 1..).unwrap_or_default()));
+                names.push(name);
+                return (names, text.get(at + 1..));
             }
-            letter => names.last_mut()?.push(letter),
+            letter => name.push(letter),
         }
     }
-    None
+    names.push(name);
+    (names, None)
 }
 
 /// Something cannot be set.

@@ -1,6 +1,9 @@
 //! User data that is at hand, without asking anybody.
 
-use brc_contract::settings::{MAX_SETTINGS, Source};
+use brc_contract::{
+    settings::{MAX_SETTINGS, Source},
+    well_known::CREDENTIALS,
+};
 use brc_linux::{FileError, Files};
 
 /// Where it lies on the data partition.
@@ -8,23 +11,23 @@ const ON_DATA: &str = "/var/lib/brc/user-data.toml";
 /// Where it lies on the ESP, for who has the disk in their hands before its first start. Later nobody looks: to mount the
 /// ESP takes longer than all the rest.
 const ON_ESP: &str = "/efi/brc/user-data.toml";
-/// Where systemd puts what firmware or hypervisor hands over (systemd.exec(5), `@system`).
-const CREDENTIALS: [&str; 1] = ["/run/credentials/@system/brc.user-data"];
+/// The credential that brings it.
+const CREDENTIAL: &str = "brc.user-data";
 
 /// What a source has at hand, and where that lies; nothing when it has nothing, or is one that must be asked. `is_new` is a
 /// machine that keeps no settings yet.
 ///
 /// # Errors
 /// A file that is there and cannot be read.
-pub fn at_hand(source: Source, files: &Files, is_new: bool) -> Result<Option<(&'static str, Vec<u8>)>, FileError> {
-    let places: &[&str] = match source {
-        Source::File if is_new => &[ON_DATA, ON_ESP],
-        Source::File => &[ON_DATA],
-        Source::Credential => &CREDENTIALS,
-        Source::Ec2 => &[],
+pub fn at_hand(source: Source, files: &Files, is_new: bool) -> Result<Option<(String, Vec<u8>)>, FileError> {
+    let places = match source {
+        Source::File if is_new => vec![ON_DATA.to_owned(), ON_ESP.to_owned()],
+        Source::File => vec![ON_DATA.to_owned()],
+        Source::Credential => vec![format!("{CREDENTIALS}/{CREDENTIAL}")],
+        Source::Ec2 => Vec::new(),
     };
     for place in places {
-        match files.bytes(place, MAX_SETTINGS) {
+        match files.bytes(&place, MAX_SETTINGS) {
             Ok(bytes) => return Ok(Some((place, bytes))),
             Err(error) if error.is_absence() => {}
             Err(error) => return Err(error),
@@ -46,7 +49,7 @@ mod tests {
         assert_eq!(at_hand(Source::File, &files, true).unwrap(), None);
         fs::create_dir_all(folder.path().join("efi/brc")).unwrap();
         fs::write(folder.path().join("efi/brc/user-data.toml"), "a").unwrap();
-        assert_eq!(at_hand(Source::File, &files, true).unwrap(), Some((ON_ESP, b"a".to_vec())));
+        assert_eq!(at_hand(Source::File, &files, true).unwrap(), Some((ON_ESP.to_owned(), b"a".to_vec())));
         assert_eq!(at_hand(Source::File, &files, false).unwrap(), None);
         assert_eq!(at_hand(Source::Ec2, &files, true).unwrap(), None);
         fs::create_dir_all(folder.path().join("var/lib/brc/user-data.toml")).unwrap();

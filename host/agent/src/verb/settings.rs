@@ -1,20 +1,19 @@
 //! `brc-agent settings`.
 
 use std::{
-    fs::{self, File, Permissions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    fs::{self, File},
+    io::{self, Read as _},
     path::Path,
     process::Command,
     time::Duration,
 };
 
 use brc_agent::settings::{
-    self, Effective, Given, Imds, Layer, Made, Patience, UserDataError, assignment, at_hand, effective, parse,
+    self, CHANGES, Effective, Given, Imds, Made, Patience, UserDataError, assignment, at_hand, effective, key, parse,
 };
 use brc_contract::{
     error_chain, os_release,
-    settings::{ImageSettings, MAX_SETTINGS, Source, Value},
+    settings::{ImageSettings, KEYS, MAX_SETTINGS, OnUnknown, Source, Value, check},
     well_known,
 };
 use brc_linux::Files;
@@ -117,7 +116,7 @@ impl<'a> Machine<'a> {
             }
             match at_hand(source, &self.files, self.given.is_new) {
                 Ok(None) => {}
-                Ok(Some((place, bytes))) => code = code.max(self.take(source, place, &bytes)?),
+                Ok(Some((place, bytes))) => code = code.max(self.take(source, &place, &bytes)?),
                 Err(error) => {
                     self.told.push(format!("error: {}", error_chain(&error)));
                     code = NOT_SO;
@@ -162,13 +161,13 @@ impl<'a> Machine<'a> {
                 return Ok(NOT_SO);
             }
         };
-        let layer = Layer { name: source.name().to_owned(), values };
-        let found = effective(&self.image, std::slice::from_ref(&layer));
-        if !found.is_whole {
-            self.told.extend(found.told().iter().map(|line| format!("error: {line}")));
+        self.given.kept.given.insert(source, values);
+        let refused = self.effective().refused(source.name(), self.image.unknown);
+        if !refused.is_empty() {
+            self.given.kept.given.remove(&source);
+            self.told.extend(refused.iter().map(|line| format!("error: {line}")));
             return Ok(NOT_SO);
         }
-        self.given.kept.given.insert(source, layer.values);
         self.keep()?;
         self.told.push(format!("settings taken from {place}"));
         Ok(0)
@@ -176,10 +175,8 @@ impl<'a> Machine<'a> {
 
     fn get(&self, path: Option<&str>) -> Result<Done, Failed> {
         let values = self.effective().values;
-        let path = path.map(|path| path.strip_prefix("settings").unwrap_or(path).trim_start_matches('.'));
-        let names: Vec<&str> =
-            path.into_iter().flat_map(|path| path.split('.')).filter(|name| !name.is_empty()).collect();
-        let Some(found) = values.at(names) else {
+        let names = path.map(key).unwrap_or_default();
+        let Some(found) = values.at(names.iter().map(String::as_str)) else {
             return Err(Failed { message: format!("`{}` is not set", path.unwrap_or_default()), code: NOT_SO });
         };
         let text = serde_json::to_string_pretty(found).map_err(|error| cannot(&error))?;
@@ -188,14 +185,18 @@ impl<'a> Machine<'a> {
 
     /// Changes settings, or nothing: a value that is wrong, or of a key that there is not, changes none.
     fn change(&mut self, values: Value) -> Result<Done, Failed> {
-        let layer = Layer { name: "changes".to_owned(), values };
-        let told = effective(&self.image, std::slice::from_ref(&layer)).told();
-        if !told.is_empty() {
-            return Err(Failed { message: told.join("\nerror: "), code: USAGE });
-        }
-        let changes = std::mem::replace(&mut self.given.kept.changes, Value::none());
-        self.given.kept.changes = changes.overlaid(layer.values);
+        let before = self.given.kept.changes.clone();
+        let unknown = check(KEYS, &values).unknown;
+        self.given.kept.changes = before.overlaid(values);
         let found = self.effective();
+        let refused = match unknown.is_empty() {
+            // Keys that another version has kept are no mistake of whoever changes something now.
+            true => found.refused(CHANGES, OnUnknown::Warn),
+            false => unknown.iter().map(ToString::to_string).collect(),
+        };
+        if !refused.is_empty() {
+            return Err(Failed { message: refused.join("\nerror: "), code: USAGE });
+        }
         // What follows from them is tried before they are kept.
         Made::of(&self.image, &found.values, &self.files).map_err(|error| cannot(&error))?;
         self.keep()?;
@@ -262,25 +263,7 @@ struct Changing;
 
 impl settings::Files for Changing {
     fn write(&mut self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
-        let path = Path::new(path);
-        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::create_dir_all(folder)?;
-        let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-        name.push(".brc-new");
-        let new = folder.join(name);
-        let written = (|| {
-            let mut file = File::create(&new)?;
-            file.set_permissions(Permissions::from_mode(mode))?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&new, path)?;
-            File::open(folder)?.sync_all()
-        })();
-        if written.is_err() {
-            // Best effort: what is left is written over by the next try.
-            let _ = fs::remove_file(&new);
-        }
-        written
+        brc_linux::write_whole(Path::new(path), bytes, mode)
     }
 
     fn remove(&mut self, path: &str) -> io::Result<()> {

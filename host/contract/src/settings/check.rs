@@ -247,7 +247,7 @@ mod tests {
         Key {
             name: "things",
             kind: Kind::Table(
-                Form::Name,
+                Form::Interface,
                 &Kind::Group(&[Key { name: "on", kind: Kind::Flag, about: "", need: Need::Required }]),
             ),
             about: "",
@@ -295,7 +295,7 @@ mod tests {
                 "`settings.motd` is the number 5: expected one line of text, in quotes",
                 "`settings.percent` is the text `101`: expected a whole number from 0 to 100, as a text too",
                 "`settings.servers[1]` is the text `bad host`: expected a host name or an address",
-                "`settings.things` is the name `../x`: expected a name of letters, digits, `.`, `-` and `_`",
+                "`settings.things` is the name `../x`: expected the name of a network interface, as in `eth0`",
                 "`settings.things.a` is true: expected a table",
                 "`settings.things.b.on` is the text `yes`: expected `true` or `false`",
             ]

@@ -10,8 +10,6 @@ pub enum Form {
     Text(usize),
     /// One line.
     Line,
-    /// A name of letters, digits, `.`, `-` and `_` that begins with a letter or digit, up to 63 bytes.
-    Name,
     /// A name of a kernel module: letters, digits, `-` and `_`.
     Module,
     /// A name below `/proc/sys`: `net.core.somaxconn`, `net.ipv4.conf.eth0/1.rp_filter`.
@@ -34,8 +32,6 @@ pub enum Form {
     Registry,
     /// `http://…` or `https://…`.
     Url,
-    /// Bytes in base64, up to so many characters.
-    Base64(usize),
     /// A time of day: `02:30`.
     Time,
     /// A version, as images have them.
@@ -61,7 +57,6 @@ impl Form {
         match self {
             Form::Text(limit) => text.len() <= limit && all(|c| !c.is_control() || c == '\n' || c == '\t'),
             Form::Line => text.len() <= MAX_LINE && all(|c| !c.is_control()),
-            Form::Name => within(MAX_NAME) && starts_plain && all(|c| is_word(c) || c == '.' || c == '-'),
             Form::Module => within(MAX_NAME) && starts_plain && all(|c| is_word(c) || c == '-'),
             Form::Sysctl => {
                 let names = text.split(['.', '/']).all(|name| !name.is_empty());
@@ -85,14 +80,6 @@ impl Form {
                 let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\' | '`');
                 text.len() <= MAX_URL && rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(plain))
             }
-            Form::Base64(limit) => {
-                let coded = text.trim_end_matches('=');
-                let padding = text.len() - coded.len();
-                text.len() <= limit
-                    && text.len() % 4 == 0
-                    && padding <= 2
-                    && coded.chars().all(|c| c.is_ascii_alphanumeric() || c == '+' || c == '/')
-            }
             Form::Time => {
                 let number = |text: &str, most: u8| {
                     text.len() == 2
@@ -111,7 +98,6 @@ impl Form {
         match self {
             Form::Text(limit) => format!("a text of at most {limit} bytes without control characters"),
             Form::Line => "one line of text".to_owned(),
-            Form::Name => "a name of letters, digits, `.`, `-` and `_`".to_owned(),
             Form::Module => "the name of a kernel module".to_owned(),
             Form::Sysctl => "the name of a sysctl, as in `net.core.somaxconn`".to_owned(),
             Form::HostName => "a host name, as in `node-1.example`".to_owned(),
@@ -123,7 +109,6 @@ impl Form {
             Form::Network => "a host, a domain or a network, as in `.example` or `10.0.0.0/8`".to_owned(),
             Form::Registry => "a registry, as in `registry.example:5000`, or `*`".to_owned(),
             Form::Url => "a URL that begins with `http://` or `https://`".to_owned(),
-            Form::Base64(limit) => format!("base64 of at most {limit} characters"),
             Form::Time => "a time of day, as in `02:30`".to_owned(),
             Form::Version => "a version, as in `1.9.0`".to_owned(),
             Form::OneOf(words) => {
@@ -142,7 +127,6 @@ impl Form {
         match self {
             Form::Text(_) => "first line\nsecond line\n",
             Form::Line => "some words",
-            Form::Name => "one",
             Form::Module => "br_netfilter",
             Form::Sysctl => "net.core.somaxconn",
             Form::HostName => "node-1.example",
@@ -154,7 +138,6 @@ impl Form {
             Form::Network => "10.0.0.0/8",
             Form::Registry => "registry.example",
             Form::Url => "https://mirror.example",
-            Form::Base64(_) => "YnJj",
             Form::Time => "02:30",
             Form::Version => "1.9.0",
             Form::OneOf(words) => words.first().copied().unwrap_or_default(),
@@ -201,10 +184,9 @@ fn is_registry(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Form; 18] = [
+    const ALL: [Form; 16] = [
         Form::Text(64),
         Form::Line,
-        Form::Name,
         Form::Module,
         Form::Sysctl,
         Form::HostName,
@@ -216,7 +198,6 @@ mod tests {
         Form::Network,
         Form::Registry,
         Form::Url,
-        Form::Base64(8),
         Form::Time,
         Form::Version,
         Form::OneOf(&["a", "b"]),
@@ -236,10 +217,6 @@ mod tests {
         }
         for (form, text) in [
             (Form::Line, "a\nb"),
-            (Form::Name, "../a"),
-            (Form::Name, ".a"),
-            (Form::Name, ""),
-            (Form::Name, "a/b"),
             (Form::Module, "a.b"),
             (Form::Sysctl, "net..a"),
             (Form::Sysctl, "../../etc"),
@@ -261,9 +238,6 @@ mod tests {
             (Form::Url, "ftp://a"),
             (Form::Url, "https://a b"),
             (Form::Url, "https://"),
-            (Form::Base64(8), "YnJ"),
-            (Form::Base64(8), "Y==="),
-            (Form::Base64(4), "YnJjYnJj"),
             (Form::Time, "24:00"),
             (Form::Time, "2:30"),
             (Form::Time, "02:60"),

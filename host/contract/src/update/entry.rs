@@ -2,7 +2,9 @@
 
 use std::{error::Error, fmt};
 
-use crate::{EntryName, SlotName, Slots, Standing};
+use core::cmp::Ordering;
+
+use crate::{EntryName, SlotName, Slots, Standing, compare_versions};
 
 /// One thing that is done to the folder of kernel images on the ESP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,15 @@ pub enum EspStep {
     },
     /// All that was done so far reaches the disk.
     Sync,
+}
+
+/// How a version is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollback {
+    /// What is done to the ESP.
+    pub steps: Vec<EspStep>,
+    /// The slot that is given up; the other one is started from now on.
+    pub given_up: SlotName,
 }
 
 /// What runs cannot be given up.
@@ -74,27 +85,32 @@ pub fn judge(slots: &Slots) -> Judgement {
 
 /// What runs has proven itself: its entry is not counted any more. Nothing when it has proven itself before.
 pub fn bless(slots: &Slots) -> Vec<EspStep> {
-    rename_running(slots, EntryName::good)
+    rename(slots, slots.running(), EntryName::good)
 }
 
-/// Gives up what runs, so that the other slot is started from now on; what was given up is never taken again by itself.
-/// Whoever performs this has checked that the other slot is whole.
+/// Goes back to the version before: what runs is given up, or, where an update was written and never started, that, so
+/// that what runs stays. What was given up is never taken again by itself. Whoever performs this has checked that the slot
+/// which is started then is whole.
 ///
 /// # Errors
 /// When the other slot holds nothing, or what was given up.
-pub fn roll_back(slots: &Slots) -> Result<Vec<EspStep>, RollbackRefused> {
+pub fn roll_back(slots: &Slots) -> Result<Rollback, RollbackRefused> {
     let other = slots.running().other();
     let entry = slots.slot(other).entry().ok_or(RollbackRefused::NothingThere { slot: other })?;
     if entry.standing() == Standing::Bad {
         return Err(RollbackRefused::OtherBad { entry: entry.clone() });
     }
-    Ok(rename_running(slots, EntryName::bad))
+    let is_untried = matches!(entry.standing(), Standing::OnTrial(tries) if tries.done == 0);
+    let version = |slot: SlotName| slots.slot(slot).image().map(|image| image.version).unwrap_or_default();
+    let is_newer = compare_versions(&version(other), &version(slots.running())) == Ordering::Greater;
+    let given_up = if is_untried && is_newer { other } else { slots.running() };
+    Ok(Rollback { steps: rename(slots, given_up, EntryName::bad), given_up })
 }
 
-/// Gives the entry of what runs another counter, and takes away what else starts it.
-fn rename_running(slots: &Slots, counted: impl Fn(&EntryName) -> EntryName) -> Vec<EspStep> {
+/// Gives the entry of a slot another counter, and takes away what else starts it.
+fn rename(slots: &Slots, slot: SlotName, counted: impl Fn(&EntryName) -> EntryName) -> Vec<EspStep> {
     let mut steps = reconcile(slots);
-    if let Some(entry) = slots.slot(slots.running()).entry() {
+    if let Some(entry) = slots.slot(slot).entry() {
         let (from, to) = (entry.to_string(), counted(entry).to_string());
         if from != to {
             steps.extend(with_sync(vec![EspStep::Rename { from, to }]));

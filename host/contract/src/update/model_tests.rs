@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Again, EspStep, Judgement, NewImage, Part, Step, bless, judge, reconcile, roll_back, steps};
+use super::{
+    Again, EspStep, Judgement, NewImage, Part, Rollback, Step, UpdateRefused, bless, judge, reconcile, roll_back, steps,
+};
 use crate::{
     BootEntry, EntryName, Guid, ImageName, SlotName, Slots, boot_order, compare_versions,
     gpt::{
@@ -262,14 +264,15 @@ fn no_sequence_of_boots_updates_and_cuts_leaves_nothing_that_starts() {
         }
         if let Some((slot, version)) = state.running {
             let slots = state.machine.slots(slot);
-            if let Ok(list) = roll_back(&slots) {
+            if let Ok(Rollback { steps: list, given_up }) = roll_back(&slots) {
                 let mut machine = state.machine.clone();
                 machine.esp_steps(slot, list);
-                let other = slots.slot(slot.other()).image().unwrap().version;
+                let starts = given_up.other();
+                let started = slots.slot(starts).image().unwrap().version;
                 let proven = VERSIONS
                     .iter()
-                    .position(|version| *version == other)
-                    .filter(|_| slots.slot(slot.other()).entry().is_some_and(EntryName::is_good));
+                    .position(|version| *version == started)
+                    .filter(|_| slots.slot(starts).entry().is_some_and(EntryName::is_good));
                 next.push(State { machine, running: state.running, proven });
             }
             for (new, text) in VERSIONS.iter().enumerate() {
@@ -370,6 +373,21 @@ fn the_steps_of_an_update_are_these() {
                     rename a_1.10.0.part a_1.10.0+3-0.efi, sync";
     assert_eq!(list.iter().map(short).collect::<Vec<_>>().join(", "), expected);
     assert_eq!(Part::Hash.number(SlotName::B), 4);
+}
+
+#[test]
+fn an_update_that_was_not_started_yet_is_given_up_and_what_runs_stays() {
+    let mut machine = Machine::new();
+    let (slot, _) = machine.start().unwrap();
+    machine.esp_steps(slot, bless(&machine.slots(slot)));
+    let (target, list) = steps(&machine.slots(slot), &machine.disk.copies(), 512, &image(1), Again::Never).unwrap();
+    machine = machine.perform(&list, target, 1).pop().unwrap();
+    let rollback = roll_back(&machine.slots(slot)).unwrap();
+    assert_eq!(rollback.given_up, SlotName::B);
+    machine.esp_steps(slot, rollback.steps);
+    assert_eq!(machine.start(), Some((SlotName::A, 0)));
+    let again = steps(&machine.slots(slot), &machine.disk.copies(), 512, &image(1), Again::Never);
+    assert!(matches!(again, Err(UpdateRefused::FailedHere { .. })), "{again:?}");
 }
 
 #[test]

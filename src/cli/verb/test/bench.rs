@@ -26,15 +26,13 @@ use crate::{
         verb::boot::machine_for,
     },
     store::WorkFolder,
-    vm::{BootError, BootOrder, Disk, Machine, Reach, Visitor},
+    vm::{BootError, BootOrder, Disk, Machine, Reach, Tail, Visitor},
 };
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the door of a machine that restarts is waited for at once.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many of the machine's last lines are kept.
-const LAST: usize = 30;
 /// The port at which a machine reaches what it is to reach.
 const GUEST_PORT: u16 = 80;
 
@@ -102,7 +100,7 @@ impl<'c> Bench<'c> {
             ..BootOrder::new(self.image.clone())
         };
         let (stop, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        let last = Mutex::new(LastLines::default());
+        let last = Mutex::new(Tail::default());
         let (told, booted) = thread::scope(|scope| {
             let booting = scope.spawn(|| {
                 let ended = self.machine.boot(&order, &mut Kept(&last), &|_| (), &stop);
@@ -119,7 +117,7 @@ impl<'c> Bench<'c> {
         let lost = |_| BootError::Plumbing { source: io::Error::other("a thread panicked") };
         booted.map_err(lost).and_then(|ended| ended).map_err(|error| CliError::Machine(error.into()))?;
         let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(told.map_err(|failed| (failed, last.lines())))
+        Ok(told.map_err(|failed| (failed, last.into_lines())))
     }
 }
 
@@ -213,28 +211,12 @@ impl Look<'_> {
     }
 }
 
-/// Keeps the last lines.
-struct Kept<'l>(&'l Mutex<LastLines>);
-
-/// The last lines of a machine's serial line.
-#[derive(Default)]
-struct LastLines(Vec<u8>);
-
-impl LastLines {
-    fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8_lossy(&self.0);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LAST)..].iter().map(|line| (*line).to_owned()).collect()
-    }
-}
+/// Keeps the machine's last lines.
+struct Kept<'l>(&'l Mutex<Tail>);
 
 impl Write for Kept<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        const KEPT: usize = 64 << 10;
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.0.extend_from_slice(bytes);
-        let excess = last.0.len().saturating_sub(KEPT);
-        last.0.drain(..excess);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).see(bytes);
         Ok(bytes.len())
     }
 
