@@ -153,4 +153,26 @@ mod tests {
         let found = effective(&image, &[unknown]);
         assert_eq!((found.values.at(["motd"]), found.is_whole), (Some(&text("the image's")), false));
     }
+
+    #[test]
+    fn a_layer_may_say_a_part_of_what_another_has_said_whole() {
+        let image = ImageSettings {
+            version: IMAGE_SETTINGS_VERSION,
+            unknown: OnUnknown::Warn,
+            sources: Vec::new(),
+            defaults: Value::none(),
+            templates: Vec::new(),
+        };
+        let vlan =
+            |name: &str, key: &str, value: Value| layer(name, &format!("network.interfaces.a.vlan.{key}"), value);
+        let mut whole = vlan("file", "device", Value::Text("eth0".to_owned()));
+        whole.values = whole.values.overlaid(vlan("file", "id", Value::Integer(7)).values);
+        let part = vlan(CHANGES, "id", Value::Integer(8));
+        let found = effective(&image, &[whole, part.clone()]);
+        assert!(found.is_whole && found.refused(CHANGES, OnUnknown::Refuse).is_empty(), "{:?}", found.told());
+        let alone = effective(&image, &[part]);
+        let told = "changes: `settings.network.interfaces.a.vlan` is a table without: expected one with `device`";
+        assert_eq!(alone.refused(CHANGES, OnUnknown::Warn), [told]);
+        assert_eq!(alone.refused("file", OnUnknown::Warn), [""; 0]);
+    }
 }

@@ -90,6 +90,13 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_its_names_and_those_with_dots_stand_in_quotes() {
+        assert_eq!(key("settings.kernel.sysctl.\"net.core.somaxconn\""), ["kernel", "sysctl", "net.core.somaxconn"]);
+        assert_eq!(key("motd"), ["motd"]);
+        assert_eq!(key("settings"), [""; 0]);
+    }
+
+    #[test]
     fn what_sets_nothing_is_told() {
         for (given, expected) in [
             ("motd", "`motd` sets nothing"),
