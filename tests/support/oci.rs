@@ -1,5 +1,6 @@
 //! A small OCI archive (image-spec 1.1, "image layout" in a tar): one layer with one program. Equal programs give
 //! equal bytes.
+#![allow(dead_code, reason = "each test binary needs one of them")]
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -8,10 +9,19 @@ use super::package::{TarEntry, tar};
 
 /// The archive of an image called `name` in which `program` is `/bin/busybox`.
 pub fn archive(name: &str, architecture: &str, program: &[u8]) -> Vec<u8> {
+    archive_with(name, architecture, program, &json!({}))
+}
+
+/// The same, of an image that runs a script of busybox's shell.
+pub fn archive_of_script(name: &str, architecture: &str, program: &[u8], script: &str) -> Vec<u8> {
+    archive_with(name, architecture, program, &json!({"Entrypoint": ["/bin/busybox", "sh", "-c", script]}))
+}
+
+fn archive_with(name: &str, architecture: &str, program: &[u8], run: &serde_json::Value) -> Vec<u8> {
     let program = TarEntry { mode: 0o755, ..TarEntry::file("bin/busybox", program) };
     let layer = tar(&[TarEntry::directory("bin/"), program]);
     let config = json!({
-        "architecture": architecture, "os": "linux", "config": {},
+        "architecture": architecture, "os": "linux", "config": run,
         "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]},
     })
     .to_string()

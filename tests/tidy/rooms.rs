@@ -45,7 +45,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["content", "recipe", "lock", "graph", "plan"];
 
 /// The crates of the programs inside images.
-const HOST: [&str; 5] = ["contract", "linux", "agent", "early", "update"];
+const HOST: [&str; 6] = ["contract", "linux", "agent", "apiclient", "early", "update"];
 
 /// The files of those programs that touch the machine; all others judge what these have read.
 const HOST_DOORS: &[&str] = &[
@@ -59,10 +59,16 @@ const HOST_DOORS: &[&str] = &[
     "host/agent/src/first.rs",
     "host/agent/src/main.rs",
     "host/agent/src/settings/imds.rs",
+    "host/agent/src/verb/api.rs",
     "host/agent/src/verb/exec_door.rs",
     "host/agent/src/verb/health.rs",
     "host/agent/src/verb/settings.rs",
+    "host/agent/src/verb/mod.rs",
     "host/agent/src/verb/status.rs",
+    "host/agent/src/verb/update.rs",
+    "host/apiclient/src/exec.rs",
+    "host/apiclient/src/main.rs",
+    "host/apiclient/src/request.rs",
     "host/early/src/main.rs",
     "host/early/src/running.rs",
     "host/update/src/device.rs",

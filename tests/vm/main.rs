@@ -23,6 +23,8 @@ mod registry;
 #[path = "../support/run.rs"]
 mod run;
 
+#[cfg(feature = "suite-vm")]
+mod api;
 mod bench;
 #[cfg(feature = "suite-vm")]
 mod door;

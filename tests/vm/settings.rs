@@ -50,8 +50,8 @@ image-gc-high-threshold-percent = '85'
 'karpenter.sh/nodepool' = 'default'
 [settings.kubernetes.node-taints]
 dedicated = ['experimental:NoSchedule']
-[settings.host-containers.admin]
-enabled = true
+[settings.ecs]
+cluster = 'prod'
 [settings.network]
 hostname = 'node-1.example'
 https-proxy = 'http://proxy.example:3128/%41'
@@ -187,7 +187,7 @@ fn user_data_written_for_bottlerocket_configures_a_machine_of_ec2_and_stays_with
     // Each key that does nothing is told, once, by name.
     let journal = all("journal");
     assert!(journal.contains("settings taken from EC2's user data"), "{journal}");
-    for unknown in ["`settings.host-containers` is no setting: ", "`settings.kubernetes` is no setting: "] {
+    for unknown in ["`settings.ecs` is no setting: ", "`settings.kubernetes` is no setting: "] {
         assert_eq!(journal.matches(unknown).count(), 1, "{unknown} {journal}");
     }
     assert_eq!(all("motd"), "of the user");

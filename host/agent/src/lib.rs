@@ -8,6 +8,8 @@
 //! Reading is apart from judging: only what is handed in as [`Files`](brc_linux::Files), [`settings::Files`] and [`Ask`]
 //! touches the machine, and what comes through the door; all other modules take text or bytes.
 
+#[cfg(feature = "settings")]
+pub mod api;
 pub mod disk;
 #[cfg(feature = "settings")]
 pub mod door;
@@ -21,6 +23,8 @@ mod report;
 #[cfg(feature = "settings")]
 pub mod settings;
 mod status;
+#[cfg(feature = "settings")]
+pub mod updates;
 pub mod verity;
 
 pub use report::{json, text};

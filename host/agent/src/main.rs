@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use brc_agent::first;
+use brc_agent::{api::UpdateStep, first};
 use brc_contract::well_known;
 use lexopt::{
     Arg::{Long, Short, Value},
@@ -30,6 +30,8 @@ Usage: brc-agent status [--json]
        brc-agent settings load
        brc-agent settings user-data [--wait SECONDS]
        brc-agent health [--within SECONDS] unit NAME | http URL | command [--] PROGRAM [WORD...]
+       brc-agent update refresh | prepare | activate | deactivate
+       brc-agent api
        brc-agent exec-door
 
   status            what runs, from which slot, and whether it is verified
@@ -43,6 +45,8 @@ Usage: brc-agent status [--json]
       --wait        so many seconds for what is not there yet (default 90)
   health            tries until a unit is active, a URL answers with 2xx, or a program ends well
       --within      so many seconds (default 60)
+  update            takes a step of an update, for operators of fleets; people use `brc-update`
+  api               answers one request of HTTP on standard input, a socket: systemd starts it for each
   exec-door         opens the door through which `brc exec`, `brc logs` and `brc cp` of who started this virtual machine
                     look inside; without the credential `brc.door` it stays closed
 
@@ -52,17 +56,22 @@ Usage: brc-agent status [--json]
 Exit codes of status: 0 the root is verified, 1 it is not, 3 that could not be told (only root is told).
 Exit codes of settings: 0 all of them count, 1 some do not, or KEY is not set, 3 the machine cannot.
 Exit codes of health: 0 it is so, 1 it was not in time.
+Exit codes of update: those of `brc-update`.
 Exit code of exec-door: 3 the door stays closed.
 Exit code 2: the command line, or what was to be changed, is wrong; nothing was changed.
 ";
 
-const VERBS: &str = "`status`, `settings`, `health` or `exec-door`";
+const VERBS: &str = "`status`, `settings`, `health`, `update`, `api` or `exec-door`";
+
+const STEPS: &str = "`refresh`, `prepare`, `activate` or `deactivate`";
 
 /// What the command line asks for.
 enum Order {
     Status { is_json: bool },
     Settings(settings::Order),
     Health(health::Check, Duration),
+    Update(UpdateStep),
+    Api,
     ExecDoor,
     Help,
     Version,
@@ -95,6 +104,8 @@ fn obey(order: &Order) -> Said {
         Order::Status { is_json } => verb::status::run(*is_json),
         Order::Settings(order) => settings::run(order),
         Order::Health(check, within) => health::run(check, *within),
+        Order::Update(step) => verb::update::run(*step),
+        Order::Api => verb::api::run(),
         Order::ExecDoor => verb::exec_door::run(),
         Order::Help => plain(HELP.to_owned()),
         Order::Version => plain(format!("brc-agent {}\n", env!("CARGO_PKG_VERSION"))),
@@ -136,6 +147,12 @@ fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
             Order::Health(health::Check::Command(program), within_seconds(within))
         }
         ["health", ..] => return Err("expected `health` with `unit NAME`, `http URL` or `command PROGRAM`".into()),
+        ["update", step] => match UpdateStep::ALL.into_iter().find(|one| one.name() == *step) {
+            Some(step) => Order::Update(step),
+            None => return Err(format!("`{step}` is no step of an update: expected {STEPS}").into()),
+        },
+        ["update", ..] => return Err(format!("expected `update` with {STEPS}").into()),
+        ["api"] => Order::Api,
         ["exec-door"] => Order::ExecDoor,
         ["settings", "load"] => Order::Settings(settings::Order::Load),
         ["settings", "user-data"] => Order::Settings(settings::Order::UserData { wait: wait.unwrap_or(90) }),
@@ -148,12 +165,12 @@ fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
         ["settings", "apply", file] => Order::Settings(settings::Order::Apply { file: (*file).to_owned() }),
         ["settings", ..] => return Err("expected `settings` with `get`, `set`, `apply`, `load` or `user-data`".into()),
         [] => return Err(format!("no verb: expected {VERBS}").into()),
-        ["status" | "exec-door", more, ..] => return Err(format!("`{more}` is one word too many").into()),
+        ["status" | "api" | "exec-door", more, ..] => return Err(format!("`{more}` is one word too many").into()),
         [verb, ..] => return Err(format!("`{verb}` is no verb: expected {VERBS}").into()),
     };
     match ordered {
         Order::Settings(_) if is_json => Err("`--json` is for `status`; settings are JSON always".into()),
-        Order::ExecDoor if is_json => Err("`--json` is for `status`".into()),
+        Order::ExecDoor | Order::Update(_) | Order::Api if is_json => Err("`--json` is for `status`".into()),
         Order::Settings(settings::Order::UserData { .. }) => Ok(ordered),
         _ if wait.is_some() => Err("`--wait` is for `settings user-data`".into()),
         Order::Health(..) => Ok(ordered),

@@ -12,4 +12,4 @@ mod serve;
 mod session;
 
 pub use lock::{Closed, may_open};
-pub use serve::serve;
+pub use serve::{serve, serve_program};

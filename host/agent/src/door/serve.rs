@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use brc_contract::door::{Decoder, Frame, MAX_SESSIONS, Message, VERSION};
+use brc_contract::door::{Command, Decoder, Frame, MAX_SESSIONS, Message, VERSION};
 
 use super::{pipe::Outbox, session::Session};
 
@@ -20,12 +20,30 @@ const READ: usize = 32 << 10;
 ///
 /// # Errors
 /// A port that cannot be read, or a thread that cannot be had.
-pub fn serve(mut from: impl Read, to: impl Write + Send + 'static, nonce: u64) -> io::Result<()> {
+pub fn serve(from: impl Read, to: impl Write + Send + 'static, nonce: u64) -> io::Result<()> {
+    serve_all(from, to, nonce, None)
+}
+
+/// The same for who may do one thing alone: what they start are the words of this program, with its own environment, and
+/// nothing is copied.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_program(from: impl Read, to: impl Write + Send + 'static, program: &[String]) -> io::Result<()> {
+    serve_all(from, to, 0, Some(program.to_vec()))
+}
+
+fn serve_all(
+    mut from: impl Read,
+    to: impl Write + Send + 'static,
+    nonce: u64,
+    program: Option<Vec<String>>,
+) -> io::Result<()> {
     let (frames, waiting) = sync_channel(WAITING);
     thread::Builder::new().spawn(move || write_all(to, &waiting))?;
     let hello = Message::Hello { version: VERSION, nonce };
     Outbox { frames: frames.clone(), session: 0 }.say(hello.clone());
-    let mut serving = Serving { frames, sessions: BTreeMap::new() };
+    let mut serving = Serving { frames, sessions: BTreeMap::new(), program };
     let (mut decoder, mut is_greeted) = (Decoder::default(), false);
     let mut buffer = vec![0; READ];
     loop {
@@ -59,6 +77,8 @@ fn write_all(mut to: impl Write, waiting: &Receiver<Frame>) {
 struct Serving {
     frames: SyncSender<Frame>,
     sessions: BTreeMap<u32, Session>,
+    /// The one program that may be started, when there is one.
+    program: Option<Vec<String>>,
 }
 
 impl Serving {
@@ -68,7 +88,15 @@ impl Serving {
         self.sessions.retain(|_, session| !session.is_over());
         match message {
             Message::Cancel => drop(self.sessions.remove(&session)),
+            Message::Get { .. } | Message::Put { .. } if self.program.is_some() => refuse("nothing is copied here"),
             Message::Start(_) | Message::Get { .. } | Message::Put { .. } => {
+                let message = match (message, &self.program) {
+                    (Message::Start(Command { words, has_input, .. }), Some(program)) => {
+                        let words = program.iter().cloned().chain(words).collect();
+                        Message::Start(Command { words, has_input, ..Command::default() })
+                    }
+                    (message, _) => message,
+                };
                 if self.sessions.contains_key(&session) {
                     refuse("two sessions have one number");
                     self.sessions.remove(&session);

@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io::{self, Read as _},
     path::Path,
-    process::Command,
     time::Duration,
 };
 
@@ -17,13 +16,16 @@ use brc_contract::{
     well_known,
 };
 use brc_linux::Files;
+use rustix::fs::FlockOperation;
 
 use super::{CANNOT, NOT_SO, Said, USAGE};
 
 /// So long the metadata service is waited for: the network may still be coming up.
 const SERVICE: Duration = Duration::from_secs(300);
 
-const MAX_OS_RELEASE: usize = 64 << 10;
+pub(super) const MAX_OS_RELEASE: usize = 64 << 10;
+/// Held by one who changes settings.
+const LOCK: &str = "/run/brc/settings/lock";
 
 /// What is asked of settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +56,11 @@ pub fn run(order: &Order) -> Said {
 type Done = (String, u8);
 
 /// Something is not done.
-struct Failed {
-    message: String,
-    code: u8,
+pub(super) struct Failed {
+    /// Why.
+    pub message: String,
+    /// The exit code.
+    pub code: u8,
 }
 
 fn cannot(error: &(dyn std::error::Error + 'static)) -> Failed {
@@ -64,42 +68,71 @@ fn cannot(error: &(dyn std::error::Error + 'static)) -> Failed {
 }
 
 fn perform(order: &Order, told: &mut Vec<String>) -> Result<Done, Failed> {
-    let mut machine = Machine::open(told)?;
     match order {
-        Order::Load => machine.load(),
-        Order::UserData { wait } => machine.user_data(Duration::from_secs(*wait)),
-        Order::Get { path } => machine.get(path.as_deref()),
+        Order::Load => Machine::change(told)?.load(),
+        Order::UserData { wait } => match user_data(Duration::from_secs(*wait))? {
+            None => Ok((String::new(), 0)),
+            Some(answer) => Machine::change(told)?.hear(answer.as_deref()),
+        },
+        Order::Get { path } => Machine::open(told)?.get(path.as_deref()),
         Order::Set { assignments } => {
             let wrong = |error| Failed { message: error_chain(&error), code: USAGE };
             let values = assignments
                 .iter()
                 .try_fold(Value::none(), |all, text| Ok(all.overlaid(assignment(text).map_err(wrong)?)))?;
-            machine.change(values)
+            Machine::change(told)?.set(values)
         }
         Order::Apply { file } => {
             let bytes = document(file)?;
             let wrong =
                 |error: UserDataError| Failed { message: format!("`{file}`: {}", error_chain(&error)), code: USAGE };
-            machine.change(parse(&bytes).map_err(wrong)?)
+            Machine::change(told)?.set(parse(&bytes).map_err(wrong)?)
         }
     }
 }
 
+/// The user data of the platform, where it is one that can be asked and has not answered before; within, nothing when it
+/// has none.
+fn user_data(wait: Duration) -> Result<Option<Option<Vec<u8>>>, Failed> {
+    let mut told = Vec::new();
+    let machine = Machine::open(&mut told)?;
+    let is_wanted = machine.image.sources.contains(&Source::Ec2) && !machine.given.has(Source::Ec2);
+    if !is_wanted || !Imds::is_here(&machine.files) {
+        return Ok(None);
+    }
+    let patience = Patience { service: SERVICE, user_data: wait };
+    Imds::of_this_machine().user_data(patience).map(Some).map_err(|error| cannot(&error))
+}
+
 /// The machine that runs, with its settings.
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     /// What is to be said.
     told: &'a mut Vec<String>,
     files: Files,
     image: ImageSettings,
     given: Given,
+    /// Held by one who changes something.
+    _lock: Option<File>,
 }
 
 impl<'a> Machine<'a> {
-    fn open(told: &'a mut Vec<String>) -> Result<Self, Failed> {
+    /// To look at.
+    pub fn open(told: &'a mut Vec<String>) -> Result<Self, Failed> {
         let files = Files::below("/");
         let image = settings::image(&files).map_err(|error| cannot(&error))?;
         let given = Given::of(&files).map_err(|error| cannot(&error))?;
-        Ok(Machine { told, files, image, given })
+        Ok(Machine { told, files, image, given, _lock: None })
+    }
+
+    /// To change: one after the other, so that nothing is lost that two change at once.
+    pub fn change(told: &'a mut Vec<String>) -> Result<Self, Failed> {
+        let failed = |error: io::Error| Failed { message: format!("`{LOCK}` cannot be locked: {error}"), code: CANNOT };
+        if let Some(folder) = Path::new(LOCK).parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let lock = File::create(LOCK).map_err(failed)?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        Ok(Machine { _lock: Some(lock), ..Machine::open(told)? })
     }
 
     /// Takes what is at hand and was not taken before.
@@ -131,16 +164,10 @@ impl<'a> Machine<'a> {
         Ok((said, code.max(made)))
     }
 
-    /// Asks the platform, where it is one that can be asked and has not answered before.
-    fn user_data(&mut self, wait: Duration) -> Result<Done, Failed> {
-        let wanted = self.image.sources.contains(&Source::Ec2) && !self.given.has(Source::Ec2);
-        if !wanted || !Imds::is_here(&self.files) {
-            return Ok((String::new(), 0));
-        }
-        let patience = Patience { service: SERVICE, user_data: wait };
-        let answer = Imds::of_this_machine().user_data(patience).map_err(|error| cannot(&error))?;
+    /// Takes what the platform has answered, be it nothing.
+    fn hear(&mut self, answer: Option<&[u8]>) -> Result<Done, Failed> {
         let code = match answer {
-            Some(bytes) => self.take(Source::Ec2, "EC2's user data", &bytes)?,
+            Some(bytes) => self.take(Source::Ec2, "EC2's user data", bytes)?,
             None => {
                 let line = "EC2 has no user data for this machine; it is asked again at the next start";
                 self.told.push(line.to_owned());
@@ -173,8 +200,13 @@ impl<'a> Machine<'a> {
         Ok(0)
     }
 
+    /// The values that count.
+    pub fn values(&self) -> Value {
+        self.effective().values
+    }
+
     fn get(&self, path: Option<&str>) -> Result<Done, Failed> {
-        let values = self.effective().values;
+        let values = self.values();
         let names = path.map(key).unwrap_or_default();
         let Some(found) = values.at(names.iter().map(String::as_str)) else {
             return Err(Failed { message: format!("`{}` is not set", path.unwrap_or_default()), code: NOT_SO });
@@ -184,7 +216,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Changes settings, or nothing: a value that is wrong, or of a key that there is not, changes none.
-    fn change(&mut self, values: Value) -> Result<Done, Failed> {
+    pub fn set(&mut self, values: Value) -> Result<Done, Failed> {
         let before = self.given.kept.changes.clone();
         let unknown = check(KEYS, &values).unknown;
         self.given.kept.changes = before.overlaid(values);
@@ -213,6 +245,11 @@ impl<'a> Machine<'a> {
         kept.map_err(|error| Failed { message: format!("`{path}` cannot be written: {error}"), code: CANNOT })
     }
 
+    /// Makes the files of the values that count anew where they are not as they should be.
+    pub fn apply(&mut self) -> Result<Done, Failed> {
+        self.make(&self.effective())
+    }
+
     /// Makes the files of the values that count, and starts anew what reads them.
     fn make(&mut self, found: &Effective) -> Result<Done, Failed> {
         self.told.extend(found.told().iter().map(|line| format!("warning: {line}")));
@@ -238,12 +275,9 @@ fn restart(made: &Made) -> Result<(), Failed> {
     systemctl(&words)
 }
 
-#[expect(clippy::disallowed_methods, reason = "systemd is asked by its own program")]
-fn systemctl(words: &[&str]) -> Result<(), Failed> {
-    let failed = |why: String| Failed { message: format!("`systemctl {}` {why}", words.join(" ")), code: CANNOT };
-    let status = Command::new("/usr/bin/systemctl").args(words).status();
-    let status = status.map_err(|error| failed(format!("cannot be started: {error}")))?;
-    if status.success() { Ok(()) } else { Err(failed(format!("failed: {status}"))) }
+/// Asks systemd, by its own program.
+pub(super) fn systemctl(words: &[&str]) -> Result<(), Failed> {
+    super::succeeds("/usr/bin/systemctl", words).map_err(|message| Failed { message, code: CANNOT })
 }
 
 /// A document, or standard input for `-`.
@@ -259,7 +293,7 @@ fn document(file: &str) -> Result<Vec<u8>, Failed> {
 }
 
 /// Changes on the machine that runs.
-struct Changing;
+pub(super) struct Changing;
 
 impl settings::Files for Changing {
     fn write(&mut self, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {

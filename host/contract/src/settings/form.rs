@@ -36,6 +36,12 @@ pub enum Form {
     Time,
     /// A version, as images have them.
     Version,
+    /// A name of the user's own: letters, digits, `-` and `_`.
+    Name,
+    /// The name of an image of containers, with its registry: `registry.example/app:1`.
+    Image,
+    /// Base64 (RFC 4648) of up to so many bytes.
+    Base64(usize),
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
@@ -47,6 +53,7 @@ const MAX_HOST: usize = 253;
 const MAX_INTERFACE: usize = 15;
 const MAX_URL: usize = 2048;
 const MAX_VERSION: usize = 64;
+const MAX_IMAGE: usize = 512;
 
 impl Form {
     /// Whether a text looks so.
@@ -89,6 +96,12 @@ impl Form {
                 text.split_once(':').is_some_and(|(hour, minute)| number(hour, 23) && number(minute, 59))
             }
             Form::Version => within(MAX_VERSION) && all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^')),
+            Form::Name => within(MAX_NAME) && starts_plain && all(|c| is_word(c) || c == '-'),
+            Form::Image => {
+                let plain = |c: char| is_word(c) || matches!(c, '.' | '-' | ':' | '/' | '@' | '+');
+                within(MAX_IMAGE) && starts_plain && text.chars().all(plain)
+            }
+            Form::Base64(limit) => is_base64(text) && text.len() / 4 * 3 <= limit,
             Form::OneOf(words) => words.contains(&text),
         }
     }
@@ -111,6 +124,9 @@ impl Form {
             Form::Url => "a URL that begins with `http://` or `https://`".to_owned(),
             Form::Time => "a time of day, as in `02:30`".to_owned(),
             Form::Version => "a version, as in `1.9.0`".to_owned(),
+            Form::Name => "a name of letters, digits, `-` and `_`".to_owned(),
+            Form::Image => "the name of an image with its registry, as in `registry.example/app:1`".to_owned(),
+            Form::Base64(limit) => format!("base64 of at most {limit} bytes"),
             Form::OneOf(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
                 match words.split_last() {
@@ -140,6 +156,9 @@ impl Form {
             Form::Url => "https://mirror.example",
             Form::Time => "02:30",
             Form::Version => "1.9.0",
+            Form::Name => "mine",
+            Form::Image => "registry.example/app:1",
+            Form::Base64(_) => "aGVsbG8K",
             Form::OneOf(words) => words.first().copied().unwrap_or_default(),
         }
     }
@@ -147,6 +166,14 @@ impl Form {
 
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// RFC 4648, section 4; lines may be broken anywhere, as PEM's are.
+fn is_base64(text: &str) -> bool {
+    let packed: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
+    let padding = packed.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    packed.len() % 4 == 0 && packed[..packed.len() - padding].iter().all(digit)
 }
 
 /// RFC 1123, section 2.1.
@@ -184,7 +211,7 @@ fn is_registry(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Form; 16] = [
+    const ALL: [Form; 19] = [
         Form::Text(64),
         Form::Line,
         Form::Module,
@@ -200,6 +227,9 @@ mod tests {
         Form::Url,
         Form::Time,
         Form::Version,
+        Form::Name,
+        Form::Image,
+        Form::Base64(64),
         Form::OneOf(&["a", "b"]),
     ];
 
@@ -242,6 +272,13 @@ mod tests {
             (Form::Time, "2:30"),
             (Form::Time, "02:60"),
             (Form::Version, "1-2"),
+            (Form::Name, "../a"),
+            (Form::Name, "a b"),
+            (Form::Image, "a b"),
+            (Form::Image, "--help"),
+            (Form::Base64(64), "a"),
+            (Form::Base64(64), "===="),
+            (Form::Base64(3), "aGVsbG8K"),
             (Form::OneOf(&["a", "b"]), "c"),
         ] {
             assert!(!form.fits(text), "{form:?} {text:?}");

@@ -15,13 +15,62 @@ const fn required(name: &'static str, kind: Kind, about: &'static str) -> Key {
 
 /// The settings, sorted by name.
 pub const KEYS: &[Key] = &[
+    key(
+        "bootstrap-commands",
+        Kind::Table(Form::Name, &Kind::Group(BOOTSTRAP_COMMAND)),
+        "commands before the first workload, in the order of their names",
+    ),
+    key(
+        "bootstrap-containers",
+        Kind::Table(Form::Name, &Kind::Group(BOOTSTRAP_CONTAINER)),
+        "containers that run to their end before the first workload, in the order of their names",
+    ),
     key("container-registry", Kind::Group(CONTAINER_REGISTRY), "where images of containers come from"),
     key("dns", Kind::Group(DNS), "who is asked for names, besides whom the network names"),
+    key(
+        "host-containers",
+        Kind::Table(Form::Name, &Kind::Group(HOST_CONTAINER)),
+        "containers beside the workload, as administrators need them",
+    ),
     key("kernel", Kind::Group(KERNEL), "the running kernel"),
     key("motd", Kind::Text(Form::Text(MAX_TEXT)), "what `/etc/motd` says"),
     key("network", Kind::Group(NETWORK), "the machine in its network"),
     key("ntp", Kind::Group(NTP), "the clock"),
     key("updates", Kind::Group(UPDATES), "which updates are taken, when, and by whom"),
+];
+
+/// When something runs that prepares the machine.
+const MODE: Kind = Kind::Text(Form::OneOf(&["always", "off", "once"]));
+/// The most bytes of user data of a container: as EC2 has it, unpacked.
+const MAX_USER_DATA: usize = 256 << 10;
+
+const BOOTSTRAP_COMMAND: &[Key] = &[
+    required(
+        "commands",
+        Kind::List(&Kind::List(&Kind::Text(Form::Line))),
+        "calls of `apiclient` with `set`, `apply` or `ephemeral-storage`, each a list of words",
+    ),
+    key("essential", Kind::Flag, "`true`: without it no workload starts, and the boot is no good one"),
+    key("mode", MODE, "`once` is the first start alone; `off` when it is not said"),
+];
+
+const BOOTSTRAP_CONTAINER: &[Key] = &[
+    key("essential", Kind::Flag, "`true`: when it fails no workload starts, and the boot is no good one"),
+    key("mode", MODE, "`once` is the first start alone; `off` when it is not said"),
+    key("source", Kind::Text(Form::Image), "its image"),
+    key(
+        "timeout",
+        Kind::Integer(1, 86_400),
+        "the seconds that it may take, its image included; 600 when it is not said",
+    ),
+    key("user-data", Kind::Text(Form::Base64(MAX_USER_DATA)), "what it finds in its file `user-data`"),
+];
+
+const HOST_CONTAINER: &[Key] = &[
+    key("enabled", Kind::Flag, "`true`: it runs"),
+    key("source", Kind::Text(Form::Image), "its image"),
+    key("superpowered", Kind::Flag, "`true`: it may do all that root may, and has the root at `/.bottlerocket/rootfs`"),
+    key("user-data", Kind::Text(Form::Base64(MAX_USER_DATA)), "what it finds in its file `user-data`"),
 ];
 
 const CONTAINER_REGISTRY: &[Key] = &[key(
@@ -158,14 +207,11 @@ pub const LATER: &[Later] = &[
     later("autoscaling", NODE),
     later("aws", NOT_YET),
     later("boot", "the command line is a part of the signed image: write `kernel-arg` in the recipe"),
-    later("bootstrap-commands", NOT_YET),
-    later("bootstrap-containers", NOT_YET),
     later("cloudformation", NOT_YET),
     later("container-registry.credentials", NOT_YET),
     later("container-runtime", NOT_YET),
     later("container-runtime-plugins", NOT_YET),
     later("ecs", "it is of ECS, which brc does not have"),
-    later("host-containers", NOT_YET),
     later("kubernetes", NODE),
     later("metrics", "nothing is reported to anybody"),
     later("network.hosts", NOT_YET),
