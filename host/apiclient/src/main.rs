@@ -3,10 +3,6 @@
 
 #![expect(clippy::print_stderr, reason = "the program talks to people")]
 
-mod exec;
-mod order;
-mod request;
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -16,9 +12,8 @@ use std::{
     time::Duration,
 };
 
+use brc_apiclient::{AskError, Asked, Order, Outputs, ask, read, run, upgrade};
 use brc_contract::error_chain;
-use order::{Asked, Order};
-use request::AskError;
 use serde_json::{Value, json};
 
 const HELP: &str = "\
@@ -63,7 +58,7 @@ const MAX_DOCUMENT: u64 = 1 << 20;
 const PAUSE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let asked = match order::read(lexopt::Parser::from_env()) {
+    let asked = match read(lexopt::Parser::from_env()) {
         Ok(asked) => asked,
         Err(error) => {
             eprintln!("error: {error}; see `apiclient --help`");
@@ -106,7 +101,7 @@ fn wrong(message: String) -> Failed {
 type Done = (Vec<u8>, u8);
 
 fn obey(Asked { socket, order }: Asked) -> Result<Done, Failed> {
-    let ask = |method: &str, uri: &str, body: &[u8]| request::ask(&socket, method, uri, body);
+    let ask = |method: &str, uri: &str, body: &[u8]| ask(&socket, method, uri, body);
     let done = |_: Vec<u8>| (Vec::new(), 0);
     match order {
         Order::Get { keys } => {
@@ -135,8 +130,9 @@ fn obey(Asked { socket, order }: Asked) -> Result<Done, Failed> {
         Order::UpdateCancel => step(&socket, "deactivate-update").map(|_| (Vec::new(), 0)),
         Order::Reboot => Ok(done(ask("POST", "/actions/reboot", b"")?)),
         Order::Exec { container, words } => {
-            let stream = request::upgrade(&socket, &format!("/exec/{}", escaped(&container)), "brc-door")?;
-            let ended = exec::run(stream, words);
+            let stream = upgrade(&socket, &format!("/exec/{}", escaped(&container)), "brc-door")?;
+            let to = Outputs { output: &mut io::stdout(), errors: &mut io::stderr() };
+            let ended = run(stream, words, io::stdin(), to);
             ended.map(|code| (Vec::new(), code)).map_err(|error| Failed { message: error.to_string(), code: AWAY })
         }
         Order::Init { file_system, disks } => {
@@ -159,12 +155,11 @@ fn obey(Asked { socket, order }: Asked) -> Result<Done, Failed> {
 
 /// Proposes settings, and commits them; when one is refused none counts.
 fn change(socket: &str, proposed: &[(&str, Vec<u8>)]) -> Result<Done, Failed> {
-    let discard = || request::ask(socket, "DELETE", &format!("/tx?tx={TRANSACTION}"), b"");
+    let discard = || ask(socket, "DELETE", &format!("/tx?tx={TRANSACTION}"), b"");
     discard()?;
-    let propose = |(uri, body): &(&str, Vec<u8>)| {
-        request::ask(socket, "PATCH", &format!("{uri}?tx={TRANSACTION}"), body).map(drop)
-    };
-    let commit = || request::ask(socket, "POST", &format!("/tx/commit_and_apply?tx={TRANSACTION}"), b"");
+    let propose =
+        |(uri, body): &(&str, Vec<u8>)| ask(socket, "PATCH", &format!("{uri}?tx={TRANSACTION}"), body).map(drop);
+    let commit = || ask(socket, "POST", &format!("/tx/commit_and_apply?tx={TRANSACTION}"), b"");
     match proposed.iter().try_for_each(propose).and_then(|()| commit()) {
         Ok(_) => Ok((Vec::new(), 0)),
         Err(error) => {
@@ -177,9 +172,9 @@ fn change(socket: &str, proposed: &[(&str, Vec<u8>)]) -> Result<Done, Failed> {
 
 /// Takes a step of an update to its end; the status behind it.
 fn step(socket: &str, action: &str) -> Result<Value, Failed> {
-    request::ask(socket, "POST", &format!("/actions/{action}"), b"")?;
+    ask(socket, "POST", &format!("/actions/{action}"), b"")?;
     let status = loop {
-        match request::ask(socket, "GET", "/updates/status", b"") {
+        match ask(socket, "GET", "/updates/status", b"") {
             Err(AskError::Refused { status: 423, .. }) => pause(),
             answer => break answer?,
         }
@@ -212,7 +207,7 @@ fn apply_update(socket: &str, checks: bool, reboots: bool) -> Result<Done, Faile
     }
     step(socket, "activate-update")?;
     if reboots {
-        request::ask(socket, "POST", "/actions/reboot", b"")?;
+        ask(socket, "POST", "/actions/reboot", b"")?;
     }
     Ok((Vec::new(), 0))
 }
