@@ -454,7 +454,7 @@ fn a_local_checkout_takes_the_place_of_a_source() {
     assert_eq!(refused.status.code(), Some(2), "{talk}");
     assert!(talk.contains("`--source quickstart/idle=…` changes nothing"), "{talk}");
 
-    for (option, code) in [("nothing=.", 2), ("note", 2), ("note=nowhere", 2), ("containerd=.", 2)] {
+    for (option, code) in [("nothing=.", 2), ("note", 2), ("note=nowhere", 2), ("system=.", 2)] {
         let wrong = project.output("build", &["note", "--source", option]);
         assert_eq!(wrong.status.code(), Some(code), "{option}: {}", String::from_utf8_lossy(&wrong.stderr));
     }
