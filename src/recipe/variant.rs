@@ -16,10 +16,10 @@ use super::{
     word::{LayoutWord, TopWord, VariantWord},
 };
 
-/// What is composed into an image: `variant "acme-node" { … }`. Its name is `[a-z0-9-]{1,24}`.
+/// What is composed into an image: `variant "acme-node" { … }`. Its name is `[a-z0-9.-]{1,24}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
-    /// Its name, `[a-z0-9-]{1,24}`.
+    /// Its name, `[a-z0-9.-]{1,24}`.
     pub name: Spanned<Name>,
     /// `version "1.4.0"`: `[0-9A-Za-z.~^]{1,16}`; not inherited. A variant without one is only there to be extended.
     pub version: Option<Spanned<String>>,
@@ -195,12 +195,13 @@ impl Variant {
     }
 }
 
-/// `[a-z0-9-]{1,24}`: it becomes part of partition labels, of 36 letters with the version.
+/// `[a-z0-9.-]{1,24}`, a letter or number first and last: it becomes part of partition labels, of 36 letters with the version.
 fn variant_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<Name>> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > 24 || !name.chars().all(fits) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = |c: char| plain(c) || c == '-' || c == '.';
+    if name.len() > 24 || !name.starts_with(plain) || !name.ends_with(plain) || !name.chars().all(fits) {
         let message = format!("`{}` cannot be the name of a variant", name.value);
-        reader.error(Code::BadName, name.span, message, "names of variants are `[a-z0-9-]{1,24}`");
+        reader.error(Code::BadName, name.span, message, "names of variants are `[a-z0-9.-]{1,24}`");
         return None;
     }
     Some(name.map(|name| Name::new(reader.set, name)))

@@ -6,6 +6,8 @@ use brc_contract::settings::{MAX_SETTINGS, SETTINGS_VERSION, Source, Value};
 use brc_linux::{FileError, Files};
 use serde::{Deserialize, Serialize};
 
+use super::INSTANCE;
+
 /// Where it is kept.
 pub(crate) const KEPT: &str = "/var/lib/brc/settings/kept.json";
 /// The most bytes of it: each source, and the changes.
@@ -26,17 +28,19 @@ pub struct Layer {
 /// What a machine keeps of its settings. Keys that this version does not know stay, so that another version finds them
 /// again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Kept {
     /// [`SETTINGS_VERSION`] of who wrote it.
     pub version: u32,
     /// Which machine it is of: the identity that its firmware gives it. A copy of a disk in another machine is another
     /// machine, which is given its own.
     pub machine: Option<String>,
-    /// What sources gave, as they gave it; one that has given nothing yet is heard again at the next start.
-    pub given: BTreeMap<Source, Value>,
+    /// What sources gave, as they gave it, by their names; one that has given nothing yet is heard again at the next start.
+    pub given: BTreeMap<String, Value>,
     /// What was changed since.
     pub changes: Value,
+    /// What a later version keeps beside it.
+    #[serde(flatten)]
+    pub later: BTreeMap<String, serde_json::Value>,
 }
 
 /// What this machine was given.
@@ -60,6 +64,7 @@ impl Given {
             machine: machine.clone(),
             given: BTreeMap::new(),
             changes: Value::none(),
+            later: BTreeMap::new(),
         };
         let text = match files.text(KEPT, MAX_KEPT) {
             Ok(text) => text,
@@ -73,17 +78,18 @@ impl Given {
 
     /// Whether a source has been heard.
     pub fn has(&self, source: Source) -> bool {
-        self.kept.given.contains_key(&source)
+        self.kept.given.contains_key(source.name())
     }
 
-    /// The layers, those of `sources` in that order.
+    /// The layers: what the platform says of the machine, then those of `sources` in that order, then the changes.
     pub fn layers(&self, sources: &[Source]) -> Vec<Layer> {
-        let of = |source: &Source| {
-            let values = self.kept.given.get(source)?.clone();
-            Some(Layer { name: source.name().to_owned(), values })
+        let of = |name: &str| {
+            let values = self.kept.given.get(name)?.clone();
+            Some(Layer { name: name.to_owned(), values })
         };
         let changes = Layer { name: CHANGES.to_owned(), values: self.kept.changes.clone() };
-        sources.iter().filter_map(of).chain([changes]).collect()
+        let names = [INSTANCE].into_iter().chain(sources.iter().map(|source| source.name()));
+        names.filter_map(of).chain([changes]).collect()
     }
 
     /// The file that keeps it: its path and bytes.
@@ -142,8 +148,8 @@ mod tests {
         let (folder, files) = machine("3B8F8425-20E0-4F3B-907F-1A25A76F98E8");
         let mut given = Given::of(&files).unwrap();
         assert!(!given.has(Source::Ec2));
-        given.kept.given.insert(Source::Ec2, motd("given"));
-        given.kept.given.insert(Source::File, motd("file"));
+        given.kept.given.insert("ec2".to_owned(), motd("given"));
+        given.kept.given.insert("file".to_owned(), motd("file"));
         given.kept.changes = motd("changed");
         let (path, bytes) = given.file().unwrap();
         fs::write(folder.path().join(path.trim_start_matches('/')), bytes).unwrap();
@@ -160,12 +166,15 @@ mod tests {
     #[test]
     fn a_file_of_a_later_version_serves() {
         let (folder, files) = machine("a");
-        let text =
-            r#"{"version": 9, "machine": "a", "given": {"ec2": {"motd": "a", "new-key": {"b": 1}}}, "changes": {}}"#;
+        let text = r#"{"version": 9, "machine": "a", "given": {"ec2": {"motd": "a", "new-key": {"b": 1}}, "new-source": {}},
+                "changes": {}, "new-member": {"c": [1]}}"#;
         fs::write(folder.path().join("var/lib/brc/settings/kept.json"), text).unwrap();
         let given = Given::of(&files).unwrap();
         assert_eq!(given.layers(&[Source::Ec2])[0].values.at(["new-key", "b"]), Some(&Value::Integer(1)));
-        assert!(String::from_utf8(given.file().unwrap().1).unwrap().contains("new-key"));
+        let text = String::from_utf8(given.file().unwrap().1).unwrap();
+        for kept in ["new-key", "new-source", r#""new-member":{"c":[1]}"#] {
+            assert!(text.contains(kept), "{text}");
+        }
         fs::write(folder.path().join("var/lib/brc/settings/kept.json"), "{").unwrap();
         assert!(matches!(Given::of(&files), Err(GivenError::Format(_))));
     }

@@ -10,6 +10,8 @@ use brc_contract::settings::MAX_SETTINGS;
 use brc_linux::Files;
 use ureq::http::StatusCode;
 
+use super::Instance;
+
 /// Where it is.
 const ADDRESS: &str = "http://169.254.169.254";
 /// So long one answer may take: a slow one is one.
@@ -76,7 +78,7 @@ impl Imds {
         let start = Instant::now();
         let mut there_since = None;
         loop {
-            let answer = self.ask();
+            let answer = self.ask("user-data");
             match answer {
                 Ok(Answer::Bytes(bytes)) if !bytes.is_empty() => return Ok(Some(bytes)),
                 Ok(_) => {
@@ -92,14 +94,37 @@ impl Imds {
         }
     }
 
-    fn ask(&self) -> Result<Answer, ImdsError> {
+    /// What the service says of the machine.
+    ///
+    /// # Errors
+    /// When it does not say all of it.
+    pub fn instance(&self) -> Result<Instance, ImdsError> {
+        let text = |path: &str| match self.ask(&format!("meta-data/{path}"))? {
+            Answer::Bytes(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                // A name per line where a network has several.
+                Ok(text.split_whitespace().next().unwrap_or_default().to_owned())
+            }
+            Answer::NotThere => {
+                Err(ImdsError::Status { url: format!("{}/latest/meta-data/{path}", self.address), status: 404 })
+            }
+        };
+        Ok(Instance {
+            id: text("instance-id")?,
+            zone: text("placement/availability-zone")?,
+            name: text("local-hostname")?,
+            address: text("local-ipv4")?,
+        })
+    }
+
+    fn ask(&self, path: &str) -> Result<Answer, ImdsError> {
         let url = format!("{}/latest/api/token", self.address);
         let asked = self.agent.put(&url).header("X-aws-ec2-metadata-token-ttl-seconds", TOKEN_SECONDS).send_empty();
         let token = match read(asked, &url, MAX_TOKEN)? {
             (StatusCode::OK, bytes) => String::from_utf8(bytes).map_err(|_| ImdsError::Token)?,
             (status, _) => return Err(ImdsError::Status { url, status: status.as_u16() }),
         };
-        let url = format!("{}/latest/user-data", self.address);
+        let url = format!("{}/latest/{path}", self.address);
         let asked = self.agent.get(&url).header("X-aws-ec2-metadata-token", token.trim()).call();
         match read(asked, &url, MAX_SETTINGS as u64 + 1)? {
             (StatusCode::OK, bytes) => Ok(Answer::Bytes(bytes)),

@@ -7,6 +7,7 @@
 
 mod given;
 mod imds;
+mod instance;
 mod made;
 mod set;
 mod source;
@@ -15,6 +16,7 @@ mod user_data;
 pub(crate) use given::firmware;
 pub use given::{CHANGES, Given, GivenError, Kept, Layer};
 pub use imds::{Imds, ImdsError, Patience};
+pub use instance::{INSTANCE, Instance};
 pub use made::{Files, Made, MakeError};
 pub use set::{SetError, assignment, key};
 pub use source::at_hand;
@@ -146,7 +148,7 @@ mod tests {
         assert!(found.told()[0].starts_with("ec2: `settings.network.hostname` is the text `_`"), "{:?}", found.told());
 
         let mut unknown = layer("ec2", "motd", text("given"));
-        unknown.values = unknown.values.overlaid(text("b").nested(["kubernetes", "api-server"].into_iter()));
+        unknown.values = unknown.values.overlaid(text("b").nested(["ecs", "cluster"].into_iter()));
         let found = effective(&image, &[unknown.clone()]);
         assert_eq!((found.values.at(["motd"]), found.is_whole, found.told().len()), (Some(&text("given")), true, 1));
         image.unknown = OnUnknown::Refuse;

@@ -8,7 +8,8 @@ use std::{
 };
 
 use brc_agent::settings::{
-    self, CHANGES, Effective, Given, Imds, Made, Patience, UserDataError, assignment, at_hand, effective, key, parse,
+    self, CHANGES, Effective, Given, INSTANCE, Imds, ImdsError, Instance, Made, Patience, UserDataError, assignment,
+    at_hand, effective, key, parse,
 };
 use brc_contract::{
     error_chain, os_release,
@@ -72,7 +73,7 @@ fn perform(order: &Order, told: &mut Vec<String>) -> Result<Done, Failed> {
         Order::Load => Machine::change(told)?.load(),
         Order::UserData { wait } => match user_data(Duration::from_secs(*wait))? {
             None => Ok((String::new(), 0)),
-            Some(answer) => Machine::change(told)?.hear(answer.as_deref()),
+            Some(answer) => Machine::change(told)?.hear(answer),
         },
         Order::Get { path } => Machine::open(told)?.get(path.as_deref()),
         Order::Set { assignments } => {
@@ -91,9 +92,16 @@ fn perform(order: &Order, told: &mut Vec<String>) -> Result<Done, Failed> {
     }
 }
 
-/// The user data of the platform, where it is one that can be asked and has not answered before; within, nothing when it
-/// has none.
-fn user_data(wait: Duration) -> Result<Option<Option<Vec<u8>>>, Failed> {
+/// What the platform has answered.
+struct Answer {
+    /// The user data; nothing when it has none.
+    user_data: Option<Vec<u8>>,
+    /// What it says of the machine.
+    instance: Result<Instance, ImdsError>,
+}
+
+/// What the platform answers, where it is one that can be asked and has not answered before.
+fn user_data(wait: Duration) -> Result<Option<Answer>, Failed> {
     let mut told = Vec::new();
     let machine = Machine::open(&mut told)?;
     let is_wanted = machine.image.sources.contains(&Source::Ec2) && !machine.given.has(Source::Ec2);
@@ -101,7 +109,9 @@ fn user_data(wait: Duration) -> Result<Option<Option<Vec<u8>>>, Failed> {
         return Ok(None);
     }
     let patience = Patience { service: SERVICE, user_data: wait };
-    Imds::of_this_machine().user_data(patience).map(Some).map_err(|error| cannot(&error))
+    let imds = Imds::of_this_machine();
+    let user_data = imds.user_data(patience).map_err(|error| cannot(&error))?;
+    Ok(Some(Answer { user_data, instance: imds.instance() }))
 }
 
 /// The machine that runs, with its settings.
@@ -165,15 +175,23 @@ impl<'a> Machine<'a> {
     }
 
     /// Takes what the platform has answered, be it nothing.
-    fn hear(&mut self, answer: Option<&[u8]>) -> Result<Done, Failed> {
-        let code = match answer {
-            Some(bytes) => self.take(Source::Ec2, "EC2's user data", bytes)?,
+    fn hear(&mut self, answer: Answer) -> Result<Done, Failed> {
+        let code = match answer.user_data {
+            Some(bytes) => self.take(Source::Ec2, "EC2's user data", &bytes)?,
             None => {
                 let line = "EC2 has no user data for this machine; it is asked again at the next start";
                 self.told.push(line.to_owned());
                 0
             }
         };
+        match answer.instance.map(|instance| instance.settings(&self.values())) {
+            Ok(values) if values.is_none() => {}
+            Ok(values) => {
+                self.given.kept.given.insert(INSTANCE.to_owned(), values);
+                self.keep()?;
+            }
+            Err(error) => self.told.push(format!("warning: {}", error_chain(&error))),
+        }
         let (said, made) = self.make(&self.effective())?;
         Ok((said, code.max(made)))
     }
@@ -188,10 +206,10 @@ impl<'a> Machine<'a> {
                 return Ok(NOT_SO);
             }
         };
-        self.given.kept.given.insert(source, values);
+        self.given.kept.given.insert(source.name().to_owned(), values);
         let refused = self.effective().refused(source.name(), self.image.unknown);
         if !refused.is_empty() {
-            self.given.kept.given.remove(&source);
+            self.given.kept.given.remove(source.name());
             self.told.extend(refused.iter().map(|line| format!("error: {line}")));
             return Ok(NOT_SO);
         }

@@ -42,6 +42,28 @@ pub enum Form {
     Image,
     /// Base64 (RFC 4648) of up to so many bytes.
     Base64(usize),
+    /// One line that can stand in double quotes anywhere: without quotes, `\`, `$` and control characters.
+    Plain,
+    /// A quantity of Kubernetes: `100m`, `1.5`, `2Gi`.
+    Quantity,
+    /// A quantity or a percentage: `10%`.
+    Threshold,
+    /// A duration as Go writes it: `1m30s`.
+    Duration,
+    /// The key of a label: `example.org/kind`.
+    Label,
+    /// The value of a label, which may be empty.
+    LabelValue,
+    /// The value and effect of a taint: `special:NoSchedule`.
+    Taint,
+    /// The name of a cluster, as EKS has them.
+    Cluster,
+    /// A token with which a node joins: `abcdef.0123456789abcdef`.
+    Token,
+    /// What a cloud calls a machine: `aws:///eu-west-1a/i-0123`.
+    Provider,
+    /// Images by their registry, with `*` for a part of a name: `*.dkr.ecr.*.amazonaws.com`.
+    ImagePattern,
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
@@ -54,6 +76,11 @@ const MAX_INTERFACE: usize = 15;
 const MAX_URL: usize = 2048;
 const MAX_VERSION: usize = 64;
 const MAX_IMAGE: usize = 512;
+/// The longest number of a quantity or duration, in letters.
+const MAX_QUANTITY: usize = 32;
+/// The longest name of a cluster (EKS).
+const MAX_CLUSTER: usize = 100;
+const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 impl Form {
     /// Whether a text looks so.
@@ -102,6 +129,26 @@ impl Form {
                 within(MAX_IMAGE) && starts_plain && text.chars().all(plain)
             }
             Form::Base64(limit) => is_base64(text) && text.len() / 4 * 3 <= limit,
+            Form::Plain => {
+                text.len() <= MAX_LINE && all(|c| !c.is_control() && !matches!(c, '"' | '\'' | '\\' | '$' | '`'))
+            }
+            Form::Quantity => is_quantity(text),
+            Form::Threshold => is_quantity(text.strip_suffix('%').unwrap_or(text)),
+            Form::Duration => is_duration(text),
+            Form::Label => match text.split_once('/') {
+                Some((domain, name)) => is_host_name(domain) && is_label_name(name),
+                None => is_label_name(text),
+            },
+            Form::LabelValue => text.is_empty() || is_label_name(text),
+            Form::Taint => text
+                .split_once(':')
+                .is_some_and(|(value, effect)| (value.is_empty() || is_label_name(value)) && EFFECTS.contains(&effect)),
+            Form::Cluster => within(MAX_CLUSTER) && starts_plain && all(|c| is_word(c) || c == '-'),
+            Form::Token => within(MAX_LINE) && all(|c| is_word(c) || matches!(c, '.' | '-')),
+            Form::Provider => {
+                within(MAX_HOST) && starts_plain && all(|c| is_word(c) || matches!(c, ':' | '/' | '.' | '-'))
+            }
+            Form::ImagePattern => within(MAX_HOST) && all(|c| is_word(c) || matches!(c, '*' | '.' | '-' | ':' | '/')),
             Form::OneOf(words) => words.contains(&text),
         }
     }
@@ -127,6 +174,17 @@ impl Form {
             Form::Name => "a name of letters, digits, `-` and `_`".to_owned(),
             Form::Image => "the name of an image with its registry, as in `registry.example/app:1`".to_owned(),
             Form::Base64(limit) => format!("base64 of at most {limit} bytes"),
+            Form::Plain => "one line without quotes, `\\` and `$`".to_owned(),
+            Form::Quantity => "a quantity, as in `100m` or `2Gi`".to_owned(),
+            Form::Threshold => "a quantity or a percentage, as in `100Mi` or `10%`".to_owned(),
+            Form::Duration => "a duration, as in `1m30s`".to_owned(),
+            Form::Label => "the key of a label, as in `example.org/kind`".to_owned(),
+            Form::LabelValue => "the value of a label: up to 63 letters, digits, `-`, `_` and `.`".to_owned(),
+            Form::Taint => "a value and an effect, as in `special:NoSchedule`".to_owned(),
+            Form::Cluster => "the name of a cluster: letters, digits, `-` and `_`".to_owned(),
+            Form::Token => "a token, as in `abcdef.0123456789abcdef`".to_owned(),
+            Form::Provider => "what a cloud calls a machine, as in `aws:///eu-west-1a/i-0123`".to_owned(),
+            Form::ImagePattern => "images by their registry, as in `*.dkr.ecr.*.amazonaws.com`".to_owned(),
             Form::OneOf(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
                 match words.split_last() {
@@ -159,6 +217,17 @@ impl Form {
             Form::Name => "mine",
             Form::Image => "registry.example/app:1",
             Form::Base64(_) => "aGVsbG8K",
+            Form::Plain => "some words",
+            Form::Quantity => "100m",
+            Form::Threshold => "10%",
+            Form::Duration => "1m30s",
+            Form::Label => "example.org/kind",
+            Form::LabelValue => "a.b",
+            Form::Taint => "special:NoSchedule",
+            Form::Cluster => "prod",
+            Form::Token => "abcdef.0123456789abcdef",
+            Form::Provider => "aws:///eu-west-1a/i-0123",
+            Form::ImagePattern => "*.dkr.ecr.*.amazonaws.com",
             Form::OneOf(words) => words.first().copied().unwrap_or_default(),
         }
     }
@@ -166,6 +235,38 @@ impl Form {
 
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// A number with a suffix (Kubernetes' API, `resource.Quantity`), without an exponent.
+fn is_quantity(text: &str) -> bool {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let suffix = &text[number.len()..];
+    let suffixes = ["", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= MAX_QUANTITY && suffixes.contains(&suffix) && digits(whole) && digits(part)
+}
+
+/// Numbers, each with its unit (Go, `time.ParseDuration`), without a sign.
+fn is_duration(text: &str) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let number = &rest[..rest.len() - after.len()];
+        let unit = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| after.starts_with(unit));
+        let Some(unit) = unit.filter(|_| number.parse::<f64>().is_ok()) else { return text == "0" };
+        rest = &after[unit.len()..];
+    }
+    !text.is_empty() && text.len() <= MAX_QUANTITY
+}
+
+/// The name of a label, or its value: up to 63 letters, digits, `-`, `_` and `.`, the first and last plain.
+fn is_label_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric();
+    (1..=MAX_NAME).contains(&text.len())
+        && text.starts_with(plain)
+        && text.ends_with(plain)
+        && text.chars().all(|c| is_word(c) || matches!(c, '-' | '.'))
 }
 
 /// RFC 4648, section 4; lines may be broken anywhere, as PEM's are.
@@ -211,7 +312,7 @@ fn is_registry(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Form; 19] = [
+    const ALL: [Form; 30] = [
         Form::Text(64),
         Form::Line,
         Form::Module,
@@ -230,6 +331,17 @@ mod tests {
         Form::Name,
         Form::Image,
         Form::Base64(64),
+        Form::Plain,
+        Form::Quantity,
+        Form::Threshold,
+        Form::Duration,
+        Form::Label,
+        Form::LabelValue,
+        Form::Taint,
+        Form::Cluster,
+        Form::Token,
+        Form::Provider,
+        Form::ImagePattern,
         Form::OneOf(&["a", "b"]),
     ];
 
@@ -237,6 +349,22 @@ mod tests {
     fn an_example_fits_its_form() {
         for form in ALL {
             assert!(form.fits(form.example()), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn what_generators_of_nodes_write_fits() {
+        for (form, texts) in [
+            (Form::Quantity, &["100m", "1", "0.5", "100Mi", "2Gi", "1000k"][..]),
+            (Form::Threshold, &["10%", "100Mi", "5.5%"]),
+            (Form::Duration, &["1m30s", "12h", "12h0m0s", "0", "0s", "1.5h", "100ms"]),
+            (Form::Label, &["dedicated", "karpenter.sh/nodepool", "topology.ebs.csi.aws.com/zone"]),
+            (Form::LabelValue, &["", "default", "m5.large", "2a"]),
+            (Form::Taint, &["experimental:NoSchedule", ":NoExecute", "true:PreferNoSchedule"]),
+        ] {
+            for text in texts {
+                assert!(form.fits(text), "{form:?} {text:?}");
+            }
         }
     }
 
@@ -279,6 +407,27 @@ mod tests {
             (Form::Base64(64), "a"),
             (Form::Base64(64), "===="),
             (Form::Base64(3), "aGVsbG8K"),
+            (Form::Plain, "a\"b"),
+            (Form::Plain, "$HOME"),
+            (Form::Quantity, "1.5.2Gi"),
+            (Form::Quantity, "-1"),
+            (Form::Quantity, "1 Gi"),
+            (Form::Quantity, "Mi"),
+            (Form::Threshold, "10%%"),
+            (Form::Duration, "5"),
+            (Form::Duration, "m"),
+            (Form::Duration, "1m30"),
+            (Form::Label, "a/b/c"),
+            (Form::Label, "a b"),
+            (Form::Label, "-a"),
+            (Form::LabelValue, "a,b=c"),
+            (Form::LabelValue, "a-"),
+            (Form::Taint, "a"),
+            (Form::Taint, "a:Never"),
+            (Form::Cluster, "a b"),
+            (Form::Token, "a b"),
+            (Form::Provider, "aws:///a b"),
+            (Form::ImagePattern, "a\"b"),
             (Form::OneOf(&["a", "b"]), "c"),
         ] {
             assert!(!form.fits(text), "{form:?} {text:?}");

@@ -1,20 +1,24 @@
 //! Every setting there is. Their names are those that users of Bottlerocket know.
 
-use super::{Form, Key, Kind, Need};
+use super::{
+    Form, Key, Kind, Need,
+    kubernetes::{AUTOSCALING, KUBERNETES},
+};
 
 /// The most bytes of a text that is shown to people.
 const MAX_TEXT: usize = 64 << 10;
 
-const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
     Key { name, kind, about, need: Need::Optional }
 }
 
-const fn required(name: &'static str, kind: Kind, about: &'static str) -> Key {
+pub(super) const fn required(name: &'static str, kind: Kind, about: &'static str) -> Key {
     Key { name, kind, about, need: Need::Required }
 }
 
 /// The settings, sorted by name.
 pub const KEYS: &[Key] = &[
+    key("autoscaling", Kind::Group(AUTOSCALING), "what generators of nodes say of groups of machines"),
     key(
         "bootstrap-commands",
         Kind::Table(Form::Name, &Kind::Group(BOOTSTRAP_COMMAND)),
@@ -33,6 +37,7 @@ pub const KEYS: &[Key] = &[
         "containers beside the workload, as administrators need them",
     ),
     key("kernel", Kind::Group(KERNEL), "the running kernel"),
+    key("kubernetes", Kind::Group(KUBERNETES), "the machine as a node of Kubernetes"),
     key("motd", Kind::Text(Form::Text(MAX_TEXT)), "what `/etc/motd` says"),
     key("network", Kind::Group(NETWORK), "the machine in its network"),
     key("ntp", Kind::Group(NTP), "the clock"),
@@ -200,11 +205,9 @@ const fn later(path: &'static str, why: &'static str) -> Later {
 }
 
 const NOT_YET: &str = "Bottlerocket has it, and this version of brc does not do it yet";
-const NODE: &str = "it is of Kubernetes nodes, which this version of brc does not have yet";
 
 /// Settings of Bottlerocket that are known by name, so that user data written for it is told what counts.
 pub const LATER: &[Later] = &[
-    later("autoscaling", NODE),
     later("aws", NOT_YET),
     later("boot", "the command line is a part of the signed image: write `kernel-arg` in the recipe"),
     later("cloudformation", NOT_YET),
@@ -212,7 +215,6 @@ pub const LATER: &[Later] = &[
     later("container-runtime", NOT_YET),
     later("container-runtime-plugins", NOT_YET),
     later("ecs", "it is of ECS, which brc does not have"),
-    later("kubernetes", NODE),
     later("metrics", "nothing is reported to anybody"),
     later("network.hosts", NOT_YET),
     later("nvidia-container-runtime", NOT_YET),

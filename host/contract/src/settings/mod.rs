@@ -9,6 +9,7 @@ mod form;
 #[cfg(feature = "serde")]
 mod image;
 mod keys;
+mod kubernetes;
 mod schema;
 #[cfg(feature = "templates")]
 pub mod template;
