@@ -35,6 +35,7 @@ pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder
             (None, None) => None,
         },
         disks: arguments.disk.clone(),
+        instance_disks: instance_disks(arguments)?,
         ..BootOrder::new(arguments.image.clone())
     })
 }
@@ -46,6 +47,15 @@ fn folder(context: &Context, option: &str, name: &str) -> Result<PathBuf, CliErr
         return Err(CliError::Usage(format!("`--{option} {name}` is no name: {expected}")));
     }
     Ok(context.config.machines_path()?.join(name))
+}
+
+/// The disks of an instance.
+fn instance_disks(arguments: &arguments::Boot) -> Result<Vec<u32>, CliError> {
+    let is_instance = matches!(arguments.cloud, Some(arguments::Cloud::Ec2));
+    match arguments.instance_disk.is_empty() || is_instance {
+        true => Ok(arguments.instance_disk.clone()),
+        false => Err(CliError::Usage("`--instance-disk` is for `--as ec2`".to_owned())),
+    }
 }
 
 /// The cloud that the arguments name.

@@ -88,6 +88,7 @@ impl Machine {
             disk: Durability::NoDisk,
             bus: Bus::Virtio,
             disks: 0,
+            instance_disks: 0,
             credentials: 0,
             forwards: &[],
             services: &[],

@@ -63,6 +63,7 @@ impl Machine {
             memory_mib: order.memory_mib,
             disk: own.durability,
             disks: order.disks.len() + usize::from(matches!(order.cloud, Some(Cloud::NoCloud { .. }))),
+            instance_disks: order.instance_disks.len(),
             credentials: credentials.len(),
             forwards: &order.forwards,
             services: &addresses,
@@ -143,6 +144,12 @@ fn binds(
             return Err(refused(io::ErrorKind::IsADirectory.into()));
         }
         binds.push(bind(path, &qemu::disk(number), Access::Read));
+    }
+    for (number, mebibytes) in order.instance_disks.iter().enumerate() {
+        let path = workplace
+            .make_disk(&format!("instance-disk-{number}"), u64::from(*mebibytes) << 20)
+            .map_err(|source| BootError::Workplace(source.into()))?;
+        binds.push(bind(&path, &qemu::instance_disk(number), Access::Write));
     }
     if let Some(Cloud::NoCloud { user_data }) = &order.cloud {
         let disk = nocloud::disk(workplace, user_data)?;

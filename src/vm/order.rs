@@ -48,6 +48,8 @@ pub struct BootOrder {
     pub door: Option<PathBuf>,
     /// Files that the machine sees as further disks, in this order; only read.
     pub disks: Vec<PathBuf>,
+    /// Disks of an instance that are gone with it, each of so many MiB.
+    pub instance_disks: Vec<u32>,
     /// What happens when the machine resets itself.
     pub restart: Restart,
 }
@@ -104,6 +106,7 @@ impl BootOrder {
             credentials: BTreeMap::new(),
             door: None,
             disks: Vec::new(),
+            instance_disks: Vec::new(),
             restart: Restart::Follow,
         }
     }

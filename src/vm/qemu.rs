@@ -85,6 +85,8 @@ pub(super) struct Hardware<'a> {
     pub bus: Bus,
     /// The number of further disks.
     pub disks: usize,
+    /// So many disks of an instance.
+    pub instance_disks: usize,
     /// The number of credentials.
     pub credentials: usize,
     /// Ports that lead to it.
@@ -126,6 +128,11 @@ pub(super) enum Durability {
 /// Where the further disk with this number is, inside the sandbox.
 pub(super) fn disk(number: usize) -> String {
     format!("machine/disk-{number}")
+}
+
+/// Where the disk of an instance with this number is, inside the sandbox.
+pub(super) fn instance_disk(number: usize) -> String {
+    format!("machine/instance-disk-{number}")
 }
 
 /// Where the credential with this number is, inside the sandbox.
@@ -195,6 +202,11 @@ pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
         say(&["-drive", &format!("if=none,id=disk{number},format=raw,readonly=on,file=/{file}")]);
         say(&["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
     }
+    for number in 0..hardware.instance_disks {
+        let (file, id) = (instance_disk(number), format!("instance{number}"));
+        say(&["-drive", &format!("if=none,id={id},format=raw,discard=unmap,cache=unsafe,file=/{file}")]);
+        say(&["-device", &format!("nvme,drive={id},serial=AWS{number:017}")]);
+    }
     if let Some([network, device]) = network(hardware) {
         say(&["-netdev", &network, "-device", &device]);
     }
@@ -227,6 +239,7 @@ mod tests {
         disk: Durability::Transient,
         bus: Bus::Virtio,
         disks: 0,
+        instance_disks: 0,
         credentials: 0,
         forwards: &[],
         services: &[],
@@ -268,6 +281,7 @@ mod tests {
             disk: Durability::Durable,
             bus: Bus::Nvme,
             disks: 2,
+            instance_disks: 1,
             credentials: 2,
             has_door: true,
             forwards: &forwards,
@@ -283,6 +297,8 @@ mod tests {
             "id=disk1,format=raw,readonly=on,file=/machine/disk-1 -device virtio-blk-pci,drive=disk1 ",
             "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22 \
              -device virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile= ",
+            "id=instance0,format=raw,discard=unmap,cache=unsafe,file=/machine/instance-disk-0 \
+             -device nvme,drive=instance0,serial=AWS00000000000000000 ",
             "-chardev socket,id=door,path=/machine/door -device virtio-serial-pci \
              -device virtserialport,chardev=door,name=brc.door ",
             "-smbios type=11,path=/machine/credential-0 -smbios type=11,path=/machine/credential-1 ",

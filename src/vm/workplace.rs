@@ -17,6 +17,7 @@ use crate::{
 /// upper work root   the overlay over the tool set
 /// skeleton          its lowest layer: folders that every sandbox has
 /// disk disk.vars    the machine's disk and variables, where they are not kept
+/// instance-disk-N   disks that are gone with the machine
 /// credential-N      what the firmware hands over; only our user may read it
 /// service-N         sockets at which brc answers the machine
 /// door              the socket that QEMU connects to the machine's door
@@ -52,6 +53,16 @@ impl Workplace {
     pub(super) fn root(&self, tools: &Path) -> Root {
         let lower = vec![tools.to_owned(), self.path().join("skeleton")];
         Root::Overlay { lower, scratch: self.path().to_owned() }
+    }
+
+    /// Makes a file of so many bytes, all of it a hole.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub(super) fn make_disk(&self, name: &str, bytes: u64) -> io::Result<PathBuf> {
+        let path = self.path().join(name);
+        fs::File::create_new(&path)?.set_len(bytes)?;
+        Ok(path)
     }
 
     /// Writes a file that only our user may read.

@@ -9,6 +9,9 @@
     reason = "a test may stop at the first thing that is wrong"
 )]
 
+#[cfg(feature = "suite-vm")]
+#[path = "../support/cluster.rs"]
+mod cluster;
 #[path = "../support/oci.rs"]
 mod oci;
 #[path = "../support/package.rs"]
@@ -33,6 +36,8 @@ mod from_source;
 mod hardened;
 #[cfg(feature = "suite-vm")]
 mod initramfs;
+#[cfg(feature = "suite-vm")]
+mod kubernetes;
 #[cfg(feature = "suite-vm")]
 mod module;
 mod quickstart;

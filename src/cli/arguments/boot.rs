@@ -34,6 +34,9 @@ pub struct Boot {
     /// Let something go wrong with the metadata service of ec2
     #[arg(long, value_enum, value_name = "FAULT", requires = "cloud")]
     pub metadata_fault: Option<MetadataFault>,
+    /// Give an instance of ec2 a disk of MIB that is gone with it, as those with storage of their own have; several times
+    #[arg(long, value_name = "MIB", requires = "cloud", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub instance_disk: Vec<u32>,
     /// Pass a systemd credential: NAME=VALUE, or NAME=@FILE
     #[arg(long, value_name = "NAME=VALUE")]
     pub credential: Vec<String>,

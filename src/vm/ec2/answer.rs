@@ -249,11 +249,12 @@ mod tests {
             ("/latest/", "dynamic/\nmeta-data/\nuser-data"),
             (
                 "/latest/meta-data/",
-                "ami-id\nhostname\ninstance-id\ninstance-type\nlocal-hostname\nlocal-ipv4\nmac\nnetwork/\nplacement/\nservices/",
+                "ami-id\nhostname\niam/\ninstance-id\ninstance-type\nlocal-hostname\nlocal-ipv4\nmac\nnetwork/\nplacement/\nservices/",
             ),
             ("/latest/meta-data/instance-id", "i-0b8f842520e04f3b9"),
             ("/2021-01-03/meta-data/instance-id", "i-0b8f842520e04f3b9"),
             ("/latest/meta-data/instance-type", "m7i.large"),
+            ("/latest/meta-data/iam/security-credentials/", "brc-boot"),
             ("/latest/meta-data/placement", "availability-zone\nregion"),
             ("/latest/meta-data/placement/region", "eu-central-1"),
             ("/latest/meta-data/services/", "domain\npartition"),

@@ -25,6 +25,19 @@ const ADDRESS: &str = "169.254.0.15";
 const BLOCK: &str = "169.254.0.0/16";
 const HOST_NAME: &str = "ip-169-254-0-15.eu-central-1.compute.internal";
 
+/// The role of the instance.
+const ROLE: &str = "brc-boot";
+/// What the role's keys look like. They open nothing: AWS never gave them to anybody.
+const CREDENTIALS: &str = r#"{
+  "Code" : "Success",
+  "LastUpdated" : "2026-01-01T00:00:00Z",
+  "Type" : "AWS-HMAC",
+  "AccessKeyId" : "ASIABRCBOOTEXAMPLE00",
+  "SecretAccessKey" : "brc-boot/secret/that/opens/nothing/0000",
+  "Token" : "brc-boot-token",
+  "Expiration" : "2099-12-31T23:59:59Z"
+}"#;
+
 /// An instance.
 #[derive(Debug)]
 pub(in crate::vm) struct Instance {
@@ -65,6 +78,7 @@ impl Instance {
     pub(super) fn leaves(&self, elapsed: Duration) -> BTreeMap<String, Vec<u8>> {
         let mut leaves: BTreeMap<String, Vec<u8>> = self.metadata().into_iter().collect();
         leaves.insert("dynamic/instance-identity/document".to_owned(), self.document().into_bytes());
+        leaves.insert(format!("meta-data/iam/security-credentials/{ROLE}"), CREDENTIALS.into());
         let has_nothing = self.fault.is_some_and(|fault| fault.has_nothing(elapsed));
         if let Some(user_data) = self.user_data.as_ref().filter(|_| !has_nothing) {
             leaves.insert("user-data".to_owned(), user_data.clone());
