@@ -14,8 +14,8 @@ use brc_contract::{
     SlotName, Slots,
     gpt::{self, Copies, Which},
     update::{
-        self, Again, EspStep, Host, Judgement, NewImage, Offer, OfferError, Part, Rollback, RollbackRefused, Step,
-        UpdateRefused,
+        self, Again, EspStep, Host, Judgement, NewImage, Offer, OfferError, Part, Rollback, RollbackRefused, Seen,
+        Step, UpdateRefused,
     },
     well_known,
 };
@@ -41,6 +41,10 @@ const SAID: &str = "/etc/brc/update/settings";
 const REBOOT_REQUIRED: &str = "/run/reboot-required";
 /// Where what was seen of the repository is kept.
 const KEPT: &str = "/var/lib/brc/update";
+/// How many starts in a row of which version were not found healthy.
+const UNHEALTHY_STARTS: &str = "/var/lib/brc/update/unhealthy-starts";
+/// So many of a version that was found healthy before are enough, when settings say nothing.
+const AFTER_BLESSING: u8 = 3;
 /// It is there once a server of time has agreed (systemd-timesyncd).
 const AGREED: &str = "/run/systemd/timesync/synchronized";
 const MAX_ADDRESS: usize = 4096;
@@ -222,13 +226,38 @@ impl Machine {
         Ok(mended)
     }
 
-    /// Judges what runs when the time that it had to prove itself is over.
+    /// Judges what runs when the time that it had to prove itself is over, and counts the starts in a row that were not
+    /// healthy. What is given up is so at once; where the other slot is damaged nothing is.
     ///
     /// # Errors
-    /// A disk that cannot be read.
-    pub fn judge(&self) -> Result<Judgement, CheckError> {
-        let device = Device::open(self.disk.clone())?;
-        Ok(update::judge(&self.slots(&device, &device.copies()?)?))
+    /// A disk that cannot be read or written.
+    pub fn judge(&self, is_healthy: bool) -> Result<Judgement, CheckError> {
+        let slots = {
+            let device = Device::open(self.disk.clone())?;
+            self.slots(&device, &device.copies()?)?
+        };
+        let counted = |source| CheckError::Tell { path: UNHEALTHY_STARTS, source };
+        if is_healthy {
+            match fs::remove_file(UNHEALTHY_STARTS) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(counted(source)),
+                _ => return Ok(update::judge(&slots, Seen::Healthy)),
+            }
+        }
+        // Of another version, or of nothing that can be read, none are counted.
+        let before = Files::below("/").text(UNHEALTHY_STARTS, MAX_ADDRESS).unwrap_or_default();
+        let own = before.strip_prefix(&format!("{} ", self.host.image.version));
+        let starts = own.and_then(|count| count.trim().parse().ok()).unwrap_or(0_u8).saturating_add(1);
+        let text = format!("{} {starts}\n", self.host.image.version);
+        brc_linux::write_whole(Path::new(UNHEALTHY_STARTS), text.as_bytes(), 0o600).map_err(counted)?;
+        let limit = self.said.after_blessing.unwrap_or(AFTER_BLESSING);
+        match update::judge(&slots, Seen::NotHealthy { starts, limit }) {
+            Judgement::GiveUp => match self.roll_back() {
+                Ok(_) => Ok(Judgement::GiveUp),
+                Err(CheckError::OtherDamaged(_)) => Ok(Judgement::NothingElse),
+                Err(error) => Err(error),
+            },
+            judgement => Ok(judgement),
+        }
     }
 
     fn slots(&self, device: &Device, copies: &Copies) -> Result<Slots, CheckError> {

@@ -20,7 +20,7 @@ Usage: brc-update check [--json]
        brc-update apply [--now]
        brc-update rollback
        brc-update mend
-       brc-update judge
+       brc-update judge [--healthy]
 
   check          what is newer than what runs, how large it is, and when this machine's wave opens
       --json     as one JSON object
@@ -30,6 +30,7 @@ Usage: brc-update check [--json]
                  reboot on, once it was found whole
   mend           brings both copies of the partition table to what counts, and removes what a cut update has left
   judge          whether what runs may go on: 1 when it was not found healthy and another version starts
+      --healthy  this start was found healthy
 
   -h, --help     this text
   -V, --version  the version of this program
@@ -52,7 +53,7 @@ enum Order {
     Apply(Again),
     Rollback,
     Mend,
-    Judge,
+    Judge { is_healthy: bool },
     Help,
     Version,
 }
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
             println!("{version} is started by the next reboot");
         }),
         Ok(Order::Mend) => Machine::here(ARCH).and_then(|machine| machine.mend()).map(|mended| told(&mended)),
-        Ok(Order::Judge) => match Machine::here(ARCH).and_then(|machine| machine.judge()) {
+        Ok(Order::Judge { is_healthy }) => match Machine::here(ARCH).and_then(|machine| machine.judge(is_healthy)) {
             Ok(judgement) => return judged(judgement),
             Err(error) => Err(error),
         },
@@ -105,12 +106,13 @@ fn main() -> ExitCode {
 }
 
 fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
-    let (mut verb, mut json, mut now) = (None, false, false);
+    let (mut verb, mut json, mut now, mut is_healthy) = (None, false, false, false);
     while let Some(argument) = arguments.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Order::Help),
             Short('V') | Long("version") => return Ok(Order::Version),
             Long("json") if verb.as_deref() == Some("check") => json = true,
+            Long("healthy") if verb.as_deref() == Some("judge") => is_healthy = true,
             Long("now") if verb.as_deref() == Some("apply") => now = true,
             Value(value) if verb.is_none() => {
                 let value = value.to_string_lossy().into_owned();
@@ -126,7 +128,7 @@ fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
         Some("check") => Ok(Order::Check { json }),
         Some("rollback") => Ok(Order::Rollback),
         Some("mend") => Ok(Order::Mend),
-        Some("judge") => Ok(Order::Judge),
+        Some("judge") => Ok(Order::Judge { is_healthy }),
         Some(_) => Ok(Order::Apply(if now { Again::Asked } else { Again::Never })),
         None => Err(format!("no verb: expected {}", expected()).into()),
     }
@@ -151,6 +153,10 @@ fn judged(judgement: Judgement) -> ExitCode {
     match judgement {
         Judgement::Good => println!("what runs was found healthy"),
         Judgement::NothingElse => println!("what runs was not found healthy, and nothing else starts: it goes on"),
+        Judgement::GiveUp => {
+            println!("what runs was found healthy once and is broken: it is given up");
+            return REFUSED.into();
+        }
         Judgement::Restart { left } => {
             println!("what runs was not found healthy: the machine starts again, tries left {left}");
             return REFUSED.into();

@@ -14,6 +14,8 @@ pub(crate) struct Said {
     pub metadata: Option<String>,
     /// Where the targets are, in place of what the image says.
     pub targets: Option<String>,
+    /// After so many starts that are not healthy a version is given up that once was.
+    pub after_blessing: Option<u8>,
 }
 
 /// Reads the file.
@@ -30,6 +32,7 @@ pub(crate) fn parse(text: &str) -> Result<Said, WishError> {
             "targets" => said.targets = Some(value.to_owned()),
             "version" => said.wishes.version = Some(value.to_owned()).filter(|version| version != LATEST),
             "seed" => said.wishes.seed = Some(value.parse().ok().filter(|seed| *seed < SEEDS).ok_or_else(wrong)?),
+            "after-blessing" => said.after_blessing = Some(value.parse().map_err(|_| wrong())?),
             "waves" if value == "ignored" => said.wishes.ignores_waves = true,
             _ => return Err(wrong()),
         }
@@ -50,14 +53,15 @@ mod tests {
 
     #[test]
     fn every_line_is_obeyed_or_told() {
-        let said =
-            parse("metadata https://a.example/m\ntargets https://b.example/\nversion 1.9.0\nseed 7\nwaves ignored\n");
+        let said = parse(
+            "metadata https://a.example/m\ntargets https://b.example/\nversion 1.9.0\nseed 7\nwaves ignored\nafter-blessing 5\n",
+        );
         let wishes = Wishes { version: Some("1.9.0".to_owned()), seed: Some(7), ignores_waves: true };
         let [metadata, targets] = ["https://a.example/m", "https://b.example/"].map(|url| Some(url.to_owned()));
-        assert_eq!(said, Ok(Said { wishes, metadata, targets }));
+        assert_eq!(said, Ok(Said { wishes, metadata, targets, after_blessing: Some(5) }));
         assert_eq!(parse(""), Ok(Said::default()));
         assert_eq!(parse("version latest\n"), Ok(Said::default()));
-        for line in ["seed 2048", "seed x", "waves obeyed", "version", "colour blue"] {
+        for line in ["after-blessing 256", "seed 2048", "seed x", "waves obeyed", "version", "colour blue"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

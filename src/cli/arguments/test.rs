@@ -1,8 +1,8 @@
 //! The words of `brc test`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 /// `brc test`
 #[derive(Debug, Args)]
@@ -44,8 +44,9 @@ pub enum TestVerb {
         /// The image that it takes; its version is higher.
         #[arg(value_name = "NEW")]
         new: PathBuf,
-        /// What is broken.
-        #[arg(long = "break", value_enum, value_name = "WHAT")]
+        /// What is broken: root-corrupt, kernel-panic, unit-failure, health-timeout, blessed-then-broken, esp-truncated,
+        /// esp-full, gpt-torn, clock=YEAR or power-cut=TIMES.
+        #[arg(long = "break", value_name = "WHAT")]
         breakage: Breakage,
         /// On what, and for how long.
         #[command(flatten)]
@@ -65,20 +66,85 @@ pub struct TestPlace {
 }
 
 /// What of an update is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breakage {
-    /// The root of the new version is damaged on the disk after it was checked
+    /// The root of the new version is damaged on the disk after it was checked.
     RootCorrupt,
-    /// The kernel of the new version panics
+    /// The kernel of the new version panics.
     KernelPanic,
-    /// A unit of the new version fails
+    /// A unit of the new version fails.
     UnitFailure,
-    /// The new version is never found healthy
+    /// The new version is never found healthy.
     HealthTimeout,
-    /// The kernel image of the new version is cut off on the ESP
+    /// The new version is found healthy, and breaks afterwards.
+    BlessedThenBroken,
+    /// The kernel image of the new version is cut off on the ESP.
     EspTruncated,
-    /// The ESP is full before the update
+    /// The ESP is full before the update.
     EspFull,
-    /// The first copy of the partition table is torn after the update
+    /// The first copy of the partition table is torn after the update.
     GptTorn,
+    /// The clock of the machine is in another year.
+    Clock { year: u16 },
+    /// The machine loses its power while the update is written, so often.
+    PowerCut { cuts: u32 },
+}
+
+/// So often the power is cut when nothing else is said.
+const CUTS: u32 = 3;
+
+impl Breakage {
+    /// Those that have no number.
+    const PLAIN: [(&'static str, Breakage); 8] = [
+        ("root-corrupt", Breakage::RootCorrupt),
+        ("kernel-panic", Breakage::KernelPanic),
+        ("unit-failure", Breakage::UnitFailure),
+        ("health-timeout", Breakage::HealthTimeout),
+        ("blessed-then-broken", Breakage::BlessedThenBroken),
+        ("esp-truncated", Breakage::EspTruncated),
+        ("esp-full", Breakage::EspFull),
+        ("gpt-torn", Breakage::GptTorn),
+    ];
+}
+
+impl FromStr for Breakage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = Breakage::PLAIN.into_iter().find(|(name, _)| *name == text).map(|(_, breakage)| breakage);
+        let numbered = || match text.split_once('=').unwrap_or((text, "")) {
+            ("clock", year) => {
+                year.parse().ok().filter(|year| (1970..=2200).contains(year)).map(|year| Breakage::Clock { year })
+            }
+            ("power-cut", "") => Some(Breakage::PowerCut { cuts: CUTS }),
+            ("power-cut", cuts) => {
+                cuts.parse().ok().filter(|cuts| (1..=1000).contains(cuts)).map(|cuts| Breakage::PowerCut { cuts })
+            }
+            _ => None,
+        };
+        plain.or_else(numbered).ok_or_else(|| {
+            let names: Vec<&str> = Breakage::PLAIN.iter().map(|(name, _)| *name).collect();
+            format!("expected {}, `clock=YEAR` or `power-cut=TIMES`", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_broken_is_a_word_or_a_word_with_a_number() {
+        for (text, breakage) in Breakage::PLAIN.into_iter().chain([
+            ("clock=2040", Breakage::Clock { year: 2040 }),
+            ("power-cut", Breakage::PowerCut { cuts: CUTS }),
+            ("power-cut=100", Breakage::PowerCut { cuts: 100 }),
+        ]) {
+            assert_eq!(text.parse(), Ok(breakage));
+        }
+        for text in ["", "clock", "clock=1", "clock=soon", "power-cut=0", "power-cut=x", "hang", "esp-full=1"] {
+            let told = text.parse::<Breakage>().unwrap_err();
+            assert!(told.contains("`clock=YEAR`"), "{text}: {told}");
+        }
+    }
 }

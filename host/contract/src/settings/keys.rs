@@ -31,6 +31,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("container-registry", Kind::Group(CONTAINER_REGISTRY), "where images of containers come from"),
     key("dns", Kind::Group(DNS), "who is asked for names, besides whom the network names"),
+    key("health", Kind::Group(HEALTH), "what becomes of versions that do not work"),
     key(
         "host-containers",
         Kind::Table(Form::Name, &Kind::Group(HOST_CONTAINER)),
@@ -70,6 +71,13 @@ const BOOTSTRAP_CONTAINER: &[Key] = &[
     ),
     key("user-data", Kind::Text(Form::Base64(MAX_USER_DATA)), "what it finds in its file `user-data`"),
 ];
+
+const HEALTH: &[Key] = &[key(
+    "after-blessing",
+    Kind::Integer(0, 100),
+    "after so many starts in a row that are not found healthy a version is given up that was found healthy before, when \
+     there is another one; 0 is never, 3 when it is not said",
+)];
 
 const HOST_CONTAINER: &[Key] = &[
     key("enabled", Kind::Flag, "`true`: it runs"),

@@ -57,6 +57,20 @@ pub fn reconcile(slots: &Slots) -> Vec<EspStep> {
     with_sync(twice.chain(slots.staged().iter().cloned()).map(EspStep::Remove).collect())
 }
 
+/// What was seen of what runs, when the time that it had to prove itself is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// This start was found healthy.
+    Healthy,
+    /// It was not.
+    NotHealthy {
+        /// So many starts in a row, this one with them.
+        starts: u8,
+        /// After so many a version is given up that was found healthy before; 0: never.
+        limit: u8,
+    },
+}
+
 /// What becomes of what runs when the time that it had to prove itself is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
@@ -67,19 +81,24 @@ pub enum Judgement {
         /// How many tries it has left.
         left: u8,
     },
+    /// It has proven itself once and is broken since: it is given up, and the machine starts again with the other slot's.
+    GiveUp,
     /// It has not, and no other slot holds anything that starts: it goes on as it is.
     NothingElse,
 }
 
 /// Judges what runs when the time that it had is over. Until the last try is taken it may yet prove itself.
-pub fn judge(slots: &Slots) -> Judgement {
+pub fn judge(slots: &Slots, seen: Seen) -> Judgement {
     let standing = slots.slot(slots.running()).entry().map(EntryName::standing);
     let other = slots.slot(slots.running().other()).entry().map(EntryName::standing);
-    match (standing, other) {
-        (Some(Standing::Good), _) => Judgement::Good,
-        (_, None | Some(Standing::Bad)) => Judgement::NothingElse,
-        (Some(Standing::OnTrial(tries)), _) => Judgement::Restart { left: tries.left },
-        (None | Some(Standing::Bad), _) => Judgement::Restart { left: 0 },
+    match (standing, other, seen) {
+        (Some(Standing::Good), _, Seen::Healthy) => Judgement::Good,
+        (_, None | Some(Standing::Bad), _) => Judgement::NothingElse,
+        (Some(Standing::Good), _, Seen::NotHealthy { limit: 0, .. }) => Judgement::NothingElse,
+        (Some(Standing::Good), _, Seen::NotHealthy { starts, limit }) if starts >= limit => Judgement::GiveUp,
+        (Some(Standing::Good), _, Seen::NotHealthy { starts, limit }) => Judgement::Restart { left: limit - starts },
+        (Some(Standing::OnTrial(tries)), _, _) => Judgement::Restart { left: tries.left },
+        (None | Some(Standing::Bad), _, _) => Judgement::Restart { left: 0 },
     }
 }
 

@@ -15,7 +15,7 @@ mod offer;
 mod wave;
 
 pub use apply::{Again, NewImage, Part, Step, UpdateRefused, steps};
-pub use entry::{EspStep, Judgement, Rollback, RollbackRefused, bless, judge, reconcile, roll_back};
+pub use entry::{EspStep, Judgement, Rollback, RollbackRefused, Seen, bless, judge, reconcile, roll_back};
 pub use offer::{
     Choice, Host, MAX_OFFERS_BYTES, OFFERS, OFFERS_VERSION, Offer, OfferError, OfferTargets, Offers, Wishes,
 };

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Again, EspStep, Judgement, NewImage, Part, Rollback, Step, UpdateRefused, bless, judge, reconcile, roll_back, steps,
+    Again, EspStep, Judgement, NewImage, Part, Rollback, Seen, Step, UpdateRefused, bless, judge, reconcile, roll_back,
+    steps,
 };
 use crate::{
     BootEntry, EntryName, Guid, ImageName, SlotName, Slots, boot_order, compare_versions,
@@ -195,7 +196,7 @@ impl Machine {
                 return None;
             }
             self.esp_steps(slot, bless(&self.slots(slot)));
-            assert_eq!(judge(&self.slots(slot)), Judgement::Good);
+            assert_eq!(judge(&self.slots(slot), Seen::Healthy), Judgement::Good);
             Some((slot, version, starts))
         })
     }
@@ -394,14 +395,41 @@ fn an_update_that_was_not_started_yet_is_given_up_and_what_runs_stays() {
 fn a_machine_restarts_when_what_runs_has_not_proven_itself_and_something_else_starts() {
     let mut machine = Machine::new();
     let (slot, _) = machine.start().unwrap();
-    assert_eq!(judge(&machine.slots(slot)), Judgement::NothingElse, "a fresh machine has nothing to fall back to");
+    assert_eq!(
+        judge(&machine.slots(slot), SICK),
+        Judgement::NothingElse,
+        "a fresh machine has nothing to fall back to"
+    );
     machine.esp_steps(slot, bless(&machine.slots(slot)));
     let (target, list) = steps(&machine.slots(slot), &machine.disk.copies(), 512, &image(1), Again::Never).unwrap();
     machine = machine.perform(&list, target, 1).pop().unwrap();
     for left in [2, 1, 0] {
         assert_eq!(machine.start(), Some((SlotName::B, 1)));
-        assert_eq!(judge(&machine.slots(SlotName::B)), Judgement::Restart { left });
+        assert_eq!(judge(&machine.slots(SlotName::B), SICK), Judgement::Restart { left });
     }
     assert_eq!(machine.start(), Some((SlotName::A, 0)));
-    assert_eq!(judge(&machine.slots(SlotName::A)), Judgement::Good);
+    assert_eq!(judge(&machine.slots(SlotName::A), Seen::Healthy), Judgement::Good);
+}
+
+/// The first start of three that was not found healthy.
+const SICK: Seen = Seen::NotHealthy { starts: 1, limit: 3 };
+
+#[test]
+fn a_version_that_was_found_healthy_and_breaks_later_is_given_up_after_so_many_starts() {
+    let mut machine = Machine::new();
+    let (slot, _) = machine.start().unwrap();
+    machine.esp_steps(slot, bless(&machine.slots(slot)));
+    assert_eq!(judge(&machine.slots(slot), SICK), Judgement::NothingElse, "there is nothing else");
+    let (target, list) = steps(&machine.slots(slot), &machine.disk.copies(), 512, &image(1), Again::Never).unwrap();
+    machine = machine.perform(&list, target, 1).pop().unwrap();
+    let (slot, version, _) = machine.until_healthy(&[]).unwrap();
+    assert_eq!(version, 1);
+    let seen = |starts, limit| judge(&machine.slots(slot), Seen::NotHealthy { starts, limit });
+    assert_eq!(seen(9, 0), Judgement::NothingElse, "nobody wants it");
+    assert_eq!((seen(1, 3), seen(2, 3)), (Judgement::Restart { left: 2 }, Judgement::Restart { left: 1 }));
+    assert_eq!((seen(3, 3), seen(4, 3)), (Judgement::GiveUp, Judgement::GiveUp));
+    machine.esp_steps(slot, roll_back(&machine.slots(slot)).unwrap().steps);
+    assert_eq!(machine.start(), Some((SlotName::A, 0)));
+    // And there it ends: nothing else is left.
+    assert_eq!(judge(&machine.slots(SlotName::A), Seen::NotHealthy { starts: 9, limit: 3 }), Judgement::NothingElse);
 }

@@ -190,10 +190,18 @@ impl Look<'_> {
     ///
     /// # Errors
     /// As [`Look::run`].
-    #[expect(clippy::disallowed_methods, reason = "a machine says nothing when something has become so")]
     pub fn pause(&self) -> Result<(), Failed> {
+        self.pause_for(PAUSE)
+    }
+
+    /// Lets some time go by.
+    ///
+    /// # Errors
+    /// As [`Look::run`].
+    #[expect(clippy::disallowed_methods, reason = "a machine says nothing when something has become so")]
+    pub fn pause_for(&self, time: Duration) -> Result<(), Failed> {
         self.is_on()?;
-        thread::sleep(PAUSE);
+        thread::sleep(time);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! `brc test`: what becomes of an image in a machine, step by step.
 
 mod bench;
+mod power;
 mod story;
 
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use bench::{Bench, Failed};
 
 use crate::cli::{
     CliError,
-    arguments::{Test, TestVerb},
+    arguments::{Breakage, Test, TestVerb},
     context::Context,
     json::Event,
     output::{print_event, status},
@@ -35,7 +36,13 @@ pub fn run(context: &Context, arguments: &Test) -> Result<ExitCode, CliError> {
         }
         TestVerb::Rollback { new, breakage, .. } => {
             let update = story::Update::new(bench.folder(), new, Some(*breakage))?;
-            bench.run(Some(update.port()), &update.credentials(), |look| update.broken(look, *breakage))?
+            let run = |story: &dyn Fn(&bench::Look<'_>) -> Result<(), Failed>| {
+                bench.run(Some(update.port()), &update.credentials(), story)
+            };
+            match *breakage {
+                Breakage::PowerCut { cuts } => power::cut(&update, cuts, &run)?,
+                breakage => run(&|look| update.broken(look, breakage))?,
+            }
         }
     };
     Ok(report(context, ended))

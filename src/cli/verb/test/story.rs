@@ -19,11 +19,11 @@ const JUDGED_AFTER: &str = "100s";
 const ROOT_CREDENTIAL: &str = "brc.update-root";
 const JUDGE_CREDENTIAL: &str = "systemd.unit-dropin.brc-update-judge.timer~test";
 
-fn said<'v>(status: &'v Value, at: &str) -> &'v str {
+pub(super) fn said<'v>(status: &'v Value, at: &str) -> &'v str {
     status.pointer(at).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn is_good(status: &Value) -> bool {
+pub(super) fn is_good(status: &Value) -> bool {
     said(status, "/entry/state") == "good" && said(status, "/root/state") == "verified"
 }
 
@@ -52,7 +52,7 @@ fn try_apply(look: &Look<'_>) -> Result<(u8, String), Failed> {
     }
 }
 
-fn must(is_so: bool, message: impl FnOnce() -> String) -> Result<(), Failed> {
+pub(super) fn must(is_so: bool, message: impl FnOnce() -> String) -> Result<(), Failed> {
     if is_so { Ok(()) } else { Err(Failed::Not(message())) }
 }
 
@@ -88,6 +88,11 @@ impl Update {
         Ok(Update { version: parts.name.version, variant: parts.name.variant, port, root, breakage })
     }
 
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     /// The port of this host's loopback where the repository is.
     pub fn port(&self) -> u16 {
         self.port
@@ -102,6 +107,7 @@ impl Update {
             Some(Breakage::KernelPanic) => "echo c > /proc/sysrq-trigger",
             Some(Breakage::UnitFailure) => "exit 1",
             Some(Breakage::HealthTimeout) => "sleep infinity",
+            Some(Breakage::BlessedThenBroken) => "[ ! -e /var/lib/brc/broken-by-test ]",
             _ => return all,
         };
         let unit = format!(
@@ -129,10 +135,11 @@ impl Update {
     pub fn broken(&self, look: &Look<'_>, breakage: Breakage) -> Result<(), Failed> {
         let old = self.first_boot(look)?;
         let before = said(&old, "/version").to_owned();
-        if breakage == Breakage::EspFull {
-            return self.refused_for_room(look, &before);
+        match breakage {
+            Breakage::EspFull => return self.refused_for_room(look, &before),
+            Breakage::Clock { year } => return self.refused_for_time(look, year),
+            _ => self.apply(look)?,
         }
-        self.apply(look)?;
         self.damage(look, breakage, &old)?;
         self.reboot(look)?;
         if breakage == Breakage::GptTorn {
@@ -141,6 +148,13 @@ impl Update {
             must(told.trim().is_empty(), || format!("the partition table was not mended: {}", told.trim()))?;
             look.tell("the partition table is whole");
             return self.is_same_machine(look, &old);
+        }
+        if breakage == Breakage::BlessedThenBroken {
+            self.runs_healthy(look)?;
+            look.run(&["/usr/bin/touch", "/var/lib/brc/broken-by-test"])?;
+            look.run(&["/usr/bin/sync"])?;
+            look.tell(&format!("broken: {} fails from its next start on", self.version));
+            self.reboot(look)?;
         }
         let gave_up = |status: &Value| {
             said(status, "/version") == before
@@ -155,7 +169,7 @@ impl Update {
         self.is_same_machine(look, &old)
     }
 
-    fn first_boot(&self, look: &Look<'_>) -> Result<Value, Failed> {
+    pub(super) fn first_boot(&self, look: &Look<'_>) -> Result<Value, Failed> {
         look.tell("the machine starts");
         let status = look.until("the old version was found healthy", is_good)?;
         look.tell(&format!("{} is healthy", said(&status, "/version")));
@@ -217,6 +231,23 @@ impl Update {
         self.apply(look)
     }
 
+    /// The clock goes wrong, and right again.
+    fn refused_for_time(&self, look: &Look<'_>, year: u16) -> Result<(), Failed> {
+        let (_, now) = look.run(&["/usr/bin/date", "--utc", "+%s"])?;
+        look.run(&["/usr/bin/systemctl", "stop", "systemd-timesyncd.service"])?;
+        let set = |time: &str| look.run(&["/usr/bin/date", "--utc", "--set", time]);
+        set(&format!("{year}-06-01 12:00:00"))?;
+        look.tell(&format!("the clock says {year}"));
+        let (code, told) = try_apply(look)?;
+        must(code != 0, || format!("it was taken at a wrong time: {}", told.trim()))?;
+        look.tell(&format!("refused: {}", told.trim()));
+        set(&format!("@{}", now.trim()))?;
+        look.tell("the clock is right again");
+        self.apply(look)?;
+        self.reboot(look)?;
+        self.runs_healthy(look)
+    }
+
     fn damage(&self, look: &Look<'_>, breakage: Breakage, old: &Value) -> Result<(), Failed> {
         let data = said(old, "/data/device");
         let stem = data.trim_end_matches(|letter: char| letter.is_ascii_digit());
@@ -231,9 +262,13 @@ impl Update {
             }
             Breakage::GptTorn => format!("dd if=/dev/zero of={disk} bs=512 seek=1 count=1 conv=notrunc,fsync"),
             // The version breaks by itself.
-            Breakage::KernelPanic | Breakage::UnitFailure | Breakage::HealthTimeout | Breakage::EspFull => {
-                return Ok(());
-            }
+            Breakage::KernelPanic
+            | Breakage::UnitFailure
+            | Breakage::HealthTimeout
+            | Breakage::BlessedThenBroken
+            | Breakage::EspFull
+            | Breakage::Clock { .. }
+            | Breakage::PowerCut { .. } => return Ok(()),
         };
         let (code, told) = look.run(&["/usr/bin/bash", "-c", &does])?;
         must(code == 0, || format!("nothing was broken: {}", told.trim()))?;
