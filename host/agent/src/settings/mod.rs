@@ -177,4 +177,55 @@ mod tests {
         assert_eq!(alone.refused(CHANGES, OnUnknown::Warn), [told]);
         assert_eq!(alone.refused("file", OnUnknown::Warn), [""; 0]);
     }
+
+    /// As Karpenter's Bottlerocket family writes it: quotes, texts for numbers, one address for several, disks by commands.
+    const KARPENTER: &str = r#"[settings]
+[settings.kubernetes]
+api-server = 'https://169.254.0.100:443'
+cluster-certificate = 'LS0tLS1CRUdJTi0='
+cluster-name = 'prod'
+cluster-dns-ip = '10.100.0.10'
+max-pods = 58
+server-tls-bootstrap = false
+image-gc-high-threshold-percent = '85'
+image-gc-low-threshold-percent = '80'
+
+[settings.kubernetes.node-labels]
+'karpenter.sh/capacity-type' = 'on-demand'
+'karpenter.sh/nodepool' = 'default'
+
+[settings.kubernetes.node-taints]
+dedicated = ['experimental:NoSchedule']
+'karpenter.sh/unregistered' = [':NoExecute']
+
+[settings.kubernetes.system-reserved]
+cpu = '50m'
+memory = '100Mi'
+
+[settings.kubernetes.eviction-hard]
+'memory.available' = '5%'
+'nodefs.available' = '5%'
+
+[settings.kubernetes.eviction-soft]
+'memory.available' = '10%'
+
+[settings.kubernetes.eviction-soft-grace-period]
+'memory.available' = '1m30s'
+
+[settings.bootstrap-commands]
+[settings.bootstrap-commands.000-mount-instance-storage]
+commands = [['apiclient', 'ephemeral-storage', 'init'], ['apiclient', 'ephemeral-storage', 'bind', '--dirs', '/var/lib/containerd', '/var/lib/kubelet', '/var/log/pods']]
+mode = 'always'
+essential = true
+"#;
+
+    #[test]
+    fn user_data_that_karpenter_writes_counts_as_a_whole() {
+        let values = parse(KARPENTER.as_bytes()).unwrap();
+        let checked = check(KEYS, &values);
+        assert_eq!((checked.mistakes, checked.unknown), (vec![], vec![]));
+        assert_eq!(checked.values.at(["kubernetes", "image-gc-high-threshold-percent"]), Some(&Value::Integer(85)));
+        let address = Value::List(vec![Value::Text("10.100.0.10".to_owned())]);
+        assert_eq!(checked.values.at(["kubernetes", "cluster-dns-ip"]), Some(&address));
+    }
 }

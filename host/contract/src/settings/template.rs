@@ -51,8 +51,9 @@ pub fn render(text: &str, keys: &'static [Key], values: &Value) -> Result<String
     rendered(&environment(), text, &view(keys, values))
 }
 
-/// Tries a template: that it is one, asks for settings alone, for those that there are, and makes something both when
-/// everything is set, when nothing is, and when there are entries in which nothing is.
+/// Tries a template: that it is one, asks for settings alone, for those that there are, and makes something when everything
+/// is set, when nothing is, when there are entries in which nothing is, and of each setting that it asks for when that
+/// alone is set and when that alone is not.
 ///
 /// # Errors
 /// Everything that is wrong with it; not the second of two that follow from each other.
@@ -69,7 +70,17 @@ pub fn try_out(text: &str, keys: &'static [Key], is_folder: bool) -> Result<(), 
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    for (number, values) in [sample(keys), sparse(keys), Value::none()].into_iter().enumerate() {
+    let whole = sample(keys);
+    let mut tried = vec![whole.clone(), sparse(keys), Value::none()];
+    for name in names.iter().filter_map(|name| name.strip_prefix("settings.")) {
+        let path: Vec<String> = name.split('.').map(|part| part.replace('_', "-")).collect();
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        if let Some(value) = whole.at(path.iter().copied()) {
+            tried.push(value.clone().nested(path.iter().copied()));
+            tried.push(whole.clone().without(&path));
+        }
+    }
+    for (number, values) in tried.into_iter().enumerate() {
         let made = rendered(&strict, text, &view(keys, &values)).map_err(|error| match error.message == NOT_SET {
             // Everything is set in the first.
             true if number == 0 => vec![TemplateError { message: NO_SUCH.to_owned(), ..error }],
@@ -250,6 +261,14 @@ mod tests {
             ("a\n{{ setings.motd }}", "line 2: `setings.motd` is nothing that a template knows: expected `settings.…`"),
             ("{% if %}", "line 1: syntax error: "),
             ("{{ settings.motd }}", "line 1: it prints or goes through a value that is not set"),
+            (
+                "{% if settings.motd %}{% if settings.network.hostname == 'a' %}x{% endif %}{% endif %}",
+                "line 1: it prints or goes through a value that is not set",
+            ),
+            (
+                "{% if not settings.motd %}{{ settings.network.hostname }}{% endif %}",
+                "line 1: it prints or goes through a value that is not set",
+            ),
             (
                 "{% for m in settings.container_registry.mirrors %}\n{{ m.registri }}{% endfor %}",
                 "line 2: it prints or goes through a value that no",

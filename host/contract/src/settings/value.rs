@@ -57,6 +57,24 @@ impl Value {
         }
     }
 
+    /// These values without the one at a path of names.
+    #[must_use]
+    pub fn without(self, path: &[&str]) -> Value {
+        match (self, path) {
+            (Value::Table(mut values), [name]) => {
+                values.remove(*name);
+                Value::Table(values)
+            }
+            (Value::Table(mut values), [name, rest @ ..]) => {
+                if let Some(value) = values.remove(*name) {
+                    values.insert((*name).to_owned(), value.without(rest));
+                }
+                Value::Table(values)
+            }
+            (other, _) => other,
+        }
+    }
+
     /// `value` at a path of names, with the tables around it.
     #[must_use]
     pub fn nested<'a>(self, path: impl DoubleEndedIterator<Item = &'a str>) -> Value {
@@ -205,6 +223,8 @@ mod tests {
         assert_eq!(nested.at(["a", "b"]), Some(&Value::Integer(1)));
         assert_eq!(nested.at(["a", "b", "c"]), None);
         assert_eq!(nested.at(["b"]), None);
+        assert_eq!(nested.clone().without(&["a", "b"]), table([("a", table([]))]));
+        assert_eq!(nested.clone().without(&["b", "a"]), nested);
         assert!(Value::none().is_none() && !nested.is_none());
     }
 }
