@@ -39,7 +39,10 @@ pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, 
             }
             Err(error) => return Err(error.into()),
         };
-        diagnostics.extend(mistakes(project.elsewhere(&flats))?);
+        // What two variants share is wrong once.
+        let found = mistakes(project.elsewhere(&flats))?.into_iter();
+        let new: Vec<_> = found.filter(|found| !diagnostics.contains(found)).collect();
+        diagnostics.extend(new);
         for flat in &flats {
             for reasoned in flat.components.iter().flat_map(|component| &component.without) {
                 let names = reasoned.packages.iter().map(|package| package.value.as_str());
