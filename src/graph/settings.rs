@@ -120,7 +120,8 @@ pub(super) fn image_settings(flat: &Flat) -> Option<ImageSettings> {
 fn sources(platform: &str) -> Vec<Source> {
     match platform {
         "aws" => vec![Source::Ec2],
-        "qemu" => vec![Source::File, Source::Ec2, Source::Credential],
+        "qemu" => vec![Source::File, Source::ConfigDrive, Source::Ec2, Source::Credential],
+        "metal" | "vmware" => vec![Source::File, Source::ConfigDrive],
         _ => vec![Source::File],
     }
 }

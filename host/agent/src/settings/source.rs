@@ -11,6 +11,8 @@ const ON_DATA: &str = "/var/lib/brc/user-data.toml";
 /// Where it lies on the ESP, for who has the disk in their hands before its first start. Later nobody looks: to mount the
 /// ESP takes longer than all the rest.
 const ON_ESP: &str = "/efi/brc/user-data.toml";
+/// Where it lies on a disk that brings it, below where component `config-drive` mounts that: NoCloud's, and OpenStack's.
+const ON_DRIVE: [&str; 2] = ["/run/brc/config-drive/user-data", "/run/brc/config-drive/openstack/latest/user_data"];
 /// The credential that brings it.
 const CREDENTIAL: &str = "brc.user-data";
 
@@ -23,11 +25,14 @@ pub fn at_hand(source: Source, files: &Files, is_new: bool) -> Result<Option<(St
     let places = match source {
         Source::File if is_new => vec![ON_DATA.to_owned(), ON_ESP.to_owned()],
         Source::File => vec![ON_DATA.to_owned()],
+        Source::ConfigDrive => ON_DRIVE.map(str::to_owned).to_vec(),
         Source::Credential => vec![format!("{CREDENTIALS}/{CREDENTIAL}")],
         Source::Ec2 => Vec::new(),
     };
     for place in places {
         match files.bytes(&place, MAX_SETTINGS) {
+            // A drive that is there for a machine's name alone.
+            Ok(bytes) if bytes.is_empty() && source == Source::ConfigDrive => {}
             Ok(bytes) => return Ok(Some((place, bytes))),
             Err(error) if error.is_absence() => {}
             Err(error) => return Err(error),
@@ -52,6 +57,12 @@ mod tests {
         assert_eq!(at_hand(Source::File, &files, true).unwrap(), Some((ON_ESP.to_owned(), b"a".to_vec())));
         assert_eq!(at_hand(Source::File, &files, false).unwrap(), None);
         assert_eq!(at_hand(Source::Ec2, &files, true).unwrap(), None);
+        fs::create_dir_all(folder.path().join("run/brc/config-drive/openstack/latest")).unwrap();
+        fs::write(folder.path().join("run/brc/config-drive/user-data"), "").unwrap();
+        assert_eq!(at_hand(Source::ConfigDrive, &files, false).unwrap(), None);
+        fs::write(folder.path().join("run/brc/config-drive/openstack/latest/user_data"), "b").unwrap();
+        let found = at_hand(Source::ConfigDrive, &files, false).unwrap();
+        assert_eq!(found, Some((ON_DRIVE[1].to_owned(), b"b".to_vec())));
         fs::create_dir_all(folder.path().join("var/lib/brc/user-data.toml")).unwrap();
         assert!(at_hand(Source::File, &files, false).is_err());
     }

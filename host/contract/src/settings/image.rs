@@ -39,6 +39,8 @@ pub enum OnUnknown {
 pub enum Source {
     /// `brc/user-data.toml` on the ESP, or `/var/lib/brc/user-data.toml`.
     File,
+    /// A disk called `CIDATA` (NoCloud) or `config-2` (OpenStack), as hypervisors and metal's controllers show it.
+    ConfigDrive,
     /// EC2's metadata service, asked on a machine whose firmware says that it is one of EC2.
     Ec2,
     /// The systemd credential `brc.user-data`.
@@ -50,6 +52,7 @@ impl Source {
     pub const fn name(self) -> &'static str {
         match self {
             Source::File => "file",
+            Source::ConfigDrive => "config-drive",
             Source::Ec2 => "ec2",
             Source::Credential => "credential",
         }
