@@ -79,15 +79,30 @@ pub fn print_json(object: &Object) {
     write_data(&line);
 }
 
-/// Writes a line to standard output and remembers when that fails. Once its reader went away nothing more is written.
+/// Writes bytes to standard output, which is no terminal.
+pub fn print_bytes(bytes: &[u8]) {
+    write_all(&[bytes]);
+}
+
+/// Whether standard output is a terminal.
+pub fn prints_to_terminal() -> bool {
+    stdout().is_terminal()
+}
+
+/// Writes a line to standard output.
 fn write_data(line: &str) {
+    write_all(&[line.as_bytes(), b"\n"]);
+}
+
+/// Writes to standard output and remembers when that fails. Once its reader went away nothing more is written.
+fn write_all(parts: &[&[u8]]) {
     let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
     if refused.is_none() && output_was_closed() {
         *refused = Some(io::Error::other("it is closed"));
     }
     if refused.is_none() {
         let mut out = stdout().lock();
-        *refused = out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).err();
+        *refused = parts.iter().try_for_each(|part| out.write_all(part)).err();
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! Source: The Update Framework specification 1.0.33, section 4.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::canonical::canonical;
-use crate::content::{Sha256, parse_date};
+use super::{
+    canonical::canonical,
+    public_key::{PublicKey, unhex},
+};
+use crate::content::parse_date;
 
 /// The version of the specification that metadata states.
 pub const SPECIFICATION: &str = "1.0.0";
@@ -69,24 +71,9 @@ pub struct Root {
     /// Whether the names of files begin with their version or digest.
     pub consistent_snapshot: bool,
     /// The keys, by their identity.
-    pub keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, PublicKey>,
     /// The keys of each role.
     pub roles: BTreeMap<String, RoleKeys>,
-}
-
-/// A public key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
-    keytype: String,
-    keyval: KeyValue,
-    scheme: String,
-}
-
-/// The value of a public key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyValue {
-    /// Hexadecimal.
-    public: String,
 }
 
 /// Whose signatures a role wants.
@@ -95,6 +82,20 @@ pub struct RoleKeys {
     /// The identities of its keys.
     pub keyids: Vec<String>,
     /// How many of them must have signed.
+    pub threshold: u64,
+    /// How many days a signature of the role counts; a word of ours, which other clients pass over.
+    #[serde(rename = "x-brc-days", default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u64>,
+}
+
+/// Who has signed metadata, of those that a root names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// The identities of keys whose signature counts.
+    pub found: BTreeSet<String>,
+    /// Those of keys that have not signed.
+    pub missing: BTreeSet<String>,
+    /// How many are enough.
     pub threshold: u64,
 }
 
@@ -146,7 +147,7 @@ pub struct MetadataFile {
 }
 
 /// What a role signs.
-pub trait Signable: Serialize + DeserializeOwned {
+pub trait Signable: Serialize + DeserializeOwned + Clone + PartialEq {
     /// What all roles say.
     fn head(&self) -> &Head;
 }
@@ -183,37 +184,69 @@ impl Role {
         }
     }
 
+    /// The role with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// What gives it a new version that says the same.
+    const fn renewed_by(self) -> &'static str {
+        match self {
+            Role::Root => "brc repo root",
+            Role::Targets => "brc repo refresh --targets",
+            Role::Snapshot | Role::Timestamp => "brc repo refresh",
+        }
+    }
+
     /// What its next version says of itself.
     pub(super) fn head(self, version: u64, expires: String) -> Head {
         Head { kind: self.name().to_owned(), spec_version: SPECIFICATION.to_owned(), version, expires }
     }
 }
 
-impl Key {
-    /// The public half of a key.
-    pub(super) fn of(key: &Ed25519KeyPair) -> Self {
-        let ed25519 = "ed25519".to_owned();
-        let keyval = KeyValue { public: hex(key.public_key().as_ref()) };
-        Key { keytype: ed25519.clone(), keyval, scheme: ed25519 }
+impl Root {
+    /// How many days a signature of a role counts: of the root a year if nothing is said, of the targets a quarter, and
+    /// what a machine must see that is newer two weeks and one.
+    pub(super) fn days(&self, role: Role) -> u64 {
+        let usual = match role {
+            Role::Root => 365,
+            Role::Targets => 91,
+            Role::Snapshot => 14,
+            Role::Timestamp => 7,
+        };
+        self.roles.get(role.name()).and_then(|keys| keys.days).unwrap_or(usual)
     }
 
-    /// Its identity: the SHA-256 of its canonical form.
-    pub(super) fn identity(&self) -> String {
-        Sha256::of(&message(self).unwrap_or_default()).to_string()
-    }
-
-    fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
-        let (Some(public), Some(signature)) = (unhex(&self.keyval.public), unhex(&signature.sig)) else { return false };
-        self.keytype == "ed25519" && UnparsedPublicKey::new(&ED25519, public).verify(message, &signature).is_ok()
+    /// The identities of a role's keys.
+    pub(super) fn identities(&self, role: Role) -> BTreeSet<String> {
+        self.roles.get(role.name()).map_or_else(BTreeSet::new, |keys| keys.keyids.iter().cloned().collect())
     }
 }
 
-/// Signs with each of the keys; `None` for what has no canonical form, which none of these types lacks.
-pub fn sign<'k, T: Signable>(signed: T, keys: impl Iterator<Item = &'k Ed25519KeyPair>) -> Option<Signed<T>> {
-    let message = message(&signed)?;
-    let signatures =
-        keys.map(|key| Signature { keyid: Key::of(key).identity(), sig: hex(key.sign(&message).as_ref()) }).collect();
-    Some(Signed { signatures, signed })
+impl Signature {
+    /// Whether it is a key's signature of a message.
+    pub(super) fn counts(&self, key: &PublicKey, message: &[u8]) -> bool {
+        unhex(&self.sig).is_some_and(|signature| key.verifies(message, &signature))
+    }
+}
+
+impl Tally {
+    /// Whether enough have signed.
+    pub fn is_enough(&self) -> bool {
+        self.found.len() as u64 >= self.threshold.max(1)
+    }
+}
+
+/// Counts whose signatures there are. A role that the root does not name wants one that nobody can give.
+pub fn tally<T: Signable>(signed: &Signed<T>, role: Role, root: &Root) -> Tally {
+    let message = message(&signed.signed).unwrap_or_default();
+    let has_signed = |id: &String| {
+        let key = root.keys.get(id);
+        let mut by = signed.signatures.iter().filter(|signature| signature.keyid == *id);
+        key.is_some_and(|key| by.any(|signature| signature.counts(key, &message)))
+    };
+    let (found, missing) = root.identities(role).into_iter().partition(has_signed);
+    Tally { found, missing, threshold: root.roles.get(role.name()).map_or(1, |keys| keys.threshold) }
 }
 
 /// Checks that enough of a role's keys have signed, and that its time is not over.
@@ -226,23 +259,17 @@ pub fn verify<T: Signable>(signed: &Signed<T>, role: Role, root: &Root, now: u64
     if head.kind != name || head.spec_version != SPECIFICATION {
         return Err(VerifyMetadataError::Kind { role: name, found: head.kind.clone() });
     }
-    let wanted = root.roles.get(name).ok_or(VerifyMetadataError::NoRole { role: name })?;
-    let message = message(&signed.signed).ok_or(VerifyMetadataError::Form { role: name })?;
-    let has_signed = |id: &&String| {
-        let key = root.keys.get(*id);
-        let mut by = signed.signatures.iter().filter(|signature| signature.keyid == **id);
-        key.is_some_and(|key| by.any(|signature| key.verifies(&message, signature)))
-    };
-    let mut ids: Vec<&String> = wanted.keyids.iter().collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let found = ids.into_iter().filter(has_signed).count() as u64;
-    if found < wanted.threshold.max(1) {
-        return Err(VerifyMetadataError::Signatures { role: name, found, wanted: wanted.threshold });
+    root.roles.get(name).ok_or(VerifyMetadataError::NoRole { role: name })?;
+    message(&signed.signed).ok_or(VerifyMetadataError::Form { role: name })?;
+    let tally = tally(signed, role, root);
+    if !tally.is_enough() {
+        let found = tally.found.len() as u64;
+        return Err(VerifyMetadataError::Signatures { role: name, found, wanted: tally.threshold });
     }
     let ends = parse_date(&head.expires).ok_or(VerifyMetadataError::Form { role: name })?;
     if ends <= now {
-        return Err(VerifyMetadataError::Expired { role: name, expires: head.expires.clone() });
+        let renew = role.renewed_by();
+        return Err(VerifyMetadataError::Expired { role: name, expires: head.expires.clone(), renew });
     }
     Ok(())
 }
@@ -258,19 +285,8 @@ pub fn encode<T: Signable>(signed: &Signed<T>) -> Result<Vec<u8>, serde_json::Er
 }
 
 /// What a signature of a value is over.
-fn message(value: &impl Serialize) -> Option<Vec<u8>> {
+pub fn message(value: &impl Serialize) -> Option<Vec<u8>> {
     canonical(&serde_json::to_value(value).ok()?)
-}
-
-/// Bytes as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    if digits.len().is_multiple_of(2) { pairs.collect() } else { None }
 }
 
 /// Metadata that is not to be believed.
@@ -289,6 +305,6 @@ pub enum VerifyMetadataError {
     #[error("`{role}` is signed by {found} of the {wanted} keys that it needs")]
     Signatures { role: &'static str, found: u64, wanted: u64 },
     /// Its time is over.
-    #[error("`{role}` has expired: {expires}")]
-    Expired { role: &'static str, expires: String },
+    #[error("`{role}` has expired: {expires}; `{renew}` signs it anew")]
+    Expired { role: &'static str, expires: String, renew: &'static str },
 }

@@ -2,19 +2,33 @@
 //!
 //! *Takes* the parts of finished images, signing keys, and the time. *Gives* a folder with signed metadata and targets.
 //! *Promises*: a reader sees the old state or the new one, whenever it looks and wherever writing is cut off
-//! (`timestamp.json` is the switch); nothing is signed that was not checked just now. *Does not know* recipes, or how
-//! machines take updates: what they read of it stands in `brc_contract::update`.
+//! (`timestamp.json` is the switch); nothing is signed that was not checked just now, and no signature is written that
+//! was not verified, whoever made it. What too few have signed waits as a draft that no machine looks at.
+//! *Does not know* recipes, or how machines take updates: what they read of it stands in `brc_contract::update`.
 //!
 //! Clients of the framework verify far more than a publisher has to, so theirs is a library (`tough`, in
 //! `host/update`); what is written here is checked by it and by python-tuf (docs/design/updates.md).
 
 mod canonical;
+mod change;
+mod check;
+mod command;
+mod draft;
+mod folder;
 mod key;
 mod metadata;
+mod public_key;
 mod repository;
+mod root;
 mod serve;
+#[cfg(test)]
+mod tests;
 
-pub use key::{KeyError, Keys, new_keys};
-pub use metadata::{Role, VerifyMetadataError};
-pub use repository::{Checked, NewImage, Part, Repository, RepositoryError, Terms};
+pub use change::{Halt, Images, NewImage};
+pub use check::{Stated, StatedImage, StatedRole, Waiting};
+pub use folder::{FolderError, Part};
+pub use key::{KeyError, Keys, SigningKey, new_keys};
+pub use metadata::{Role, Tally, VerifyMetadataError};
+pub use repository::{Repository, RepositoryError, Signers};
+pub use root::{Policy, RootChange};
 pub use serve::serve;

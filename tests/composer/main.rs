@@ -32,6 +32,7 @@ mod repository;
 mod sandbox;
 mod sealed;
 mod set_lock;
+mod signing;
 mod stated;
 mod store;
 mod surroundings;

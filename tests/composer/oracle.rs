@@ -16,10 +16,13 @@ use brc::{
     store::Store,
 };
 
-use crate::support::{
-    self,
-    project::{Ran, brc, copy_of_quickstart, folder, quickstart, text, user_store},
-    run::path,
+use crate::{
+    signing,
+    support::{
+        self,
+        project::{Ran, brc, copy_of_quickstart, folder, quickstart, text, user_store},
+        run::path,
+    },
 };
 
 /// The trees of the shared image's steps, by stage, from the store's memo.
@@ -222,6 +225,8 @@ fn python_tuf_believes_the_repository_and_fetches_every_target() {
     Ran::well(brc().args(["repo", "init"]).arg(&repository).arg("--keys").arg(&keys));
     Ran::well(brc().args(["repo", "add"]).arg(&repository).arg(&image).arg("--keys").arg(&keys));
     Ran::well(brc().args(["repo", "refresh"]).arg(&repository).arg("--keys").arg(&keys));
+    // A machine that has slept: it trusts the first root, and twelve have followed, each with other keys.
+    signing::rotated(&repository, &keys, 12);
 
     let mut tree = Tree::new();
     let mut expected = Vec::new();

@@ -20,7 +20,7 @@ use crate::support::{
 fn begun(name: &str) -> PathBuf {
     let folder = folder(name);
     let ran = Ran::well(brc().args(["keys", "new"]).arg(folder.join("keys")));
-    assert_eq!(ran.of("written").count(), 4);
+    assert_eq!(ran.of("written").count(), 8, "a private and a public half for each role");
     Ran::well(&mut repo(&folder, "init", &[]));
     folder
 }
@@ -47,8 +47,9 @@ fn refused(command: &mut Command, code: i32) -> String {
 fn what_a_repository_offers_is_byte_for_byte_what_stands_in_the_image() {
     let image = quickstart().disk.to_str().unwrap();
     let folder = begun("repository");
-    for file in fs::read_dir(folder.join("keys")).unwrap() {
-        assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    for role in ["root", "targets", "snapshot", "timestamp"] {
+        let file = folder.join("keys").join(format!("{role}.pem"));
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
     assert_eq!(checked(&folder)["images"].as_array().unwrap().len(), 0);
     let waves = ["--wave", "2026-12-01T08:00:00Z=0%", "--wave", "2026-12-02T08:00:00Z=100%"];
@@ -81,6 +82,21 @@ fn what_a_repository_offers_is_byte_for_byte_what_stands_in_the_image() {
         assert_eq!(ran.events.last().unwrap()["images"], found["images"], "{verb} {more:?}");
     }
 
+    // What machines take now stays; a halted version may go, and its files with it.
+    let needed = refused(&mut repo(&folder, "remove", &["0.1.0"]), 2);
+    assert!(needed.starts_with("`quickstart_0.1.0 x86_64` stays, and nothing was removed: it is what"), "{needed}");
+    let strange = refused(&mut repo(&folder, "halt", &["other_0.1.0"]), 2);
+    assert!(strange.contains("`other_0.1.0` is not offered: what is offered is `quickstart_0.1.0`"), "{strange}");
+    let halted = Ran::well(&mut repo(&folder, "halt", &["quickstart_0.1.0"]));
+    assert_eq!(halted.events.last().unwrap()["halted"], found["images"]);
+    let copy = folder.join("removed");
+    copy_all(&folder.join("repository"), &copy);
+    Ran::well(brc().args(["repo", "remove"]).arg(&copy).arg("0.1.0").arg("--keys").arg(folder.join("keys")));
+    let left: Vec<_> = fs::read_dir(copy.join("targets")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(left.len() == 1 && left[0].to_str().unwrap().ends_with(".manifest.json"), "{left:?}");
+    Ran::well(&mut repo(&folder, "resume", &["0.1.0"]));
+    assert_eq!(checked(&folder)["halted"], serde_json::json!([]));
+
     // Its root comes from the metadata alone, whoever serves it.
     let mut server = brc()
         .args(["repo", "serve", "--listen", "127.0.0.1:0"])
@@ -110,6 +126,16 @@ fn what_a_repository_offers_is_byte_for_byte_what_stands_in_the_image() {
     }
     server.kill().unwrap();
     server.wait().unwrap();
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for part in ["metadata", "targets"] {
+        fs::create_dir_all(to.join(part)).unwrap();
+        for file in fs::read_dir(from.join(part)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), to.join(part).join(file.file_name())).unwrap();
+        }
+    }
 }
 
 #[test]

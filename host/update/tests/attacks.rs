@@ -292,6 +292,51 @@ fn a_name_of_a_target_leads_nowhere_else() {
     }
 }
 
+/// The roots that follow on the first one, each with other keys, up to this version.
+fn rotate(plan: &mut Plan, folder: &Path, until: u64, signed_by_old: impl Fn(u64) -> bool) {
+    for version in 2..=until {
+        let old = std::mem::replace(&mut plan.keys, ROLES.map(|role| (role, Key::new())).into());
+        plan.versions.insert("root", version);
+        let root: Value = serde_json::from_slice(&plan.root()).unwrap();
+        let own = &plan.keys["root"];
+        let by = if signed_by_old(version) { vec![&old["root"], own] } else { vec![own] };
+        fs::write(folder.join(format!("metadata/{version}.root.json")), signed(&root["signed"], &by)).unwrap();
+    }
+}
+
+#[test]
+fn a_machine_that_has_slept_through_twelve_roots_comes_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let [repository, kept] = ["repository", "kept"].map(|name| folder.path().join(name));
+    let mut plan = Plan::new();
+    let root = plan.write(&repository);
+    let truth = found(&address(&repository), &root, &kept).unwrap();
+    rotate(&mut plan, &repository, 13, |_| true);
+    // What the keys of before have signed counts no more.
+    let told = found(&address(&repository), &root, &kept).unwrap_err();
+    assert!(told.contains("signature"), "{told}");
+    let last = repository.join("metadata/13.root.json");
+    let good = fs::read(&last).unwrap();
+    plan.versions.extend([("targets", 2), ("snapshot", 2), ("timestamp", 2)]);
+    plan.write(&repository);
+    fs::write(last, good).unwrap();
+    assert_eq!(found(&address(&repository), &root, &kept), Ok(truth.clone()));
+    // So does one that sees it for the first time.
+    assert_eq!(found(&address(&repository), &root, &folder.path().join("first")), Ok(truth));
+}
+
+#[test]
+fn a_root_that_the_one_before_has_not_signed_is_refused() {
+    lied("signature", |plan, to| {
+        plan.write(to);
+        rotate(plan, to, 6, |version| version != 5);
+        plan.versions.extend([("targets", 6), ("snapshot", 6), ("timestamp", 6)]);
+        let good = fs::read(to.join("metadata/6.root.json")).unwrap();
+        plan.write(to);
+        fs::write(to.join("metadata/6.root.json"), good).unwrap();
+    });
+}
+
 /// A key as tough's editor takes it.
 #[derive(Debug)]
 struct Pkcs8(Vec<u8>);

@@ -2,6 +2,7 @@
 
 mod boot;
 mod look;
+mod repo;
 mod target;
 mod test;
 
@@ -14,6 +15,7 @@ use clap::{
 
 pub use boot::{Boot, Cloud, MetadataFault};
 pub use look::{Copy, Exec, Logs, Wait};
+pub use repo::{Keys, KeysVerb, Policy, Repo, RepoVerb, RoleKey, RoleNumber, Signing, Versions};
 pub use target::{Choice, Named, Subject, Target, last_word};
 pub use test::{Breakage, Test, TestPlace, TestVerb};
 
@@ -401,91 +403,6 @@ pub enum StoreVerb {
     },
     /// Read everything and compare it with its digest
     Verify,
-}
-
-/// `brc keys`
-#[derive(Debug, Args)]
-pub struct Keys {
-    /// What to do.
-    #[command(subcommand)]
-    pub verb: KeysVerb,
-}
-
-/// What `brc keys` does.
-#[derive(Debug, Subcommand)]
-pub enum KeysVerb {
-    /// Make a key for each role of a repository
-    New {
-        /// The folder that they are written to
-        #[arg(value_name = "DIR")]
-        folder: PathBuf,
-    },
-}
-
-/// `brc repo`
-#[derive(Debug, Args)]
-pub struct Repo {
-    /// What to do.
-    #[command(subcommand)]
-    pub verb: RepoVerb,
-}
-
-/// What `brc repo` does.
-#[derive(Debug, Subcommand)]
-pub enum RepoVerb {
-    /// Begin a repository that offers nothing yet
-    Init(Signing),
-    /// Add finished images, each verified first
-    Add {
-        #[command(flatten)]
-        signing: Signing,
-        /// The images: `out/VARIANT_VERSION_ARCHITECTURE.raw`
-        #[arg(value_name = "IMAGE", required = true)]
-        images: Vec<PathBuf>,
-        /// Reach so much of the fleet by then, evenly from the wave before: `2026-12-01T08:00:00Z=0%` begins; in order,
-        /// the last with 100% [default: everybody at once]
-        #[arg(long, value_name = "DATE=PERCENT")]
-        wave: Vec<String>,
-        /// Machines with an older version than this do not wait for their wave
-        #[arg(long, value_name = "VERSION")]
-        least_safe: Option<String>,
-    },
-    /// Let no machine go beyond a version, or take that limit away
-    Limit {
-        #[command(flatten)]
-        signing: Signing,
-        /// The highest version that is taken [default: no limit]
-        #[arg(value_name = "VERSION")]
-        most: Option<String>,
-    },
-    /// Sign what machines must see that is newer, before it expires
-    Refresh(Signing),
-    /// Check all that a machine would, and every file
-    Check {
-        /// The repository
-        #[arg(value_name = "DIR")]
-        folder: PathBuf,
-    },
-    /// Serve a repository over plain HTTP, to try it
-    Serve {
-        /// The repository
-        #[arg(value_name = "DIR")]
-        folder: PathBuf,
-        /// Where to listen
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
-        listen: String,
-    },
-}
-
-/// A repository and the keys that sign it.
-#[derive(Debug, Args)]
-pub struct Signing {
-    /// The repository
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    /// The folder with the keys of the roles that sign now: `root.pem`, `targets.pem`, `snapshot.pem`, `timestamp.pem`
-    #[arg(long, value_name = "DIR")]
-    pub keys: PathBuf,
 }
 
 /// `brc fmt`

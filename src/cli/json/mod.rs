@@ -14,8 +14,8 @@ use serde::Serialize;
 pub use event::{Action, Event, KernelOption, OptionDifference, WantedValue};
 pub use object::{
     ActionReport, Change, CriticalPath, Edge, Esp, Finding, Graph, ImageCheck, ImageFinding, Log, Object,
-    PlannedAction, Provenance, Removal, Repository, RepositoryRole, Reproduction, Resolved, Root, Surroundings, Usage,
-    Value, Verity, WhatRan,
+    PlannedAction, Provenance, Removal, Repository, RepositoryDraft, RepositoryKey, RepositoryRole, RepositoryTally,
+    Reproduction, Resolved, Root, Surroundings, Usage, Value, Verity, WhatRan,
 };
 
 /// The version of the lines. A field that is added leaves it, one that goes or changes its meaning counts it up.

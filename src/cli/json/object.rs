@@ -31,6 +31,8 @@ pub enum Object {
     Check(ImageCheck),
     /// `brc repo`
     Repository(Repository),
+    /// `brc keys show`, for each key
+    RepositoryKey(RepositoryKey),
     /// `brc store du`, for each kind of file
     Usage(Usage),
     /// `brc store gc`
@@ -49,8 +51,58 @@ pub struct Repository {
     pub max_version: Option<String>,
     /// The images that it offers, by name and architecture.
     pub images: Vec<String>,
+    /// Those of them that no machine takes.
+    pub halted: Vec<String>,
     /// How many bytes its targets have.
     pub bytes: u64,
+    /// What waits for signatures.
+    pub waiting: Vec<RepositoryDraft>,
+}
+
+/// What waits for signatures in a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RepositoryDraft {
+    /// The role.
+    pub role: String,
+    /// Which version it will be.
+    pub version: u64,
+    /// When it ends (RFC 3339, UTC).
+    pub expires: String,
+    /// What it changes, for people.
+    pub changes: Vec<String>,
+    /// Whose signatures it wants: each must be met.
+    pub tallies: Vec<RepositoryTally>,
+}
+
+/// Whose signatures a draft has and wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RepositoryTally {
+    /// The version of the root that wants them.
+    pub root: u64,
+    /// How many are enough.
+    pub threshold: u64,
+    /// The identities of keys that have signed.
+    pub signed: Vec<String>,
+    /// Those of keys that have not.
+    pub missing: Vec<String>,
+}
+
+/// A key that signs a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RepositoryKey {
+    /// Its role.
+    pub role: String,
+    /// Its identity.
+    pub key: String,
+    /// The file that says of it.
+    pub file: String,
+    /// Whether it can sign from here.
+    pub signs: bool,
+    /// The program that holds it, with its arguments, or null.
+    pub command: Option<Vec<String>>,
 }
 
 /// A role of a repository.
@@ -63,6 +115,10 @@ pub struct RepositoryRole {
     pub version: u64,
     /// When it ends (RFC 3339, UTC).
     pub expires: String,
+    /// How many of its keys must sign.
+    pub threshold: u64,
+    /// The identities of its keys.
+    pub keys: Vec<String>,
 }
 
 /// A variant with nothing left open.

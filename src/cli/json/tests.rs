@@ -100,6 +100,44 @@ fn events() -> Vec<Event> {
     ]
 }
 
+fn repository() -> Repository {
+    Repository {
+        roles: vec![RepositoryRole {
+            role: text("root"),
+            version: 1,
+            expires: text("2027-11-29T08:00:00Z"),
+            threshold: 1,
+            keys: vec!["6a".repeat(32)],
+        }],
+        max_version: some("1"),
+        images: vec![text("node_1 x86_64")],
+        halted: vec![text("node_1 x86_64")],
+        bytes: 1 << 20,
+        waiting: vec![RepositoryDraft {
+            role: text("targets"),
+            version: 2,
+            expires: text("2027-02-28T08:00:00Z"),
+            changes: vec![text("removes node_0 x86_64")],
+            tallies: vec![RepositoryTally {
+                root: 1,
+                threshold: 2,
+                signed: vec!["6a".repeat(32)],
+                missing: vec!["7b".repeat(32)],
+            }],
+        }],
+    }
+}
+
+fn key() -> RepositoryKey {
+    RepositoryKey {
+        role: text("targets"),
+        key: "6a".repeat(32),
+        file: text("keys/targets.toml"),
+        signs: true,
+        command: Some(vec![text("our-signer"), text("targets")]),
+    }
+}
+
 fn answers() -> Vec<Object> {
     let value = Value { what: text("version"), value: text("\"1\""), at: text("variants/node.kdl:2") };
     vec![
@@ -166,12 +204,8 @@ fn answers() -> Vec<Object> {
             root: Root { partition_bytes: 65536, paths: 12, file_bytes: 4096 },
             esp: Esp { bytes: 1 << 20, needed_bytes: 1 << 19 },
         }),
-        Object::Repository(Repository {
-            roles: vec![RepositoryRole { role: text("root"), version: 1, expires: text("2027-11-29T08:00:00Z") }],
-            max_version: some("1"),
-            images: vec![text("node_1 x86_64")],
-            bytes: 1 << 20,
-        }),
+        Object::Repository(repository()),
+        Object::RepositoryKey(key()),
         Object::Usage(Usage { kind: text("objects"), files: 7, bytes: 4096 }),
         Object::Removal(Removal { dry_run: true, files: 7, bytes: 4096 }),
         Object::Finding(Finding { what: text("kvm"), state: text("note"), text: text("`/dev/kvm` can be opened") }),

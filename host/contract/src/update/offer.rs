@@ -46,6 +46,9 @@ pub struct Offer {
     /// Machines with an older version than this do not wait for their wave.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub least_safe: Option<String>,
+    /// Whether no machine takes it, while others of the repository may be taken.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub halted: bool,
     /// How it spreads; nothing means at once.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub waves: Vec<WavePoint>,
@@ -142,6 +145,7 @@ impl Offers {
         let newest = mine
             .filter(is_newer)
             .filter(is_allowed)
+            .filter(|offer| !offer.halted)
             .filter(is_wished)
             .max_by(|a, b| compare_versions(&a.version, &b.version));
         let Some(offer) = newest else { return Ok(None) };
@@ -223,6 +227,7 @@ mod tests {
             targets: OfferTargets { root: target("root"), hash: target("verity"), kernel_image: target("efi") },
             empty_slots: [1, 2].map(|slot| [1, 2].map(|part| Guid::from_number(slot * 10 + part).to_string())),
             least_safe: None,
+            halted: false,
             waves: Vec::new(),
         }
     }
@@ -258,6 +263,9 @@ mod tests {
         assert_eq!(version(&offers, &host()).as_deref(), Some("1.10.0"));
         let newer = Host { image: ImageName::new("a", "1.10.0"), ..host() };
         assert_eq!(version(&offers, &newer), None);
+        offers.max_version = None;
+        offers.updates[2].halted = true;
+        assert_eq!(version(&offers, &host()).as_deref(), Some("1.10.0"));
         offers.manifest_version = 2;
         assert_eq!(offers.choose(&host()), Err(OfferError::Version { found: 2 }));
     }

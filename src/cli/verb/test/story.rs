@@ -8,7 +8,7 @@ use super::bench::{Failed, Look};
 use crate::{
     cli::{CliError, arguments::Breakage, context::now, verb::repo},
     inspect,
-    publish::{Keys, Repository, Role, Terms, new_keys, serve},
+    publish::{Keys, Policy, Repository, Role, Signers, new_keys, serve},
 };
 
 /// Where a machine reaches the repository.
@@ -75,11 +75,11 @@ impl Update {
         let found = inspect::parts(image).map_err(|error| CliError::Machine(error.into()))?;
         let parts = found.ok_or_else(|| CliError::Found(format!("`{}` has no parts of an update", image.display())))?;
         let (keys, repository) = (folder.join("keys"), folder.join("repository"));
-        new_keys(&keys).map_err(|error| CliError::Machine(error.into()))?;
+        new_keys(&keys, &Role::ALL, None).map_err(|error| CliError::Machine(error.into()))?;
         let keys = Keys::read(&keys, &Role::ALL).map_err(|error| CliError::Machine(error.into()))?;
-        let now = now();
-        let mut made = Repository::init(&repository, &keys, Terms::default(), now).map_err(repo::told)?;
-        repo::add(&mut made, image, &keys, (Vec::new(), None), now)?;
+        let signers = Signers { keys: &keys, now: now(), may_wait: false };
+        let mut made = Repository::init(&repository, &Policy::default(), &signers).map_err(repo::told)?;
+        repo::add(&mut made, image, (Vec::new(), None), &signers)?;
         let root = std::fs::read(repository.join("metadata/1.root.json")).map_err(machine)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(machine)?;
         let port = listener.local_addr().map_err(machine)?.port();
