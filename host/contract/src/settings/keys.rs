@@ -42,6 +42,7 @@ pub const KEYS: &[Key] = &[
     key("motd", Kind::Text(Form::Text(MAX_TEXT)), "what `/etc/motd` says"),
     key("network", Kind::Group(NETWORK), "the machine in its network"),
     key("ntp", Kind::Group(NTP), "the clock"),
+    key("pki", Kind::Table(Form::Name, &Kind::Group(PKI)), "authorities that are trusted beside the image's"),
     key("updates", Kind::Group(UPDATES), "which updates are taken, when, and by whom"),
 ];
 
@@ -170,6 +171,14 @@ const VLAN: &[Key] = &[
     required("id", Kind::Integer(1, 4094), "its number"),
 ];
 
+/// The most bytes of an authority's certificates.
+const MAX_CERTIFICATES: usize = 512 << 10;
+
+const PKI: &[Key] = &[
+    key("data", Kind::Text(Form::Base64(MAX_CERTIFICATES)), "the certificates, as base64 of PEM"),
+    key("trusted", Kind::Flag, "`true`: they are trusted"),
+];
+
 const NTP: &[Key] =
     &[key("time-servers", Kind::List(&Kind::Text(Form::Host)), "the servers that are asked for the time")];
 
@@ -228,7 +237,6 @@ pub const LATER: &[Later] = &[
     later("nvidia-container-runtime", NOT_YET),
     later("oci-defaults", NOT_YET),
     later("oci-hooks", NOT_YET),
-    later("pki", NOT_YET),
 ];
 
 #[cfg(test)]
