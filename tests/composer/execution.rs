@@ -212,6 +212,7 @@ fn a_machine_of_either_architecture_writes_the_same_lock_byte_for_byte() {
 fn the_locks_of_this_repository_serve_machines_of_either_architecture() {
     for recipe in [
         "brc.kdl",
+        "examples/aws-k8s/aws-k8s.kdl",
         "examples/hardened/hardened.kdl",
         "examples/kernel-module/kernel-module.kdl",
         "examples/quickstart/quickstart.kdl",
