@@ -14,6 +14,7 @@ use super::{
     bench::{BENCH, folder, must},
     cluster::Cluster,
     oci, project,
+    update::serve,
 };
 
 /// What `brc boot --as ec2` calls the machine.
@@ -27,12 +28,13 @@ project "acme"
 recipes "brc" { path "BRC" }
 read "acme.kdl"
 "#;
-/// Three lines of one's own, and a network for pods, which a cluster brings by itself.
+/// A few lines of one's own, where updates come from, and a network for pods, which a cluster brings by itself.
 const RECIPES: &str = r#"
 variant "acme-node" {
     version "1.0.0"
     extends "brc/aws-k8s-1.37"
     arch "x86_64"
+    include "our-updates"
     embed-image "app.tar"
     file "/etc/cni/net.d/10-pods.conflist" text="""
         {"cniVersion": "1.0.0", "name": "pods", "plugins": [
@@ -40,6 +42,11 @@ variant "acme-node" {
            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.200.0.0/24"}]]}},
           {"type": "portmap", "capabilities": {"portMappings": true}}]}
         """
+}
+component "our-updates" {
+    needs "brc/updates"
+    file "/usr/lib/brc/update/url" text="http://169.254.0.100/"
+    file "/usr/lib/brc/update/root.json" from="root.json"
 }
 "#;
 
@@ -98,6 +105,29 @@ const APP: &str = "set -e
     echo it is there > index.html
     exec /bin/busybox httpd -f -p 8080 -h /tmp";
 
+/// What takes an update, as an operator of a cluster does: a pod that is given the machine's socket and program.
+fn updater() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "updater", "namespace": "default"},
+        "spec": {
+            "nodeName": NODE, "automountServiceAccountToken": false, "restartPolicy": "Never",
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{
+                "name": "updater", "image": "localhost/app:1", "imagePullPolicy": "Never",
+                "command": ["/host/apiclient", "update", "apply", "--check", "--reboot"],
+                "volumeMounts": [
+                    {"name": "program", "mountPath": "/host/apiclient", "readOnly": true},
+                    {"name": "socket", "mountPath": "/run/api.sock"},
+                ],
+            }],
+            "volumes": [
+                {"name": "program", "hostPath": {"path": "/usr/bin/apiclient", "type": "File"}},
+                {"name": "socket", "hostPath": {"path": "/run/api.sock", "type": "Socket"}},
+            ],
+        },
+    })
+}
+
 struct Running(Child);
 
 impl Drop for Running {
@@ -132,7 +162,7 @@ fn found(folder: &Path, name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_node_joins_a_cluster_and_runs_a_pod_while_the_control_plane_comes_and_goes() {
+fn a_node_joins_a_cluster_and_runs_a_pod_through_an_absent_control_plane_and_an_update() {
     let folder = folder("kubernetes");
     let built = folder.join("programs");
     programs(&built);
@@ -147,20 +177,30 @@ fn a_node_joins_a_cluster_and_runs_a_pod_while_the_control_plane_comes_and_goes(
     let busybox = BENCH.file("probe", "usr/bin/busybox");
     let app = oci::archive_of_script("localhost/app:1", BENCH.architecture.debian(), &busybox, APP);
     fs::write(folder.join("app.tar"), app).unwrap();
-    let (recipe, out) = (folder.join("acme.kdl"), folder.join("out"));
-    must(&["compose", recipe.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (keys, repository) = (path("keys"), path("repository"));
+    must(&["keys", "new", &keys]);
+    must(&["repo", "init", &repository, "--keys", &keys]);
+    fs::copy(path("repository/metadata/1.root.json"), path("root.json")).unwrap();
+    let (recipe, out) = (path("acme.kdl"), folder.join("out"));
+    let [image, update] = ["1.0.0", "1.1.0"].map(|version| {
+        must(&["compose", &recipe, "--image-version", version, "--out", out.to_str().unwrap()]);
+        out.join(format!("acme-node_{version}_x86_64.raw"))
+    });
+    must(&["repo", "add", &repository, update.to_str().unwrap(), "--keys", &keys]);
+    let (server, updates) = serve(&repository);
+    let _server = Running(server);
 
     let key = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/signing/modules.pkcs1.key"));
     let mut cluster = Cluster::start(&folder, &folder, key, NODE);
     fs::write(folder.join("user-data"), user_data(&cluster)).unwrap();
     let started = Instant::now();
     let serial = fs::File::create(folder.join("serial")).unwrap();
-    let image = out.join("acme-node_1.0.0_x86_64.raw");
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let _machine = Running(
         project::brc()
             .args(["boot", image.to_str().unwrap(), "--as", "ec2", "--user-data", &path("user-data")])
-            .args(["--reach", &format!("{}:443", cluster.port), "--persist", &path("disk.raw")])
+            .args(["--reach", &format!("{}:443", cluster.port), "--reach", &format!("{updates}:80")])
+            .args(["--persist", &path("disk.raw")])
             .args(["--instance-disk", "1024", "--instance-disk", "1024", "--memory", "3072"])
             .stdout(Stdio::from(serial))
             .spawn()
@@ -199,4 +239,32 @@ fn a_node_joins_a_cluster_and_runs_a_pod_while_the_control_plane_comes_and_goes(
     );
     let still = cluster.wait_for("pod", "app", "Ready", PATIENCE);
     assert_eq!(container(&still), container(&running), "the pod has restarted");
+
+    // An operator has the machine take an update and start again; the node is the same one, and so is its pod.
+    cluster.apply("updater.json", &updater());
+    let runs = |version: &str| {
+        let node = cluster.get("node", NODE).unwrap_or_default();
+        node["status"]["nodeInfo"]["osImage"].as_str().is_some_and(|said| said.ends_with(version))
+    };
+    let begun = Instant::now();
+    while !runs(" 1.1.0") {
+        assert!(begun.elapsed() < PATIENCE * 2, "the update does not run: {:#?}", cluster.get("pod", "updater"));
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    let updated = cluster.wait_for("node", NODE, "Ready", PATIENCE);
+    assert_ne!(updated["status"]["nodeInfo"]["bootID"], node["status"]["nodeInfo"]["bootID"]);
+    assert_eq!(updated["metadata"]["uid"], node["metadata"]["uid"], "it is another node");
+    assert_eq!(updated["status"]["nodeInfo"]["machineID"], node["status"]["nodeInfo"]["machineID"]);
+    let begun = Instant::now();
+    while cluster.get("pod", "app").is_none_or(|pod| {
+        let status = &pod["status"]["containerStatuses"][0];
+        status["ready"] != true || status["restartCount"] == running["status"]["containerStatuses"][0]["restartCount"]
+    }) {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "the pod does not answer after the update: {:#?}",
+            cluster.get("pod", "app")
+        );
+        std::thread::sleep(Duration::from_secs(2));
+    }
 }

@@ -69,6 +69,17 @@ case $said in
 esac
 "#;
 
+/// Serves a repository until the process is killed; the port of the loopback where it does.
+pub fn serve(repository: &str) -> (Child, String) {
+    let mut serve = project::brc();
+    serve.args(["repo", "serve", "--listen", "127.0.0.1:0", repository]).stderr(Stdio::piped());
+    let mut server = serve.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let port = line.trim().trim_end_matches('/').rsplit_once(':').unwrap().1.to_owned();
+    (server, port)
+}
+
 struct Fleet {
     folder: PathBuf,
     architecture: &'static str,
@@ -91,12 +102,7 @@ impl Fleet {
         let [keys, repository] = ["keys", "repository"].map(|name| folder.join(name).to_str().unwrap().to_owned());
         must(&["keys", "new", &keys]);
         must(&["repo", "init", &repository, "--keys", &keys]);
-        let mut serve = project::brc();
-        serve.args(["repo", "serve", "--listen", "127.0.0.1:0", &repository]).stderr(Stdio::piped());
-        let mut server = serve.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().trim_end_matches('/').rsplit_once(':').unwrap().1.to_owned();
+        let (server, port) = serve(&repository);
         let fleet = Fleet { folder, architecture, server, port };
         fs::copy(fleet.path("repository/metadata/1.root.json"), fleet.path("root.json")).unwrap();
         fs::write(fleet.path("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
