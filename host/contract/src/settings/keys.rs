@@ -87,14 +87,25 @@ const HOST_CONTAINER: &[Key] = &[
     key("user-data", Kind::Text(Form::Base64(MAX_USER_DATA)), "what it finds in its file `user-data`"),
 ];
 
-const CONTAINER_REGISTRY: &[Key] = &[key(
-    "mirrors",
-    Kind::List(&Kind::Group(&[
-        required("endpoint", Kind::List(&Kind::Text(Form::Url)), "where its images are looked for, in this order"),
-        required("registry", Kind::Text(Form::Registry), "the registry; `*` is every one that is not named"),
-    ])),
-    "other places for the images of a registry",
-)];
+const CONTAINER_REGISTRY: &[Key] = &[
+    key("credentials", Kind::List(&Kind::Group(CREDENTIALS)), "who says so to a registry, for images of pods"),
+    key(
+        "mirrors",
+        Kind::List(&Kind::Group(&[
+            required("endpoint", Kind::List(&Kind::Text(Form::Url)), "where its images are looked for, in this order"),
+            required("registry", Kind::Text(Form::Registry), "the registry; `*` is every one that is not named"),
+        ])),
+        "other places for the images of a registry",
+    ),
+];
+
+const CREDENTIALS: &[Key] = &[
+    key("auth", Kind::Text(Form::Base64(MAX_USER_DATA)), "name and password, as base64 of `NAME:PASSWORD`"),
+    key("identitytoken", Kind::Text(Form::Plain), "a token in the place of a password"),
+    key("password", Kind::Text(Form::Line), "the password"),
+    required("registry", Kind::Text(Form::Registry), "the registry"),
+    key("username", Kind::Text(Form::Plain), "the name"),
+];
 
 const DNS: &[Key] = &[
     key("name-servers", Kind::List(&Kind::Text(Form::Address)), "the servers that are asked"),
@@ -228,7 +239,6 @@ pub const LATER: &[Later] = &[
     later("aws", NOT_YET),
     later("boot", "the command line is a part of the signed image: write `kernel-arg` in the recipe"),
     later("cloudformation", NOT_YET),
-    later("container-registry.credentials", NOT_YET),
     later("container-runtime", NOT_YET),
     later("container-runtime-plugins", NOT_YET),
     later("ecs", "it is of ECS, which brc does not have"),
