@@ -121,6 +121,11 @@ impl Cluster {
         serde_json::from_str(&self.ask(&["get", kind, name, "-o", "json"]).ok()?).ok()
     }
 
+    /// Waits until something is so.
+    pub fn wait_until(&self, what: &str, within: Duration, is_so: impl FnMut() -> bool) {
+        wait(within, what, is_so);
+    }
+
     /// Waits until a condition of an object is so.
     pub fn wait_for(&self, kind: &str, name: &str, condition: &str, within: Duration) -> Value {
         let is_so = |object: &Value| {

@@ -161,110 +161,117 @@ fn found(folder: &Path, name: &str) -> PathBuf {
     panic!("there is no {name} below {folder:?}");
 }
 
+/// A node's two versions, the repository that offers the second, and the cluster that the node is to join.
+struct World {
+    folder: PathBuf,
+    image: PathBuf,
+    cluster: Cluster,
+    /// What serves the repository, and its port.
+    _server: Running,
+    updates: String,
+}
+
+impl World {
+    fn new() -> World {
+        let folder = folder("kubernetes");
+        let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let (built, bin) = (folder.join("programs"), folder.join("usr/bin"));
+        programs(&built);
+        fs::create_dir_all(&bin).unwrap();
+        for name in ["kube-apiserver", "kubectl", "etcd"] {
+            fs::rename(found(&built, &format!("usr/bin/{name}")), bin.join(name)).unwrap();
+        }
+        fs::write(path("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        fs::write(path("acme.kdl"), RECIPES).unwrap();
+        let busybox = BENCH.file("probe", "usr/bin/busybox");
+        let app = oci::archive_of_script("localhost/app:1", BENCH.architecture.debian(), &busybox, APP);
+        fs::write(path("app.tar"), app).unwrap();
+        let (keys, repository) = (path("keys"), path("repository"));
+        must(&["keys", "new", &keys]);
+        must(&["repo", "init", &repository, "--keys", &keys]);
+        fs::copy(path("repository/metadata/1.root.json"), path("root.json")).unwrap();
+        let [image, update] = ["1.0.0", "1.1.0"].map(|version| {
+            must(&["compose", &path("acme.kdl"), "--image-version", version, "--out", &path("out")]);
+            folder.join(format!("out/acme-node_{version}_x86_64.raw"))
+        });
+        must(&["repo", "add", &repository, update.to_str().unwrap(), "--keys", &keys]);
+        let (server, updates) = serve(&repository);
+        let key = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/signing/modules.pkcs1.key"));
+        let cluster = Cluster::start(&folder, &folder, key, NODE);
+        World { folder, image, cluster, _server: Running(server), updates }
+    }
+
+    /// Boots the node as an instance of EC2 with two disks of its own.
+    fn boot(&self) -> Running {
+        let path = |name: &str| self.folder.join(name).to_str().unwrap().to_owned();
+        fs::write(path("user-data"), user_data(&self.cluster)).unwrap();
+        let serial = fs::File::create(path("serial")).unwrap();
+        let mut boot = project::brc();
+        boot.args(["boot", self.image.to_str().unwrap(), "--as", "ec2", "--user-data", &path("user-data")])
+            .args(["--reach", &format!("{}:443", self.cluster.port), "--reach", &format!("{}:80", self.updates)])
+            .args(["--persist", &path("disk.raw"), "--memory", "3072"])
+            .args(["--instance-disk", "1024", "--instance-disk", "1024"]);
+        Running(boot.stdout(Stdio::from(serial)).spawn().unwrap())
+    }
+
+    /// The node has the names, labels and taints that it was given.
+    fn is_as_told(node: &Value) {
+        assert_eq!(node["spec"]["providerID"], PROVIDER);
+        assert_eq!(node["status"]["nodeInfo"]["kubeletVersion"], "v1.37.2");
+        assert_eq!(node["metadata"]["labels"]["karpenter.sh/nodepool"], "default");
+        assert_eq!(node["status"]["capacity"]["pods"], "58");
+        let text = |taint: &Value| format!("{}={}:{}", taint["key"], taint["value"], taint["effect"]).replace('"', "");
+        let taints: Vec<String> = node["spec"]["taints"].as_array().unwrap().iter().map(text).collect();
+        for taint in ["dedicated=experimental:NoSchedule", "karpenter.sh/unregistered=null:NoExecute"] {
+            assert!(taints.iter().any(|found| found == taint), "{taint}: {taints:?}");
+        }
+    }
+
+    /// The control plane goes for longer than a node is judged in, and comes back: nothing was punished for it.
+    fn outlives_its_control_plane(&mut self, node: &Value, running: &Value) {
+        self.cluster.end();
+        std::thread::sleep(Duration::from_secs(if cfg!(feature = "suite-full") { 660 } else { 120 }));
+        self.cluster.begin();
+        let again = self.cluster.wait_for("node", NODE, "Ready", PATIENCE);
+        let boot = |node: &Value| node["status"]["nodeInfo"]["bootID"].clone();
+        assert_eq!(boot(&again), boot(node), "the machine has restarted");
+        let still = self.cluster.wait_for("pod", "app", "Ready", PATIENCE);
+        let container = |pod: &Value| pod["status"]["containerStatuses"][0]["containerID"].clone();
+        assert_eq!(container(&still), container(running), "the pod has restarted");
+    }
+
+    /// An operator has the machine take an update and start again; the node is the same one, and so is its pod.
+    fn takes_an_update(&self, node: &Value, running: &Value) {
+        let cluster = &self.cluster;
+        cluster.apply("updater.json", &updater());
+        cluster.wait_until("the update does not run", PATIENCE * 2, || {
+            let node = cluster.get("node", NODE).unwrap_or_default();
+            node["status"]["nodeInfo"]["osImage"].as_str().is_some_and(|said| said.ends_with(" 1.1.0"))
+        });
+        let updated = cluster.wait_for("node", NODE, "Ready", PATIENCE);
+        let info = |node: &Value, member: &str| node["status"]["nodeInfo"][member].clone();
+        assert_ne!(info(&updated, "bootID"), info(node, "bootID"));
+        assert_eq!(info(&updated, "machineID"), info(node, "machineID"));
+        assert_eq!(updated["metadata"]["uid"], node["metadata"]["uid"], "it is another node");
+        let count = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].clone();
+        cluster.wait_until("the pod does not answer after the update", PATIENCE, || {
+            let pod = cluster.get("pod", "app").unwrap_or_default();
+            pod["status"]["containerStatuses"][0]["ready"] == true && count(&pod) != count(running)
+        });
+    }
+}
+
 #[test]
 fn a_node_joins_a_cluster_and_runs_a_pod_through_an_absent_control_plane_and_an_update() {
-    let folder = folder("kubernetes");
-    let built = folder.join("programs");
-    programs(&built);
-    let bin = folder.join("usr/bin");
-    fs::create_dir_all(&bin).unwrap();
-    for name in ["usr/bin/kube-apiserver", "usr/bin/kubectl", "usr/bin/etcd"] {
-        let name = Path::new(name);
-        fs::rename(found(&built, name.to_str().unwrap()), bin.join(name.file_name().unwrap())).unwrap();
-    }
-    fs::write(folder.join("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    fs::write(folder.join("acme.kdl"), RECIPES).unwrap();
-    let busybox = BENCH.file("probe", "usr/bin/busybox");
-    let app = oci::archive_of_script("localhost/app:1", BENCH.architecture.debian(), &busybox, APP);
-    fs::write(folder.join("app.tar"), app).unwrap();
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let (keys, repository) = (path("keys"), path("repository"));
-    must(&["keys", "new", &keys]);
-    must(&["repo", "init", &repository, "--keys", &keys]);
-    fs::copy(path("repository/metadata/1.root.json"), path("root.json")).unwrap();
-    let (recipe, out) = (path("acme.kdl"), folder.join("out"));
-    let [image, update] = ["1.0.0", "1.1.0"].map(|version| {
-        must(&["compose", &recipe, "--image-version", version, "--out", out.to_str().unwrap()]);
-        out.join(format!("acme-node_{version}_x86_64.raw"))
-    });
-    must(&["repo", "add", &repository, update.to_str().unwrap(), "--keys", &keys]);
-    let (server, updates) = serve(&repository);
-    let _server = Running(server);
-
-    let key = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/signing/modules.pkcs1.key"));
-    let mut cluster = Cluster::start(&folder, &folder, key, NODE);
-    fs::write(folder.join("user-data"), user_data(&cluster)).unwrap();
+    let mut world = World::new();
     let started = Instant::now();
-    let serial = fs::File::create(folder.join("serial")).unwrap();
-    let _machine = Running(
-        project::brc()
-            .args(["boot", image.to_str().unwrap(), "--as", "ec2", "--user-data", &path("user-data")])
-            .args(["--reach", &format!("{}:443", cluster.port), "--reach", &format!("{updates}:80")])
-            .args(["--persist", &path("disk.raw")])
-            .args(["--instance-disk", "1024", "--instance-disk", "1024", "--memory", "3072"])
-            .stdout(Stdio::from(serial))
-            .spawn()
-            .unwrap(),
-    );
-    let node = cluster.wait_for("node", NODE, "Ready", PATIENCE);
+    let _machine = world.boot();
+    let node = world.cluster.wait_for("node", NODE, "Ready", PATIENCE);
     println!("QEMU start to Ready: {:.0} s", started.elapsed().as_secs_f64());
-    assert_eq!(node["spec"]["providerID"], PROVIDER);
-    assert_eq!(node["status"]["nodeInfo"]["kubeletVersion"], "v1.37.2");
-    assert_eq!(node["metadata"]["labels"]["karpenter.sh/nodepool"], "default");
-    assert_eq!(node["status"]["capacity"]["pods"], "58");
-    let taints: Vec<String> = node["spec"]["taints"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|taint| format!("{}={}:{}", taint["key"], taint["value"], taint["effect"]).replace('"', ""))
-        .collect();
-    for taint in ["dedicated=experimental:NoSchedule", "karpenter.sh/unregistered=null:NoExecute"] {
-        assert!(taints.iter().any(|found| found == taint), "{taint}: {taints:?}");
-    }
-
-    cluster.apply("pod.json", &pod());
-    let running = cluster.wait_for("pod", "app", "Ready", PATIENCE);
+    World::is_as_told(&node);
+    world.cluster.apply("pod.json", &pod());
+    let running = world.cluster.wait_for("pod", "app", "Ready", PATIENCE);
     println!("QEMU start to a pod that answers: {:.0} s", started.elapsed().as_secs_f64());
-    let container = |pod: &Value| pod["status"]["containerStatuses"][0]["containerID"].clone();
-
-    // The control plane goes for longer than a node is judged in, and comes back: nothing was punished for it.
-    let away = Duration::from_secs(if cfg!(feature = "suite-full") { 660 } else { 120 });
-    cluster.end();
-    std::thread::sleep(away);
-    cluster.begin();
-    let again = cluster.wait_for("node", NODE, "Ready", PATIENCE);
-    assert_eq!(
-        again["status"]["nodeInfo"]["bootID"], node["status"]["nodeInfo"]["bootID"],
-        "the machine has restarted"
-    );
-    let still = cluster.wait_for("pod", "app", "Ready", PATIENCE);
-    assert_eq!(container(&still), container(&running), "the pod has restarted");
-
-    // An operator has the machine take an update and start again; the node is the same one, and so is its pod.
-    cluster.apply("updater.json", &updater());
-    let runs = |version: &str| {
-        let node = cluster.get("node", NODE).unwrap_or_default();
-        node["status"]["nodeInfo"]["osImage"].as_str().is_some_and(|said| said.ends_with(version))
-    };
-    let begun = Instant::now();
-    while !runs(" 1.1.0") {
-        assert!(begun.elapsed() < PATIENCE * 2, "the update does not run: {:#?}", cluster.get("pod", "updater"));
-        std::thread::sleep(Duration::from_secs(2));
-    }
-    let updated = cluster.wait_for("node", NODE, "Ready", PATIENCE);
-    assert_ne!(updated["status"]["nodeInfo"]["bootID"], node["status"]["nodeInfo"]["bootID"]);
-    assert_eq!(updated["metadata"]["uid"], node["metadata"]["uid"], "it is another node");
-    assert_eq!(updated["status"]["nodeInfo"]["machineID"], node["status"]["nodeInfo"]["machineID"]);
-    let begun = Instant::now();
-    while cluster.get("pod", "app").is_none_or(|pod| {
-        let status = &pod["status"]["containerStatuses"][0];
-        status["ready"] != true || status["restartCount"] == running["status"]["containerStatuses"][0]["restartCount"]
-    }) {
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "the pod does not answer after the update: {:#?}",
-            cluster.get("pod", "app")
-        );
-        std::thread::sleep(Duration::from_secs(2));
-    }
+    world.outlives_its_control_plane(&node, &running);
+    world.takes_an_update(&node, &running);
 }
