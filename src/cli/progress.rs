@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     build::{Event, StepReport},
-    content::counted,
+    content::{bytes, counted},
     plan::{Progress, StepId},
 };
 
@@ -201,29 +201,12 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
-/// A number of bytes as people say it: `812 bytes`, `63.4 MiB`.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = None;
-    for next in UNITS {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = Some(next);
-    }
-    unit.map_or(counted(count, "byte"), |unit| format!("{value:.1} {unit}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_are_said_as_people_say_them() {
-        assert_eq!(bytes(812), "812 bytes");
-        assert_eq!(bytes(120 << 20), "120.0 MiB");
         assert_eq!(seconds(Duration::from_millis(300)), "0.3 s");
         assert_eq!(seconds(Duration::from_secs(451)), "7 min 31 s");
     }

@@ -13,6 +13,21 @@ pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
     }
 }
 
+/// A number of bytes as people say it: `812 bytes`, `63.4 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = None;
+    for next in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = Some(next);
+    }
+    unit.map_or(counted(count, "byte"), |unit| format!("{value:.1} {unit}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +43,15 @@ mod tests {
             (2, "day", "2 days"),
         ] {
             assert_eq!(counted(count, noun), expected);
+        }
+    }
+
+    #[test]
+    fn bytes_are_said_in_the_unit_that_fits() {
+        for (count, expected) in
+            [(0, "0 bytes"), (1, "1 byte"), (812, "812 bytes"), (1536, "1.5 KiB"), (120 << 20, "120.0 MiB")]
+        {
+            assert_eq!(bytes(count), expected);
         }
     }
 }

@@ -26,7 +26,7 @@ mod url;
 
 pub use archive::{ArchiveError, write_archive};
 pub use compression::Compression;
-pub use count::counted;
+pub use count::{bytes, counted};
 pub use date::{DAY_SECONDS, FIXED_TIME, MONTHS, civil_date, date_text, days_since_1970, parse_date, parse_rfc5322};
 pub use difference::{Difference, Differs, differences};
 pub use digest::{Digest, DigestHasher, ParseDigestError, Sha256, Sha256Hasher};

@@ -13,10 +13,10 @@ use erofs_rs::{
     Error,
     r#async::{EroFS, WalkDirEntry},
     backend::AsyncImage,
-    types::Inode,
+    types::{Inode, Layout},
 };
 
-use crate::{content::RelPath, image::extent};
+use crate::{content::RelPath, image::extent, plan::layout::BLOCK};
 
 /// More files than brc writes into a root are not read.
 const MAX_PATHS: usize = 500_000;
@@ -24,6 +24,10 @@ const MAX_PATHS: usize = 500_000;
 const MAX_PATH_BYTES: usize = 256 << 20;
 /// All extended attributes and links together have no more bytes than this; inodes may share what they have.
 const MAX_TEXT_BYTES: usize = 128 << 20;
+/// The number of an inode counts slots of so many bytes.
+const INODE_SLOT: u64 = 32;
+/// Where the number of compressed blocks stands in an inode of either kind.
+const COMPRESSED_BLOCKS: u64 = 16;
 /// A longer link is not read (`PATH_MAX` of Linux).
 const MAX_LINK_BYTES: u64 = 4096;
 
@@ -47,6 +51,7 @@ impl AsyncImage for Stretch<'_> {
 
 /// A file system and everything that has a path in it.
 pub(super) struct FileSystem<'a> {
+    image: Stretch<'a>,
     erofs: EroFS<Stretch<'a>>,
     /// The inodes, the root folder first.
     pub inodes: Vec<(RelPath, Inode)>,
@@ -75,7 +80,31 @@ impl<'a> FileSystem<'a> {
             inodes.push((path, inode));
         }
         drop(walk);
-        Ok(FileSystem { erofs, inodes, text_bytes: AtomicUsize::new(0) })
+        Ok(FileSystem { image, erofs, inodes, text_bytes: AtomicUsize::new(0) })
+    }
+
+    /// How many bytes of the image hold the content of a file: whole blocks, as it is compressed. What is so small that it
+    /// stands in the inode itself counts with its own size.
+    pub(super) fn stored_bytes(&self, inode: Inode) -> Result<u64, String> {
+        let size = inode.data_size();
+        match inode.layout() {
+            Some(Layout::CompressedFull | Layout::CompressedCompact) => {
+                let blocks = self.compressed_blocks(inode)?;
+                Ok(u64::from(blocks).saturating_mul(BLOCK).min(self.image.size))
+            }
+            Some(Layout::FlatInline) => Ok(size),
+            _ => Ok(size.checked_next_multiple_of(BLOCK).unwrap_or(size)),
+        }
+    }
+
+    /// Of a compressed file the inode says how many blocks it has (erofs_fs.h, `i_u.compressed_blocks`).
+    fn compressed_blocks(&self, inode: Inode) -> Result<u32, String> {
+        let metadata = u64::from(self.erofs.super_block().meta_blk_addr) * BLOCK;
+        let at = inode.id().checked_mul(INODE_SLOT).and_then(|at| at.checked_add(metadata + COMPRESSED_BLOCKS));
+        let mut count = [0; 4];
+        let at = at.ok_or_else(|| "an inode stands nowhere".to_owned())?;
+        now(self.image.read_exact_at(&mut count, at)).map_err(told)?;
+        Ok(u32::from_le_bytes(count))
     }
 
     /// The extended attributes of an inode.

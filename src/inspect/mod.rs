@@ -7,6 +7,7 @@
 //! checked. An image is read as hostile, within limits, and never written. *Does not know* recipes.
 
 mod boot;
+mod contents;
 mod erofs;
 mod esp;
 mod files;
@@ -36,6 +37,7 @@ use crate::{
     },
 };
 use boot::Boot;
+pub use contents::{Contents, GROUP, KernelImage, Occupied, PASSWD, contents, module_name};
 pub use parts::{Parts, command_line, parts};
 use report::Findings;
 pub use report::{Figures, Finding, Part, Report, Unchecked};

@@ -77,7 +77,7 @@ pub fn command_line(image: &Path) -> Result<Vec<String>, VerifyError> {
 }
 
 /// Hands what is on the ESP of an image to `look`; `None` for what has no partitions of brc or no ESP that can be read.
-fn looked_into<T>(
+pub(super) fn looked_into<T>(
     image: &Path,
     look: impl FnOnce(&mut Inspection<'_>, &Table, Architecture, Esp) -> io::Result<Option<T>>,
 ) -> Result<Option<T>, VerifyError> {

@@ -447,3 +447,30 @@ fn an_image_that_was_cut_or_grown_has_findings() {
     }
     drop(sample.folder);
 }
+
+#[test]
+fn what_an_image_has_in_it_is_read_as_it_stands_there() {
+    let sample = sample();
+    let found = contents(&sample.disk).unwrap().unwrap();
+    assert_eq!(found.name, ImageName::new("quickstart", "0.1.0"));
+    assert_eq!(found.root_hash, verify(&sample.disk, &Expected::default()).unwrap().figures.root_hash.unwrap());
+    assert_eq!(found.kernel_image.release, "6.12.1");
+    assert_eq!(found.kernel_image.sections[".cmdline"], found.kernel_image.words.join(" ").len() as u64 + 2);
+    let partitions: Vec<(&str, u64)> =
+        found.partitions.iter().map(|partition| (partition.what.as_str(), partition.bytes)).collect();
+    let esp = partitions[0].1;
+    let [hash, root] = [HASH_PARTITION, ROOT_PARTITION];
+    assert_eq!(
+        partitions,
+        [("ESP", esp), ("hash tree A", hash), ("root A", root), ("hash tree B", hash), ("root B", root)]
+    );
+    let used: Vec<u64> = found.partitions[1..].iter().map(|partition| partition.used).collect();
+    assert_eq!(used[1], ROOT.len() as u64);
+    assert_eq!(used[2..], [0, 0]);
+    assert_eq!(found.boot_record.unwrap().kernel_image.command_line, COMMAND_LINE);
+    let taken: u64 = found.stored.values().sum();
+    assert!(taken > 0 && taken < ROOT.len() as u64, "{:?}", found.stored);
+    let nothing = sample.folder.path().join("nothing");
+    fs::write(&nothing, vec![0; 1 << 20]).unwrap();
+    assert_eq!(contents(&nothing).unwrap(), None);
+}

@@ -12,10 +12,9 @@ use crate::{
         context::Context,
         json::Event,
         output::{print, print_event, status},
-        progress::bytes,
     },
     compose::{Locked, Session, copy_out},
-    content::{RelPath, counted},
+    content::{RelPath, bytes, counted},
     plan::Lowered,
 };
 

@@ -10,9 +10,9 @@ use crate::{
         json::Event,
         output::{print, print_event, status},
         pins::change_text,
-        progress::bytes,
     },
     compose::{Composed, Project, Session, SetPins, gone},
+    content::bytes,
     lock::{Goal, Gone},
 };
 

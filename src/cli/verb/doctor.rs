@@ -10,10 +10,9 @@ use crate::{
         context::{Context, OWN_PROGRAM},
         json::{self, Object},
         output::{print, print_json},
-        progress::bytes,
     },
     compose::Project,
-    content::counted,
+    content::{bytes, counted},
     sandbox,
 };
 

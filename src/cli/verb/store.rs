@@ -9,9 +9,8 @@ use crate::{
         context::Context,
         json::{self, Event, Object},
         output::{print, print_event, print_json, status},
-        progress::bytes,
     },
-    content::counted,
+    content::{bytes, counted},
     store::{GcMode, GcPolicy, Kind, Mend, VerifyReport},
 };
 

@@ -16,10 +16,9 @@ use crate::{
         image_file::must_be_image,
         json::{self, Object},
         output::{print_json, status},
-        progress::bytes,
     },
     compose::ComposeError,
-    content::{Sha256, counted},
+    content::{Sha256, bytes, counted},
     graph::Artifact,
     inspect::{Expected, Figures, Finding, FromManifest, Report, Unchecked, verify},
 };

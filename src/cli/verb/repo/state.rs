@@ -9,9 +9,8 @@ use crate::{
         context::{Context, now},
         json::{self, Object},
         output::{print, print_json, status},
-        progress::bytes,
     },
-    content::{counted, date_text},
+    content::{bytes, counted, date_text},
     publish::{Repository, Stated, Tally, Waiting},
 };
 
