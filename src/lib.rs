@@ -15,6 +15,7 @@ pub mod lock;
 pub mod plan;
 pub mod publish;
 pub mod recipe;
+pub mod release;
 pub mod sandbox;
 pub mod store;
 pub mod vm;

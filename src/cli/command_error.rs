@@ -97,6 +97,7 @@ impl CliError {
                 | ComposeError::NotIncluded { .. }
                 | ComposeError::BadLock { .. }
                 | ComposeError::NoSetLock
+                | ComposeError::NotComposed { .. }
                 | ComposeError::Unlocked { .. }
                 | ComposeError::SigningKey { .. }
                 | ComposeError::Certificate { .. }

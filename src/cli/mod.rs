@@ -15,11 +15,14 @@ mod diagnostics;
 mod error_report;
 mod hint;
 mod image_file;
+mod image_label;
 mod json;
+mod manifest_file;
 mod output;
 mod passed;
 mod pins;
 mod progress;
+mod released_image;
 mod verb;
 
 use std::{env, process::ExitCode};

@@ -112,6 +112,9 @@ pub enum ComposeError {
     /// The lock does not serve the recipes.
     #[error("the lock does not serve the recipes; run `brc lock`:\n{}", missing.join("\n"))]
     Unlocked { missing: Vec<String> },
+    /// There is nothing to look at yet.
+    #[error("`{image}` was not composed as its recipes are now: expected an image in the store; run `brc compose`")]
+    NotComposed { image: String },
     /// What is wanted cannot be locked.
     #[error("the recipes cannot be locked")]
     Lock(#[source] LockError),

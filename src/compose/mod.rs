@@ -23,6 +23,7 @@ mod project;
 mod recipe_files;
 mod settings_template;
 mod signing;
+mod stored;
 mod tool;
 mod tracked;
 mod trees;
@@ -58,6 +59,7 @@ pub use locking::{SetPins, older};
 pub use output::{Ready, copy_out};
 pub use owner::Owner;
 pub use project::Project;
+pub use stored::{Absent, StoredImage};
 
 /// What every stage is given by the caller.
 pub struct Session<'a> {

@@ -35,7 +35,7 @@ fn outcome(store: &Store, ran: &Ran, stage: &str, output: &str) -> Digest {
 }
 
 /// The tree of the tool set with the oracles, built once for all tests.
-fn oracles(store: &Store) -> Digest {
+pub fn oracles(store: &Store) -> Digest {
     static TREE: OnceLock<Digest> = OnceLock::new();
     *TREE.get_or_init(|| {
         quickstart();
@@ -50,7 +50,7 @@ fn oracles(store: &Store) -> Digest {
     })
 }
 
-fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
+pub fn run(store: &Store, tools: Digest, image: Digest, script: &str) -> String {
     let run = Run {
         inputs: vec![
             Input { owner: "oracles".into(), tree: tools, at: RelPath::ROOT },

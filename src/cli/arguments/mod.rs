@@ -2,6 +2,7 @@
 
 mod boot;
 mod look;
+mod release;
 mod repo;
 mod target;
 mod test;
@@ -15,6 +16,7 @@ use clap::{
 
 pub use boot::{Boot, Cloud, MetadataFault};
 pub use look::{Copy, Exec, Logs, Wait};
+pub use release::{Diff, PageFormat, Size};
 pub use repo::{Keys, KeysVerb, Policy, Repo, RepoVerb, RoleKey, RoleNumber, Signing, Versions};
 pub use target::{Choice, Named, Subject, Target, last_word};
 pub use test::{Breakage, Test, TestPlace, TestVerb};
@@ -123,6 +125,10 @@ pub enum Verb {
     Test(Test),
     /// Check a finished image: partitions, verity, kernel image, file systems
     Verify(Verify),
+    /// Say what differs between two images, as between two releases; with exit code 10 when something does
+    Diff(Diff),
+    /// Say what takes the room in an image, by component and by folder, and what is left of its budget
+    Size(Size),
     /// Make keys that sign updates
     Keys(Keys),
     /// Keep a repository of updates that machines take images from

@@ -107,6 +107,11 @@ impl Verb {
                 }
             },
             Verb::Boot(_) | Verb::Test(_) | Verb::Verify(_) | Verb::Keys(_) | Verb::Repo(_) => Subject::default(),
+            Verb::Size(size) => {
+                let is_recipe = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "kdl");
+                of(size.subject.as_ref().filter(is_recipe).cloned(), &size.choice)
+            }
+            Verb::Diff(_) => Subject::default(),
             Verb::Exec(_) | Verb::Logs(_) | Verb::Copy(_) => Subject::default(),
             Verb::Store(_) | Verb::Doctor | Verb::Format(_) => Subject::default(),
             Verb::Init(_) | Verb::Completions(_) => Subject::default(),

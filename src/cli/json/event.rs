@@ -70,7 +70,7 @@ pub enum Event {
         /// Whether it was written; with `--check` it is not.
         written: bool,
     },
-    /// `brc init`: a file that was made.
+    /// `brc init`, `brc keys new`, `brc size`: a file that was made.
     Written {
         /// Its path.
         file: String,

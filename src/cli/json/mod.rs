@@ -4,19 +4,26 @@
 //! line of a run may be an error, so a first line that says it for all would be lost. The schema of all lines is
 //! `docs/reference/events.schema.json`; it is derived from these types, their doc comments included.
 
+mod difference;
 mod event;
 mod object;
+mod size;
 #[cfg(test)]
 mod tests;
 
 use serde::Serialize;
 
+pub use difference::{
+    Download, DownloadPart, FileDifference, ImageDifference, ImageLabel, PartitionChange, SizeChange, Tally,
+    TopicChange,
+};
 pub use event::{Action, Event, KernelOption, OptionDifference, WantedValue};
 pub use object::{
     ActionReport, Change, CriticalPath, Edge, Esp, Finding, Graph, ImageCheck, ImageFinding, Log, Object,
     PlannedAction, Provenance, Removal, Repository, RepositoryDraft, RepositoryKey, RepositoryRole, RepositoryTally,
     Reproduction, Resolved, Root, Surroundings, Usage, Value, Verity, WhatRan,
 };
+pub use size::{ImageSize, PartitionRoom, SizeShare};
 
 /// The version of the lines. A field that is added leaves it, one that goes or changes its meaning counts it up.
 pub const VERSION: u32 = 1;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Action, Event};
+use super::{Action, Event, difference::ImageDifference, size::ImageSize};
 
 /// Everything that is printed as a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +29,10 @@ pub enum Object {
     Reproduction(Reproduction),
     /// `brc verify`
     Check(ImageCheck),
+    /// `brc diff`
+    ImageDifference(ImageDifference),
+    /// `brc size`, for each image
+    ImageSize(ImageSize),
     /// `brc repo`
     Repository(Repository),
     /// `brc keys show`, for each key

@@ -138,6 +138,54 @@ fn key() -> RepositoryKey {
     }
 }
 
+fn difference() -> ImageDifference {
+    let label =
+        |version: &str| ImageLabel { image: text("node"), version: text(version), architecture: text("x86_64") };
+    let tally = |name: &str| Tally { name: text(name), added: 0, removed: 1, changed: 2, grown_bytes: -512 };
+    ImageDifference {
+        equal: false,
+        left: label("1"),
+        right: label("2"),
+        changes: vec![TopicChange {
+            topic: text("components"),
+            what: text("runc (amd64)"),
+            old: None,
+            new: some("1.2.5"),
+        }],
+        sizes: vec![SizeChange { what: text("disk"), old_bytes: 1024, new_bytes: 2048 }],
+        partitions: vec![PartitionChange {
+            what: text("root B"),
+            old_bytes: None,
+            old_used_bytes: None,
+            new_bytes: Some(4096),
+            new_used_bytes: Some(0),
+        }],
+        download: Some(Download { bytes: 4096, parts: vec![DownloadPart { what: text("root"), bytes: 4096 }] }),
+        by_component: vec![tally("brc/runc")],
+        by_folder: vec![tally("/usr/bin")],
+        files: vec![FileDifference {
+            path: text("/usr/bin/runc"),
+            component: text("brc/runc"),
+            differs: vec![text("content")],
+            old_bytes: Some(1024),
+            new_bytes: None,
+        }],
+    }
+}
+
+fn size() -> ImageSize {
+    ImageSize {
+        of: ImageLabel { image: text("node"), version: text("1"), architecture: text("x86_64") },
+        root_bytes: 65536,
+        metadata_bytes: 4096,
+        budget_bytes: None,
+        kernel_image_bytes: 1 << 20,
+        components: vec![SizeShare { name: text("brc/runc"), files: 1, bytes: 9000, stored_bytes: 4096 }],
+        folders: vec![SizeShare { name: text("/usr/bin"), files: 1, bytes: 9000, stored_bytes: 4096 }],
+        partitions: vec![PartitionRoom { what: text("root A"), bytes: 1 << 20, used_bytes: 65536 }],
+    }
+}
+
 fn answers() -> Vec<Object> {
     let value = Value { what: text("version"), value: text("\"1\""), at: text("variants/node.kdl:2") };
     vec![
@@ -204,6 +252,8 @@ fn answers() -> Vec<Object> {
             root: Root { partition_bytes: 65536, paths: 12, file_bytes: 4096 },
             esp: Esp { bytes: 1 << 20, needed_bytes: 1 << 19 },
         }),
+        Object::ImageDifference(difference()),
+        Object::ImageSize(size()),
         Object::Repository(repository()),
         Object::RepositoryKey(key()),
         Object::Usage(Usage { kind: text("objects"), files: 7, bytes: 4096 }),
@@ -253,7 +303,7 @@ fn is_valid(root: &Json, part: &Json, value: &Json) -> bool {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
-        "integer" => value.is_u64(),
+        "integer" => value.is_u64() || value.is_i64(),
         "number" => value.is_number(),
         other => panic!("a type `{other}`"),
     };

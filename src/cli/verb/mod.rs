@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod compose;
 mod cp;
+mod diff;
 mod doctor;
 mod exec;
 mod fmt;
@@ -22,6 +23,7 @@ mod repo;
 mod repro;
 mod shell;
 mod show;
+mod size;
 mod store;
 mod test;
 mod update;
@@ -62,6 +64,8 @@ pub fn run(context: &Context, verb: &Verb) -> Result<ExitCode, CliError> {
         Verb::Copy(arguments) => cp::run(context, arguments),
         Verb::Test(arguments) => test::run(context, arguments),
         Verb::Verify(arguments) => verify::run(context, arguments),
+        Verb::Diff(arguments) => diff::run(context, arguments),
+        Verb::Size(arguments) => size::run(context, arguments),
         Verb::Keys(arguments) => keys::run(context, arguments),
         Verb::Repo(arguments) => repo::run(context, arguments),
         Verb::Store(arguments) => store::run(context, arguments),

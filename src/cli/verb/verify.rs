@@ -1,25 +1,20 @@
 //! `brc verify`: a finished image, checked without its recipe.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
-use brc_contract::{ImageName, error_chain};
+use brc_contract::ImageName;
 
 use crate::{
-    artifact::{MANIFEST_ENDING, Manifest, ManifestError, refuse_development},
+    artifact::{Manifest, ManifestError, refuse_development},
     cli::{
         CliError, arguments,
         context::Context,
         image_file::must_be_image,
         json::{self, Object},
+        manifest_file::{beside, no_manifest, read_manifest},
         output::{print_json, status},
     },
-    compose::ComposeError,
     content::{Sha256, bytes, counted},
-    graph::Artifact,
     inspect::{Expected, Figures, Finding, FromManifest, Report, Unchecked, verify},
 };
 
@@ -30,7 +25,7 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
         Some(path) => Some(path.clone()),
         None => beside(&arguments.image).filter(|path| path.is_file()),
     };
-    let read = manifest.as_deref().map(read).transpose()?;
+    let read = manifest.as_deref().map(read_manifest).transpose()?;
     if arguments.release {
         let Some(manifest) = &read else {
             let message =
@@ -66,20 +61,6 @@ fn trusted(arguments: &arguments::Verify, manifest: Option<&FromManifest>) -> Re
     }
 }
 
-/// Where compose writes the manifest of this image.
-fn beside(image: &Path) -> Option<PathBuf> {
-    (image.extension()? == Artifact::DISK.ending()).then(|| image.with_extension(MANIFEST_ENDING))
-}
-
-fn read(path: &Path) -> Result<Manifest, CliError> {
-    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-    if !is_file {
-        return Err(CliError::Usage(format!("there is no manifest `{}`: expected a file", path.display())));
-    }
-    let bytes = fs::read(path).map_err(|source| ComposeError::Read { path: path.to_owned(), source })?;
-    Manifest::parse(&bytes).map_err(|error| no_manifest(path, &error))
-}
-
 fn said(manifest: &Manifest, path: &Path) -> Result<FromManifest, CliError> {
     let wrong = |error: ManifestError| no_manifest(path, &error);
     Ok(FromManifest {
@@ -89,10 +70,6 @@ fn said(manifest: &Manifest, path: &Path) -> Result<FromManifest, CliError> {
         esp_sha256: manifest.esp_sha256().map_err(wrong)?,
         root: manifest.tree().map_err(wrong)?,
     })
-}
-
-fn no_manifest(path: &Path, error: &ManifestError) -> CliError {
-    CliError::Usage(format!("`{}` is no manifest: {}", path.display(), error_chain(error)))
 }
 
 fn show(report: &Report, manifest: Option<&Path>) {
