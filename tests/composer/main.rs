@@ -14,6 +14,8 @@ mod support;
 
 mod artifact;
 mod attack;
+#[cfg(feature = "suite-vm")]
+mod browser;
 mod check;
 mod command_line;
 mod compare;
