@@ -46,6 +46,30 @@ pub struct Proxies {
     pub bypass: String,
 }
 
+/// Connections for rooms that ask servers for other things than files: with the same proxies and certificates.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// For `http:`.
+    pub http: Agent,
+    /// For `https:`.
+    pub https: Agent,
+    /// For what no proxy reaches: addresses of the machine itself.
+    pub direct: Agent,
+}
+
+/// Makes connections; nothing is connected yet.
+///
+/// # Errors
+/// A proxy that cannot be read.
+pub fn connections(proxies: &Proxies, patience: &Patience) -> Result<Connections, ClientError> {
+    let by = |proxy: &Option<String>| -> Result<Agent, ClientError> {
+        let proxy = proxy.as_deref().filter(|text| !text.is_empty());
+        let proxy = proxy.map(|text| read_proxy(text, &proxies.bypass)).transpose()?;
+        Ok(agent(proxy, patience))
+    };
+    Ok(Connections { http: by(&proxies.http)?, https: by(&proxies.https)?, direct: agent(None, patience) })
+}
+
 /// How long and how often is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -83,12 +107,8 @@ impl Client {
     /// # Errors
     /// A proxy that cannot be read.
     pub fn new(config: ClientConfig) -> Result<Client, ClientError> {
-        let agent = |proxy: &Option<String>| -> Result<Agent, ClientError> {
-            let proxy = proxy.as_deref().filter(|text| !text.is_empty());
-            let proxy = proxy.map(|text| read_proxy(text, &config.proxies.bypass)).transpose()?;
-            Ok(agent(proxy, &config.patience))
-        };
-        let web = Web { http: agent(&config.proxies.http)?, https: agent(&config.proxies.https)? };
+        let Connections { http, https, .. } = connections(&config.proxies, &config.patience)?;
+        let web = Web { http, https };
         Ok(Client { config: Arc::new(config), web })
     }
 

@@ -28,7 +28,7 @@ mod vendor;
 mod watch;
 mod zip;
 
-pub use client::{Client, ClientConfig, ClientError, Network, Patience, Proxies};
+pub use client::{Client, ClientConfig, ClientError, Connections, Network, Patience, Proxies, connections};
 pub use deb::{Deb, unpack_deb};
 pub use download::Downloaded;
 pub use failure::{FetchError, Mismatch};
