@@ -26,6 +26,8 @@ pub enum CliError {
     Machine(Box<dyn Error + Send + Sync>),
     /// We are wrong ourselves.
     Bug(String),
+    /// It was stopped, and what was begun is said.
+    Stopped(String),
     /// The outside refused.
     Outside(Box<dyn Error + Send + Sync>),
 }
@@ -64,7 +66,7 @@ impl CliError {
     pub fn message(&self) -> String {
         match self {
             CliError::Compose(error) => error_chain(error),
-            CliError::Usage(message) | CliError::Found(message) => message.clone(),
+            CliError::Usage(message) | CliError::Found(message) | CliError::Stopped(message) => message.clone(),
             CliError::Bug(message) => format!("{message}: this is a bug in brc, please report it"),
             CliError::Machine(error) | CliError::Outside(error) => error_chain(error.as_ref()),
         }
@@ -78,6 +80,7 @@ impl CliError {
             CliError::Bug(_) => 70,
             CliError::Machine(_) => 3,
             CliError::Outside(_) => 4,
+            CliError::Stopped(_) => 130,
             CliError::Compose(error) => match error {
                 ComposeError::Recipes { .. }
                 | ComposeError::Endless { .. }

@@ -194,8 +194,11 @@ impl Context {
         Ok(self.config.mirrors(&files, &apt())?)
     }
 
-    /// Makes Ctrl-C and SIGTERM end the build in order; a second one ends brc at once.
-    fn stop_on_signals(&self) -> Result<(), CliError> {
+    /// Makes Ctrl-C and SIGTERM end what is done in order; a second one ends brc at once.
+    ///
+    /// # Errors
+    /// Signals that cannot be waited for.
+    pub fn stop_on_signals(&self) -> Result<(), CliError> {
         for signal in [SIGINT, SIGTERM] {
             let second = flag::register_conditional_shutdown(signal, 130, self.cancelled.clone());
             second

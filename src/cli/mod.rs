@@ -6,6 +6,7 @@
 
 mod action_report;
 mod arguments;
+mod aws;
 mod boot_order;
 mod command_error;
 mod component_actions;

@@ -12,6 +12,7 @@
 //! Clients of the framework verify far more than a publisher has to, so theirs is a library (`tough`, in
 //! `host/update`); what is written here is checked by it and by python-tuf (docs/design/updates.md).
 
+pub mod ami;
 pub mod aws;
 mod canonical;
 mod change;

@@ -17,6 +17,7 @@
 //! durations/…             how long a step took last time, by name
 //! roots/abcdef…           the keys that the last compose of a project and variant needed
 //! builds/abcdef…/…        what the last builds of a project and variant did
+//! published/…             what snapshots at AWS hold, by name; written by `publish`
 //! damaged/…               objects that `verify` moved away
 //! downloads/…             files that are not there as a whole yet, by SHA-256; written by `fetch`
 //! temporary/…             unfinished; anything here may go when no process holds the store
@@ -83,7 +84,7 @@ use crate::content::{Conflict, Digest, Fault, RelPath, TreeError};
 /// What `VERSION` holds.
 const VERSION: &str = "brc-store 1\n";
 /// The folders of a store.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     "objects",
     "memo",
     "checkouts",
@@ -94,6 +95,7 @@ const FOLDERS: [&str; 13] = [
     "durations",
     "roots",
     "builds",
+    "published",
     "damaged",
     "downloads",
     "temporary",

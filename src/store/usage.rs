@@ -25,7 +25,7 @@ pub enum Kind {
     Damaged,
     /// Unfinished.
     Temporary,
-    /// Remembered SHA-256 digests, stamps, durations, roots and builds.
+    /// Remembered SHA-256 digests, stamps, durations, roots, builds and what was published.
     Record,
 }
 
@@ -68,7 +68,7 @@ impl Kind {
             Kind::Failed => &["failed"],
             Kind::Damaged => &["damaged"],
             Kind::Temporary => &["downloads", "temporary"],
-            Kind::Record => &["sha256", "stamps", "durations", "roots", "builds"],
+            Kind::Record => &["sha256", "stamps", "durations", "roots", "builds", "published"],
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod look;
+mod publish;
 mod release;
 mod repo;
 mod target;
@@ -16,6 +17,7 @@ use clap::{
 
 pub use boot::{Boot, Cloud, MetadataFault};
 pub use look::{Copy, Exec, Logs, Wait};
+pub use publish::{Account, Ami, AmiPlace, AmiVerb, Publish, PublishAmi, PublishVerb};
 pub use release::{Diff, PageFormat, Size};
 pub use repo::{Keys, KeysVerb, Policy, Repo, RepoVerb, RoleKey, RoleNumber, Signing, Versions};
 pub use target::{Choice, Named, Subject, Target, last_word};
@@ -133,6 +135,10 @@ pub enum Verb {
     Keys(Keys),
     /// Keep a repository of updates that machines take images from
     Repo(Repo),
+    /// Publish a finished image
+    Publish(Publish),
+    /// Look after what was published at AWS
+    Ami(Ami),
     /// Look after the store
     Store(Store),
     /// Say what this machine lacks, and how to give it that

@@ -113,7 +113,7 @@ impl Verb {
             }
             Verb::Diff(_) => Subject::default(),
             Verb::Exec(_) | Verb::Logs(_) | Verb::Copy(_) => Subject::default(),
-            Verb::Store(_) | Verb::Doctor | Verb::Format(_) => Subject::default(),
+            Verb::Publish(_) | Verb::Ami(_) | Verb::Store(_) | Verb::Doctor | Verb::Format(_) => Subject::default(),
             Verb::Init(_) | Verb::Completions(_) => Subject::default(),
         }
     }

@@ -116,6 +116,17 @@ impl Config {
         wanted.map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
     }
 
+    /// The variables that the tools of AWS read.
+    pub fn aws_variables(&self) -> BTreeMap<String, String> {
+        let wanted = self.environment.iter().filter(|(name, _)| name.starts_with("AWS_"));
+        wanted.map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+    }
+
+    /// The user's home.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.environment.path("HOME")
+    }
+
     /// The file with the certificates that programs which fetch trust.
     pub fn certificates(&self) -> Option<PathBuf> {
         self.environment.path("SSL_CERT_FILE")

@@ -4,6 +4,7 @@
 //! line of a run may be an error, so a first line that says it for all would be lost. The schema of all lines is
 //! `docs/reference/events.schema.json`; it is derived from these types, their doc comments included.
 
+mod ami;
 mod difference;
 mod event;
 mod object;
@@ -13,6 +14,7 @@ mod tests;
 
 use serde::Serialize;
 
+pub use ami::{Ami, AmiCall, AmiPlan, AmiRemoval, Published, PublishedAmi};
 pub use difference::{
     Download, DownloadPart, FileDifference, ImageDifference, ImageLabel, PartitionChange, SizeChange, Tally,
     TopicChange,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Action, Event, difference::ImageDifference, size::ImageSize};
+use super::{Action, Ami, AmiPlan, AmiRemoval, Event, Published, difference::ImageDifference, size::ImageSize};
 
 /// Everything that is printed as a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,6 +37,14 @@ pub enum Object {
     Repository(Repository),
     /// `brc keys show`, for each key
     RepositoryKey(RepositoryKey),
+    /// `brc publish ami --dry-run`
+    AmiPlan(AmiPlan),
+    /// `brc publish ami`
+    Published(Published),
+    /// `brc ami list`, for each AMI and each upload that is not finished
+    Ami(Ami),
+    /// `brc ami prune`, for each region
+    AmiRemoval(AmiRemoval),
     /// `brc store du`, for each kind of file
     Usage(Usage),
     /// `brc store gc`

@@ -262,9 +262,46 @@ fn answers() -> Vec<Object> {
     ]
 }
 
+fn published() -> Vec<Object> {
+    vec![
+        Object::AmiPlan(AmiPlan {
+            name: text("brc-node-x86_64-v1.0.0-5b5b5b5b5b5b"),
+            sha256: "5b".repeat(32),
+            regions: vec![text("eu-central-1"), text("eu-west-1")],
+            image: None,
+            snapshot: None,
+            parent: some("snap-0123456789abcdef0"),
+            blocks: 12,
+            sent_bytes: 12 << 19,
+            calls: vec![AmiCall { operation: text("PutSnapshotBlock"), count: 12 }],
+        }),
+        Object::Published(Published {
+            name: text("brc-node-x86_64-v1.0.0-5b5b5b5b5b5b"),
+            sha256: "5b".repeat(32),
+            snapshot: some("snap-0123456789abcdef0"),
+            images: vec![PublishedAmi { region: text("eu-central-1"), image: text("ami-0123"), new: true }],
+            sent_blocks: 12,
+            parameters: vec![text("/brc/node/x86_64/latest/image_id")],
+        }),
+        Object::Ami(Ami {
+            region: text("eu-central-1"),
+            id: text("snap-0123456789abcdef0"),
+            name: None,
+            state: text("begun"),
+            since: text("2026-11-29T08:00:00.000Z"),
+            variant: text("node"),
+            image_version: text("1.0.0"),
+            architecture: text("x86_64"),
+            sha256: "5b".repeat(32),
+            snapshots: Vec::new(),
+        }),
+        Object::AmiRemoval(AmiRemoval { region: text("eu-central-1"), dry_run: true, removed: vec![text("ami-0123")] }),
+    ]
+}
+
 /// One line of each kind, and two where a field may be null or missing.
 fn lines() -> Vec<String> {
-    events().into_iter().map(Object::Event).chain(answers()).map(|object| object.line()).collect()
+    events().into_iter().map(Object::Event).chain(answers()).chain(published()).map(|object| object.line()).collect()
 }
 
 #[test]
@@ -361,7 +398,8 @@ fn the_schema_the_examples_and_the_page_have_the_same_events_and_fields() {
     });
     let event = |line: String| Some(serde_json::from_str::<Json>(&line).ok()?["event"].as_str()?.to_owned());
     assert_eq!(names, lines().into_iter().filter_map(event).collect());
-    let kinds: Vec<_> = answers().iter().map(std::mem::discriminant).collect();
+    let kinds: Vec<_> =
+        answers().into_iter().chain(published()).collect::<Vec<_>>().iter().map(std::mem::discriminant).collect();
     let kinds = kinds.iter().enumerate().filter(|(at, kind)| !kinds[..*at].contains(kind)).count();
     let objects = schema["anyOf"].as_array().or(schema["$defs"]["Object"]["anyOf"].as_array()).unwrap();
     assert_eq!(objects.len(), kinds + 1, "an object has no example");

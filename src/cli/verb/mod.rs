@@ -1,5 +1,6 @@
 //! The commands: a file for each, and a folder where it needs several.
 
+mod ami;
 mod boot;
 mod build;
 mod check;
@@ -19,6 +20,7 @@ mod log;
 mod logs;
 mod outdated;
 mod plan;
+mod publish;
 mod repo;
 mod repro;
 mod shell;
@@ -68,6 +70,8 @@ pub fn run(context: &Context, verb: &Verb) -> Result<ExitCode, CliError> {
         Verb::Size(arguments) => size::run(context, arguments),
         Verb::Keys(arguments) => keys::run(context, arguments),
         Verb::Repo(arguments) => repo::run(context, arguments),
+        Verb::Publish(arguments) => publish::run(context, arguments),
+        Verb::Ami(arguments) => ami::run(context, arguments),
         Verb::Store(arguments) => store::run(context, arguments),
         Verb::Doctor => doctor::run(context),
         Verb::Format(arguments) => fmt::run(context, arguments),

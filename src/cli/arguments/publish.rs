@@ -1,0 +1,120 @@
+//! `brc publish` and `brc ami`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `brc publish`
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// Where.
+    #[command(subcommand)]
+    pub verb: PublishVerb,
+}
+
+/// Where images are published.
+#[derive(Debug, Subcommand)]
+pub enum PublishVerb {
+    /// At AWS: send a disk image to a snapshot of EBS and register it as an image of EC2 (AMI)
+    ///
+    /// What was begun is gone on with by the same command, and what is there already is left as it is.
+    Ami(Box<PublishAmi>),
+}
+
+/// `brc publish ami`
+#[derive(Debug, Args)]
+pub struct PublishAmi {
+    /// The disk image: `out/VARIANT_VERSION_ARCHITECTURE.raw`
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
+    /// The region; each further one gets a copy [default: that of the environment or the profile]
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+    /// What the AMI is called [default: brc-VARIANT-ARCHITECTURE-vVERSION-DIGEST]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Send only the blocks that this snapshot does not have [default: the newest of the variant that was published
+    /// from this machine]
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["no_parent", "encrypt", "kms_key"])]
+    pub parent: Option<String>,
+    /// Send all blocks
+    #[arg(long)]
+    pub no_parent: bool,
+    /// Encrypt the snapshot, with the account's key for EBS; sends all blocks
+    #[arg(long)]
+    pub encrypt: bool,
+    /// Encrypt the snapshot with this key; sends all blocks
+    #[arg(long, value_name = "ARN")]
+    pub kms_key: Option<String>,
+    /// Let this account, organization or unit of one start the AMI; may be given several times
+    #[arg(long, value_name = "ACCOUNT|ARN")]
+    pub share: Vec<String>,
+    /// Have a parameter of SSM name the AMI, in each region: `/brc/{variant}/{arch}/{version}/image_id`; may be given
+    /// several times
+    #[arg(long, value_name = "PATTERN")]
+    pub ssm: Vec<String>,
+    /// Send so many blocks at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub connections: u8,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take the image as it is, by the name of its file, without looking whether it is whole
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Who asks.
+    #[command(flatten)]
+    pub account: Account,
+}
+
+/// How AWS is asked.
+#[derive(Debug, Clone, Args)]
+pub struct Account {
+    /// The profile of the shared files of AWS
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Ask this address instead of AWS, for every service [default: AWS_ENDPOINT_URL, else AWS]
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+}
+
+/// `brc ami`
+#[derive(Debug, Args)]
+pub struct Ami {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: AmiVerb,
+}
+
+/// What `brc ami` does.
+#[derive(Debug, Subcommand)]
+pub enum AmiVerb {
+    /// Print the AMIs that brc has published, and uploads that were begun and not finished
+    List(AmiPlace),
+    /// Deregister AMIs that newer ones have taken the place of, and delete their snapshots
+    Prune {
+        /// Where.
+        #[command(flatten)]
+        place: AmiPlace,
+        /// Keep so many of each variant and architecture
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        keep: u16,
+        /// Also delete snapshots that no AMI has: uploads that were begun, which may be going on elsewhere
+        #[arg(long)]
+        unfinished: bool,
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Where AMIs are looked for.
+#[derive(Debug, Args)]
+pub struct AmiPlace {
+    /// The region; may be given several times [default: that of the environment or the profile]
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+    /// Who asks.
+    #[command(flatten)]
+    pub account: Account,
+}

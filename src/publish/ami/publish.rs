@@ -1,0 +1,352 @@
+//! A disk published: planned first, then done; each step may be done already.
+
+use super::{
+    blocks::{BLOCK_BYTES, Blocks, Disk, changes},
+    existing::{Existing, ExistingSnapshot, existing, image_of_name},
+    failure::AmiError,
+    order::{AmiOrder, NO_PARENT, PARENT_TAG, ParentChoice},
+    record::Records,
+    register::{Registration, encrypts_by_default, wait_for_image, wait_for_snapshot},
+    snapshot::{Start, State, complete},
+    spread::{copy, name, share},
+    step::Step,
+    upload::{Upload, read_back},
+};
+use crate::publish::aws::{Aws, AwsError};
+
+/// How often a snapshot is begun anew that was begun before and is gone.
+const ATTEMPTS: u32 = 3;
+
+/// What will be done, as far as can be known before.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The snapshot.
+    pub snapshot: Planned,
+    /// The image, where it is there already.
+    pub image: Option<String>,
+    /// The snapshot that only differences are sent to.
+    pub parent: Option<String>,
+    /// Why all blocks are sent although a parent was looked for.
+    pub no_parent: Option<&'static str>,
+    /// How many blocks are sent.
+    pub blocks: usize,
+    /// What is sent already of those.
+    pub sent: usize,
+    changes: Blocks,
+}
+
+/// What becomes of the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Planned {
+    /// It is there and whole.
+    There(String),
+    /// It was begun and is gone on with.
+    GoneOn(String),
+    /// It is begun.
+    Begun,
+}
+
+/// An image in a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AmiImage {
+    /// The region.
+    pub region: String,
+    /// Its name at AWS.
+    pub image: String,
+    /// Whether it was made now.
+    pub is_new: bool,
+}
+
+/// What is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The snapshot, in the first region.
+    pub snapshot: Option<String>,
+    /// The images, the first region's first.
+    pub images: Vec<AmiImage>,
+    /// How many blocks were sent now.
+    pub sent: usize,
+    /// The parameters that name them now and did not before.
+    pub named: Vec<String>,
+}
+
+/// Finds out what will be done; changes nothing.
+///
+/// # Errors
+/// AWS refuses, or another disk has the name.
+pub fn plan(
+    aws: &Aws<'_>,
+    disk: &Disk,
+    order: &AmiOrder,
+    records: &Records,
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<Plan, AmiError> {
+    let image = there(aws, aws.region(), disk, order)?;
+    let found = existing(aws, aws.region())?;
+    let sha256 = disk.sha256.to_string();
+    let is_wanted = |snapshot: &&ExistingSnapshot| {
+        snapshot.sha256() == sha256
+            && snapshot.architecture() == order.target.architecture.name()
+            && (order.encryption.is_none() || snapshot.encrypted)
+    };
+    let in_state = |state| found.snapshots.iter().filter(is_wanted).find(|snapshot| snapshot.state() == state);
+    let nothing = |snapshot, image| Plan {
+        snapshot,
+        image,
+        parent: None,
+        no_parent: None,
+        blocks: 0,
+        sent: 0,
+        changes: Blocks::new(),
+    };
+    if let Some(whole) = in_state(State::Completed) {
+        return Ok(nothing(Planned::There(whole.id.clone()), image));
+    }
+    if image.is_some() {
+        // An image that is there has its snapshot, whatever that is tagged with.
+        return Ok(nothing(Planned::Begun, image));
+    }
+    let begun = in_state(State::Pending);
+    let (parent, no_parent) = match begun.map(|begun| begun.tag(PARENT_TAG)) {
+        Some("" | NO_PARENT) => (None, None),
+        Some(parent) => (Some(parent.to_owned()), None),
+        None => parent_of(aws, disk, order, records, &found)?,
+    };
+    let old = match &parent {
+        Some(parent) => held(aws, parent, order.connections, records, tell)?,
+        None => Blocks::new(),
+    };
+    let changes = changes(&disk.blocks, &old);
+    let snapshot = begun.map_or(Planned::Begun, |begun| Planned::GoneOn(begun.id.clone()));
+    let sent = match &snapshot {
+        Planned::GoneOn(id) => {
+            records.begun(id).iter().filter(|(number, sha256)| changes.get(number) == Some(sha256)).count()
+        }
+        _ => 0,
+    };
+    Ok(Plan { snapshot, image, parent, no_parent, blocks: changes.len(), sent, changes })
+}
+
+/// The image of the order's name in a region, when it is of this disk.
+fn there(aws: &Aws<'_>, region: &str, disk: &Disk, order: &AmiOrder) -> Result<Option<String>, AmiError> {
+    match image_of_name(aws, region, &order.name)? {
+        Some(image) if image.sha256() == disk.sha256.to_string() => Ok(Some(image.id)),
+        Some(image) => {
+            Err(AmiError::NameTaken { name: order.name.clone(), image: image.id, region: region.to_owned() })
+        }
+        None => Ok(None),
+    }
+}
+
+/// The snapshot that a new one begins with, or why there is none.
+fn parent_of(
+    aws: &Aws<'_>,
+    disk: &Disk,
+    order: &AmiOrder,
+    records: &Records,
+    found: &Existing,
+) -> Result<(Option<String>, Option<&'static str>), AmiError> {
+    if order.encryption.is_some() || order.parent == ParentChoice::None {
+        return Ok((None, None));
+    }
+    if let ParentChoice::Named(parent) = &order.parent {
+        return Ok((Some(parent.clone()), None));
+    }
+    let is_same = |snapshot: &&ExistingSnapshot| {
+        snapshot.state() == State::Completed
+            && snapshot.variant() == order.target.variant
+            && snapshot.architecture() == order.target.architecture.name()
+            && snapshot.gib <= disk.gib()
+    };
+    let mut candidates = found.snapshots.iter().filter(is_same).peekable();
+    if candidates.peek().is_none() {
+        return Ok((None, Some("no snapshot of an earlier version is there")));
+    }
+    let known = candidates.find(|snapshot| records.whole(&snapshot.id).is_some());
+    match known {
+        None => Ok((
+            None,
+            Some("this machine does not know the blocks of an earlier one; `--parent SNAPSHOT` reads them back"),
+        )),
+        Some(parent) if !parent.encrypted && encrypts_by_default(aws)? => {
+            Ok((None, Some("the account encrypts what is new, and an earlier one is not encrypted")))
+        }
+        Some(parent) => Ok((Some(parent.id.clone()), None)),
+    }
+}
+
+/// What a parent holds: remembered, or else read back and remembered.
+fn held(
+    aws: &Aws<'_>,
+    parent: &str,
+    connections: usize,
+    records: &Records,
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<Blocks, AmiError> {
+    if let Some(blocks) = records.whole(parent) {
+        return Ok(blocks);
+    }
+    tell(Step::ReadsBack { snapshot: parent.to_owned() });
+    let blocks = read_back(aws, parent, connections)?;
+    records.finish(parent, &blocks)?;
+    Ok(blocks)
+}
+
+/// Does what was planned.
+///
+/// # Errors
+/// AWS refuses or is too slow, the disk changes, or it was stopped.
+pub fn publish(
+    aws: &Aws<'_>,
+    disk: &Disk,
+    order: &AmiOrder,
+    plan: &Plan,
+    records: &Records,
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<Published, AmiError> {
+    let mut done = Published { snapshot: None, images: Vec::new(), sent: 0, named: Vec::new() };
+    let registration =
+        Registration { target: &order.target, name: &order.name, sha256: disk.sha256, snapshot: "", gib: disk.gib() };
+    let home = aws.region().to_owned();
+    let (image, is_new) = match &plan.image {
+        Some(image) => (image.clone(), false),
+        None => {
+            let (snapshot, sent) = upload(aws, disk, order, plan, records, tell)?;
+            (done.sent, done.snapshot) = (sent, Some(snapshot.clone()));
+            let image = Registration { snapshot: &snapshot, ..registration }.run(aws)?;
+            tell(Step::Made { image: image.clone(), region: home.clone() });
+            (image, true)
+        }
+    };
+    done.images.push(AmiImage { region: home, image: image.clone(), is_new });
+    if !order.copies.is_empty() || is_new {
+        wait(aws, &done.images[0], tell)?;
+    }
+    for region in &order.copies {
+        let (copied, is_new) = match there(aws, region, disk, order)? {
+            Some(copied) => (copied, false),
+            None => (copy(aws, &image, region, &registration)?, true),
+        };
+        if is_new {
+            tell(Step::Made { image: copied.clone(), region: region.clone() });
+        }
+        done.images.push(AmiImage { region: region.clone(), image: copied, is_new });
+    }
+    for one in &done.images[1..] {
+        wait(aws, one, tell)?;
+    }
+    for AmiImage { region, image, .. } in &done.images {
+        if !order.share.is_empty() {
+            share(aws, region, image, &order.share)?;
+            tell(Step::Shared { image: image.clone(), region: region.clone() });
+        }
+        for parameter in &order.parameters {
+            if name(aws, region, parameter, image)? {
+                let (parameter, image, region) = (parameter.clone(), image.clone(), region.clone());
+                done.named.push(parameter.clone());
+                tell(Step::Named { parameter, image, region });
+            }
+        }
+    }
+    Ok(done)
+}
+
+fn wait(aws: &Aws<'_>, one: &AmiImage, tell: &(dyn Fn(Step) + Sync)) -> Result<(), AmiError> {
+    tell(Step::Waits { what: one.image.clone(), region: one.region.clone() });
+    wait_for_image(aws, &one.region, &one.image)
+}
+
+/// Makes the snapshot whole; its name and how many blocks were sent now.
+fn upload(
+    aws: &Aws<'_>,
+    disk: &Disk,
+    order: &AmiOrder,
+    plan: &Plan,
+    records: &Records,
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<(String, usize), AmiError> {
+    for attempt in 0..ATTEMPTS {
+        let (snapshot, state) = match &plan.snapshot {
+            Planned::There(snapshot) => return Ok((snapshot.clone(), 0)),
+            Planned::GoneOn(snapshot) if attempt == 0 => (snapshot.clone(), State::Pending),
+            _ => start(aws, disk, order, plan, attempt)?,
+        };
+        match state {
+            State::Completed => return Ok((snapshot, 0)),
+            State::Failed => continue,
+            State::Pending => {}
+        }
+        match fill(aws, disk, order, plan, (records, &snapshot), tell) {
+            Ok(sent) => return Ok((snapshot, sent)),
+            // What an equal request began long ago may have been removed since.
+            Err(AmiError::Aws(error)) if error.is_missing() && attempt + 1 < ATTEMPTS => records.forget(&snapshot),
+            Err(AmiError::Aws(AwsError::Stopped)) => {
+                return Err(AmiError::Stopped { snapshot, region: aws.region().to_owned() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(AmiError::Failed { what: order.name.clone(), reason: "its snapshot was given up again and again".to_owned() })
+}
+
+fn start(aws: &Aws<'_>, disk: &Disk, order: &AmiOrder, plan: &Plan, attempt: u32) -> Result<(String, State), AwsError> {
+    let target = &order.target;
+    let label = format!("{}_{}", target.variant, target.version);
+    let start = Start {
+        gib: disk.gib(),
+        description: format!("{label} for {}", target.architecture.name()),
+        tags: target.tags(disk.sha256, &label),
+        parent: plan.parent.as_deref(),
+        encryption: order.encryption.as_ref(),
+        attempt,
+    };
+    start.run(aws)
+}
+
+fn fill(
+    aws: &Aws<'_>,
+    disk: &Disk,
+    order: &AmiOrder,
+    plan: &Plan,
+    (records, snapshot): (&Records, &str),
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<usize, AmiError> {
+    let (begun, sent) = records.begin(snapshot)?;
+    let changes = &plan.changes;
+    let upload =
+        Upload { aws, disk, snapshot, changes, sent: &sent, begun: &begun, connections: order.connections, tell };
+    let missing = upload.missing().len();
+    tell(Step::Begun { snapshot: snapshot.to_owned(), sent: changes.len() - missing, of: changes.len() });
+    upload.run()?;
+    complete(aws, snapshot, changes)?;
+    records.finish(snapshot, &disk.blocks)?;
+    tell(Step::Waits { what: snapshot.to_owned(), region: aws.region().to_owned() });
+    wait_for_snapshot(aws, snapshot)?;
+    Ok(missing)
+}
+
+impl Plan {
+    /// How many bytes are sent.
+    pub fn bytes(&self) -> u64 {
+        (self.blocks - self.sent) as u64 * BLOCK_BYTES as u64
+    }
+
+    /// The requests that change something, each with how many there will be.
+    pub fn calls(&self, order: &AmiOrder) -> Vec<(&'static str, usize)> {
+        let regions = 1 + order.copies.len();
+        let is_new = usize::from(self.image.is_none());
+        let sends = is_new * usize::from(!matches!(self.snapshot, Planned::There(_)));
+        let begins = is_new * usize::from(self.snapshot == Planned::Begun);
+        let shares = if order.share.is_empty() { 0 } else { regions };
+        let calls = [
+            ("StartSnapshot", begins),
+            ("PutSnapshotBlock", self.blocks - self.sent),
+            ("CompleteSnapshot", sends),
+            ("RegisterImage", is_new),
+            ("CopyImage", order.copies.len()),
+            ("ModifyImageAttribute", shares),
+            ("PutParameter", order.parameters.len() * regions),
+        ];
+        calls.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+}

@@ -1,0 +1,132 @@
+//! Snapshots and images of EC2: what is registered, and when it can be used.
+
+use super::{
+    existing::{image_of_name, read_snapshot},
+    failure::AmiError,
+    order::Target,
+    snapshot::State,
+};
+use crate::{
+    content::Sha256,
+    publish::aws::{Aws, AwsError, Call, Query, Service},
+};
+
+/// The device of the root: the one that Karpenter and managed node groups map for systems of this kind.
+const ROOT_DEVICE: &str = "/dev/xvda";
+
+/// An image that is registered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Registration<'a> {
+    pub target: &'a Target,
+    pub name: &'a str,
+    pub sha256: Sha256,
+    pub snapshot: &'a str,
+    pub gib: u64,
+}
+
+impl Registration<'_> {
+    /// The request. Its architecture is always said: EC2 takes a silent one for i386.
+    fn call(&self) -> Call {
+        let device = |field: &str| format!("BlockDeviceMapping.1.{field}");
+        Query::new(Service::Ec2, "RegisterImage", self.name)
+            .with("Name", self.name)
+            .with("Description", self.description())
+            .with("Architecture", self.target.ec2_architecture())
+            .with("VirtualizationType", "hvm")
+            .with("BootMode", "uefi")
+            .with("TpmSupport", "v2.0")
+            .with("ImdsSupport", "v2.0")
+            .with("EnaSupport", "true")
+            .with("SriovNetSupport", "simple")
+            .with("RootDeviceName", ROOT_DEVICE)
+            .with(&device("DeviceName"), ROOT_DEVICE)
+            .with(&device("Ebs.SnapshotId"), self.snapshot)
+            .with(&device("Ebs.VolumeType"), "gp3")
+            .with(&device("Ebs.VolumeSize"), self.gib)
+            .with(&device("Ebs.DeleteOnTermination"), "true")
+            .tags(1, "image", &self.target.tags(self.sha256, self.name))
+            .call()
+    }
+
+    /// What stands in lists.
+    pub fn description(&self) -> String {
+        let Target { variant, version, architecture } = self.target;
+        format!("{variant} {version} for {}, composed by brc", architecture.name())
+    }
+
+    /// Registers it; its name at AWS.
+    pub fn run(&self, aws: &Aws<'_>) -> Result<String, AwsError> {
+        match aws.ask(aws.region(), &self.call().wait_until_known()) {
+            Ok(answer) => answer.xml(|root| root.text("imageId").map(str::to_owned)),
+            // A connection that was cut behind the request leaves an image whose name was not told.
+            Err(error) => match image_of_name(aws, aws.region(), self.name) {
+                Ok(Some(image)) if image.sha256() == self.sha256.to_string() => Ok(image.id),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+/// Waits until a snapshot is whole.
+pub(super) fn wait_for_snapshot(aws: &Aws<'_>, snapshot: &str) -> Result<(), AmiError> {
+    let query = Query::new(Service::Ec2, "DescribeSnapshots", snapshot).with("SnapshotId.1", snapshot);
+    let call = query.call().wait_until_known();
+    for _ in 0..aws.patience().looks {
+        let answer = aws.ask(aws.region(), &call)?;
+        match answer.xml(|root| root.items("snapshotSet").find_map(read_snapshot))?.state() {
+            State::Completed => return Ok(()),
+            State::Failed => return Err(AmiError::Failed { what: snapshot.to_owned(), reason: "error".to_owned() }),
+            State::Pending => aws.pause(aws.patience().look)?,
+        }
+    }
+    Err(AmiError::Slow { what: snapshot.to_owned(), region: aws.region().to_owned() })
+}
+
+/// Waits until an image can be started.
+pub(super) fn wait_for_image(aws: &Aws<'_>, region: &str, image: &str) -> Result<(), AmiError> {
+    let call = Query::new(Service::Ec2, "DescribeImages", image).with("ImageId.1", image).call().wait_until_known();
+    for _ in 0..aws.patience().looks {
+        let (state, reason) = aws.ask(region, &call)?.xml(|root| {
+            let found = root.items("imagesSet").next()?;
+            let reason = found.child("stateReason").and_then(|reason| reason.text("message"));
+            Some((found.text("imageState")?.to_owned(), reason.unwrap_or_default().to_owned()))
+        })?;
+        match state.as_str() {
+            "available" => return Ok(()),
+            "pending" | "transient" => aws.pause(aws.patience().look)?,
+            _ => return Err(AmiError::Failed { what: image.to_owned(), reason: format!("{state}: {reason}") }),
+        }
+    }
+    Err(AmiError::Slow { what: image.to_owned(), region: region.to_owned() })
+}
+
+/// Whether the account encrypts every new snapshot of a region.
+pub(super) fn encrypts_by_default(aws: &Aws<'_>) -> Result<bool, AwsError> {
+    let call = Query::new(Service::Ec2, "GetEbsEncryptionByDefault", "").call();
+    aws.ask(aws.region(), &call)?.xml(|root| root.text("ebsEncryptionByDefault").map(|text| text == "true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use brc_contract::Architecture;
+
+    use super::*;
+
+    #[test]
+    fn an_image_is_registered_like_this() {
+        let target = Target {
+            variant: "aws-k8s-1.37".to_owned(),
+            version: "1.2.0".to_owned(),
+            architecture: Architecture::Aarch64,
+        };
+        let registration = Registration {
+            target: &target,
+            name: "brc-aws-k8s-1.37-aarch64-v1.2.0-000000000000",
+            sha256: Sha256::from_bytes([0; 32]),
+            snapshot: "snap-0123456789abcdef0",
+            gib: 3,
+        };
+        let call = registration.call();
+        insta::assert_snapshot!(String::from_utf8(call.body_for_tests()).unwrap().replace('&', "\n"));
+    }
+}
