@@ -12,6 +12,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ami;
+mod ami_asker;
 mod artifact;
 mod attack;
 #[cfg(feature = "suite-vm")]
