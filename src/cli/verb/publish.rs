@@ -16,9 +16,8 @@ use crate::{
         image_file::must_be_image,
         json::{self, Object},
         output::{print, print_json, status},
-        progress::bytes,
     },
-    content::counted,
+    content::{bytes, counted},
     inspect::{self, Expected, verify},
     publish::ami::{
         AmiOrder, Disk, Encryption, ParentChoice, Plan, Planned, Published, Step, Target, ami_name, check_name, fill,
