@@ -43,7 +43,11 @@ fn asking(cloud: &Cloud, folder: &Path, words: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.args(words).env("HOME", folder).env("BRC_STORE", folder.join("store"));
-    command.env("AWS_ENDPOINT_URL", cloud.url()).env("AWS_REGION", REGION).env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+        .env("AWS_ENDPOINT_URL", cloud.url())
+        .env("no_proxy", "127.0.0.1")
+        .env("AWS_REGION", REGION)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
     command.env("AWS_ACCESS_KEY_ID", "AKIDTESTS").env("AWS_SECRET_ACCESS_KEY", SECRET);
     command
 }

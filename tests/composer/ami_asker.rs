@@ -115,7 +115,7 @@ fn strange(folder: &Path, cloud: &Cloud, words: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.args(words).env("HOME", folder).env("BRC_STORE", folder.join("store"));
-    command.env("AWS_ENDPOINT_URL", cloud.url()).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("no_proxy", "127.0.0.1").env("AWS_ENDPOINT_URL", cloud.url()).env("AWS_EC2_METADATA_DISABLED", "true");
     command
 }
 

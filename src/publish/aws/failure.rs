@@ -189,7 +189,7 @@ pub enum AwsError {
     #[error("{what}: the answer makes no sense: {problem}")]
     Answer { what: String, problem: &'static str },
     /// Whoever watches has enough.
-    #[error("it was stopped")]
+    #[error("stopped: the same command goes on with what was done")]
     Stopped,
 }
 
