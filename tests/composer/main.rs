@@ -12,7 +12,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "suite-vm")]
 mod ami;
+#[cfg(feature = "suite-vm")]
 mod ami_asker;
 mod artifact;
 mod attack;

@@ -2,6 +2,7 @@
 
 #[allow(dead_code, reason = "shared with the tests of `lock`, which use all of it")]
 pub mod archive;
+#[cfg(feature = "suite-vm")]
 pub mod aws;
 pub mod package;
 pub mod process;
