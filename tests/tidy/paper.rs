@@ -88,7 +88,7 @@ fn files() -> Vec<(String, PathBuf)> {
             let path = entry.path();
             let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             let kind = entry.file_type().unwrap();
-            if skipped.contains(&name) || name.ends_with("/target") {
+            if skipped.contains(&name) {
                 continue;
             }
             if kind.is_dir() {
@@ -141,6 +141,20 @@ fn is_known(host: &str) -> bool {
     let listed =
         HOSTS.iter().any(|known| host == *known || host.strip_suffix(known).is_some_and(|rest| rest.ends_with('.')));
     hole || reserved || listed || !host.contains('.')
+}
+
+#[test]
+fn what_cargo_builds_in_a_workspace_is_no_part_of_the_repository() {
+    let ignored = fs::read_to_string(root().join(".gitignore")).unwrap();
+    let folder =
+        |(name, _): &(String, PathBuf)| name.strip_suffix("Cargo.toml").map(|folder| format!("/{folder}target"));
+    let is_workspace = |(name, path): &&(String, PathBuf)| {
+        name.ends_with("Cargo.toml") && fs::read_to_string(path).is_ok_and(|text| text.contains("[workspace]"))
+    };
+    let files = files();
+    let targets = files.iter().filter(is_workspace).filter_map(folder);
+    let missing = targets.filter(|target| !ignored.lines().any(|line| line == target));
+    holds(".gitignore names the folder that cargo builds each workspace in.", missing.collect());
 }
 
 #[test]
