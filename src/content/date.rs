@@ -1,10 +1,10 @@
 //! The calendar: days since 1970 as year, month and day, and dates as they are written, all in UTC.
 
+pub use brc_contract::date::{DAY_SECONDS, civil_date, date_text};
+
 /// The months as programs abbreviate them, whatever the language.
 pub const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-/// The length of a day.
-pub const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// Seconds since 1970 that everything shows but an image: objects and checkouts of the store, and
 /// `SOURCE_DATE_EPOCH` while something is built. 1980-01-02T00:00:00Z is the first whole day that every archive
 /// format can hold in every time zone.
@@ -34,13 +34,6 @@ pub fn parse_rfc5322(text: &str) -> Option<u64> {
     consistent.then_some(days * DAY_SECONDS + hour * 3600 + minute * 60 + second)
 }
 
-/// Seconds since 1970 as RFC 3339, in UTC: `2026-11-21T09:15:44Z`.
-pub fn date_text(seconds: u64) -> String {
-    let (year, month, day) = civil_date(seconds / DAY_SECONDS);
-    let rest = seconds % DAY_SECONDS;
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
 /// Reads what [`date_text`] writes.
 pub fn parse_date(text: &str) -> Option<u64> {
     let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
@@ -53,18 +46,6 @@ pub fn parse_date(text: &str) -> Option<u64> {
     let seconds = number(hour, 0, 23)? * 3600 + number(minute, 0, 59)? * 60 + number(second, 0, 59)?;
     let seconds = days * DAY_SECONDS + seconds;
     (date_text(seconds) == text).then_some(seconds)
-}
-
-/// Year, month and day of a number of days since 1970-01-01.
-pub fn civil_date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// The number of days from 1970-01-01 to a date (the proleptic Gregorian calendar, counted from March so that the leap day

@@ -10,7 +10,7 @@ use crate::{
 /// Every room and the rooms that it may use. `contract` is the crate `brc-contract`; a name with `::` is one part
 /// of a room. ARCHITECTURE.md draws the same table.
 pub const LAYERS: &[(&str, &[&str])] = &[
-    ("content", &[]),
+    ("content", &["contract"]),
     ("sandbox::linux", &[]),
     ("recipe", &["content", "contract"]),
     ("store", &["content"]),

@@ -3,16 +3,11 @@
 use std::fs;
 
 use super::{
-    bench::{BENCH, folder, must},
+    bench::{self, BENCH, folder, must},
     oci,
     quickstart::{answers, probe},
 };
 
-const PROJECT: &str = r#"
-project "acme"
-recipes "brc" { path "BRC" }
-read "acme.kdl"
-"#;
 const RECIPES: &str = r#"
 variant "acme" {
     version "1.0.0"
@@ -121,8 +116,7 @@ echo CHECK-END
 #[test]
 fn containers_and_commands_prepare_the_machine_and_may_ask_of_it_what_its_api_has() {
     let folder = folder("api");
-    fs::write(folder.join("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    fs::write(folder.join("acme.kdl"), RECIPES).unwrap();
+    bench::project(&folder, "acme", RECIPES);
     let busybox = BENCH.file("probe", "usr/bin/busybox");
     let tools = oci::archive_of_script("localhost/tools:1", BENCH.architecture.debian(), &busybox, TOOLS);
     fs::write(folder.join("tools.tar"), tools).unwrap();

@@ -23,7 +23,7 @@ use brc_contract::Architecture;
 
 pub use super::{project::sha256, run::path};
 use super::{
-    project::{self, user_store},
+    project::{self as user, user_store},
     run::run,
 };
 
@@ -50,12 +50,20 @@ pub struct Bench {
 
 /// A folder for the files of one test, empty.
 pub fn folder(name: &str) -> PathBuf {
-    project::folder(&format!("vm/{name}"))
+    user::folder(&format!("vm/{name}"))
+}
+
+/// A project on the set that brc ships, whose recipes stand in `NAME.kdl`.
+pub fn project(folder: &Path, name: &str, recipes: &str) {
+    let set = env!("CARGO_MANIFEST_DIR");
+    let project = format!("project {name:?}\nrecipes \"brc\" {{ path {set:?} }}\nread \"{name}.kdl\"\n");
+    fs::write(folder.join("brc.kdl"), project).unwrap();
+    fs::write(folder.join(format!("{name}.kdl")), recipes).unwrap();
 }
 
 pub fn brc(arguments: &[&str]) -> Printed {
     let started = Instant::now();
-    let printed = project::brc().args(arguments).output().unwrap();
+    let printed = user::brc().args(arguments).output().unwrap();
     println!("brc {}: {:.1} s", arguments.join(" "), started.elapsed().as_secs_f64());
     printed
 }

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{
-    bench::{BENCH, folder, must},
+    bench::{self, BENCH, folder, must},
     cluster::Cluster,
     oci, project,
     update::serve,
@@ -23,11 +23,6 @@ const PROVIDER: &str = "aws:///eu-central-1a/i-0b8f842520e04f3b9";
 /// Under TCG a node is ready in a minute on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-const PROJECT: &str = r#"
-project "acme"
-recipes "brc" { path "BRC" }
-read "acme.kdl"
-"#;
 /// A few lines of one's own, where updates come from, and a network for pods, which a cluster brings by itself.
 const RECIPES: &str = r#"
 variant "acme-node" {
@@ -181,8 +176,7 @@ impl World {
         for name in ["kube-apiserver", "kubectl", "etcd"] {
             fs::rename(found(&built, &format!("usr/bin/{name}")), bin.join(name)).unwrap();
         }
-        fs::write(path("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        fs::write(path("acme.kdl"), RECIPES).unwrap();
+        bench::project(&folder, "acme", RECIPES);
         let busybox = BENCH.file("probe", "usr/bin/busybox");
         let app = oci::archive_of_script("localhost/app:1", BENCH.architecture.debian(), &busybox, APP);
         fs::write(path("app.tar"), app).unwrap();

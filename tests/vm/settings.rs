@@ -10,17 +10,12 @@ use brc::content::RelPath;
 use flate2::{Compression, write::GzEncoder};
 
 use super::{
-    bench::{BENCH, folder, must},
+    bench::{self, BENCH, folder, must},
     oci,
     quickstart::{answers, probe},
     registry::Registry,
 };
 
-const PROJECT: &str = r#"
-project "acme"
-recipes "brc" { path "BRC" }
-read "acme.kdl"
-"#;
 const RECIPES: &str = r#"
 variant "acme" {
     version "1.0.0"
@@ -135,8 +130,7 @@ struct Acme {
 impl Acme {
     fn new() -> Acme {
         let folder = folder("settings");
-        fs::write(folder.join("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        fs::write(folder.join("acme.kdl"), RECIPES).unwrap();
+        bench::project(&folder, "acme", RECIPES);
         fs::create_dir(folder.join("images")).unwrap();
         fs::write(folder.join("images/embedded.tar"), container("localhost/embedded:1")).unwrap();
         let (recipe, out) = (folder.join("acme.kdl"), folder.join("out"));

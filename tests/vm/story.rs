@@ -1,19 +1,12 @@
 //! What `brc test` tells of an image.
 
-use std::fs;
-
 use serde_json::Value;
 
 use super::{
-    bench::{BENCH, brc, folder, must},
+    bench::{self, BENCH, brc, folder, must},
     project,
 };
 
-const PROJECT: &str = r#"
-project "fleet"
-recipes "brc" { path "BRC" }
-read "fleet.kdl"
-"#;
 const RECIPES: &str = r#"
 variant "fleet" {
     version "1.10.0"
@@ -42,8 +35,7 @@ const MANY_CUTS: (&str, &[&str]) = ("power-cut=100", &["100 of 100 came up"]);
 #[test]
 fn a_machine_comes_back_from_every_way_in_which_its_update_is_broken() {
     let folder = folder("story");
-    fs::write(folder.join("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    fs::write(folder.join("fleet.kdl"), RECIPES).unwrap();
+    bench::project(&folder, "fleet", RECIPES);
     let (recipe, out) = (folder.join("fleet.kdl"), folder.join("out"));
     let [old, new] = ["1.10.0", "1.11.0"].map(|version| {
         must(&["compose", recipe.to_str().unwrap(), "--image-version", version, "--out", out.to_str().unwrap()]);

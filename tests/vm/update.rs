@@ -12,17 +12,12 @@ use brc_contract::gpt::{Copies, DiskSize, Which};
 use serde_json::Value;
 
 use super::{
-    bench::{BENCH, folder, must},
+    bench::{self, BENCH, folder, must},
     project,
     quickstart::{answers, probe},
 };
 
 /// A variant whose machines are updated.
-const PROJECT: &str = r#"
-project "fleet"
-recipes "brc" { path "BRC" }
-read "fleet.kdl"
-"#;
 const RECIPES: &str = r#"
 variant "fleet" {
     version "1.9.0"
@@ -105,8 +100,7 @@ impl Fleet {
         let (server, port) = serve(&repository);
         let fleet = Fleet { folder, architecture, server, port };
         fs::copy(fleet.path("repository/metadata/1.root.json"), fleet.path("root.json")).unwrap();
-        fs::write(fleet.path("brc.kdl"), PROJECT.replace("BRC", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        fs::write(fleet.path("fleet.kdl"), RECIPES).unwrap();
+        bench::project(&fleet.folder, "fleet", RECIPES);
         fleet
     }
 

@@ -3,7 +3,7 @@
 //! `brc-update` puts an update into the other slot in one go, so what is prepared is what the next start is of, whoever
 //! makes it; activating it asks for that start.
 
-use brc_contract::os_release;
+use brc_contract::{date::date_text, os_release, well_known::REBOOT_REQUIRED};
 use brc_linux::{FileError, Files};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,8 +12,6 @@ use serde_json::{Value, json};
 pub const PROGRESS: &str = "/run/brc/update/progress.json";
 /// There while an update is written and nobody has asked for the start of it.
 pub const STAGED: &str = "/run/brc/update/staged";
-/// There while a start is asked for: operators of clusters look for it.
-pub const REBOOT_REQUIRED: &str = "/run/reboot-required";
 const MAX_PROGRESS: usize = 256 << 10;
 /// The most bytes of what a step has said that are kept.
 pub const MAX_SAID: usize = 16 << 10;
@@ -76,7 +74,7 @@ impl Progress {
             json!({
                 "cmd_type": step.name,
                 "cmd_status": if step.exit_code == Some(0) { "Success" } else { "Failed" },
-                "timestamp": timestamp(step.at),
+                "timestamp": date_text(step.at),
                 "exit_status": step.exit_code,
                 "stderr": step.said,
             })
@@ -103,19 +101,6 @@ pub fn available(checked: &str) -> Result<Option<String>, ProgressError> {
     Ok(update["version"].as_str().filter(|_| may_be_taken).map(str::to_owned))
 }
 
-/// A time in seconds since 1970 as RFC 3339 has it. The days of a date: the civil calendar, counted from the first of March.
-fn timestamp(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
 /// How far updates are is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgressError {
@@ -132,20 +117,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    #[test]
-    fn a_time_is_written_as_the_field_does() {
-        // Of date(1).
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_796_000_000, "2026-11-30T00:53:20Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(timestamp(seconds), text);
-        }
-    }
 
     #[test]
     fn an_update_goes_from_available_to_ready() {

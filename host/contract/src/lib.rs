@@ -6,6 +6,7 @@
 mod architecture;
 mod boot_entry;
 pub mod command_line;
+pub mod date;
 pub mod door;
 mod error_chain;
 pub mod gpt;

@@ -25,6 +25,8 @@ pub const OS_RELEASE: &str = "usr/lib/os-release";
 
 /// Of the last version that did not work: its name and what had failed, then what it had last said.
 pub const LAST_FAILURE: &str = "/var/lib/brc/update/last-failure";
+/// It says that the machine waits for a reboot, as other systems say it; kured and its like look there.
+pub const REBOOT_REQUIRED: &str = "/run/reboot-required";
 /// Where images of containers lie that come with the machine, in the root: OCI archives.
 pub const EMBEDDED_IMAGES: &str = "usr/lib/brc/images";
 /// Where systemd puts what firmware or hypervisor hands over (systemd.exec(5), `@system`).

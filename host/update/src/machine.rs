@@ -17,7 +17,7 @@ use brc_contract::{
         self, Again, EspStep, Host, Judgement, NewImage, Offer, OfferError, Part, Rollback, RollbackRefused, Seen,
         Step, UpdateRefused,
     },
-    well_known,
+    well_known::{self, REBOOT_REQUIRED},
 };
 use brc_linux::{Files, device_mapper};
 use rustix::{fs::FlockOperation, io::Errno};
@@ -37,8 +37,6 @@ const ROOT: &str = "/usr/lib/brc/update/root.json";
 const ROOT_CREDENTIAL: &str = "brc.update-root";
 /// Where the machine's settings say something of updates, if they do.
 const SAID: &str = "/etc/brc/update/settings";
-/// It says that the machine waits for a reboot, as other systems say it; kured and its like look there.
-const REBOOT_REQUIRED: &str = "/run/reboot-required";
 /// Where what was seen of the repository is kept.
 const KEPT: &str = "/var/lib/brc/update";
 /// How many starts in a row of which version were not found healthy.

@@ -171,7 +171,7 @@ fn unit(step: UpdateStep) -> String {
 }
 
 fn is_running(step: UpdateStep) -> bool {
-    super::succeeds("/usr/bin/systemctl", &["is-active", "--quiet", &unit(step)]).is_ok()
+    systemctl(&["is-active", "--quiet", &unit(step)]).is_ok()
 }
 
 /// Begins a step; whoever asks looks at the status.

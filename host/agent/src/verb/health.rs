@@ -1,12 +1,11 @@
 //! `brc-agent health`: waits until something is as it should be, for so long.
 
 use std::{
-    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use super::{NOT_SO, Said};
+use super::{NOT_SO, Said, ends_well};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -46,8 +45,7 @@ pub fn run(check: &Check, within: Duration) -> Said {
 fn look(check: &Check, limit: Duration) -> Result<(), String> {
     match check {
         Check::Unit(unit) => {
-            let words = ["systemctl", "is-active", "--quiet", unit].map(str::to_owned);
-            ends_well(&words).map_err(|_| format!("unit `{unit}` is not active"))
+            ends_well(&["systemctl", "is-active", "--quiet", unit]).map_err(|_| format!("unit `{unit}` is not active"))
         }
         Check::Http(url) => {
             let configuration =
@@ -59,17 +57,6 @@ fn look(check: &Check, limit: Duration) -> Result<(), String> {
             }
         }
         Check::Command(words) => ends_well(words),
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "what is looked at is a program")]
-fn ends_well(words: &[String]) -> Result<(), String> {
-    let Some((program, more)) = words.split_first() else { return Err("there is no program".to_owned()) };
-    let ended = Command::new(program).args(more).stdin(Stdio::null()).status();
-    match ended {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{program}` ended with {status}")),
-        Err(error) => Err(format!("`{program}` cannot be started: {error}")),
     }
 }
 
@@ -98,7 +85,7 @@ mod tests {
         assert_eq!(run(&test(&file), Duration::from_secs(20)).code, 0);
         let said = run(&test("/nowhere"), SHORT);
         assert_eq!((said.code, said.told.len()), (NOT_SO, 1));
-        assert!(said.told[0].contains("`test` ended with exit status: 1"), "{:?}", said.told);
+        assert!(said.told[0].contains("`test -e /nowhere` ended with exit status: 1"), "{:?}", said.told);
         let said = run(&Check::Command(vec!["/no/program".to_owned()]), SHORT);
         assert!(said.told[0].contains("`/no/program` cannot be started"), "{:?}", said.told);
     }

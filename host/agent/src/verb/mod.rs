@@ -27,9 +27,13 @@ pub const CANNOT: u8 = 3;
 
 /// Runs a program to its end; why that did not go well.
 #[expect(clippy::disallowed_methods, reason = "what the machine can do is done by its own programs")]
-fn succeeds(program: &str, words: &[&str]) -> Result<(), String> {
-    let failed = |why: String| format!("`{program} {}` {why}", words.join(" "));
-    let status = std::process::Command::new(program).args(words).status();
-    let status = status.map_err(|error| failed(format!("cannot be started: {error}")))?;
-    if status.success() { Ok(()) } else { Err(failed(format!("failed: {status}"))) }
+fn ends_well<S: AsRef<str>>(words: &[S]) -> Result<(), String> {
+    let words: Vec<&str> = words.iter().map(S::as_ref).collect();
+    let Some((program, more)) = words.split_first() else { return Err("there is no program".to_owned()) };
+    let ended = std::process::Command::new(program).args(more).stdin(std::process::Stdio::null()).status();
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{}` ended with {status}", words.join(" "))),
+        Err(error) => Err(format!("`{program}` cannot be started: {error}")),
+    }
 }

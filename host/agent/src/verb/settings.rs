@@ -295,7 +295,8 @@ fn restart(made: &Made) -> Result<(), Failed> {
 
 /// Asks systemd, by its own program.
 pub(super) fn systemctl(words: &[&str]) -> Result<(), Failed> {
-    super::succeeds("/usr/bin/systemctl", words).map_err(|message| Failed { message, code: CANNOT })
+    let words: Vec<&str> = std::iter::once("/usr/bin/systemctl").chain(words.iter().copied()).collect();
+    super::ends_well(&words).map_err(|message| Failed { message, code: CANNOT })
 }
 
 /// A document, or standard input for `-`.

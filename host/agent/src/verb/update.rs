@@ -9,9 +9,9 @@ use std::{
 
 use brc_agent::{
     api::UpdateStep,
-    updates::{MAX_SAID, PROGRESS, Progress, REBOOT_REQUIRED, STAGED, Step, available},
+    updates::{MAX_SAID, PROGRESS, Progress, STAGED, Step, available},
 };
-use brc_contract::error_chain;
+use brc_contract::{error_chain, well_known::REBOOT_REQUIRED};
 use brc_linux::Files;
 
 use super::{CANNOT, NOT_SO, Said};
