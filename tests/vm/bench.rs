@@ -54,6 +54,7 @@ pub fn folder(name: &str) -> PathBuf {
 }
 
 /// A project on the set that brc ships, whose recipes stand in `NAME.kdl`.
+#[cfg(feature = "suite-vm")]
 pub fn project(folder: &Path, name: &str, recipes: &str) {
     let set = env!("CARGO_MANIFEST_DIR");
     let project = format!("project {name:?}\nrecipes \"brc\" {{ path {set:?} }}\nread \"{name}.kdl\"\n");
