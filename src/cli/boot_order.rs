@@ -36,6 +36,7 @@ pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder
         },
         disks: arguments.disk.clone(),
         instance_disks: instance_disks(arguments)?,
+        has_watchdog: false,
         ..BootOrder::new(arguments.image.clone())
     })
 }

@@ -120,8 +120,9 @@ pub(super) fn image_settings(flat: &Flat) -> Option<ImageSettings> {
 fn sources(platform: &str) -> Vec<Source> {
     match platform {
         "aws" => vec![Source::Ec2],
-        "qemu" => vec![Source::File, Source::ConfigDrive, Source::Ec2, Source::Credential],
-        "metal" | "vmware" => vec![Source::File, Source::ConfigDrive],
+        "qemu" => vec![Source::File, Source::ConfigDrive, Source::Ec2, Source::Url, Source::Credential],
+        "metal" => vec![Source::File, Source::ConfigDrive, Source::Url],
+        "vmware" => vec![Source::File, Source::ConfigDrive, Source::Vmware],
         _ => vec![Source::File],
     }
 }

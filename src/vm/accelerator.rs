@@ -89,6 +89,7 @@ impl Machine {
             bus: Bus::Virtio,
             disks: 0,
             instance_disks: 0,
+            has_watchdog: false,
             credentials: 0,
             forwards: &[],
             services: &[],

@@ -64,6 +64,7 @@ impl Machine {
             disk: own.durability,
             disks: order.disks.len() + usize::from(matches!(order.cloud, Some(Cloud::NoCloud { .. }))),
             instance_disks: order.instance_disks.len(),
+            has_watchdog: order.has_watchdog,
             credentials: credentials.len(),
             forwards: &order.forwards,
             services: &addresses,

@@ -50,6 +50,8 @@ pub struct BootOrder {
     pub disks: Vec<PathBuf>,
     /// Disks of an instance that are gone with it, each of so many MiB.
     pub instance_disks: Vec<u32>,
+    /// Whether it has a clock that resets it when nobody says for a while that all is well.
+    pub has_watchdog: bool,
     /// What happens when the machine resets itself.
     pub restart: Restart,
 }
@@ -107,6 +109,7 @@ impl BootOrder {
             door: None,
             disks: Vec::new(),
             instance_disks: Vec::new(),
+            has_watchdog: false,
             restart: Restart::Follow,
         }
     }

@@ -101,6 +101,8 @@ pub(super) struct Hardware<'a> {
     pub tables: &'a [String],
     /// Whether it has a door.
     pub has_door: bool,
+    /// Whether it has a watchdog.
+    pub has_watchdog: bool,
     /// What happens when it resets itself.
     pub restart: Restart,
 }
@@ -221,6 +223,9 @@ pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
         say(&["-chardev", &format!("socket,id=door,path=/{DOOR}"), "-device", "virtio-serial-pci"]);
         say(&["-device", &format!("virtserialport,chardev=door,name={}", door::NAME)]);
     }
+    if hardware.has_watchdog {
+        say(&["-device", "i6300esb", "-action", "watchdog=reset"]);
+    }
     say(&["-device", "virtio-rng-pci", "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]);
     words
 }
@@ -240,6 +245,7 @@ mod tests {
         bus: Bus::Virtio,
         disks: 0,
         instance_disks: 0,
+        has_watchdog: false,
         credentials: 0,
         forwards: &[],
         services: &[],
@@ -282,6 +288,7 @@ mod tests {
             bus: Bus::Nvme,
             disks: 2,
             instance_disks: 1,
+            has_watchdog: true,
             credentials: 2,
             has_door: true,
             forwards: &forwards,
@@ -301,6 +308,7 @@ mod tests {
              -device nvme,drive=instance0,serial=AWS00000000000000000 ",
             "-chardev socket,id=door,path=/machine/door -device virtio-serial-pci \
              -device virtserialport,chardev=door,name=brc.door ",
+            "-device i6300esb -action watchdog=reset ",
             "-smbios type=11,path=/machine/credential-0 -smbios type=11,path=/machine/credential-1 ",
         ] {
             assert!(command.contains(part), "{part}: {command}");

@@ -17,9 +17,10 @@ variant "fleet" {
 "#;
 
 /// Each way in which a version can be broken, and what must have been told at its end.
-const BREAKAGES: [(&str, &[&str]); 10] = [
+const BREAKAGES: [(&str, &[&str]); 11] = [
     ("root-corrupt", &["1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),
     ("kernel-panic", &["1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),
+    ("hang", &["1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),
     ("unit-failure", &["1.10.0 is back by itself; 1.11.0: brc-break.service failed", "1.11.0 is not taken again"]),
     ("health-timeout", &["1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),
     ("blessed-then-broken", &["1.11.0 is healthy", "1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),

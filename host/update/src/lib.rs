@@ -12,7 +12,9 @@
 mod apply;
 mod device;
 mod hash_tree;
+mod loader;
 mod machine;
+mod report;
 mod repository;
 mod transport;
 mod wishes;
@@ -20,6 +22,8 @@ mod wishes;
 pub use apply::{ApplyError, Source, Target, apply};
 pub use device::{Device, DeviceError};
 pub use hash_tree::TreeError;
+pub use loader::{LoaderError, Renewed};
 pub use machine::{CheckError, Found, Machine, Mended, Refusal, Update};
+pub use report::{ReportError, report};
 pub use repository::{Clock, Repository, RepositoryError, Settings};
 pub use wishes::WishError;

@@ -11,7 +11,7 @@ use std::{
 
 use brc_agent::{Status, Unknown, disk::RootDisk};
 use brc_contract::{
-    SlotName, Slots,
+    EntryName, SlotName, Slots, Standing,
     gpt::{self, Copies, Which},
     update::{
         self, Again, EspStep, Host, Judgement, NewImage, Offer, OfferError, Part, Rollback, RollbackRefused, Seen,
@@ -26,6 +26,8 @@ use crate::{
     apply::{ApplyError, Source, Target as _, apply},
     device::{Device, DeviceError},
     hash_tree::{self, TreeError},
+    loader::{self, LoaderError, Renewed},
+    report::ReportError,
     repository::{Clock, Repository, RepositoryError, Settings},
     wishes::{self, Said, WishError},
 };
@@ -116,11 +118,7 @@ impl Machine {
         let files = Files::below("/");
         let status = Status::of(&files, architecture, &device_mapper::ask);
         let image = brc_contract::ImageName::new(&status.variant?, &status.version?);
-        let said = match files.text(SAID, MAX_SAID) {
-            Ok(text) => wishes::parse(&text)?,
-            Err(error) if error.is_absence() => Said::default(),
-            Err(error) => return Err(CheckError::Machine(error.into())),
-        };
+        let said = said(&files)?;
         let wishes = said.wishes.clone();
         let host = Host { image, architecture: status.architecture?, machine_id: status.machine_id?, wishes };
         Ok(Machine { host, said, disk: RootDisk::of(&files)? })
@@ -258,6 +256,22 @@ impl Machine {
         }
     }
 
+    /// Brings the loader of what runs onto the ESP when it is newer than the one there and what runs was found healthy.
+    ///
+    /// # Errors
+    /// An ESP that does not take it; the loader that is there stays.
+    pub fn renew_loader(&self) -> Result<Option<Renewed>, CheckError> {
+        let _lock = lock()?;
+        let slots = {
+            let device = Device::open(self.disk.clone())?;
+            self.slots(&device, &device.copies()?)?
+        };
+        if slots.slot(self.disk.running).entry().map(EntryName::standing) != Some(Standing::Good) {
+            return Ok(None);
+        }
+        Ok(loader::renew(Path::new("/"), self.host.architecture)?)
+    }
+
     fn slots(&self, device: &Device, copies: &Copies) -> Result<Slots, CheckError> {
         let names = device.names()?;
         let names = names.iter().map(String::as_str);
@@ -321,6 +335,15 @@ impl Source for Nothing {
 
     fn kernel_image(&self) -> Result<Box<dyn Read + '_>, Box<dyn Error + Send + Sync>> {
         Err("no kernel image is written".into())
+    }
+}
+
+/// What settings say of updates.
+pub(crate) fn said(files: &Files) -> Result<Said, CheckError> {
+    match files.text(SAID, MAX_SAID) {
+        Ok(text) => Ok(wishes::parse(&text)?),
+        Err(error) if error.is_absence() => Ok(Said::default()),
+        Err(error) => Err(CheckError::Machine(error.into())),
     }
 }
 
@@ -404,6 +427,12 @@ pub enum CheckError {
     /// The partition table cannot be read.
     #[error(transparent)]
     Table(#[from] gpt::Unreadable),
+    /// The loader cannot be brought onto the ESP.
+    #[error(transparent)]
+    Loader(#[from] LoaderError),
+    /// Nobody takes the report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// The disk has no two slots.
     #[error(transparent)]
     Slots(#[from] brc_contract::NoSlots),

@@ -9,7 +9,7 @@ use brc_contract::{
     gpt::Which,
     update::{Again, EspStep, Judgement, Part, Step},
 };
-use brc_update::{CheckError, Found, Machine, Mended, Update};
+use brc_update::{CheckError, Found, Machine, Mended, Renewed, Update, report};
 use lexopt::Arg::{Long, Short, Value};
 use serde_json::json;
 
@@ -21,6 +21,8 @@ Usage: brc-update check [--json]
        brc-update rollback
        brc-update mend
        brc-update judge [--healthy]
+       brc-update loader
+       brc-update report
 
   check          what is newer than what runs, how large it is, and when this machine's wave opens
       --json     as one JSON object
@@ -31,21 +33,26 @@ Usage: brc-update check [--json]
   mend           brings both copies of the partition table to what counts, and removes what a cut update has left
   judge          whether what runs may go on: 1 when it was not found healthy and another version starts
       --healthy  this start was found healthy
+  loader         brings the boot loader of what runs onto the EFI system partition, when it is newer than the one there
+  report         tells whoever settings name how the machine fares
 
   -h, --help     this text
   -V, --version  the version of this program
 
 Exit codes: 0 done, or nothing to do; 1 the update is refused or broke off, or what runs may not go on; 2 the command line is wrong;
-3 this machine cannot; 4 the repository is not there or not believed.
+3 this machine cannot; 4 the repository is not there or not believed, or nobody takes the report; 5 what runs was not found healthy, and
+nothing else starts.
 ";
 
 /// The version of the JSON object.
 const CHECK_VERSION: u32 = 1;
-const VERBS: [&str; 5] = ["check", "apply", "rollback", "mend", "judge"];
+const VERBS: [&str; 7] = ["check", "apply", "rollback", "mend", "judge", "loader", "report"];
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const CANNOT: u8 = 3;
 const OUTSIDE: u8 = 4;
+/// What runs is not healthy, and nothing else starts.
+const NOTHING_ELSE: u8 = 5;
 
 /// What the command line asks for.
 enum Order {
@@ -54,6 +61,8 @@ enum Order {
     Rollback,
     Mend,
     Judge { is_healthy: bool },
+    Loader,
+    Report,
     Help,
     Version,
 }
@@ -70,6 +79,14 @@ fn main() -> ExitCode {
             Ok(judgement) => return judged(judgement),
             Err(error) => Err(error),
         },
+        Ok(Order::Loader) => Machine::here(ARCH).and_then(|machine| machine.renew_loader()).map(|done| match done {
+            Some(Renewed { from, to }) => println!("the loader {from} was replaced by {to}; it is kept beside it"),
+            None => println!("the loader is as new as that of what runs"),
+        }),
+        Ok(Order::Report) => report().map(|url| match url {
+            Some(url) => println!("told `{url}`"),
+            None => println!("settings name nobody to tell"),
+        }),
         Ok(Order::Help) => {
             print!("{HELP}");
             Ok(())
@@ -91,13 +108,14 @@ fn main() -> ExitCode {
         | CheckError::Rollback(_)
         | CheckError::OtherDamaged(_)
         | CheckError::Busy => REFUSED,
-        CheckError::Repository(_) | CheckError::Offer(_) => OUTSIDE,
+        CheckError::Repository(_) | CheckError::Offer(_) | CheckError::Report(_) => OUTSIDE,
         CheckError::Machine(_)
         | CheckError::NoUpdates(_)
         | CheckError::Made { .. }
         | CheckError::Device(_)
         | CheckError::Table(_)
         | CheckError::Slots(_)
+        | CheckError::Loader(_)
         | CheckError::Wishes(_)
         | CheckError::Tell { .. }
         | CheckError::Lock { .. } => CANNOT,
@@ -129,6 +147,8 @@ fn order(mut arguments: lexopt::Parser) -> Result<Order, lexopt::Error> {
         Some("rollback") => Ok(Order::Rollback),
         Some("mend") => Ok(Order::Mend),
         Some("judge") => Ok(Order::Judge { is_healthy }),
+        Some("loader") => Ok(Order::Loader),
+        Some("report") => Ok(Order::Report),
         Some(_) => Ok(Order::Apply(if now { Again::Asked } else { Again::Never })),
         None => Err(format!("no verb: expected {}", expected()).into()),
     }
@@ -152,7 +172,11 @@ fn told(mended: &Mended) {
 fn judged(judgement: Judgement) -> ExitCode {
     match judgement {
         Judgement::Good => println!("what runs was found healthy"),
-        Judgement::NothingElse => println!("what runs was not found healthy, and nothing else starts: it goes on"),
+        Judgement::GoOn => println!("what runs was found healthy once and is broken: settings say that it goes on"),
+        Judgement::NothingElse => {
+            println!("what runs was not found healthy, and nothing else starts");
+            return NOTHING_ELSE.into();
+        }
         Judgement::GiveUp => {
             println!("what runs was found healthy once and is broken: it is given up");
             return REFUSED.into();

@@ -44,8 +44,8 @@ pub enum TestVerb {
         /// The image that it takes; its version is higher.
         #[arg(value_name = "NEW")]
         new: PathBuf,
-        /// What is broken: root-corrupt, kernel-panic, unit-failure, health-timeout, blessed-then-broken, esp-truncated,
-        /// esp-full, gpt-torn, clock=YEAR or power-cut=TIMES.
+        /// What is broken: root-corrupt, kernel-panic, hang, unit-failure, health-timeout, blessed-then-broken,
+        /// esp-truncated, esp-full, gpt-torn, clock=YEAR or power-cut=TIMES.
         #[arg(long = "break", value_name = "WHAT")]
         breakage: Breakage,
         /// On what, and for how long.
@@ -72,6 +72,8 @@ pub enum Breakage {
     RootCorrupt,
     /// The kernel of the new version panics.
     KernelPanic,
+    /// The kernel of the new version does nothing any more, and does not say so.
+    Hang,
     /// A unit of the new version fails.
     UnitFailure,
     /// The new version is never found healthy.
@@ -95,9 +97,10 @@ const CUTS: u32 = 3;
 
 impl Breakage {
     /// Those that have no number.
-    const PLAIN: [(&'static str, Breakage); 8] = [
+    const PLAIN: [(&'static str, Breakage); 9] = [
         ("root-corrupt", Breakage::RootCorrupt),
         ("kernel-panic", Breakage::KernelPanic),
+        ("hang", Breakage::Hang),
         ("unit-failure", Breakage::UnitFailure),
         ("health-timeout", Breakage::HealthTimeout),
         ("blessed-then-broken", Breakage::BlessedThenBroken),
@@ -142,7 +145,7 @@ mod tests {
         ]) {
             assert_eq!(text.parse(), Ok(breakage));
         }
-        for text in ["", "clock", "clock=1", "clock=soon", "power-cut=0", "power-cut=x", "hang", "esp-full=1"] {
+        for text in ["", "clock", "clock=1", "clock=soon", "power-cut=0", "power-cut=x", "hang=1", "esp-full=1"] {
             let told = text.parse::<Breakage>().unwrap_err();
             assert!(told.contains("`clock=YEAR`"), "{text}: {told}");
         }

@@ -6,9 +6,11 @@
 //! *Does not know* what the settings mean: templates do.
 
 mod given;
+pub mod guestinfo;
 mod imds;
 mod instance;
 mod made;
+pub mod named_url;
 mod set;
 mod source;
 mod user_data;

@@ -27,7 +27,7 @@ pub fn at_hand(source: Source, files: &Files, is_new: bool) -> Result<Option<(St
         Source::File => vec![ON_DATA.to_owned()],
         Source::ConfigDrive => ON_DRIVE.map(str::to_owned).to_vec(),
         Source::Credential => vec![format!("{CREDENTIALS}/{CREDENTIAL}")],
-        Source::Ec2 => Vec::new(),
+        Source::Ec2 | Source::Vmware | Source::Url => Vec::new(),
     };
     for place in places {
         match files.bytes(&place, MAX_SETTINGS) {

@@ -9,7 +9,7 @@ use std::{
 
 use brc_agent::settings::{
     self, CHANGES, Effective, Given, INSTANCE, Imds, ImdsError, Instance, Made, Patience, UserDataError, assignment,
-    at_hand, effective, key, parse,
+    at_hand, effective, guestinfo, key, named_url, parse,
 };
 use brc_contract::{
     error_chain, os_release,
@@ -71,10 +71,14 @@ fn cannot(error: &(dyn std::error::Error + 'static)) -> Failed {
 fn perform(order: &Order, told: &mut Vec<String>) -> Result<Done, Failed> {
     match order {
         Order::Load => Machine::change(told)?.load(),
-        Order::UserData { wait } => match user_data(Duration::from_secs(*wait))? {
-            None => Ok((String::new(), 0)),
-            Some(answer) => Machine::change(told)?.hear(answer),
-        },
+        Order::UserData { wait } => {
+            let mut done = (String::new(), 0);
+            for answer in answers(Duration::from_secs(*wait))? {
+                let (said, code) = Machine::change(told)?.hear(answer)?;
+                done = (done.0 + &said, done.1.max(code));
+            }
+            Ok(done)
+        }
         Order::Get { path } => Machine::open(told)?.get(path.as_deref()),
         Order::Set { assignments } => {
             let wrong = |error| Failed { message: error_chain(&error), code: USAGE };
@@ -92,26 +96,40 @@ fn perform(order: &Order, told: &mut Vec<String>) -> Result<Done, Failed> {
     }
 }
 
-/// What the platform has answered.
+/// What was answered by somebody who had to be asked.
 struct Answer {
-    /// The user data; nothing when it has none.
+    source: Source,
+    /// Who it was, for messages.
+    place: String,
+    /// The user data; nothing when there are none.
     user_data: Option<Vec<u8>>,
-    /// What it says of the machine.
-    instance: Result<Instance, ImdsError>,
+    /// What the platform says of the machine, if it does.
+    instance: Option<Result<Instance, ImdsError>>,
 }
 
-/// What the platform answers, where it is one that can be asked and has not answered before.
-fn user_data(wait: Duration) -> Result<Option<Answer>, Failed> {
+/// The answers of all who can be asked and have not answered before. One that fails leaves what others said.
+fn answers(wait: Duration) -> Result<Vec<Answer>, Failed> {
     let mut told = Vec::new();
     let machine = Machine::open(&mut told)?;
-    let is_wanted = machine.image.sources.contains(&Source::Ec2) && !machine.given.has(Source::Ec2);
-    if !is_wanted || !Imds::is_here(&machine.files) {
-        return Ok(None);
+    let is_wanted = |source| machine.image.sources.contains(&source) && !machine.given.has(source);
+    let mut answers = Vec::new();
+    if is_wanted(Source::Ec2) && Imds::is_here(&machine.files) {
+        let imds = Imds::of_this_machine();
+        let user_data =
+            imds.user_data(Patience { service: SERVICE, user_data: wait }).map_err(|error| cannot(&error))?;
+        let instance = Some(imds.instance());
+        answers.push(Answer { source: Source::Ec2, place: "EC2's user data".to_owned(), user_data, instance });
     }
-    let patience = Patience { service: SERVICE, user_data: wait };
-    let imds = Imds::of_this_machine();
-    let user_data = imds.user_data(patience).map_err(|error| cannot(&error))?;
-    Ok(Some(Answer { user_data, instance: imds.instance() }))
+    if is_wanted(Source::Url) {
+        let urls = named_url::named_urls(&machine.files).map_err(|error| cannot(&error))?;
+        if !urls.is_empty() {
+            let found = named_url::user_data(&urls, SERVICE).map_err(|error| cannot(&error))?;
+            let place = found.as_ref().map_or_else(|| urls.join(", "), |(url, _)| url.clone());
+            let user_data = found.map(|(_, bytes)| bytes);
+            answers.push(Answer { source: Source::Url, place, user_data, instance: None });
+        }
+    }
+    Ok(answers)
 }
 
 /// The machine that runs, with its settings.
@@ -157,11 +175,11 @@ impl<'a> Machine<'a> {
             if self.given.has(source) {
                 continue;
             }
-            match at_hand(source, &self.files, self.given.is_new) {
+            match self.at_hand(source) {
                 Ok(None) => {}
                 Ok(Some((place, bytes))) => code = code.max(self.take(source, &place, &bytes)?),
-                Err(error) => {
-                    self.told.push(format!("error: {}", error_chain(&error)));
+                Err(message) => {
+                    self.told.push(format!("error: {message}"));
                     code = NOT_SO;
                 }
             }
@@ -174,19 +192,29 @@ impl<'a> Machine<'a> {
         Ok((said, code.max(made)))
     }
 
-    /// Takes what the platform has answered, be it nothing.
+    /// What a source has at hand without the network, and where that lies.
+    fn at_hand(&self, source: Source) -> Result<Option<(String, Vec<u8>)>, String> {
+        if source == Source::Vmware && guestinfo::is_here(&self.files) {
+            let found = guestinfo::user_data(guestinfo::PROGRAM).map_err(|error| error_chain(&error))?;
+            return Ok(found.map(|bytes| ("`guestinfo.userdata`".to_owned(), bytes)));
+        }
+        at_hand(source, &self.files, self.given.is_new).map_err(|error| error_chain(&error))
+    }
+
+    /// Takes what somebody has answered, be it nothing.
     fn hear(&mut self, answer: Answer) -> Result<Done, Failed> {
         let code = match answer.user_data {
-            Some(bytes) => self.take(Source::Ec2, "EC2's user data", &bytes)?,
+            Some(bytes) => self.take(answer.source, &answer.place, &bytes)?,
             None => {
-                let line = "EC2 has no user data for this machine; it is asked again at the next start";
-                self.told.push(line.to_owned());
+                let place = answer.place;
+                self.told.push(format!("{place}: there are none for this machine; asked again at the next start"));
                 0
             }
         };
-        match answer.instance.map(|instance| instance.settings(&self.values())) {
-            Ok(values) if values.is_none() => {}
-            Ok(values) => {
+        match answer.instance.map(|instance| instance.map(|instance| instance.settings(&self.values()))).transpose() {
+            Ok(None) => {}
+            Ok(Some(values)) if values.is_none() => {}
+            Ok(Some(values)) => {
                 self.given.kept.given.insert(INSTANCE.to_owned(), values);
                 self.keep()?;
             }

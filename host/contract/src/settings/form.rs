@@ -38,6 +38,8 @@ pub enum Form {
     Version,
     /// A name of the user's own: letters, digits, `-` and `_`.
     Name,
+    /// The name of a unit of systemd: `containerd.service`, or `containerd`.
+    Unit,
     /// The name of an image of containers, with its registry: `registry.example/app:1`.
     Image,
     /// Base64 (RFC 4648) of up to so many bytes.
@@ -76,6 +78,7 @@ const MAX_INTERFACE: usize = 15;
 const MAX_URL: usize = 2048;
 const MAX_VERSION: usize = 64;
 const MAX_IMAGE: usize = 512;
+const MAX_UNIT: usize = 255;
 /// The longest number of a quantity or duration, in letters.
 const MAX_QUANTITY: usize = 32;
 /// The longest name of a cluster (EKS).
@@ -124,6 +127,7 @@ impl Form {
             }
             Form::Version => within(MAX_VERSION) && all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '~' | '^')),
             Form::Name => within(MAX_NAME) && starts_plain && all(|c| is_word(c) || c == '-'),
+            Form::Unit => within(MAX_UNIT) && starts_plain && all(|c| is_word(c) || matches!(c, ':' | '-' | '.' | '@')),
             Form::Image => {
                 let plain = |c: char| is_word(c) || matches!(c, '.' | '-' | ':' | '/' | '@' | '+');
                 within(MAX_IMAGE) && starts_plain && text.chars().all(plain)
@@ -172,6 +176,7 @@ impl Form {
             Form::Time => "a time of day, as in `02:30`".to_owned(),
             Form::Version => "a version, as in `1.9.0`".to_owned(),
             Form::Name => "a name of letters, digits, `-` and `_`".to_owned(),
+            Form::Unit => "the name of a unit, as in `containerd.service`".to_owned(),
             Form::Image => "the name of an image with its registry, as in `registry.example/app:1`".to_owned(),
             Form::Base64(limit) => format!("base64 of at most {limit} bytes"),
             Form::Plain => "one line without quotes, `\\` and `$`".to_owned(),
@@ -215,6 +220,7 @@ impl Form {
             Form::Time => "02:30",
             Form::Version => "1.9.0",
             Form::Name => "mine",
+            Form::Unit => "containerd.service",
             Form::Image => "registry.example/app:1",
             Form::Base64(_) => "aGVsbG8K",
             Form::Plain => "some words",
@@ -312,7 +318,7 @@ fn is_registry(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Form; 30] = [
+    const ALL: [Form; 31] = [
         Form::Text(64),
         Form::Line,
         Form::Module,
@@ -329,6 +335,7 @@ mod tests {
         Form::Time,
         Form::Version,
         Form::Name,
+        Form::Unit,
         Form::Image,
         Form::Base64(64),
         Form::Plain,

@@ -45,6 +45,10 @@ pub enum Source {
     Ec2,
     /// The systemd credential `brc.user-data`.
     Credential,
+    /// VMware's `guestinfo.userdata`, asked on a machine whose firmware says that it is one of VMware.
+    Vmware,
+    /// A URL of plain HTTP that the image names.
+    Url,
 }
 
 impl Source {
@@ -55,6 +59,8 @@ impl Source {
             Source::ConfigDrive => "config-drive",
             Source::Ec2 => "ec2",
             Source::Credential => "credential",
+            Source::Vmware => "vmware",
+            Source::Url => "url",
         }
     }
 }

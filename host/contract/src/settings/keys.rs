@@ -2,6 +2,7 @@
 
 use super::{
     Form, Key, Kind, Need,
+    container::{CONTAINER_RUNTIME, OCI_DEFAULTS},
     kubernetes::{AUTOSCALING, KUBERNETES},
 };
 
@@ -30,6 +31,7 @@ pub const KEYS: &[Key] = &[
         "containers that run to their end before the first workload, in the order of their names",
     ),
     key("container-registry", Kind::Group(CONTAINER_REGISTRY), "where images of containers come from"),
+    key("container-runtime", Kind::Group(CONTAINER_RUNTIME), "how containers of pods are run"),
     key("dns", Kind::Group(DNS), "who is asked for names, besides whom the network names"),
     key("health", Kind::Group(HEALTH), "what becomes of versions that do not work"),
     key(
@@ -39,9 +41,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("kernel", Kind::Group(KERNEL), "the running kernel"),
     key("kubernetes", Kind::Group(KUBERNETES), "the machine as a node of Kubernetes"),
+    key("metrics", Kind::Group(METRICS), "who is told how the machine fares"),
     key("motd", Kind::Text(Form::Text(MAX_TEXT)), "what `/etc/motd` says"),
     key("network", Kind::Group(NETWORK), "the machine in its network"),
     key("ntp", Kind::Group(NTP), "the clock"),
+    key("oci-defaults", Kind::Group(OCI_DEFAULTS), "what containers of pods may do, and use"),
     key("pki", Kind::Table(Form::Name, &Kind::Group(PKI)), "authorities that are trusted beside the image's"),
     key("updates", Kind::Group(UPDATES), "which updates are taken, when, and by whom"),
 ];
@@ -73,12 +77,19 @@ const BOOTSTRAP_CONTAINER: &[Key] = &[
     key("user-data", Kind::Text(Form::Base64(MAX_USER_DATA)), "what it finds in its file `user-data`"),
 ];
 
-const HEALTH: &[Key] = &[key(
-    "after-blessing",
-    Kind::Integer(0, 100),
-    "after so many starts in a row that are not found healthy a version is given up that was found healthy before, when \
-     there is another one; 0 is never, 3 when it is not said",
-)];
+const HEALTH: &[Key] = &[
+    key(
+        "after-blessing",
+        Kind::Integer(0, 100),
+        "after so many starts in a row that are not found healthy a version is given up that was found healthy before, \
+         when there is another one; 0 is never, 3 when it is not said",
+    ),
+    key(
+        "without-fallback",
+        Kind::Text(Form::OneOf(&["go-on", "power-off", "restart"])),
+        "what a machine does that is not found healthy and has nothing to fall back to; `go-on` when it is not said",
+    ),
+];
 
 const HOST_CONTAINER: &[Key] = &[
     key("enabled", Kind::Flag, "`true`: it runs"),
@@ -125,6 +136,16 @@ const KERNEL: &[Key] = &[
 const MODULE: &[Key] = &[
     key("allowed", Kind::Flag, "`false`: it is never loaded"),
     key("autoload", Kind::Flag, "`true`: it is loaded at boot"),
+];
+
+const METRICS: &[Key] = &[
+    key("metrics-url", Kind::Text(Form::Url), "who is told, by plain HTTP: a request a time, whose query says it all"),
+    key("send-metrics", Kind::Flag, "`true`: it is told, a while after each start and every hour"),
+    key(
+        "service-checks",
+        Kind::List(&Kind::Text(Form::Unit)),
+        "the units of which those that failed are told; every one when none is said",
+    ),
 ];
 
 const NETWORK: &[Key] = &[
@@ -239,13 +260,10 @@ pub const LATER: &[Later] = &[
     later("aws", NOT_YET),
     later("boot", "the command line is a part of the signed image: write `kernel-arg` in the recipe"),
     later("cloudformation", NOT_YET),
-    later("container-runtime", NOT_YET),
     later("container-runtime-plugins", NOT_YET),
     later("ecs", "it is of ECS, which brc does not have"),
-    later("metrics", "nothing is reported to anybody"),
     later("network.hosts", NOT_YET),
     later("nvidia-container-runtime", NOT_YET),
-    later("oci-defaults", NOT_YET),
     later("oci-hooks", NOT_YET),
 ];
 

@@ -5,6 +5,7 @@
 //! page read it. *Does not know* TOML or JSON, where values come from, nor what is done with them.
 
 mod check;
+mod container;
 mod form;
 #[cfg(feature = "serde")]
 mod image;

@@ -83,8 +83,10 @@ pub enum Judgement {
     },
     /// It has proven itself once and is broken since: it is given up, and the machine starts again with the other slot's.
     GiveUp,
-    /// It has not, and no other slot holds anything that starts: it goes on as it is.
+    /// It has not, and no other slot holds anything that starts.
     NothingElse,
+    /// It has proven itself once and is broken since, and whoever says so wants it to go on.
+    GoOn,
 }
 
 /// Judges what runs when the time that it had is over. Until the last try is taken it may yet prove itself.
@@ -94,7 +96,7 @@ pub fn judge(slots: &Slots, seen: Seen) -> Judgement {
     match (standing, other, seen) {
         (Some(Standing::Good), _, Seen::Healthy) => Judgement::Good,
         (_, None | Some(Standing::Bad), _) => Judgement::NothingElse,
-        (Some(Standing::Good), _, Seen::NotHealthy { limit: 0, .. }) => Judgement::NothingElse,
+        (Some(Standing::Good), _, Seen::NotHealthy { limit: 0, .. }) => Judgement::GoOn,
         (Some(Standing::Good), _, Seen::NotHealthy { starts, limit }) if starts >= limit => Judgement::GiveUp,
         (Some(Standing::Good), _, Seen::NotHealthy { starts, limit }) => Judgement::Restart { left: limit - starts },
         (Some(Standing::OnTrial(tries)), _, _) => Judgement::Restart { left: tries.left },

@@ -425,7 +425,7 @@ fn a_version_that_was_found_healthy_and_breaks_later_is_given_up_after_so_many_s
     let (slot, version, _) = machine.until_healthy(&[]).unwrap();
     assert_eq!(version, 1);
     let seen = |starts, limit| judge(&machine.slots(slot), Seen::NotHealthy { starts, limit });
-    assert_eq!(seen(9, 0), Judgement::NothingElse, "nobody wants it");
+    assert_eq!(seen(9, 0), Judgement::GoOn, "nobody wants it");
     assert_eq!((seen(1, 3), seen(2, 3)), (Judgement::Restart { left: 2 }, Judgement::Restart { left: 1 }));
     assert_eq!((seen(3, 3), seen(4, 3)), (Judgement::GiveUp, Judgement::GiveUp));
     machine.esp_steps(slot, roll_back(&machine.slots(slot)).unwrap().steps);

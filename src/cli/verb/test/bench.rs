@@ -45,6 +45,7 @@ pub struct Bench<'c> {
     machines: PathBuf,
     name: String,
     limit: Duration,
+    has_watchdog: bool,
 }
 
 /// It did not go as it should.
@@ -73,7 +74,13 @@ impl<'c> Bench<'c> {
         let folder = context.store()?.temporary()?;
         let (machines, name) = (context.config.machines_path()?, format!("test-{}", process::id()));
         let limit = Duration::from_secs(place.timeout);
-        Ok(Bench { context, machine, image: image.to_owned(), folder, machines, name, limit })
+        let image = image.to_owned();
+        Ok(Bench { context, machine, image, folder, machines, name, limit, has_watchdog: false })
+    }
+
+    /// The same with a watchdog, as servers have one.
+    pub fn watched(self) -> Self {
+        Bench { has_watchdog: true, ..self }
     }
 
     /// Where files of this test may lie.
@@ -97,6 +104,7 @@ impl<'c> Bench<'c> {
             door: Some(door.clone()),
             reaches: port.map(|host| Reach { host, guest: GUEST_PORT }).into_iter().collect(),
             credentials: credentials.iter().cloned().collect(),
+            has_watchdog: self.has_watchdog,
             ..BootOrder::new(self.image.clone())
         };
         let (stop, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));

@@ -35,6 +35,7 @@ pub fn run(context: &Context, arguments: &Test) -> Result<ExitCode, CliError> {
             bench.run(Some(update.port()), &update.credentials(), |look| update.taken(look))?
         }
         TestVerb::Rollback { new, breakage, .. } => {
+            let bench = if *breakage == Breakage::Hang { bench.watched() } else { bench };
             let update = story::Update::new(bench.folder(), new, Some(*breakage))?;
             let run = |story: &dyn Fn(&bench::Look<'_>) -> Result<(), Failed>| {
                 bench.run(Some(update.port()), &update.credentials(), story)

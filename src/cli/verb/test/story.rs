@@ -105,6 +105,8 @@ impl Update {
             vec![(ROOT_CREDENTIAL.to_owned(), self.root.clone()), (JUDGE_CREDENTIAL.to_owned(), judge.into_bytes())];
         let does = match self.breakage {
             Some(Breakage::KernelPanic) => "echo c > /proc/sysrq-trigger",
+            // What nobody restarts: a kernel that has stopped, and is told to stay so.
+            Some(Breakage::Hang) => "{ echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger; }",
             Some(Breakage::UnitFailure) => "exit 1",
             Some(Breakage::HealthTimeout) => "sleep infinity",
             Some(Breakage::BlessedThenBroken) => "[ ! -e /var/lib/brc/broken-by-test ]",
@@ -263,6 +265,7 @@ impl Update {
             Breakage::GptTorn => format!("dd if=/dev/zero of={disk} bs=512 seek=1 count=1 conv=notrunc,fsync"),
             // The version breaks by itself.
             Breakage::KernelPanic
+            | Breakage::Hang
             | Breakage::UnitFailure
             | Breakage::HealthTimeout
             | Breakage::BlessedThenBroken
