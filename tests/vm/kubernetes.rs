@@ -58,6 +58,9 @@ fn user_data(cluster: &Cluster) -> String {
          [settings.kubernetes.eviction-hard]\n'memory.available' = '5%'\n'nodefs.available' = '5%'\n\n\
          [settings.kubernetes.eviction-soft]\n'memory.available' = '10%'\n\n\
          [settings.kubernetes.eviction-soft-grace-period]\n'memory.available' = '1m30s'\n\n\
+         [settings.oci-defaults.capabilities]\nnet-raw = false\nsys-ptrace = true\n\n\
+         [settings.oci-defaults.resource-limits.max-open-files]\nhard-limit = 4096\nsoft-limit = 2048\n\n\
+         [settings.container-runtime]\nmax-container-log-line-size = 20000\n\n\
          [settings.bootstrap-commands]\n[settings.bootstrap-commands.000-mount-instance-storage]\n\
          commands = [['apiclient', 'ephemeral-storage', 'init'], ['apiclient', 'ephemeral-storage', 'bind', '--dirs', \
          '/var/lib/containerd', '/var/lib/kubelet', '/var/log/pods']]\nmode = 'always'\nessential = true\n"
@@ -91,12 +94,15 @@ fn pod() -> Value {
     })
 }
 
-/// It answers only when it sees what an agent of a partner needs, and its data on the array of the instance's disks.
+/// It answers only when it sees what an agent of a partner needs, its data on the array of the instance's disks, and the
+/// rights and limits that settings say.
 const APP: &str = "set -e
     cd /tmp 2>/dev/null || { /bin/busybox mkdir -p /tmp; cd /tmp; }
     [ -S /host/containerd/containerd.sock ] && [ -d /host/log/pods ] && [ -e /host/sys/kernel/btf/vmlinux ]
     /bin/busybox grep -q ' /var/lib/kubelet ' /host/proc/1/mounts
     /bin/busybox grep -q '^md127 : active raid0' /host/proc/mdstat
+    /bin/busybox grep -q '^CapBnd:.00000000a80c05fb' /proc/self/status
+    [ \"$(ulimit -S -n) $(ulimit -H -n)\" = '2048 4096' ]
     echo it is there > index.html
     exec /bin/busybox httpd -f -p 8080 -h /tmp";
 

@@ -284,3 +284,73 @@ fn an_update_is_taken_verified_and_kept_and_a_broken_one_is_fallen_back_from() {
     assert_eq!(failures[0], "1.11.0: given up by hand");
     assert!(failures[1].starts_with("1.12.0: broken.service "), "{failures:?}");
 }
+
+/// What the machine of one version says of itself: whom it tells how it fares, which loader it has, what it takes.
+const LOOK: &str = r#"
+say() { while IFS= read -r line; do echo "CHECK $1: $line"; done; }
+until [ -e /efi/EFI/Linux/fleet_1.9.0.efi ]; do sleep 1; done
+systemctl start brc-update-loader
+journalctl -b -u brc-update-loader -o cat --no-pager | say loader
+ls /efi/EFI/BOOT /efi/EFI/systemd | say files
+for file in /efi/EFI/BOOT/BOOTX64.EFI /efi/EFI/systemd/systemd-bootx64.efi /usr/lib/systemd/boot/efi/systemd-bootx64.efi; do md5sum < $file; done | say sums
+for second in {1..240}; do [ -z "$(ls /run/systemd/netif/leases)" ] || break; sleep 1; done
+brc-update report | say report
+brc-agent settings set metrics.send-metrics=true metrics.metrics-url=http://10.0.2.100/metadata/timestamp.json metrics.service-checks=containerd
+brc-update report | say report
+brc-agent settings set metrics.metrics-url=http://10.0.2.100/nowhere
+brc-update report 2>&1 | say report
+brc-update check --json | say check
+brc-update apply 2>&1 | say apply
+dmesg | while IFS= read -r line; do case $line in *erofs*mounted*|*'running in system mode'*) echo "CHECK started: $line" ;; esac; done
+systemd-analyze time | say time
+sync
+echo CHECK-END
+"#;
+
+/// Makes the loader of an image, on its ESP, say that it is of an older version.
+fn age_loader(image: &Path) {
+    let mark = b"#### LoaderInfo: systemd-boot 2";
+    let disk = fs::OpenOptions::new().read(true).write(true).open(image).unwrap();
+    // The ESP is the first partition; what the root has of the loader lies behind it.
+    let mut esp = vec![0; 64 << 20];
+    disk.read_exact_at(&mut esp, 0).unwrap();
+    let places: Vec<usize> = (0..esp.len() - mark.len()).filter(|at| esp[*at..].starts_with(mark)).collect();
+    assert_eq!(places.len(), 2, "the loader is there under two names");
+    for at in places {
+        disk.write_all_at(b"1", (at + mark.len() - 1) as u64).unwrap();
+    }
+}
+
+#[test]
+fn a_halted_version_is_left_the_loader_is_renewed_and_somebody_is_told_how_the_machine_fares() {
+    let fleet = Fleet::new("update-look", "x86_64");
+    let first = fleet.compose("1.9.0");
+    age_loader(&first);
+    fleet.offer(&fleet.compose("1.10.0"));
+    must(&["repo", "halt", &fleet.text("repository"), "fleet_1.10.0", "--keys", &fleet.text("keys")]);
+    let serial = fleet.boot_with(&first, LOOK);
+    println!("{}", serial.lines().filter(|line| line.starts_with("CHECK ")).collect::<Vec<_>>().join("\n"));
+    let loader = answers(&serial, "loader").join(" | ");
+    assert!(loader.contains("the loader 157") && loader.contains("was replaced by 257"), "{loader}");
+    let files = answers(&serial, "files");
+    assert!(files.contains(&"BOOTX64.before") && files.contains(&"systemd-bootx64.before"), "{files:?}");
+    let sums = answers(&serial, "sums");
+    assert!(sums.len() == 3 && sums.iter().all(|sum| *sum == sums[0]), "{sums:?}");
+    let report = answers(&serial, "report");
+    assert_eq!(report[0], "settings name nobody to tell");
+    for word in [
+        "told `http://10.0.2.100/metadata/timestamp.json?",
+        "&variant=fleet&",
+        "version=1.9.0&",
+        "is_healthy=true&failed_services=",
+    ] {
+        assert!(report[1].contains(word), "{word}: {report:?}");
+    }
+    assert!(report[2].starts_with("error: `http://10.0.2.100/nowhere` does not take the report"), "{report:?}");
+    let check: Value = serde_json::from_str(answers(&serial, "check")[0]).unwrap();
+    assert_eq!(check["update"], Value::Null, "{check}");
+    assert_eq!(answers(&serial, "apply"), ["there is nothing to take now"]);
+    // The loader that was put there starts the machine.
+    let serial = fleet.boot_with(&first, "echo CHECK-END");
+    assert!(serial.contains("CHECK-END"));
+}
