@@ -31,6 +31,8 @@ mod api;
 mod bench;
 #[cfg(feature = "suite-vm")]
 mod door;
+#[cfg(feature = "suite-vm")]
+mod ebpf;
 mod from_source;
 #[cfg(feature = "suite-vm")]
 mod hardened;
