@@ -21,7 +21,7 @@ component "watcher" {
     license "MIT"
     upstream { folder "watcher" }
     build-with "clang"
-    step "clang -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c watcher.bpf.c -o watcher.bpf.o"
+    step "clang -O2 -g -target bpf -fdebug-prefix-map=$PWD=. -I/usr/include/x86_64-linux-gnu -c watcher.bpf.c -o watcher.bpf.o"
     install "watcher.bpf.o" to="/usr/lib/watcher.bpf.o"
 }
 component "clang" {
@@ -65,7 +65,7 @@ int note(void *context)
     return 0;
 }
 
-char license[] SEC("license") = "GPL";
+char LICENSE[] SEC("license") = "GPL";
 "#;
 
 const SCRIPT: &str = r#"
