@@ -70,13 +70,20 @@ fn units_that_systemd_would_leave_out_fail_the_compose_by_name() {
             r#"unit "{name}.service" enable=#true text="[Unit]\nAfter={after}.service\n[Service]\nExecStart=/usr/bin/{program}\n[Install]\nWantedBy=multi-user.target""#
         )
     };
+    let told = |name: &str, lines: &[String], expected: &[&str]| {
+        let ran = compose(&project(name, &lines.join("\n")));
+        let talk = String::from_utf8_lossy(&ran.output.stderr).into_owned() + &format!("{:?}", ran.events.last());
+        assert_eq!(ran.output.status.code(), Some(1), "{talk}");
+        for expected in expected {
+            assert!(talk.contains(expected), "{expected:?} in\n{talk}");
+        }
+    };
     let lines = [unit("one", "two", "true"), unit("two", "one", "true"), unit("three", "one", "nosuch")];
-    let ran = compose(&project("stated-units", &lines.join("\n")));
-    let talk = String::from_utf8_lossy(&ran.output.stderr).into_owned() + &format!("{:?}", ran.events.last());
-    assert_eq!(ran.output.status.code(), Some(1), "{talk}");
-    for expected in [".service: Found ordering cycle on ", "three.service: Command /usr/bin/nosuch is not"] {
-        assert!(talk.contains(expected), "{expected:?} in\n{talk}");
-    }
+    let expected = [".service: Found ordering cycle on ", "three.service: Command /usr/bin/nosuch is not"];
+    told("stated-units", &lines, &expected);
+    // What waits for the proof that the boot is good, and is waited for by what the proof waits for: systemd would leave the
+    // proof out, and every new version would be given up.
+    told("stated-proof", &[unit("late", "systemd-bless-boot", "true")], &[": Found ordering cycle on "]);
 }
 
 #[test]
