@@ -1,12 +1,14 @@
 //! What a stored thing *is*: digests, relative paths, trees and their canonical archive; and what it comes in.
 //!
-//! *Takes* bytes and names. *Gives* `Digest`, `RelPath`, `Url`, `Tree`, decompressed streams. *Promises*: equal
+//! *Takes* bytes and names. *Gives* `Digest`, `RelPath`, `Url`, `Tree`, decompressed streams, and whether a text
+//! is a name at AWS. *Promises*: equal
 //! content has equal digests on every machine; a `RelPath` cannot leave the folder it is joined to; no tree is larger
 //! or deeper than one that can be read back; a stranger's archive is read within limits. *Does not know*
 //! where anything is kept (`store`) or what it is for (`plan`).
 
 pub mod ar;
 mod archive;
+pub mod aws_name;
 mod compression;
 mod count;
 mod date;

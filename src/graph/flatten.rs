@@ -218,6 +218,8 @@ impl Merged {
             self.data = Some(Data {
                 file_system: data.file_system.or_else(|| old.as_ref().and_then(|old| old.file_system)),
                 grow: data.grow.or_else(|| old.as_ref().and_then(|old| old.grow)),
+                disk: data.disk.or_else(|| old.as_ref().and_then(|old| old.disk)),
+                size: data.size.or_else(|| old.as_ref().and_then(|old| old.size)),
                 span: data.span,
             });
         }

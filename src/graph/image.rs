@@ -253,6 +253,8 @@ pub struct Layout {
     pub data_file_system: String,
     /// Whether the data partition takes all the room there is.
     pub data_growth: Growth,
+    /// The size of the disk that the data lies on, in bytes, where that is another one than the system's.
+    pub data_disk: Option<u64>,
     /// The most bytes that the root image may have, and where that is written.
     pub budget: Option<(u64, String)>,
     /// Where the layout is written.

@@ -20,7 +20,10 @@ use brc_contract::Architecture;
 
 use crate::{
     lock::{BuiltFrom, ClosureId, Lock, Standing},
-    recipe::{ArtifactCompression, Code, Command, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned, Switch},
+    recipe::{
+        ArtifactCompression, Code, Command, Data, DataDisk, Diagnostic, FileSystem, Item, Name, SourceSet, Spanned,
+        Switch,
+    },
 };
 
 /// Gives every package of `flat` what `lock` pinned it to. `manifests` are those of its folders of source.
@@ -36,6 +39,9 @@ pub fn pin(flat: &Flat, lock: &Lock, sources: &SourceSet, manifests: &Manifests)
         _ => Err(pinning.diagnostics),
     }
 }
+
+/// The size of the disk of the data's own when no recipe says one.
+const DATA_DISK_BYTES: u64 = 20 << 30;
 
 impl Pinning<'_> {
     fn image(&mut self) -> Option<Image> {
@@ -242,11 +248,18 @@ impl Pinning<'_> {
                 FileSystem::Ext4 => "ext4".to_owned(),
                 FileSystem::Xfs => "xfs".to_owned(),
             },
+            data_disk: data.and_then(data_disk),
             data_growth: if grow == Some(Switch::Off) { Growth::Fixed } else { Growth::ToTheEnd },
             budget: flat.budget.as_ref().map(|budget| (budget.value.0, origin(self.sources, budget.span))),
             origin: origin(self.sources, flat.slot.span),
         }
     }
+}
+
+/// The size of the disk that the data lies on, where that is another one than the system's.
+fn data_disk(data: &Data) -> Option<u64> {
+    let is_separate = data.disk.is_some_and(|disk| disk.value == DataDisk::Separate);
+    is_separate.then(|| data.size.map_or(DATA_DISK_BYTES, |size| size.value.0))
 }
 
 /// The package that holds a finished kernel: the one with the kernel's release in its name, which the one that the
@@ -294,5 +307,25 @@ fn build_step(command: &Command) -> BuildStep {
             system: step.system,
             arguments: step.arguments.iter().map(|argument| argument.value.clone()).collect(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::flatten::tests::flat, data_disk};
+
+    #[test]
+    fn data_lies_on_the_disk_that_the_nearest_variant_says() {
+        let parent = r#"variant "p" { include "k"; layout "ab" { data fs="xfs" disk="separate" size="30GiB" } }"#;
+        let disk = |own: &str| {
+            let text = format!("{parent}\nvariant \"v\" {{ version \"1\"; arch \"x86_64\"; extends \"p\"; {own} }}");
+            flat(&text).unwrap().data.as_ref().and_then(data_disk)
+        };
+        assert_eq!(disk(""), Some(30 << 30));
+        assert_eq!(disk(r#"layout "ab" { data size="2TiB" }"#), Some(2 << 40));
+        assert_eq!(disk(r#"layout "ab" { data disk="same" }"#), None);
+        assert_eq!(disk(r#"layout "ab" { data grow=#false }"#), Some(30 << 30));
+        let alone = r#"variant "v" { version "1"; arch "x86_64"; include "k"; layout "ab" { data disk="separate" } }"#;
+        assert_eq!(flat(alone).unwrap().data.as_ref().and_then(data_disk), Some(20 << 30));
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The texts of the root that are read, where they are there.
-const TEXTS: [&str; 4] = [PASSWD, GROUP, well_known::IMAGE_SETTINGS, well_known::BOOT_RECORD];
+const TEXTS: [&str; 5] = [PASSWD, GROUP, well_known::IMAGE_SETTINGS, well_known::BOOT_RECORD, well_known::DATA_DISK];
 /// The users of an image.
 pub const PASSWD: &str = "etc/passwd";
 /// Its groups.

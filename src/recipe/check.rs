@@ -11,7 +11,7 @@ use petgraph::{
 
 use super::{
     Bytes, Change, Clause, Code, Component, ComponentItem, Diagnostic, Guarded, Kernel, KernelItem, Name, Override,
-    Recipes, Span, Spanned, Variant, VariantItem, Versioned as _, condition::can_hold, no_version,
+    Recipes, Span, Spanned, Target, Variant, VariantItem, Versioned as _, condition::can_hold, no_version,
 };
 
 /// The smallest ESP: FAT32 has at least 65,525 clusters of 512 bytes, two tables and what comes before them.
@@ -42,6 +42,7 @@ pub(super) fn check(recipes: &Recipes, problems: &mut Vec<Diagnostic>) {
     problems.extend(recipes.components.values().flat_map(unfilled_version));
     problems.extend(recipes.kernels.values().filter_map(kernel_without_version));
     problems.extend(recipes.kernels.values().flat_map(unfilled_kernel_version));
+    problems.extend(recipes.targets.values().filter_map(|target| pods_without_metadata(recipes, target)));
     for variant in recipes.variants.values() {
         check_layout(recipes, variant, problems);
     }
@@ -264,6 +265,48 @@ fn effective<T>(recipes: &Recipes, variant: &Variant, pick: impl Fn(&VariantItem
         queue.extend(variant.extends.iter().filter_map(|name| recipes.variants.get(&name.value)));
     }
     None
+}
+
+/// A warning for a target whose instances answer no pod, where a variant beside it runs pods: one may want just that.
+fn pods_without_metadata(recipes: &Recipes, target: &Target) -> Option<Diagnostic> {
+    let hops = target.aws.hop_limit.filter(|hops| hops.value == 1)?;
+    let is_own = |variant: &&Variant| variant.name.set == target.name.set;
+    let variant = recipes.variants.values().filter(is_own).find(|variant| runs_pods(recipes, variant))?;
+    let message =
+        format!("pods of `{}` that are not in the host's network cannot ask the metadata service", variant.name.name);
+    let problem = Diagnostic::warning(Code::OneHop, hops.span, message).label("one hop ends on the machine");
+    let problem = problem.also(variant.name.span, "runs pods");
+    Some(
+        problem.help("write `hop-limit 2` where pods have to; with 1 they cannot take the node's role, which is safer"),
+    )
+}
+
+/// Whether a variant, as it extends others and includes what needs others, has a kubelet.
+fn runs_pods(recipes: &Recipes, variant: &Variant) -> bool {
+    let edges = component_edges(recipes);
+    let mut names: Vec<&Name> = Vec::new();
+    let (mut variants, mut seen) = (vec![variant], BTreeSet::new());
+    while let Some(variant) = variants.pop() {
+        if !seen.insert(&variant.name.value) {
+            continue;
+        }
+        variants.extend(variant.extends.iter().filter_map(|parent| recipes.variants.get(&parent.value)));
+        for guarded in &variant.items {
+            if let VariantItem::Include(included) = &guarded.item {
+                names.extend(included.iter().map(|name| &name.value));
+            }
+        }
+    }
+    let mut known = BTreeSet::new();
+    while let Some(name) = names.pop() {
+        if name.name.starts_with("kubelet") {
+            return true;
+        }
+        if known.insert(name) {
+            names.extend(edges.iter().filter(|edge| edge.from == name && edge.verb == "needs").map(|edge| edge.to));
+        }
+    }
+    false
 }
 
 fn check_layout(recipes: &Recipes, variant: &Variant, problems: &mut Vec<Diagnostic>) {

@@ -158,6 +158,8 @@ codes! {
     Cycle = "cycle",
     /// An override changes nothing.
     OverrideWithoutChange = "override-without-change",
+    /// Pods of a target's instances cannot ask the metadata service.
+    OneHop = "one-hop",
     /// The sizes of a layout cannot be together.
     ImpossibleLayout = "impossible-layout",
 

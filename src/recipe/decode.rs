@@ -79,7 +79,7 @@ impl<'n> Cursor<'n> {
         self.node.name_span
     }
 
-    fn next_argument(&mut self) -> Option<&'n Entry<'n>> {
+    pub(super) fn next_argument(&mut self) -> Option<&'n Entry<'n>> {
         let (at, entry) =
             self.node.entries.iter().enumerate().skip(self.next).find(|(_, entry)| entry.name.is_none())?;
         self.next = at + 1;
@@ -110,7 +110,7 @@ impl<'n> Cursor<'n> {
         }
     }
 
-    fn missing_argument(&mut self, reader: &mut Reader<'_>, what: &str) {
+    pub(super) fn missing_argument(&mut self, reader: &mut Reader<'_>, what: &str) {
         let name = &self.node.name;
         // `kernel-arg console=ttyS0`: the argument was swallowed as a property.
         let swallowed = self

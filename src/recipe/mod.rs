@@ -23,6 +23,7 @@ mod kernel;
 mod kernel_argument;
 mod kernel_package;
 mod names;
+mod number;
 mod packages;
 mod parse;
 mod platform;
@@ -33,6 +34,7 @@ mod setting;
 mod source;
 mod span;
 mod suggestion;
+mod target;
 mod template;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -70,12 +72,13 @@ pub use setting::{Setting, SettingValue};
 pub use source::{FileGlob, LocalPath, NextFiles, Presence, SourcePath, SourceSet, line_and_column, one_line};
 pub use span::{FileId, Span, Spanned};
 pub use suggestion::nearest;
+pub use target::{AwsTarget, Encrypt, Instance, Share, Target};
 pub use template::{Brace, Template, TemplateError};
 pub use upstream::{DebianUpstream, LanguageSet, Unpack, Upstream, UpstreamSource};
 pub use user::{Owner, UserItem};
 pub use value::{Origin, Switch};
 pub use variant::{
-    Artifact, ArtifactCompression, ArtifactKind, Bytes, Data, Feature, FeatureSetting, FileSystem, Layout, LayoutKind,
-    Tool, Variant, VariantItem,
+    Artifact, ArtifactCompression, ArtifactKind, Bytes, Data, DataDisk, Feature, FeatureSetting, FileSystem, Layout,
+    LayoutKind, Tool, Variant, VariantItem,
 };
 pub use versioned::{Versioned, no_version};

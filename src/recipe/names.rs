@@ -8,7 +8,7 @@ use super::{
     word::{TopWord, Word as _},
 };
 
-/// The three spaces in which a name means one thing.
+/// The spaces in which a name means one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Space {
     /// Components, package groups and kernels.
@@ -17,6 +17,8 @@ pub(super) enum Space {
     Variant,
     /// Archives.
     Archive,
+    /// Targets.
+    Target,
 }
 
 /// What a name of the first space is.
@@ -27,6 +29,7 @@ pub(super) enum Kind {
     Kernel,
     Variant,
     Archive,
+    Target,
 }
 
 /// Everything that is defined, before any of it is read.
@@ -56,6 +59,7 @@ impl Space {
             Space::Component => "component, package group or kernel",
             Space::Variant => "variant",
             Space::Archive => "archive",
+            Space::Target => "target",
         }
     }
 }
@@ -66,6 +70,7 @@ impl Kind {
             Kind::Component | Kind::Packages | Kind::Kernel => Space::Component,
             Kind::Variant => Space::Variant,
             Kind::Archive => Space::Archive,
+            Kind::Target => Space::Target,
         }
     }
 
@@ -76,6 +81,7 @@ impl Kind {
             Kind::Kernel => "kernel",
             Kind::Variant => "variant",
             Kind::Archive => "archive",
+            Kind::Target => "target",
         }
     }
 
@@ -87,6 +93,7 @@ impl Kind {
             TopWord::Kernel => Kind::Kernel,
             TopWord::Variant => Kind::Variant,
             TopWord::Archive => Kind::Archive,
+            TopWord::Target => Kind::Target,
             TopWord::Override | TopWord::Feature => return None,
         })
     }

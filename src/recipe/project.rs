@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Archive, Checkout, Code, Component, Feature, FileGlob, Kernel, Name, Override, Packages, SourcePath, Span, Spanned,
-    Variant,
+    Target, Variant,
     decode::{Cursor, Reader, Seen},
     parse::Node,
     word::{ImportWord, ProjectWord, Word as _},
@@ -36,6 +36,8 @@ pub struct Recipes {
     /// `feature "debug" "a console on the serial port" on=#false`: a name that conditions may ask about, declared once,
     /// here or in a variant, with a sentence; off when `on=` is not said. Every set sees every feature.
     pub features: BTreeMap<String, Feature>,
+    /// `target "stage" { aws { … } }`: where images are published, and for whom.
+    pub targets: BTreeMap<Name, Target>,
     /// `override "runc" { … }`: changes what is stated elsewhere, for every variant. Those of `brc.local.kdl` come last.
     pub overrides: Vec<Override>,
     /// The folders that a developer's components are built from.

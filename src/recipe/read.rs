@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     Archive, Checkout, Code, Component, Diagnostic, Feature, FileGlob, FileId, Kernel, LocalPath, Name, NextFiles,
-    Origin, Override, Packages, Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Variant, check,
+    Origin, Override, Packages, Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Target, Variant, check,
     decode::{Cursor, Reader},
     names::{Kind, Names},
     parse::{Node, Parsed, parse},
@@ -392,7 +392,7 @@ fn collect_names(sets: &[Set], members: &[Member], parsed: &[Parsed<'_>], proble
                     Kind::Variant => {
                         "leave one out, or give it another name; one that builds on the other says `extends`"
                     }
-                    Kind::Archive => "leave one out, or give it another name",
+                    Kind::Archive | Kind::Target => "leave one out, or give it another name",
                 };
                 problems.push(problem.also(place, "first here").help(help));
             }
@@ -419,6 +419,7 @@ struct Decoded {
     kernels: Vec<Kernel>,
     variants: Vec<Variant>,
     features: Vec<Feature>,
+    targets: Vec<Target>,
     overrides: Vec<Override>,
     checkouts: Vec<Checkout>,
 }
@@ -438,6 +439,7 @@ impl Decoded {
                 Some(TopWord::Packages) => decoded.packages.extend(Packages::read(reader, node)),
                 Some(TopWord::Kernel) => decoded.kernels.extend(Kernel::read(reader, node)),
                 Some(TopWord::Feature) => decoded.features.extend(Feature::read(reader, node)),
+                Some(TopWord::Target) => decoded.targets.extend(Target::read(reader, node)),
                 Some(TopWord::Override) => decoded.change(reader, node),
                 Some(TopWord::Variant) => {
                     decoded.features.extend(node.children.iter().flatten().filter_map(Feature::in_variant));
@@ -455,7 +457,14 @@ impl Decoded {
         match word {
             Some(TopWord::Component) => self.checkout(reader, node),
             Some(TopWord::Override) => self.change(reader, node),
-            Some(TopWord::Packages | TopWord::Kernel | TopWord::Variant | TopWord::Archive | TopWord::Feature)
+            Some(
+                TopWord::Packages
+                | TopWord::Kernel
+                | TopWord::Variant
+                | TopWord::Archive
+                | TopWord::Feature
+                | TopWord::Target,
+            )
             | None => {
                 let message = format!("`{}` does not belong into `brc.local.kdl`", node.name);
                 let help = "it holds a developer's own `override` nodes, and `component \"…\" { source \"…\" }`";
@@ -500,6 +509,7 @@ impl Decoded {
         add(&mut recipes.packages, self.packages, |packages| &packages.name);
         add(&mut recipes.kernels, self.kernels, |kernel| &kernel.name);
         add(&mut recipes.variants, self.variants, |variant| &variant.name);
+        add(&mut recipes.targets, self.targets, |target| &target.name);
         for feature in self.features {
             recipes.features.entry(feature.name.value.clone()).or_insert(feature);
         }

@@ -115,6 +115,8 @@ fn around(place: &str) -> &'static str {
         "an `archive`" => "archive \"a\" { NODE }",
         "an `upstream`" => "component \"c\" { upstream { NODE } }",
         "a `unit`" => "component \"c\" { unit \"a.service\" { NODE } }",
+        "a `target`" => "target \"t\" { NODE }",
+        "the `aws` of a `target`" => "target \"t\" { aws { NODE } }",
         "a `layout`" => "variant \"v\" { layout \"ab\" { NODE } }",
         place => panic!("say here what {place} looks like"),
     }

@@ -128,6 +128,12 @@ pub struct Data {
     pub file_system: Option<Spanned<FileSystem>>,
     /// `grow=#false`: it has at most 1 GiB; it grows to the end of the disk when it is not said.
     pub grow: Option<Spanned<Switch>>,
+    /// `disk="separate"`: it lies on a second disk, which is `/dev/xvdb` of an instance at AWS; on the `same` one as the
+    /// system when it is not said.
+    pub disk: Option<Spanned<DataDisk>>,
+    /// `size="20GiB"`: what the second disk has where nobody says more, in whole GiB up to 16 TiB; 20 GiB when it is not
+    /// said.
+    pub size: Option<Spanned<Bytes>>,
     /// The node.
     pub span: Span,
 }
@@ -139,6 +145,15 @@ pub enum FileSystem {
     Ext4,
     /// Written `xfs`.
     Xfs,
+}
+
+/// The disk that data lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataDisk {
+    /// Written `same`: that of the system.
+    Same,
+    /// Written `separate`: one of its own.
+    Separate,
 }
 
 /// A file that leaves brc.
@@ -451,7 +466,16 @@ impl Data {
                 None
             }
         });
-        Data { file_system, grow: cursor.switch_property(reader, "grow"), span: cursor.node.span }
+        let disk = cursor.text_property(reader, "disk").and_then(|text| match text.as_str() {
+            "same" => Some(Spanned::new(DataDisk::Same, text.span)),
+            "separate" => Some(Spanned::new(DataDisk::Separate, text.span)),
+            _ => {
+                one_of(reader, &text, "a disk that data lies on", &["same", "separate"]);
+                None
+            }
+        });
+        let size = cursor.text_property(reader, "size").and_then(|text| Bytes::read_volume(reader, text));
+        Data { file_system, grow: cursor.switch_property(reader, "grow"), disk, size, span: cursor.node.span }
     }
 }
 
@@ -495,6 +519,17 @@ impl fmt::Display for Bytes {
 }
 
 impl Bytes {
+    /// Reads the size of a volume: a whole number of GiB, up to 16 TiB.
+    pub(super) fn read_volume(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<Bytes>> {
+        let size = Bytes::read(reader, text)?;
+        let fits = size.0.is_multiple_of(1 << 30) && size.0 <= 16 << 40;
+        if !fits {
+            let message = format!("a volume of {} cannot be had", size.value);
+            reader.error(Code::BadSize, size.span, message, "write whole `GiB`, up to `16TiB`");
+        }
+        fits.then_some(size)
+    }
+
     /// Reads `400MiB`: a whole number of KiB, MiB, GiB or TiB, at least one.
     fn read(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<Bytes>> {
         let found = UNITS.iter().find_map(|(unit, shift)| {

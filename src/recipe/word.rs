@@ -97,6 +97,7 @@ blocks! {
         Override = "override", Often, [];
         Archive = "archive", Often, [];
         Feature = "feature", Often, ["on"];
+        Target = "target", Often, [];
     }
 
     /// What a project's `brc.kdl` says besides.
@@ -234,7 +235,26 @@ blocks! {
     LayoutWord in "a `layout`" {
         Slot = "slot", Once, ["max"];
         Esp = "esp", Once, ["size"];
-        Data = "data", Once, ["fs", "grow"];
+        Data = "data", Once, ["fs", "grow", "disk", "size"];
+    }
+
+    /// What a target has.
+    TargetWord in "a `target`" {
+        Aws = "aws", Once, [];
+    }
+
+    /// What a target at AWS has.
+    AwsWord in "the `aws` of a `target`" {
+        Regions = "regions", Once, [];
+        Role = "role", Once, [];
+        Share = "share", Often, ["account", "organization", "unit"];
+        Encrypt = "encrypt", Once, ["kms-key"];
+        Ssm = "ssm", Often, [];
+        HopLimit = "hop-limit", Once, [];
+        Keep = "keep", Once, [];
+        DeprecateAfter = "deprecate-after", Once, ["days"];
+        DataVolume = "data-volume", Once, ["size"];
+        Instance = "instance", Once, ["subnet", "security-group", "profile"];
     }
 
     /// What an initramfs has.
@@ -277,7 +297,6 @@ pub(super) fn later(word: &str) -> Option<String> {
     let what = match word {
         "oci" => "recipe sets from a registry",
         "secret" => "credentials for fetching",
-        "target" => "deployment targets",
         "hardware" => "hardware profiles",
         "updates-from" => "update paths",
         "forbid-content" => "patterns of forbidden content",
@@ -288,6 +307,6 @@ pub(super) fn later(word: &str) -> Option<String> {
 
 /// What is to be said about a property that only later versions read.
 pub(super) fn later_property(node: &str, property: &str) -> Option<String> {
-    matches!((node, property), ("url", "auth") | ("layout", "generation") | ("data", "disk" | "luks"))
+    matches!((node, property), ("url", "auth") | ("layout", "generation") | ("data", "luks"))
         .then(|| format!("`{property}=` of `{node}` is known, but this version of brc does not do it yet"))
 }

@@ -31,6 +31,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("In an `initramfs`", &["InitramfsItem"]),
     ("In a `variant`", &["Variant", "VariantItem"]),
     ("In an `override`", &["Override"]),
+    ("In a `target`", &["Target", "AwsTarget"]),
 ];
 
 /// What is said of values wherever they stand.
@@ -56,6 +57,8 @@ const BLOCKS: &[(&str, &[&str])] = &[
     ("InitramfsWord", &["In an `initramfs`"]),
     ("VariantWord", &["In a `variant`"]),
     ("LayoutWord", &["In a `variant`"]),
+    ("TargetWord", &["In a `target`"]),
+    ("AwsWord", &["In a `target`"]),
     ("GuardWord", &["Conditions"]),
 ];
 

@@ -41,6 +41,10 @@ pub const FIRST_PROGRAM: &str = "usr/lib/brc/init";
 /// Where the image says how the data partition is made (repart.d(5)), in the root.
 pub const DATA_DEFINITION: &str = "usr/lib/repart.d/50-brc-data.conf";
 
+/// Where the image says that its data lies on a disk of its own, in the root: in one line how many bytes that disk has
+/// where nobody says more. It is not there where the data lies on the system's disk.
+pub const DATA_DISK: &str = "usr/lib/brc/data-disk";
+
 /// What the root says of the files that start it.
 pub const BOOT_RECORD: &str = "usr/lib/brc/boot.json";
 

@@ -35,8 +35,9 @@ impl Lowering<'_> {
         ];
         let settings =
             image.settings.iter().map(|settings| (rel_path!(well_known::IMAGE_SETTINGS), settings_text(settings)));
+        let data_disk = image.layout.data_disk.map(|bytes| (rel_path!(well_known::DATA_DISK), data_disk_text(bytes)));
         let mut tree = Tree::new();
-        for (at, text) in texts.into_iter().chain(settings) {
+        for (at, text) in texts.into_iter().chain(settings).chain(data_disk) {
             let entry = self.text_entry(&text);
             self.place(&mut tree, &at, entry, None);
         }
@@ -61,6 +62,11 @@ impl Lowering<'_> {
 fn settings_text(settings: &ImageSettings) -> String {
     // Tables of texts and numbers are always JSON.
     serde_json::to_string_pretty(settings).map(|text| text + "\n").unwrap_or_default()
+}
+
+/// How large the disk of the data is where nobody says more.
+fn data_disk_text(bytes: u64) -> String {
+    format!("{bytes}\n")
 }
 
 /// os-release(5) of the image; also what the loader shows.
