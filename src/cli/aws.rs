@@ -18,11 +18,12 @@ use crate::{
 };
 
 impl Context {
-    /// Asks AWS for a region, as the command line, the environment and the user's files say. Ctrl-C ends it in order.
+    /// Asks AWS for a region, as the command line, the environment and the user's files say, by the role that a target
+    /// names. Ctrl-C ends it in order.
     ///
     /// # Errors
     /// `--offline`, no region, a proxy that makes no sense.
-    pub fn aws(&self, account: &Account, region: Option<&str>) -> Result<Aws<'_>, CliError> {
+    pub fn aws(&self, account: &Account, region: Option<&str>, role: Option<&str>) -> Result<Aws<'_>, CliError> {
         if self.config.network == Network::Offline {
             return Err(CliError::Usage("AWS cannot be asked with `--offline`".to_owned()));
         }
@@ -31,7 +32,8 @@ impl Context {
         let web = web.map_err(|error| CliError::usage(&error))?;
         let connections = Connections { http: web.http, https: web.https, direct: web.direct };
         let variables: BTreeMap<String, String> = self.config.aws_variables();
-        let ambient = Ambient { variables, home: self.config.home(), profile: account.profile.clone() };
+        let role = role.map(str::to_owned);
+        let ambient = Ambient { variables, home: self.config.home(), profile: account.profile.clone(), role };
         let place = (region, account.endpoint.as_deref());
         Aws::new(connections, ambient, place, Patience::default(), &now, self.cancelled()).map_err(told)
     }
@@ -67,8 +69,12 @@ pub fn told_ami(error: AmiError) -> CliError {
         }
         AmiError::Disk(error) => CliError::usage(&error),
         AmiError::Record(error) => CliError::Machine(error.into()),
-        AmiError::NameTaken { .. } => CliError::usage(&error),
-        AmiError::Failed { .. } | AmiError::Slow { .. } => CliError::Outside(error.into()),
+        AmiError::NameTaken { .. } | AmiError::NotEncrypted { .. } | AmiError::NothingToPromote { .. } => {
+            CliError::usage(&error)
+        }
+        AmiError::Failed { .. } | AmiError::Slow { .. } | AmiError::LeftRunning { .. } | AmiError::Unshared { .. } => {
+            CliError::Outside(error.into())
+        }
         AmiError::Stopped { .. } => CliError::Stopped(error.to_string()),
     }
 }

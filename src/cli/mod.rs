@@ -23,6 +23,7 @@ mod output;
 mod passed;
 mod pins;
 mod progress;
+mod publish_target;
 mod released_image;
 mod verb;
 

@@ -12,7 +12,7 @@ use std::{
 use brc::{
     fetch::{self, Proxies},
     publish::{
-        ami::{AmiError, AmiOrder, Disk, ParentChoice, Records, Target, plan, publish},
+        ami::{AmiError, AmiOrder, Disk, ParentChoice, Placement, Records, Target, plan, publish},
         aws::{Ambient, Aws, AwsError, Connections, Patience},
     },
 };
@@ -38,7 +38,7 @@ fn impatient(cloud: &Cloud, name: &str) -> Result<(), AmiError> {
     let connections = Connections { http: web.http, https: web.https, direct: web.direct };
     let variables = [("AWS_ACCESS_KEY_ID", "AKIDTESTS"), ("AWS_SECRET_ACCESS_KEY", SECRET)];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let ambient = Ambient { variables, home: None, profile: None };
+    let ambient = Ambient { variables, home: None, profile: None, role: None };
     let patience = Patience {
         call: Duration::from_secs(8),
         retries: 2,
@@ -54,10 +54,8 @@ fn impatient(cloud: &Cloud, name: &str) -> Result<(), AmiError> {
         target: Target { variant: "node".into(), version: "1".into(), architecture: Architecture::X86_64 },
         name: "node".to_owned(),
         parent: ParentChoice::Newest,
-        encryption: None,
-        copies: Vec::new(),
-        share: Vec::new(),
-        parameters: Vec::new(),
+        data_gib: None,
+        place: Placement::default(),
         connections: 4,
     };
     let disk = Disk::read(&path, &cancelled).unwrap();
@@ -87,6 +85,26 @@ fn a_snapshot_that_is_not_known_yet_is_waited_for_and_not_for_ever() {
     assert!(started.elapsed() < Duration::from_secs(60));
     // What an equal request has begun before may be gone: it is begun anew, a few times.
     assert_eq!(cloud.taken("StartSnapshot"), 3);
+}
+
+#[test]
+fn a_snapshot_that_aws_gives_up_is_named_and_the_next_run_begins_another() {
+    const GIVEN_UP: &str = "<DescribeSnapshotsResponse><snapshotSet><item><snapshotId>snap-0123456789abcdef0</snapshotId>\
+                            <volumeSize>1</volumeSize><status>error</status></item></snapshotSet></DescribeSnapshotsResponse>";
+    let cloud = Cloud::start();
+    cloud.misbehave(|asked, _| {
+        let is_look =
+            asked.operation == "DescribeSnapshots" && asked.body.windows(10).any(|text| text == b"SnapshotId");
+        is_look.then_some(Trouble::Refuse(200, GIVEN_UP))
+    });
+    let error = impatient(&cloud, "ami-given-up").unwrap_err().to_string();
+    assert!(error.contains("in `eu-central-1` up: its state is `error`"), "{error}");
+    assert!(error.contains("`brc ami prune --region eu-central-1` removes what was given up"), "{error}");
+    assert_eq!(cloud.taken("RegisterImage"), 0, "nothing is registered of it");
+    cloud.behave();
+    impatient(&cloud, "ami-given-up").unwrap();
+    assert_eq!(cloud.taken("RegisterImage"), 1);
+    assert_eq!(cloud.wrong(), Vec::<String>::new());
 }
 
 #[test]
@@ -176,6 +194,15 @@ fn who_cannot_ask_is_told_what_is_missing_and_where() {
     });
     let said = told(&mut keyed(), 4);
     assert!(said.contains("credentials came from the environment (`AWS_ACCESS_KEY_ID`): renew them"), "{said}");
+    for (code, help) in [
+        ("ExpiredToken", "credentials came from the environment (`AWS_ACCESS_KEY_ID`): renew them"),
+        ("OptInRequired", "turn the region on for the account, or name another with `--region`"),
+    ] {
+        let text = format!("<Response><Errors><Error><Code>{code}</Code></Error></Errors></Response>").leak();
+        cloud.misbehave(|_, _| Some(Trouble::Refuse(400, text)));
+        let said = told(&mut keyed(), 4);
+        assert!(said.contains(&format!("`{code}`")) && said.contains(help), "{said}");
+    }
     let said = told(keyed().args(["--endpoint", "http://nowhere.invalid"]), 4);
     assert!(
         said.contains("there is no server `nowhere.invalid`; is `eu-central-1` the region that is meant?"),

@@ -213,6 +213,7 @@ fn the_locks_of_this_repository_serve_machines_of_either_architecture() {
     for recipe in [
         "brc.kdl",
         "examples/aws-k8s/aws-k8s.kdl",
+        "examples/ci/node.kdl",
         "examples/hardened/hardened.kdl",
         "examples/kernel-module/kernel-module.kdl",
         "examples/quickstart/quickstart.kdl",

@@ -16,6 +16,10 @@ mod support;
 mod ami;
 #[cfg(feature = "suite-vm")]
 mod ami_asker;
+#[cfg(feature = "suite-vm")]
+mod ami_target;
+#[cfg(feature = "suite-vm")]
+mod ami_trial;
 mod artifact;
 mod attack;
 #[cfg(feature = "suite-vm")]

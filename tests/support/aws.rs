@@ -112,6 +112,7 @@ impl Cloud {
     pub fn start() -> Cloud {
         let mut moto = Command::new(python())
             .arg(script("aws_server.py"))
+            .arg(SECRET)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

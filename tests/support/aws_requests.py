@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 
 SECRET = sys.argv[1]
 session = botocore.session.get_session()
-models = {name: session.get_service_model(name) for name in ("ec2", "sts", "ssm", "ebs")}
+models = {name: session.get_service_model(name) for name in ("ec2", "sts", "ssm", "ebs", "kms")}
 
 
 def wrong(request, text):

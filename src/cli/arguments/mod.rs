@@ -17,11 +17,11 @@ use clap::{
 
 pub use boot::{Boot, Cloud, MetadataFault};
 pub use look::{Copy, Exec, Logs, Wait};
-pub use publish::{Account, Ami, AmiPlace, AmiVerb, Publish, PublishAmi, PublishVerb};
+pub use publish::{Account, Ami, AmiPlace, AmiVerb, Promote, Publish, PublishAmi, PublishVerb};
 pub use release::{Diff, PageFormat, Size};
 pub use repo::{Keys, KeysVerb, Policy, Repo, RepoVerb, RoleKey, RoleNumber, Signing, Versions};
 pub use target::{Choice, Named, Subject, Target, last_word};
-pub use test::{Breakage, Test, TestPlace, TestVerb};
+pub use test::{Breakage, Test, TestAmi, TestPlace, TestVerb};
 
 /// Compose bootable, verified, reproducible disk images from KDL recipes, without root.
 #[derive(Debug, Parser)]

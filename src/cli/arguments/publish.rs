@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Choice;
+
 /// `brc publish`
 #[derive(Debug, Args)]
 pub struct Publish {
@@ -24,10 +26,22 @@ pub enum PublishVerb {
 /// `brc publish ami`
 #[derive(Debug, Args)]
 pub struct PublishAmi {
-    /// The disk image: `out/VARIANT_VERSION_ARCHITECTURE.raw`
-    #[arg(value_name = "IMAGE")]
+    /// The disk image, `out/VARIANT_VERSION_ARCHITECTURE.raw`, or a recipe file whose images are composed first
+    #[arg(value_name = "IMAGE|FILE")]
     pub image: PathBuf,
-    /// The region; each further one gets a copy [default: that of the environment or the profile]
+    /// Of a recipe file, what of it.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// The version of the images of a recipe file [default: what it says]
+    #[arg(long, value_name = "VERSION")]
+    pub image_version: Option<String>,
+    /// Where and for whom, as the `target` of this name in the recipes says it; options count before it
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The project that has the target [default: that of the recipe file, or of this folder]
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// The region; each further one gets a copy [default: the target's, else that of the environment or the profile]
     #[arg(long, value_name = "REGION")]
     pub region: Vec<String>,
     /// What the AMI is called [default: brc-VARIANT-ARCHITECTURE-vVERSION-DIGEST]
@@ -96,9 +110,9 @@ pub enum AmiVerb {
         /// Where.
         #[command(flatten)]
         place: AmiPlace,
-        /// Keep so many of each variant and architecture
-        #[arg(long, value_name = "N", default_value_t = 3)]
-        keep: u16,
+        /// Keep so many of each variant and architecture [default: what the target says, else 3]
+        #[arg(long, value_name = "N")]
+        keep: Option<u16>,
         /// Also delete snapshots that no AMI has: uploads that were begun, which may be going on elsewhere
         #[arg(long)]
         unfinished: bool,
@@ -106,14 +120,63 @@ pub enum AmiVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Deregister these AMIs with their snapshots, or delete these snapshots; only what brc has made
+    Remove {
+        /// What AWS calls them
+        #[arg(value_name = "AMI|SNAPSHOT", required = true)]
+        ids: Vec<String>,
+        /// Where.
+        #[command(flatten)]
+        place: AmiPlace,
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Give the AMIs of one target to another: the same bytes, copied and shared without an upload
+    Promote(Promote),
+}
+
+/// `brc ami promote`
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// The target that has them
+    #[arg(long, value_name = "NAME")]
+    pub from: String,
+    /// The target that gets them
+    #[arg(long, value_name = "NAME")]
+    pub to: String,
+    /// The version [default: the newest of each variant and architecture]
+    #[arg(long, value_name = "VERSION")]
+    pub image_version: Option<String>,
+    /// Which of them [default: all].
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Only what was made of the disk with this digest
+    #[arg(long, value_name = "HEX")]
+    pub sha256: Option<String>,
+    /// The project that has the targets [default: that of this folder]
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// Only say what would be given
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Who asks.
+    #[command(flatten)]
+    pub account: Account,
 }
 
 /// Where AMIs are looked for.
 #[derive(Debug, Args)]
 pub struct AmiPlace {
-    /// The region; may be given several times [default: that of the environment or the profile]
+    /// The region; may be given several times [default: the target's, else that of the environment or the profile]
     #[arg(long, value_name = "REGION")]
     pub region: Vec<String>,
+    /// Only the AMIs of the `target` of this name in the recipes
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The project that has the target [default: that of this folder]
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
     /// Who asks.
     #[command(flatten)]
     pub account: Account,

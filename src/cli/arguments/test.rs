@@ -4,6 +4,8 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand};
 
+use super::Account;
+
 /// `brc test`
 #[derive(Debug, Args)]
 pub struct Test {
@@ -52,6 +54,42 @@ pub enum TestVerb {
         #[command(flatten)]
         place: TestPlace,
     },
+    /// Start an instance of an AMI at AWS, read its console until it says how the boot went, and end it
+    ///
+    /// The instance is ended also when the boot fails, with Ctrl-C, and when AWS refuses something meanwhile.
+    Ami(Box<TestAmi>),
+}
+
+/// `brc test ami`
+#[derive(Debug, Args)]
+pub struct TestAmi {
+    /// The AMI: `ami-0123456789abcdef0`
+    #[arg(value_name = "AMI")]
+    pub image: String,
+    /// The `target` of this name in the recipes says the region, the role and the `instance`; options count before it
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The project that has the target [default: that of this folder]
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// The region [default: the first of the target, else that of the environment or the profile]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// The type of the instance, with NitroTPM and UEFI [default: the target's, else m7i.large]
+    #[arg(long, value_name = "TYPE")]
+    pub instance_type: Option<String>,
+    /// Give the instance this user data
+    #[arg(long, value_name = "FILE")]
+    pub user_data: Option<PathBuf>,
+    /// What the console says of a boot that is good
+    #[arg(long, value_name = "TEXT", default_value = "Reached target boot-complete.target")]
+    pub until: String,
+    /// Fail after this many seconds
+    #[arg(long, value_name = "S", default_value_t = 600)]
+    pub timeout: u64,
+    /// Who asks.
+    #[command(flatten)]
+    pub account: Account,
 }
 
 /// On what a test runs, and for how long.

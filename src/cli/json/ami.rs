@@ -90,6 +90,8 @@ pub struct Ami {
     pub sha256: String,
     /// The snapshots of an AMI.
     pub snapshots: Vec<String>,
+    /// The targets of recipes that have an AMI.
+    pub targets: Vec<String>,
 }
 
 /// What `brc ami prune` removed.
@@ -102,4 +104,6 @@ pub struct AmiRemoval {
     pub dry_run: bool,
     /// AMIs and snapshots by their names at AWS.
     pub removed: Vec<String>,
+    /// AMIs that stay since another target has them too; the tag of this target is gone.
+    pub released: Vec<String>,
 }

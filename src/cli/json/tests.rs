@@ -294,8 +294,14 @@ fn published() -> Vec<Object> {
             architecture: text("x86_64"),
             sha256: "5b".repeat(32),
             snapshots: Vec::new(),
+            targets: vec![text("stage")],
         }),
-        Object::AmiRemoval(AmiRemoval { region: text("eu-central-1"), dry_run: true, removed: vec![text("ami-0123")] }),
+        Object::AmiRemoval(AmiRemoval {
+            region: text("eu-central-1"),
+            dry_run: true,
+            removed: vec![text("ami-0123")],
+            released: Vec::new(),
+        }),
     ]
 }
 

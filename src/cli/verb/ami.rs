@@ -1,73 +1,161 @@
 //! `brc ami`: what was published at AWS.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
+use super::publish::{Told, show_published};
 use crate::{
     cli::{
         CliError,
-        arguments::{Ami, AmiPlace, AmiVerb},
+        arguments::{Ami, AmiPlace, AmiVerb, Promote},
         aws::{told, told_ami},
         context::Context,
         json::{self, Object},
         output::{print, print_json, status},
+        publish_target::PublishTarget,
     },
     content::counted,
     publish::{
-        ami::{Existing, ExistingImage, ExistingSnapshot, existing, prune},
+        ami::{ExistingImage, ExistingSnapshot, Removal, Target, existing, promotions, prune},
         aws::{Aws, check_region},
     },
 };
+
+/// How many stay of each variant and architecture where nobody says it.
+const KEEP: u16 = 3;
 
 /// Looks at AMIs, and after them.
 pub fn run(context: &Context, arguments: &Ami) -> Result<ExitCode, CliError> {
     match &arguments.verb {
         AmiVerb::List(place) => list(context, place)?,
         AmiVerb::Prune { place, keep, unfinished, dry_run } => {
-            let (aws, regions) = regions(context, place)?;
+            let Place { aws, regions, target } = Place::find(context, place)?;
+            let stated = || target.as_ref().and_then(|target| target.aws.keep).map(|keep| keep.value);
+            let keep = usize::from(keep.or_else(stated).unwrap_or(KEEP));
+            let name = target.as_ref().map(|target| target.name.as_str());
             for region in regions {
-                let removal = existing(&aws, &region).map_err(told)?.superseded(usize::from(*keep), *unfinished);
-                let images = removal.images.iter().map(|image| image.id.clone());
-                let removed: Vec<String> = images.chain(removal.snapshots.iter().map(|one| one.id.clone())).collect();
-                if !dry_run {
-                    let tell = |id: &str| status(&format!("removed {id} in {region}"));
-                    prune(&aws, &region, &removal, &context.records()?, &tell)
-                        .map_err(|error| told_ami(error.into()))?;
-                }
-                show_removed(context, &region, removed, *dry_run);
+                let removal = existing(&aws, &region).map_err(told)?.superseded(keep, name, *unfinished);
+                remove(context, (&aws, &region), &removal, name, *dry_run)?;
             }
         }
+        AmiVerb::Remove { ids, place, dry_run } => {
+            let Place { aws, regions, .. } = Place::find(context, place)?;
+            let mut left: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+            for region in &regions {
+                let removal = existing(&aws, region).map_err(told)?.named(ids);
+                left.retain(|id| !removal.names().any(|gone| gone == *id));
+                remove(context, (&aws, region), &removal, None, *dry_run)?;
+            }
+            if let Some(id) = left.first() {
+                let places = regions.join(", ");
+                return Err(CliError::Usage(format!("brc has made no `{id}` in {places}: see `brc ami list`")));
+            }
+        }
+        AmiVerb::Promote(arguments) => promote(context, arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who is asked, and for which regions.
-fn regions<'c>(context: &'c Context, place: &AmiPlace) -> Result<(Aws<'c>, Vec<String>), CliError> {
-    place.region.iter().try_for_each(|region| check_region(region)).map_err(told)?;
-    let aws = context.aws(&place.account, place.region.first().map(String::as_str))?;
-    let regions = if place.region.is_empty() { vec![aws.region().to_owned()] } else { place.region.clone() };
-    Ok((aws, regions))
+/// Removes it, or only says so.
+fn remove(
+    context: &Context,
+    (aws, region): (&Aws<'_>, &str),
+    removal: &Removal,
+    target: Option<&str>,
+    dry_run: bool,
+) -> Result<(), CliError> {
+    if !dry_run {
+        let tell = |id: &str| status(&format!("removed {id} in {region}"));
+        prune(aws, region, removal, target, &context.records()?, &tell).map_err(|error| told_ami(error.into()))?;
+    }
+    show_removed(context, region, removal, dry_run);
+    Ok(())
+}
+
+/// Gives what one target has to another.
+fn promote(context: &Context, arguments: &Promote) -> Result<(), CliError> {
+    let project = context.project(arguments.recipe.as_deref())?;
+    let of = |named: &str| -> Result<(PublishTarget, Aws<'_>), CliError> {
+        let target = PublishTarget::of(&project, named)?;
+        let aws = context.aws(&arguments.account, target.regions().first().map(String::as_str), target.role())?;
+        Ok((target, aws))
+    };
+    let ((from, asks_from), (to, asks_to)) = (of(&arguments.from)?, of(&arguments.to)?);
+    let choice = &arguments.choice;
+    let is_wanted = |image: &Target| {
+        let architectures = &choice.arch;
+        let is_meant = |name: &String| name == "all" || name == image.architecture.name();
+        choice.variant.as_ref().is_none_or(|variant| *variant == image.variant)
+            && (architectures.is_empty() || architectures.iter().any(is_meant))
+    };
+    let found = promotions(&asks_from, &from.name, is_wanted, arguments.image_version.as_deref()).map_err(told_ami)?;
+    for one in found {
+        if let Some(digest) = arguments.sha256.as_ref().filter(|digest| **digest != one.sha256.to_string()) {
+            let (id, found) = (&one.image.id, one.sha256);
+            let message = format!("`{id}` of `{}` is of another disk: SHA-256 {found}, not {digest}", from.name);
+            return Err(CliError::Usage(message));
+        }
+        let placement = to.placement(&one.target)?;
+        status(&format!("{} {} (SHA-256 {}): {} to {}", one.image.id, one.image.name, one.sha256, from.name, to.name));
+        if arguments.dry_run {
+            to.regions().iter().for_each(|region| print(&format!("{region} {}", one.image.name)));
+            continue;
+        }
+        let said = Told::default();
+        let done = one.run(&asks_from, &asks_to, &placement, &|step| said.tell(&step));
+        let done = done.map_err(|error| said.failed(context, error))?;
+        show_published(context, &one.image.name, &one.sha256.to_string(), &done);
+    }
+    to.note().iter().for_each(|note| status(note));
+    Ok(())
+}
+
+/// Who is asked, for which regions, and of which target.
+struct Place<'c> {
+    aws: Aws<'c>,
+    regions: Vec<String>,
+    target: Option<PublishTarget>,
+}
+
+impl<'c> Place<'c> {
+    fn find(context: &'c Context, place: &AmiPlace) -> Result<Self, CliError> {
+        place.region.iter().try_for_each(|region| check_region(region)).map_err(told)?;
+        let target = PublishTarget::find(context, place.recipe.as_deref(), place.target.as_deref())?;
+        let mut regions = place.region.clone();
+        if let (Some(target), true) = (&target, regions.is_empty()) {
+            regions = target.regions();
+        }
+        let role = target.as_ref().and_then(PublishTarget::role);
+        let aws = context.aws(&place.account, regions.first().map(String::as_str), role)?;
+        if regions.is_empty() {
+            regions.push(aws.region().to_owned());
+        }
+        Ok(Place { aws, regions, target })
+    }
 }
 
 fn list(context: &Context, place: &AmiPlace) -> Result<(), CliError> {
-    let (aws, regions) = regions(context, place)?;
+    let Place { aws, regions, target } = Place::find(context, place)?;
     for region in regions {
-        let found = existing(&aws, &region).map_err(told)?;
+        let mut found = existing(&aws, &region).map_err(told)?;
+        let loose: Vec<ExistingSnapshot> = found.loose().cloned().collect();
+        found.images.retain(|image| target.as_ref().is_none_or(|target| image.is_of(&target.name)));
         if context.is_json() {
             found.images.iter().for_each(|image| print_json(&Object::Ami(of_image(&region, image))));
-            found.loose().for_each(|one| print_json(&Object::Ami(of_snapshot(&region, one))));
+            loose.iter().for_each(|one| print_json(&Object::Ami(of_snapshot(&region, one))));
         } else {
-            show(context, &region, &found);
+            show(context, &region, &found.images, &loose);
         }
     }
     Ok(())
 }
 
-fn show(context: &Context, region: &str, found: &Existing) {
-    for image in &found.images {
-        print(&format!("{region} {} {} {} {}", image.id, image.state, image.created, image.name));
+fn show(context: &Context, region: &str, images: &[ExistingImage], loose: &[ExistingSnapshot]) {
+    for image in images {
+        let targets = image.targets().map(|target| format!(" {target}")).collect::<String>();
+        print(&format!("{region} {} {} {} {}{targets}", image.id, image.state, image.created, image.name));
     }
     let mut has_begun = false;
-    for one in found.loose() {
+    for one in loose {
         let what = format!("{} {} {}", one.variant(), one.version(), one.architecture());
         print(&format!("{region} {} {} {} {what}", one.id, one.state_text(), one.started));
         has_begun = true;
@@ -79,9 +167,15 @@ fn show(context: &Context, region: &str, found: &Existing) {
     }
 }
 
-fn show_removed(context: &Context, region: &str, removed: Vec<String>, dry_run: bool) {
+fn show_removed(context: &Context, region: &str, removal: &Removal, dry_run: bool) {
+    let removed: Vec<String> = removal.names().map(str::to_owned).collect();
+    let released: Vec<String> = removal.released.iter().map(|image| image.id.clone()).collect();
     if context.is_json() {
-        return print_json(&Object::AmiRemoval(json::AmiRemoval { region: region.to_owned(), dry_run, removed }));
+        let region = region.to_owned();
+        return print_json(&Object::AmiRemoval(json::AmiRemoval { region, dry_run, removed, released }));
+    }
+    for image in &released {
+        print(&format!("{region} {image} stays: another target has it"));
     }
     let verb = if dry_run { "would remove" } else { "removed" };
     let list = if removed.is_empty() { String::new() } else { format!(": {}", removed.join(", ")) };
@@ -100,6 +194,7 @@ fn of_image(region: &str, image: &ExistingImage) -> json::Ami {
         architecture: image.architecture().to_owned(),
         sha256: image.sha256().to_owned(),
         snapshots: image.snapshots.clone(),
+        targets: image.targets().map(str::to_owned).collect(),
     }
 }
 
@@ -115,5 +210,6 @@ fn of_snapshot(region: &str, one: &ExistingSnapshot) -> json::Ami {
         architecture: one.architecture().to_owned(),
         sha256: one.sha256().to_owned(),
         snapshots: Vec::new(),
+        targets: Vec::new(),
     }
 }

@@ -1,45 +1,94 @@
 //! `brc publish`: finished images given to others.
 
 use std::{
+    path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use brc_contract::ImageName;
+use brc_contract::{ImageName, well_known};
 
 use crate::{
+    build::AfterFailure,
     cli::{
         CliError,
-        arguments::{Publish, PublishAmi, PublishVerb},
+        arguments::{self, Publish, PublishAmi, PublishVerb},
         aws::told_ami,
         context::Context,
         image_file::must_be_image,
         json::{self, Object},
         output::{print, print_json, status},
+        publish_target::PublishTarget,
+        released_image::is_recipe,
     },
+    compose::Absent,
     content::{bytes, counted},
-    inspect::{self, Expected, verify},
-    publish::ami::{
-        AmiOrder, Disk, Encryption, ParentChoice, Plan, Planned, Published, Step, Target, ami_name, check_name, fill,
-        plan, publish, recipient,
+    inspect::{self, Expected, contents, verify},
+    publish::{
+        ami::{
+            AmiError, AmiOrder, Disk, Encryption, ParentChoice, Placement, Plan, Planned, Published, Step, Target,
+            ami_name, check_name, fill, plan, publish, recipient,
+        },
+        aws::{Aws, check_region},
     },
 };
 
 /// Karpenter gives the root device of such a system so much where nothing else is said.
 const USUAL_GIB: u64 = 4;
+/// A disk that the image has data on is at least so large.
+const GIB: u64 = 1 << 30;
 
-/// Publishes an image.
+/// Publishes images.
 pub fn run(context: &Context, arguments: &Publish) -> Result<ExitCode, CliError> {
     let PublishVerb::Ami(arguments) = &arguments.verb;
-    must_be_image(&arguments.image)?;
-    let (region, copies) = arguments.region.split_first().map_or((None, &[][..]), |(first, rest)| (Some(first), rest));
-    let aws = context.aws(&arguments.account, region.map(String::as_str))?;
-    let target = target(arguments)?;
-    let order = |disk: &Disk| order(arguments, target.clone(), copies, aws.region(), disk);
+    let of_recipe = is_recipe(&arguments.image);
+    if !of_recipe {
+        must_be_image(&arguments.image)?;
+    }
+    let recipe = arguments.recipe.as_deref().or_else(|| of_recipe.then_some(&*arguments.image));
+    let target = PublishTarget::find(context, recipe, arguments.target.as_deref())?;
+    let regions = match (&target, arguments.region.as_slice()) {
+        (Some(target), []) => target.regions(),
+        (_, named) => named.to_vec(),
+    };
+    regions.iter().try_for_each(|region| check_region(region)).map_err(|error| CliError::usage(&error))?;
+    let role = target.as_ref().and_then(PublishTarget::role);
+    let aws = context.aws(&arguments.account, regions.first().map(String::as_str), role)?;
+    let images = if of_recipe { composed(context, arguments)? } else { vec![arguments.image.clone()] };
+    for image in &images {
+        one(context, arguments, image, (&aws, &regions), target.as_ref())?;
+    }
+    target.as_ref().and_then(PublishTarget::note).iter().for_each(|note| status(note));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The disks of a recipe file, which are composed where they are not in the store.
+fn composed(context: &Context, arguments: &PublishAmi) -> Result<Vec<PathBuf>, CliError> {
+    let target = arguments::Target { file: Some(arguments.image.clone()), choice: arguments.choice.clone() };
+    let (project, mut order) = context.order(&target)?;
+    order.image_version = arguments.image_version.clone();
+    let session = context.session(&project, AfterFailure::Stop)?;
+    Ok(session.stored_images(&project, &order, Absent::Built)?.into_iter().map(|image| image.disk).collect())
+}
+
+/// Publishes one disk.
+fn one(
+    context: &Context,
+    arguments: &PublishAmi,
+    image: &Path,
+    (aws, regions): (&Aws<'_>, &[String]),
+    target: Option<&PublishTarget>,
+) -> Result<(), CliError> {
+    let identity = identity(image, arguments.no_verify)?;
+    let place = place(arguments, &identity, (aws.region(), regions), target)?;
     let records = context.records()?;
-    status(&format!("reading {}", arguments.image.display()));
-    let disk = Disk::read(&arguments.image, context.cancelled()).map_err(|error| told_ami(error.into()))?;
-    let order = order(&disk)?;
+    status(&format!("reading {}", image.display()));
+    let disk = Disk::read(image, context.cancelled()).map_err(|error| told_ami(error.into()))?;
+    let data_gib = data_gib(image, target)?;
+    let order = order(arguments, identity, place, data_gib, &disk)?;
     if disk.gib() > USUAL_GIB {
         let gib = disk.gib();
         status(&format!(
@@ -48,24 +97,23 @@ pub fn run(context: &Context, arguments: &Publish) -> Result<ExitCode, CliError>
     }
     let told = Told::default();
     let tell = |step: Step| told.tell(&step);
-    let found = plan(&aws, &disk, &order, &records, &tell).map_err(told_ami)?;
+    let found = plan(aws, &disk, &order, &records, &tell).map_err(told_ami)?;
     if arguments.dry_run {
         show_plan(context, aws.region(), &disk, &order, &found);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     if let Some(reason) = found.no_parent.filter(|_| found.image.is_none()) {
         status(&format!("sending all blocks: {reason}"));
     }
-    let done = publish(&aws, &disk, &order, &found, &records, &tell).map_err(told_ami)?;
-    show_published(context, &disk, &order, &done);
-    Ok(ExitCode::SUCCESS)
+    let done = publish(aws, &disk, &order, &found, &records, &tell).map_err(|error| told.failed(context, error))?;
+    show_published(context, &order.name, &disk.sha256.to_string(), &done);
+    Ok(())
 }
 
 /// What an image is: by its own words once it was found whole, else by the name of its file.
-fn target(arguments: &PublishAmi) -> Result<Target, CliError> {
-    let image = &arguments.image;
+fn identity(image: &Path, unverified: bool) -> Result<Target, CliError> {
     let shown = image.display();
-    if arguments.no_verify {
+    if unverified {
         let name = image.file_name().and_then(|name| name.to_str()).and_then(ImageName::of_file);
         let (name, architecture, _) = name.ok_or_else(|| {
             CliError::Usage(format!("`{shown}` does not say what it is: expected `VARIANT_VERSION_ARCHITECTURE.raw`"))
@@ -83,28 +131,62 @@ fn target(arguments: &PublishAmi) -> Result<Target, CliError> {
     Ok(Target { variant: parts.name.variant, version: parts.name.version, architecture: parts.architecture })
 }
 
+/// The size of the volume that the image's data lies on, where that is another one than the system's.
+fn data_gib(image: &Path, target: Option<&PublishTarget>) -> Result<Option<u64>, CliError> {
+    let found = contents(image).map_err(|error| CliError::Machine(error.into()))?;
+    let text = found.as_ref().and_then(|found| found.texts.get(well_known::DATA_DISK));
+    let said = text.and_then(|text| text.trim().parse::<u64>().ok());
+    let wanted = target.and_then(|target| target.aws.data_volume).map(|volume| volume.size.value.0);
+    if let (None, Some(target), Some(_)) = (text, target, wanted) {
+        let (shown, name) = (image.display(), &target.name);
+        status(&format!(
+            "note: the data of `{shown}` lies on the system's disk: `data-volume` of `{name}` is not needed"
+        ));
+    }
+    Ok(said.map(|said| wanted.unwrap_or(said).div_ceil(GIB)))
+}
+
+/// Where an image goes: what the target says, and before it what options say.
+fn place(
+    arguments: &PublishAmi,
+    identity: &Target,
+    (home, regions): (&str, &[String]),
+    target: Option<&PublishTarget>,
+) -> Result<Placement, CliError> {
+    let wrong = |option: &str, text: &str, problem: &str| CliError::Usage(format!("`{option} {text}`: {problem}"));
+    let mut place = target.map(|target| target.placement(identity)).transpose()?.unwrap_or_default();
+    let share = arguments.share.iter().map(|text| recipient(text).map_err(|problem| wrong("--share", text, problem)));
+    let share: Vec<_> = share.collect::<Result<_, _>>()?;
+    let parameters =
+        arguments.ssm.iter().map(|text| fill(text, identity).map_err(|problem| wrong("--ssm", text, problem)));
+    let parameters: Vec<String> = parameters.collect::<Result<_, _>>()?;
+    if !share.is_empty() {
+        place.share = share;
+    }
+    if !parameters.is_empty() {
+        place.parameters = parameters;
+    }
+    if arguments.encrypt || arguments.kms_key.is_some() {
+        place.encryption = Some(Encryption { key: arguments.kms_key.clone() });
+    }
+    place.copies.clear();
+    for region in regions.iter().filter(|region| *region != home) {
+        if !place.copies.contains(region) {
+            place.copies.push(region.clone());
+        }
+    }
+    Ok(place)
+}
+
 fn order(
     arguments: &PublishAmi,
     target: Target,
-    copies: &[String],
-    home: &str,
+    place: Placement,
+    data_gib: Option<u64>,
     disk: &Disk,
 ) -> Result<AmiOrder, CliError> {
-    let wrong = |option: &str, text: &str, problem: &str| CliError::Usage(format!("`{option} {text}`: {problem}"));
     let name = arguments.name.clone().unwrap_or_else(|| ami_name(&target, disk.sha256));
-    check_name(&name).map_err(|problem| wrong("--name", &name, problem))?;
-    let share = arguments.share.iter().map(|text| recipient(text).map_err(|problem| wrong("--share", text, problem)));
-    let parameters =
-        arguments.ssm.iter().map(|text| fill(text, &target).map_err(|problem| wrong("--ssm", text, problem)));
-    let (share, parameters) = (share.collect::<Result<_, _>>()?, parameters.collect::<Result<_, _>>()?);
-    let mut regions: Vec<String> = Vec::new();
-    for region in copies.iter().filter(|region| *region != home) {
-        crate::publish::aws::check_region(region).map_err(|error| CliError::usage(&error))?;
-        if !regions.contains(region) {
-            regions.push(region.clone());
-        }
-    }
-    let is_encrypted = arguments.encrypt || arguments.kms_key.is_some();
+    check_name(&name).map_err(|problem| CliError::Usage(format!("`--name {name}`: {problem}")))?;
     Ok(AmiOrder {
         name,
         target,
@@ -113,22 +195,25 @@ fn order(
             None if arguments.no_parent => ParentChoice::None,
             None => ParentChoice::Newest,
         },
-        encryption: is_encrypted.then(|| Encryption { key: arguments.kms_key.clone() }),
-        copies: regions,
-        share,
-        parameters,
+        data_gib,
+        place,
         connections: usize::from(arguments.connections),
     })
 }
 
 /// Says how far it is.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     tenth: AtomicUsize,
+    /// What was made, with its region.
+    made: Mutex<Vec<(String, String)>>,
 }
 
 impl Told {
-    fn tell(&self, step: &Step) {
+    pub(super) fn tell(&self, step: &Step) {
+        if let Step::Made { image, region } = step {
+            self.made.lock().unwrap_or_else(PoisonError::into_inner).push((image.clone(), region.clone()));
+        }
         status(&match step {
             Step::ReadsBack { snapshot } => format!("reading back what {snapshot} holds"),
             Step::Begun { snapshot, sent: 0, of } => format!("sending {} to {snapshot}", counted(*of, "block")),
@@ -143,8 +228,25 @@ impl Told {
             Step::Waits { what, region } => format!("waiting for {what} in {region}"),
             Step::Made { image, region } => format!("made {image} in {region}"),
             Step::Shared { image, region } => format!("shared {image} in {region}"),
-            Step::Named { parameter, image, region } => format!("{parameter} names {image} in {region}"),
+            Step::Deprecated { image, region, from } => format!("{image} in {region} is deprecated from {from} on"),
+            Step::Named { parameter, image, region, instead: None } => {
+                format!("{parameter} names {image} in {region}")
+            }
+            Step::Named { parameter, image, region, instead: Some(old) } => {
+                format!("{parameter} named {old} and names {image} in {region} now")
+            }
         });
+    }
+
+    /// Says what is there although it failed, and how to go on or to be rid of it.
+    pub(super) fn failed(&self, context: &Context, error: AmiError) -> CliError {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        for (image, region) in made.iter() {
+            status(&format!("help: {image} in {region} is there; the same command goes on with it, this removes it:"));
+            let words = ["remove", image.as_str(), "--region", region];
+            status(&format!("next: {}", context.hints.project("ami", &words)));
+        }
+        told_ami(error)
     }
 }
 
@@ -153,7 +255,7 @@ fn show_plan(context: &Context, home: &str, disk: &Disk, order: &AmiOrder, plan:
         Planned::There(snapshot) | Planned::GoneOn(snapshot) => Some(snapshot.clone()),
         Planned::Begun => None,
     };
-    let regions: Vec<String> = std::iter::once(home.to_owned()).chain(order.copies.iter().cloned()).collect();
+    let regions: Vec<String> = std::iter::once(home.to_owned()).chain(order.place.copies.iter().cloned()).collect();
     let calls = plan.calls(order);
     if context.is_json() {
         let calls =
@@ -190,7 +292,7 @@ fn show_plan(context: &Context, home: &str, disk: &Disk, order: &AmiOrder, plan:
     }
 }
 
-fn show_published(context: &Context, disk: &Disk, order: &AmiOrder, done: &Published) {
+pub(super) fn show_published(context: &Context, name: &str, sha256: &str, done: &Published) {
     if context.is_json() {
         let image = |image: &crate::publish::ami::AmiImage| json::PublishedAmi {
             region: image.region.clone(),
@@ -198,8 +300,8 @@ fn show_published(context: &Context, disk: &Disk, order: &AmiOrder, done: &Publi
             new: image.is_new,
         };
         return print_json(&Object::Published(json::Published {
-            name: order.name.clone(),
-            sha256: disk.sha256.to_string(),
+            name: name.to_owned(),
+            sha256: sha256.to_owned(),
             snapshot: done.snapshot.clone(),
             images: done.images.iter().map(image).collect(),
             sent_blocks: done.sent,
@@ -208,6 +310,6 @@ fn show_published(context: &Context, disk: &Disk, order: &AmiOrder, done: &Publi
     }
     for image in &done.images {
         let note = if image.is_new { "" } else { ", was there" };
-        print(&format!("{} {} {}{note}", image.region, image.image, order.name));
+        print(&format!("{} {} {name}{note}", image.region, image.image));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    order::{ARCHITECTURE_TAG, SHA256_TAG, VARIANT_TAG, VERSION_TAG},
+    order::{ARCHITECTURE_TAG, SHA256_TAG, TARGET_TAG, VARIANT_TAG, VERSION_TAG},
     record::Records,
     snapshot::{State, is_snapshot},
 };
@@ -34,6 +34,12 @@ pub struct ExistingImage {
     pub created: String,
     /// Its snapshots.
     pub snapshots: Vec<String>,
+    /// Whether all of them are encrypted.
+    pub encrypted: bool,
+    /// From when on it is deprecated, as AWS writes it; empty where that is not said.
+    pub deprecated: String,
+    /// Why it is in its state, as AWS says it.
+    pub reason: String,
     tags: BTreeMap<String, String>,
 }
 
@@ -59,6 +65,8 @@ pub struct Removal {
     pub images: Vec<ExistingImage>,
     /// Snapshots.
     pub snapshots: Vec<ExistingSnapshot>,
+    /// Images that another target has too: they stay, and only the tag of this one goes.
+    pub released: Vec<ExistingImage>,
 }
 
 macro_rules! tagged {
@@ -94,6 +102,23 @@ macro_rules! tagged {
 tagged!(ExistingImage);
 tagged!(ExistingSnapshot);
 
+impl ExistingImage {
+    /// The targets of recipes that have it.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.tags.keys().filter_map(|key| key.strip_prefix(TARGET_TAG))
+    }
+
+    /// Whether this target has it.
+    pub fn is_of(&self, target: &str) -> bool {
+        self.targets().any(|own| own == target)
+    }
+
+    /// Whether AWS has given it up.
+    pub(super) fn is_given_up(&self) -> bool {
+        ["failed", "invalid", "error"].contains(&self.state.as_str())
+    }
+}
+
 impl ExistingSnapshot {
     /// What AWS says of it.
     pub(super) fn state(&self) -> State {
@@ -117,16 +142,37 @@ impl Existing {
         self.snapshots.iter().filter(move |snapshot| !used.contains(&snapshot.id))
     }
 
+    /// The images and loose snapshots that are named, with the snapshots that only such images have.
+    pub fn named(&self, ids: &[String]) -> Removal {
+        let (gone, stays): (Vec<_>, Vec<_>) = self.images.iter().cloned().partition(|image| ids.contains(&image.id));
+        let kept: BTreeSet<&String> = stays.iter().flat_map(|image| &image.snapshots).collect();
+        let of_gone: BTreeSet<&String> = gone.iter().flat_map(|image| &image.snapshots).collect();
+        let goes = |snapshot: &&ExistingSnapshot| {
+            !kept.contains(&snapshot.id) && (of_gone.contains(&snapshot.id) || ids.contains(&snapshot.id))
+        };
+        let snapshots = self.snapshots.iter().filter(goes).cloned().collect();
+        Removal { snapshots, images: gone, released: Vec::new() }
+    }
+
     /// What goes when the newest `keep` images of each variant and architecture stay: the others with their snapshots,
-    /// and snapshots that AWS has given up. With `unfinished` those too that no image has: they may be of an upload that
-    /// is going on elsewhere.
-    pub fn superseded(&self, keep: usize, unfinished: bool) -> Removal {
+    /// and images and snapshots that AWS has given up. With `target` only images of that target are counted and go, and
+    /// of those that another target has too only the tag. With `unfinished` those snapshots too that no image has: they
+    /// may be of an upload that is going on elsewhere.
+    pub fn superseded(&self, keep: usize, target: Option<&str>, unfinished: bool) -> Removal {
         let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        let (mut gone, mut stays) = (Vec::new(), BTreeSet::new());
+        let (mut gone, mut released, mut stays) = (Vec::new(), Vec::new(), BTreeSet::new());
         for image in &self.images {
+            let is_meant = target.is_none_or(|target| image.is_of(target));
             let count = counts.entry((image.variant(), image.architecture())).or_default();
-            *count += 1;
-            if *count > keep { gone.push(image) } else { stays.extend(&image.snapshots) }
+            *count += usize::from(is_meant && !image.is_given_up());
+            match image {
+                _ if !is_meant || (*count <= keep && !image.is_given_up()) => stays.extend(&image.snapshots),
+                _ if target.is_some() && image.targets().count() > 1 => {
+                    released.push(image);
+                    stays.extend(&image.snapshots);
+                }
+                _ => gone.push(image),
+            }
         }
         let of_gone: BTreeSet<&String> = gone.iter().flat_map(|image| &image.snapshots).collect();
         let loose: BTreeSet<&String> = self.loose().map(|snapshot| &snapshot.id).collect();
@@ -137,7 +183,16 @@ impl Existing {
         Removal {
             images: gone.into_iter().cloned().collect(),
             snapshots: self.snapshots.iter().filter(goes).cloned().collect(),
+            released: released.into_iter().cloned().collect(),
         }
+    }
+}
+
+impl Removal {
+    /// The names at AWS of what goes.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let images = self.images.iter().map(|image| image.id.as_str());
+        images.chain(self.snapshots.iter().map(|snapshot| snapshot.id.as_str()))
     }
 }
 
@@ -164,6 +219,13 @@ pub(super) fn image_of_name(aws: &Aws<'_>, region: &str, name: &str) -> Result<O
     let query = Query::new(Service::Ec2, "DescribeImages", name).with("Owner.1", "self").filter(1, "name", name);
     let images = pages(aws, region, &query, |root| root.items("imagesSet").map(read_image).collect())?;
     Ok(images.into_iter().find(|image| image.name == name))
+}
+
+/// An image that is there or was made just now.
+pub(super) fn image_of_id(aws: &Aws<'_>, region: &str, id: &str) -> Result<ExistingImage, AwsError> {
+    let query = Query::new(Service::Ec2, "DescribeImages", id).with("ImageId.1", id);
+    let answer = aws.ask(region, &query.call().wait_until_known())?;
+    answer.xml(|root| root.items("imagesSet").next().and_then(read_image))
 }
 
 /// Every page of a description.
@@ -199,13 +261,19 @@ fn tags(node: Node<'_, '_>) -> BTreeMap<String, String> {
 
 fn read_image(node: Node<'_, '_>) -> Option<ExistingImage> {
     let text = |name| node.text(name).unwrap_or_default().to_owned();
-    let snapshots = node.items("blockDeviceMapping").filter_map(|mapping| mapping.child("ebs")?.text("snapshotId"));
+    let of_snapshots = || {
+        let volumes = node.items("blockDeviceMapping").filter_map(|mapping| mapping.child("ebs"));
+        volumes.filter_map(|volume| Some((volume, volume.text("snapshotId")?)))
+    };
     Some(ExistingImage {
         id: node.text("imageId")?.to_owned(),
         name: text("name"),
         state: text("imageState"),
         created: text("creationDate"),
-        snapshots: snapshots.map(str::to_owned).collect(),
+        snapshots: of_snapshots().map(|(_, id)| id.to_owned()).collect(),
+        encrypted: of_snapshots().all(|(volume, _)| volume.text("encrypted") == Some("true")),
+        deprecated: text("deprecationTime"),
+        reason: node.child("stateReason").and_then(|reason| reason.text("message")).unwrap_or_default().to_owned(),
         tags: tags(node),
     })
 }
@@ -222,7 +290,8 @@ pub(super) fn read_snapshot(node: Node<'_, '_>) -> Option<ExistingSnapshot> {
     })
 }
 
-/// Removes images and then snapshots; what is gone already is no error.
+/// Removes images and then snapshots, and takes the tag of `target` from what it leaves; what is gone already is no
+/// error.
 ///
 /// # Errors
 /// AWS refuses.
@@ -230,25 +299,28 @@ pub fn prune(
     aws: &Aws<'_>,
     region: &str,
     removal: &Removal,
+    target: Option<&str>,
     records: &Records,
     tell: &dyn Fn(&str),
 ) -> Result<(), AwsError> {
-    let ask = |operation, field: &str, id: &str| {
-        let done = aws.ask(region, &Query::new(Service::Ec2, operation, id).with(field, id).call());
-        match done {
-            Err(error) if !error.is_missing() => Err(error),
-            _ => {
-                tell(id);
-                Ok(())
-            }
+    let ask = |query: Query, id: &str| match aws.ask(region, &query.call()) {
+        Err(error) if !error.is_missing() => Err(error),
+        _ => {
+            tell(id);
+            Ok(())
         }
     };
-    removal.images.iter().try_for_each(|image| ask("DeregisterImage", "ImageId", &image.id))?;
+    let of = |operation, field, id: &str| Query::new(Service::Ec2, operation, id).with(field, id);
+    removal.images.iter().try_for_each(|image| ask(of("DeregisterImage", "ImageId", &image.id), &image.id))?;
     for snapshot in &removal.snapshots {
-        ask("DeleteSnapshot", "SnapshotId", &snapshot.id)?;
+        ask(of("DeleteSnapshot", "SnapshotId", &snapshot.id), &snapshot.id)?;
         records.forget(&snapshot.id);
     }
-    Ok(())
+    let Some(target) = target else { return Ok(()) };
+    removal.released.iter().try_for_each(|image| {
+        let query = of("DeleteTags", "ResourceId.1", &image.id);
+        ask(query.with("Tag.1.Key", format!("{TARGET_TAG}{target}")), &image.id)
+    })
 }
 
 #[cfg(test)]
@@ -266,6 +338,9 @@ mod tests {
             state: "available".to_owned(),
             created: String::new(),
             snapshots: vec![snapshot.to_owned()],
+            encrypted: false,
+            deprecated: String::new(),
+            reason: String::new(),
             tags: tags(variant),
         }
     }
@@ -292,8 +367,26 @@ mod tests {
             let images = removal.images.iter().map(|image| image.id.clone());
             images.chain(removal.snapshots.iter().map(|snapshot| snapshot.id.clone())).collect::<Vec<_>>()
         };
-        assert_eq!(ids(&existing.superseded(1, false)), ["2", "1", "s2", "failed"], "`s1` is of `b` too");
-        assert_eq!(ids(&existing.superseded(2, false)), ["1", "failed"]);
-        assert_eq!(ids(&existing.superseded(9, true)), ["begun", "failed", "loose"]);
+        assert_eq!(ids(&existing.superseded(1, None, false)), ["2", "1", "s2", "failed"], "`s1` is of `b` too");
+        assert_eq!(ids(&existing.superseded(2, None, false)), ["1", "failed"]);
+        assert_eq!(ids(&existing.superseded(9, None, true)), ["begun", "failed", "loose"]);
+    }
+
+    #[test]
+    fn a_target_counts_its_own_images_and_leaves_those_of_another_target() {
+        let of = |id: &str, targets: &[&str]| {
+            let mut image = image(id, "a", id);
+            image.tags.extend(targets.iter().map(|target| (format!("{TARGET_TAG}{target}"), String::new())));
+            image
+        };
+        let mut given_up = of("4", &["stage"]);
+        given_up.state = "failed".to_owned();
+        let images =
+            vec![of("5", &[]), given_up, of("3", &["stage"]), of("2", &["stage", "production"]), of("1", &["stage"])];
+        let snapshots = images.iter().map(|image| snapshot(&image.id, State::Completed)).collect();
+        let removal = Existing { images, snapshots }.superseded(1, Some("stage"), false);
+        let ids = |images: &[ExistingImage]| images.iter().map(|image| image.id.clone()).collect::<Vec<_>>();
+        assert_eq!((ids(&removal.images), ids(&removal.released)), (vec!["4".into(), "1".into()], vec!["2".into()]));
+        assert_eq!(removal.snapshots.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["4", "1"]);
     }
 }

@@ -5,21 +5,28 @@
 //! snapshots do not share and never their digests.
 
 mod blocks;
+mod console;
 mod existing;
 mod failure;
 mod order;
+mod promote;
 mod publish;
 mod record;
 mod register;
 mod snapshot;
 mod spread;
 mod step;
+mod trial;
 mod upload;
 
 pub use blocks::{BLOCK_BYTES, Disk, DiskError};
 pub use existing::{Existing, ExistingImage, ExistingSnapshot, Removal, existing, prune};
 pub use failure::AmiError;
-pub use order::{AmiOrder, Encryption, ParentChoice, Recipient, Target, ami_name, check_name, fill, recipient};
+pub use order::{
+    AmiOrder, Encryption, ParentChoice, Placement, Recipient, Target, ami_name, check_name, fill, recipient,
+};
+pub use promote::{Promotion, promotions};
 pub use publish::{AmiImage, Plan, Planned, Published, plan, publish};
 pub use record::{RecordError, Records};
 pub use step::Step;
+pub use trial::{Trial, TrialStep, Tried};

@@ -2,7 +2,10 @@
 
 use brc_contract::Architecture;
 
-use crate::content::Sha256;
+use crate::content::{
+    Sha256,
+    aws_name::{is_account, is_arn_of, parameter_mistake},
+};
 
 /// The key of the tag with the digest of the disk; what has it is of brc.
 pub(super) const SHA256_TAG: &str = "brc:image-sha256";
@@ -13,6 +16,8 @@ pub(super) const ARCHITECTURE_TAG: &str = "brc:architecture";
 pub(super) const PARENT_TAG: &str = "brc:parent";
 /// What `PARENT_TAG` says where there is none.
 pub(super) const NO_PARENT: &str = "none";
+/// What the keys of the tags begin with that name the targets of recipes which have an image.
+pub(super) const TARGET_TAG: &str = "brc:target:";
 /// How many characters of the digest are in a name.
 const SHORT: usize = 12;
 
@@ -36,16 +41,45 @@ pub struct AmiOrder {
     pub name: String,
     /// The snapshot that only differences are sent to.
     pub parent: ParentChoice,
-    /// How the snapshot is encrypted; none where that is the account's matter.
-    pub encryption: Option<Encryption>,
+    /// The size of the second volume in GiB, for an image whose data lies on one.
+    pub data_gib: Option<u64>,
+    /// Where it goes and for whom.
+    pub place: Placement,
+    /// How many blocks are sent at once.
+    pub connections: usize,
+}
+
+/// Where an image goes and for whom.
+#[derive(Debug, Clone, Default)]
+pub struct Placement {
+    /// The target of the recipes that says it, which images are tagged with.
+    pub label: Option<String>,
     /// The regions that it is copied to.
     pub copies: Vec<String>,
+    /// How snapshots are encrypted; none where that is the account's matter.
+    pub encryption: Option<Encryption>,
     /// Who may start it.
     pub share: Vec<Recipient>,
     /// The parameters that name it, filled.
     pub parameters: Vec<String>,
-    /// How many blocks are sent at once.
-    pub connections: usize,
+    /// After so many days it is deprecated.
+    pub deprecate_days: Option<u16>,
+}
+
+impl Placement {
+    /// The accounts that it is shared with.
+    pub(super) fn accounts(&self) -> Vec<&str> {
+        let accounts = self.share.iter().filter_map(|recipient| match recipient {
+            Recipient::Account(account) => Some(account.as_str()),
+            Recipient::Organization(_) | Recipient::Unit(_) => None,
+        });
+        accounts.collect()
+    }
+
+    /// The key of the tag of its target.
+    pub(super) fn tag(&self) -> Option<String> {
+        self.label.as_ref().map(|label| format!("{TARGET_TAG}{label}"))
+    }
 }
 
 /// The snapshot that a new one begins with.
@@ -62,7 +96,7 @@ pub enum ParentChoice {
 /// How a snapshot is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encryption {
-    /// The ARN of the key; none is the account's own for EBS.
+    /// The ARN of the key or its alias (`alias/images`), which each region has of its own; none is the account's for EBS.
     pub key: Option<String>,
 }
 
@@ -131,14 +165,12 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
 /// What it has to be.
 pub fn recipient(text: &str) -> Result<Recipient, &'static str> {
     const EXPECTED: &str = "expected an account of twelve digits, or the ARN of an organization or of a unit of one";
-    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if is_account(text) {
         return Ok(Recipient::Account(text.to_owned()));
     }
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", _, "organizations", "", _, name] = parts.as_slice() else { return Err(EXPECTED) };
-    match name.split('/').next() {
-        Some("organization") => Ok(Recipient::Organization(text.to_owned())),
-        Some("ou") => Ok(Recipient::Unit(text.to_owned())),
+    match text {
+        _ if is_arn_of(text, "organizations", "organization") => Ok(Recipient::Organization(text.to_owned())),
+        _ if is_arn_of(text, "organizations", "ou") => Ok(Recipient::Unit(text.to_owned())),
         _ => Err(EXPECTED),
     }
 }
@@ -151,18 +183,9 @@ pub fn fill(pattern: &str, target: &Target) -> Result<String, &'static str> {
     let name = pattern
         .replace("{variant}", &target.variant)
         .replace("{arch}", target.ec2_architecture())
+        .replace("{architecture}", target.ec2_architecture())
         .replace("{version}", &target.version.replace(['~', '+', '^'], "-"));
-    let is_known = |letter: char| letter.is_ascii_alphanumeric() || "_.-/".contains(letter);
-    if !name.chars().all(is_known) {
-        return Err("expected letters, digits and _.-/, and of braces only {variant}, {arch} and {version}");
-    }
-    let first = name.trim_start_matches('/').to_ascii_lowercase();
-    if !name.starts_with('/') || first.is_empty() || name.len() > 1011 {
-        return Err("expected a name that begins with `/`");
-    }
-    if first.starts_with("aws") || first.starts_with("ssm") {
-        return Err("names that begin with `aws` or `ssm` are kept for AWS");
-    }
+    parameter_mistake(&name).map_or(Ok(()), Err)?;
     Ok(name)
 }
 
@@ -190,7 +213,7 @@ mod tests {
     fn a_parameter_has_the_shape_that_an_alias_reads() {
         let filled = fill("/brc/{variant}/{arch}/{version}/image_id", &target("1.2.0"));
         assert_eq!(filled.unwrap(), "/brc/aws-k8s-1.37/arm64/1.2.0/image_id");
-        for bad in ["", "/", "brc/x", "/aws/service/x", "/ssm", "/brc/{name}", "/brc/ x"] {
+        for bad in ["", "/", "brc/x", "/aws/service/x", "/ssm", "/brc/{name}", "/brc/ x", "/brc/"] {
             assert!(fill(bad, &target("1")).is_err(), "{bad}");
         }
     }

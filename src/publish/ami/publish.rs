@@ -2,13 +2,13 @@
 
 use super::{
     blocks::{BLOCK_BYTES, Blocks, Disk, changes},
-    existing::{Existing, ExistingSnapshot, existing, image_of_name},
+    existing::{Existing, ExistingImage, ExistingSnapshot, existing, image_of_name},
     failure::AmiError,
-    order::{AmiOrder, NO_PARENT, PARENT_TAG, ParentChoice},
+    order::{AmiOrder, NO_PARENT, PARENT_TAG, ParentChoice, Placement},
     record::Records,
     register::{Registration, encrypts_by_default, wait_for_image, wait_for_snapshot},
     snapshot::{Start, State, complete},
-    spread::{copy, name, share},
+    spread::{Original, copy, place},
     step::Step,
     upload::{Upload, read_back},
 };
@@ -81,13 +81,13 @@ pub fn plan(
     records: &Records,
     tell: &(dyn Fn(Step) + Sync),
 ) -> Result<Plan, AmiError> {
-    let image = there(aws, aws.region(), disk, order)?;
-    let found = existing(aws, aws.region())?;
     let sha256 = disk.sha256.to_string();
+    let image = there(aws, aws.region(), &order.name, &sha256, &order.place)?;
+    let found = existing(aws, aws.region())?;
     let is_wanted = |snapshot: &&ExistingSnapshot| {
         snapshot.sha256() == sha256
             && snapshot.architecture() == order.target.architecture.name()
-            && (order.encryption.is_none() || snapshot.encrypted)
+            && (order.place.encryption.is_none() || snapshot.encrypted)
     };
     let in_state = |state| found.snapshots.iter().filter(is_wanted).find(|snapshot| snapshot.state() == state);
     let nothing = |snapshot, image| Plan {
@@ -127,14 +127,22 @@ pub fn plan(
     Ok(Plan { snapshot, image, parent, no_parent, blocks: changes.len(), sent, changes })
 }
 
-/// The image of the order's name in a region, when it is of this disk.
-fn there(aws: &Aws<'_>, region: &str, disk: &Disk, order: &AmiOrder) -> Result<Option<String>, AmiError> {
-    match image_of_name(aws, region, &order.name)? {
-        Some(image) if image.sha256() == disk.sha256.to_string() => Ok(Some(image.id)),
-        Some(image) => {
-            Err(AmiError::NameTaken { name: order.name.clone(), image: image.id, region: region.to_owned() })
+/// The image of a name in a region, when it is of this disk.
+pub(super) fn there(
+    aws: &Aws<'_>,
+    region: &str,
+    name: &str,
+    sha256: &str,
+    place: &Placement,
+) -> Result<Option<String>, AmiError> {
+    match image_of_name(aws, region, name)? {
+        Some(image) if image.sha256() != sha256 => {
+            Err(AmiError::NameTaken { name: name.to_owned(), image: image.id, region: region.to_owned() })
         }
-        None => Ok(None),
+        Some(image) if place.encryption.is_some() && !image.encrypted => {
+            Err(AmiError::NotEncrypted { image: image.id, region: region.to_owned() })
+        }
+        found => Ok(found.map(|image| image.id)),
     }
 }
 
@@ -146,7 +154,7 @@ fn parent_of(
     records: &Records,
     found: &Existing,
 ) -> Result<(Option<String>, Option<&'static str>), AmiError> {
-    if order.encryption.is_some() || order.parent == ParentChoice::None {
+    if order.place.encryption.is_some() || order.parent == ParentChoice::None {
         return Ok((None, None));
     }
     if let ParentChoice::Named(parent) = &order.parent {
@@ -205,8 +213,15 @@ pub fn publish(
     tell: &(dyn Fn(Step) + Sync),
 ) -> Result<Published, AmiError> {
     let mut done = Published { snapshot: None, images: Vec::new(), sent: 0, named: Vec::new() };
-    let registration =
-        Registration { target: &order.target, name: &order.name, sha256: disk.sha256, snapshot: "", gib: disk.gib() };
+    let registration = Registration {
+        target: &order.target,
+        name: &order.name,
+        sha256: disk.sha256,
+        snapshot: "",
+        gib: disk.gib(),
+        data_gib: order.data_gib,
+        place: &order.place,
+    };
     let home = aws.region().to_owned();
     let (image, is_new) = match &plan.image {
         Some(image) => (image.clone(), false),
@@ -218,40 +233,42 @@ pub fn publish(
             (image, true)
         }
     };
-    done.images.push(AmiImage { region: home, image: image.clone(), is_new });
-    if !order.copies.is_empty() || is_new {
-        wait(aws, &done.images[0], tell)?;
-    }
-    for region in &order.copies {
-        let (copied, is_new) = match there(aws, region, disk, order)? {
-            Some(copied) => (copied, false),
-            None => (copy(aws, &image, region, &registration)?, true),
-        };
-        if is_new {
-            tell(Step::Made { image: copied.clone(), region: region.clone() });
-        }
-        done.images.push(AmiImage { region: region.clone(), image: copied, is_new });
+    done.images.push(AmiImage { region: home.clone(), image: image.clone(), is_new });
+    let mut whole = vec![wait(aws, &done.images[0], tell)?];
+    let original = Original { image: &image, region: &home };
+    for region in &order.place.copies {
+        done.images.push(copied(aws, &original, region, &registration, tell)?);
     }
     for one in &done.images[1..] {
-        wait(aws, one, tell)?;
+        whole.push(wait(aws, one, tell)?);
     }
-    for AmiImage { region, image, .. } in &done.images {
-        if !order.share.is_empty() {
-            share(aws, region, image, &order.share)?;
-            tell(Step::Shared { image: image.clone(), region: region.clone() });
-        }
-        for parameter in &order.parameters {
-            if name(aws, region, parameter, image)? {
-                let (parameter, image, region) = (parameter.clone(), image.clone(), region.clone());
-                done.named.push(parameter.clone());
-                tell(Step::Named { parameter, image, region });
-            }
-        }
+    for (one, image) in done.images.iter().zip(&whole) {
+        done.named.extend(place(aws, &one.region, image, &order.place, tell)?);
     }
     Ok(done)
 }
 
-fn wait(aws: &Aws<'_>, one: &AmiImage, tell: &(dyn Fn(Step) + Sync)) -> Result<(), AmiError> {
+/// An image in another region or for another account, copied where it is not there yet.
+pub(super) fn copied(
+    aws: &Aws<'_>,
+    original: &Original<'_>,
+    region: &str,
+    registration: &Registration<'_>,
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<AmiImage, AmiError> {
+    let found = there(aws, region, registration.name, &registration.sha256.to_string(), registration.place)?;
+    let (image, is_new) = match found {
+        Some(found) => (found, false),
+        None => (copy(aws, original, region, registration)?, true),
+    };
+    if is_new {
+        tell(Step::Made { image: image.clone(), region: region.to_owned() });
+    }
+    Ok(AmiImage { region: region.to_owned(), image, is_new })
+}
+
+/// Waits for an image; what AWS says of it.
+pub(super) fn wait(aws: &Aws<'_>, one: &AmiImage, tell: &(dyn Fn(Step) + Sync)) -> Result<ExistingImage, AmiError> {
     tell(Step::Waits { what: one.image.clone(), region: one.region.clone() });
     wait_for_image(aws, &one.region, &one.image)
 }
@@ -286,7 +303,8 @@ fn upload(
             Err(error) => return Err(error),
         }
     }
-    Err(AmiError::Failed { what: order.name.clone(), reason: "its snapshot was given up again and again".to_owned() })
+    let (what, region) = (order.name.clone(), aws.region().to_owned());
+    Err(AmiError::Failed { what, region, reason: "its snapshot was given up again and again".to_owned() })
 }
 
 fn start(aws: &Aws<'_>, disk: &Disk, order: &AmiOrder, plan: &Plan, attempt: u32) -> Result<(String, State), AwsError> {
@@ -297,7 +315,7 @@ fn start(aws: &Aws<'_>, disk: &Disk, order: &AmiOrder, plan: &Plan, attempt: u32
         description: format!("{label} for {}", target.architecture.name()),
         tags: target.tags(disk.sha256, &label),
         parent: plan.parent.as_deref(),
-        encryption: order.encryption.as_ref(),
+        encryption: order.place.encryption.as_ref(),
         attempt,
     };
     start.run(aws)
@@ -333,19 +351,23 @@ impl Plan {
 
     /// The requests that change something, each with how many there will be.
     pub fn calls(&self, order: &AmiOrder) -> Vec<(&'static str, usize)> {
-        let regions = 1 + order.copies.len();
+        let regions = 1 + order.place.copies.len();
         let is_new = usize::from(self.image.is_none());
         let sends = is_new * usize::from(!matches!(self.snapshot, Planned::There(_)));
         let begins = is_new * usize::from(self.snapshot == Planned::Begun);
-        let shares = if order.share.is_empty() { 0 } else { regions };
+        let deprecations = if order.place.deprecate_days.is_some() { regions } else { 0 };
+        let accounts = if order.place.accounts().is_empty() { 0 } else { regions };
+        let shares = if order.place.share.is_empty() { 0 } else { regions };
         let calls = [
             ("StartSnapshot", begins),
             ("PutSnapshotBlock", self.blocks - self.sent),
             ("CompleteSnapshot", sends),
             ("RegisterImage", is_new),
-            ("CopyImage", order.copies.len()),
+            ("CopyImage", order.place.copies.len()),
             ("ModifyImageAttribute", shares),
-            ("PutParameter", order.parameters.len() * regions),
+            ("ModifySnapshotAttribute", accounts),
+            ("EnableImageDeprecation", deprecations),
+            ("PutParameter", order.place.parameters.len() * regions),
         ];
         calls.into_iter().filter(|(_, count)| *count > 0).collect()
     }

@@ -1,9 +1,9 @@
 //! Snapshots and images of EC2: what is registered, and when it can be used.
 
 use super::{
-    existing::{image_of_name, read_snapshot},
+    existing::{ExistingImage, image_of_id, image_of_name, read_snapshot},
     failure::AmiError,
-    order::Target,
+    order::{Placement, Target},
     snapshot::State,
 };
 use crate::{
@@ -13,6 +13,10 @@ use crate::{
 
 /// The device of the root: the one that Karpenter and managed node groups map for systems of this kind.
 const ROOT_DEVICE: &str = "/dev/xvda";
+/// The device of a volume for data, which Karpenter maps too.
+const DATA_DEVICE: &str = "/dev/xvdb";
+/// The root of an image whose data lies elsewhere is as large as Karpenter makes it.
+const SYSTEM_GIB: u64 = 4;
 
 /// An image that is registered.
 #[derive(Debug, Clone, Copy)]
@@ -22,13 +26,15 @@ pub(super) struct Registration<'a> {
     pub sha256: Sha256,
     pub snapshot: &'a str,
     pub gib: u64,
+    pub data_gib: Option<u64>,
+    pub place: &'a Placement,
 }
 
 impl Registration<'_> {
     /// The request. Its architecture is always said: EC2 takes a silent one for i386.
     fn call(&self) -> Call {
         let device = |field: &str| format!("BlockDeviceMapping.1.{field}");
-        Query::new(Service::Ec2, "RegisterImage", self.name)
+        let query = Query::new(Service::Ec2, "RegisterImage", self.name)
             .with("Name", self.name)
             .with("Description", self.description())
             .with("Architecture", self.target.ec2_architecture())
@@ -42,10 +48,28 @@ impl Registration<'_> {
             .with(&device("DeviceName"), ROOT_DEVICE)
             .with(&device("Ebs.SnapshotId"), self.snapshot)
             .with(&device("Ebs.VolumeType"), "gp3")
-            .with(&device("Ebs.VolumeSize"), self.gib)
-            .with(&device("Ebs.DeleteOnTermination"), "true")
-            .tags(1, "image", &self.target.tags(self.sha256, self.name))
-            .call()
+            .with(&device("Ebs.VolumeSize"), self.data_gib.map_or(self.gib, |_| self.gib.max(SYSTEM_GIB)))
+            .with(&device("Ebs.DeleteOnTermination"), "true");
+        self.with_data(query).tags(1, "image", &self.tags()).call()
+    }
+
+    /// The tags of the image, that of its target among them.
+    pub fn tags(&self) -> Vec<(String, String)> {
+        let mut tags = self.target.tags(self.sha256, self.name);
+        tags.extend(self.place.tag().map(|key| (key, String::new())));
+        tags
+    }
+
+    /// With the volume for data; an empty one may be encrypted here, and one of a snapshot is as the snapshot is.
+    fn with_data(&self, query: Query) -> Query {
+        let Some(gib) = self.data_gib else { return query };
+        let device = |field: &str| format!("BlockDeviceMapping.2.{field}");
+        let query = query
+            .with(&device("DeviceName"), DATA_DEVICE)
+            .with(&device("Ebs.VolumeType"), "gp3")
+            .with(&device("Ebs.VolumeSize"), gib)
+            .with(&device("Ebs.DeleteOnTermination"), "true");
+        if self.place.encryption.is_some() { query.with(&device("Ebs.Encrypted"), "true") } else { query }
     }
 
     /// What stands in lists.
@@ -75,7 +99,10 @@ pub(super) fn wait_for_snapshot(aws: &Aws<'_>, snapshot: &str) -> Result<(), Ami
         let answer = aws.ask(aws.region(), &call)?;
         match answer.xml(|root| root.items("snapshotSet").find_map(read_snapshot))?.state() {
             State::Completed => return Ok(()),
-            State::Failed => return Err(AmiError::Failed { what: snapshot.to_owned(), reason: "error".to_owned() }),
+            State::Failed => {
+                let (what, region) = (snapshot.to_owned(), aws.region().to_owned());
+                return Err(AmiError::Failed { what, region, reason: "its state is `error`".to_owned() });
+            }
             State::Pending => aws.pause(aws.patience().look)?,
         }
     }
@@ -83,18 +110,16 @@ pub(super) fn wait_for_snapshot(aws: &Aws<'_>, snapshot: &str) -> Result<(), Ami
 }
 
 /// Waits until an image can be started.
-pub(super) fn wait_for_image(aws: &Aws<'_>, region: &str, image: &str) -> Result<(), AmiError> {
-    let call = Query::new(Service::Ec2, "DescribeImages", image).with("ImageId.1", image).call().wait_until_known();
+pub(super) fn wait_for_image(aws: &Aws<'_>, region: &str, image: &str) -> Result<ExistingImage, AmiError> {
     for _ in 0..aws.patience().looks {
-        let (state, reason) = aws.ask(region, &call)?.xml(|root| {
-            let found = root.items("imagesSet").next()?;
-            let reason = found.child("stateReason").and_then(|reason| reason.text("message"));
-            Some((found.text("imageState")?.to_owned(), reason.unwrap_or_default().to_owned()))
-        })?;
-        match state.as_str() {
-            "available" => return Ok(()),
+        let found = image_of_id(aws, region, image)?;
+        match found.state.as_str() {
+            "available" => return Ok(found),
             "pending" | "transient" => aws.pause(aws.patience().look)?,
-            _ => return Err(AmiError::Failed { what: image.to_owned(), reason: format!("{state}: {reason}") }),
+            state => {
+                let reason = format!("{state}: {}", found.reason);
+                return Err(AmiError::Failed { what: image.to_owned(), region: region.to_owned(), reason });
+            }
         }
     }
     Err(AmiError::Slow { what: image.to_owned(), region: region.to_owned() })
@@ -110,7 +135,7 @@ pub(super) fn encrypts_by_default(aws: &Aws<'_>) -> Result<bool, AwsError> {
 mod tests {
     use brc_contract::Architecture;
 
-    use super::*;
+    use super::{super::order::Encryption, *};
 
     #[test]
     fn an_image_is_registered_like_this() {
@@ -119,14 +144,26 @@ mod tests {
             version: "1.2.0".to_owned(),
             architecture: Architecture::Aarch64,
         };
+        let place = Placement::default();
         let registration = Registration {
             target: &target,
             name: "brc-aws-k8s-1.37-aarch64-v1.2.0-000000000000",
             sha256: Sha256::from_bytes([0; 32]),
             snapshot: "snap-0123456789abcdef0",
             gib: 3,
+            data_gib: None,
+            place: &place,
         };
-        let call = registration.call();
-        insta::assert_snapshot!(String::from_utf8(call.body_for_tests()).unwrap().replace('&', "\n"));
+        let lines = |registration: &Registration<'_>| {
+            String::from_utf8(registration.call().body_for_tests()).unwrap().replace('&', "\n")
+        };
+        insta::assert_snapshot!(lines(&registration));
+        let place = Placement {
+            label: Some("stage".to_owned()),
+            encryption: Some(Encryption { key: None }),
+            ..Placement::default()
+        };
+        let registration = Registration { data_gib: Some(20), place: &place, ..registration };
+        insta::assert_snapshot!("an_image_with_a_volume_for_data", lines(&registration));
     }
 }

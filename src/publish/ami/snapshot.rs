@@ -86,7 +86,10 @@ impl Start<'_> {
 
     /// Begins it, or finds what an equal request has begun before.
     pub fn run(&self, aws: &Aws<'_>) -> Result<(String, State), AwsError> {
-        let body = self.body().to_string().into_bytes();
+        let key = self.encryption.and_then(|encryption| encryption.key.as_deref());
+        let key = key.map(|key| key_arn(aws, key)).transpose()?;
+        let encryption = self.encryption.map(|_| Encryption { key });
+        let body = Start { encryption: encryption.as_ref(), ..self.clone() }.body().to_string().into_bytes();
         let call = Call::ebs("StartSnapshot", "POST", "/snapshots".to_owned(), body).about(&self.description);
         let answer = aws.ask(aws.region(), &call)?;
         let json = answer.json()?;
@@ -98,6 +101,16 @@ impl Start<'_> {
         }
         Ok((id.to_owned(), State::of(text("Status").unwrap_or("pending"))))
     }
+}
+
+/// The ARN of a key: these APIs take no alias.
+fn key_arn(aws: &Aws<'_>, key: &str) -> Result<String, AwsError> {
+    if key.starts_with("arn:") && key.contains(":key/") {
+        return Ok(key.to_owned());
+    }
+    let answer = aws.ask(aws.region(), &Call::kms("DescribeKey", key, &json!({ "KeyId": key })))?;
+    let arn = answer.json()?.pointer("/KeyMetadata/Arn").and_then(Value::as_str).map(str::to_owned);
+    arn.ok_or_else(|| answer.nonsense("it has no ARN of the key"))
 }
 
 /// Sends a block.

@@ -2,32 +2,109 @@
 
 use serde_json::{Value, json};
 
-use super::{failure::AmiError, order::Recipient, register::Registration};
-use crate::publish::aws::{Aws, AwsError, Call, Query, Service};
+use super::{
+    existing::ExistingImage,
+    failure::AmiError,
+    order::{Placement, Recipient},
+    register::Registration,
+    step::Step,
+};
+use crate::{
+    content::{DAY_SECONDS, date_text},
+    publish::aws::{Aws, AwsError, Call, Query, Service},
+};
 
-/// Copies an image of the aws' own region to another; its name there.
+/// An image that is copied.
+#[derive(Clone, Copy)]
+pub(super) struct Original<'a> {
+    /// Its name at AWS.
+    pub image: &'a str,
+    /// Its region.
+    pub region: &'a str,
+}
+
+/// Copies an image to a region; its name there.
 pub(super) fn copy(
     aws: &Aws<'_>,
-    image: &str,
+    original: &Original<'_>,
     region: &str,
     registration: &Registration<'_>,
 ) -> Result<String, AwsError> {
-    let tags = registration.target.tags(registration.sha256, registration.name);
-    let token = format!("brc-{image}-{region}");
-    let call = Query::new(Service::Ec2, "CopyImage", image)
+    let Original { image, region: from } = original;
+    let of_snapshot = registration.target.tags(registration.sha256, registration.name);
+    let mut query = Query::new(Service::Ec2, "CopyImage", image)
         .with("Name", registration.name)
         .with("Description", registration.description())
         .with("SourceImageId", image)
-        .with("SourceRegion", aws.region())
-        .with("ClientToken", token)
-        .tags(1, "image", &tags)
-        .tags(2, "snapshot", &tags)
-        .call();
-    aws.ask(region, &call)?.xml(|root| root.text("imageId").map(str::to_owned))
+        .with("SourceRegion", from)
+        .with("ClientToken", format!("brc-{image}-{region}"));
+    if let Some(encryption) = &registration.place.encryption {
+        query = query.with("Encrypted", "true");
+        if let Some(key) = &encryption.key {
+            query = query.with("KmsKeyId", key);
+        }
+    }
+    let query = query.tags(1, "image", &registration.tags()).tags(2, "snapshot", &of_snapshot);
+    aws.ask(region, &query.call())?.xml(|root| root.text("imageId").map(str::to_owned))
+}
+
+/// Does with an image what is said of all images of its order; the parameters that name it now and did not before.
+pub(super) fn place(
+    aws: &Aws<'_>,
+    region: &str,
+    image: &ExistingImage,
+    place: &Placement,
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<Vec<String>, AmiError> {
+    let (id, at) = (|| image.id.clone(), || region.to_owned());
+    if !place.share.is_empty() {
+        share(aws, region, &image.id, &place.share)?;
+        let accounts = place.accounts();
+        for snapshot in image.snapshots.iter().filter(|_| !accounts.is_empty()) {
+            share_snapshot(aws, region, snapshot, &accounts)?;
+        }
+        tell(Step::Shared { image: id(), region: at() });
+    }
+    if let Some(days) = place.deprecate_days.filter(|_| image.deprecated.is_empty()) {
+        let from = deprecate(aws, region, &image.id, days)?;
+        tell(Step::Deprecated { image: id(), region: at(), from });
+    }
+    if let (Some(label), Some(key)) = (&place.label, place.tag())
+        && !image.is_of(label)
+    {
+        let query = Query::new(Service::Ec2, "CreateTags", &image.id).with("ResourceId.1", &image.id);
+        aws.ask(region, &query.with("Tag.1.Key", key).with("Tag.1.Value", "").call().wait_until_known())?;
+    }
+    let mut named = Vec::new();
+    for parameter in &place.parameters {
+        if let Naming::Now { instead } = name(aws, region, parameter, &image.id)? {
+            named.push(parameter.clone());
+            tell(Step::Named { parameter: parameter.clone(), image: id(), region: at(), instead });
+        }
+    }
+    Ok(named)
+}
+
+/// Has an image deprecated so many days from now; when that is.
+fn deprecate(aws: &Aws<'_>, region: &str, image: &str, days: u16) -> Result<String, AwsError> {
+    // AWS rounds to minutes, and takes none that is past.
+    let from = date_text((aws.now() + u64::from(days) * DAY_SECONDS).div_ceil(60) * 60);
+    let query = Query::new(Service::Ec2, "EnableImageDeprecation", image).with("ImageId", image);
+    aws.ask(region, &query.with("DeprecateAt", &from).call().wait_until_known())?;
+    Ok(from)
+}
+
+/// Lets accounts copy an image: to start it they need no right to its snapshot. Organizations cannot have one.
+fn share_snapshot(aws: &Aws<'_>, region: &str, snapshot: &str, accounts: &[&str]) -> Result<(), AwsError> {
+    let mut query = Query::new(Service::Ec2, "ModifySnapshotAttribute", snapshot).with("SnapshotId", snapshot);
+    for (number, account) in (1..).zip(accounts) {
+        query = query.with(&format!("CreateVolumePermission.Add.{number}.UserId"), account);
+    }
+    aws.ask(region, &query.call().wait_until_known()).map(drop)
 }
 
 /// Lets others start an image.
-pub(super) fn share(aws: &Aws<'_>, region: &str, image: &str, with: &[Recipient]) -> Result<(), AwsError> {
+fn share(aws: &Aws<'_>, region: &str, image: &str, with: &[Recipient]) -> Result<(), AwsError> {
     let mut query = Query::new(Service::Ec2, "ModifyImageAttribute", image).with("ImageId", image);
     for (number, recipient) in (1..).zip(with) {
         let (field, value) = match recipient {
@@ -40,15 +117,23 @@ pub(super) fn share(aws: &Aws<'_>, region: &str, image: &str, with: &[Recipient]
     aws.ask(region, &query.call().wait_until_known()).map(drop)
 }
 
-/// Has a parameter name an image; whether that changed it.
-pub(super) fn name(aws: &Aws<'_>, region: &str, parameter: &str, image: &str) -> Result<bool, AmiError> {
+/// Whether a parameter names an image.
+enum Naming {
+    /// It did before.
+    Before,
+    /// It does now, and another one before.
+    Now { instead: Option<String> },
+}
+
+/// Has a parameter name an image.
+fn name(aws: &Aws<'_>, region: &str, parameter: &str, image: &str) -> Result<Naming, AmiError> {
     let old = match aws.ask(region, &Call::ssm("GetParameter", parameter, &json!({ "Name": parameter }))) {
         Ok(answer) => answer.json()?.pointer("/Parameter/Value").and_then(Value::as_str).map(str::to_owned),
         Err(error) if error.is_missing() => None,
         Err(error) => return Err(error.into()),
     };
     if old.as_deref() == Some(image) {
-        return Ok(false);
+        return Ok(Naming::Before);
     }
     let body = json!({
         "Name": parameter,
@@ -58,5 +143,5 @@ pub(super) fn name(aws: &Aws<'_>, region: &str, parameter: &str, image: &str) ->
         "Overwrite": true,
     });
     aws.ask(region, &Call::ssm("PutParameter", parameter, &body))?;
-    Ok(true)
+    Ok(Naming::Now { instead: old })
 }

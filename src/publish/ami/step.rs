@@ -15,6 +15,8 @@ pub enum Step {
     Made { image: String, region: String },
     /// An image is shared.
     Shared { image: String, region: String },
-    /// A parameter names an image.
-    Named { parameter: String, image: String, region: String },
+    /// An image is deprecated from then on.
+    Deprecated { image: String, region: String, from: String },
+    /// A parameter names an image, and perhaps another one before.
+    Named { parameter: String, image: String, region: String, instead: Option<String> },
 }

@@ -26,6 +26,8 @@ pub struct Ambient {
     pub home: Option<PathBuf>,
     /// The profile that was named by option.
     pub profile: Option<String>,
+    /// The role that is taken with whatever credentials are found.
+    pub role: Option<String>,
 }
 
 impl Ambient {

@@ -13,6 +13,8 @@ pub enum Service {
     Ssm,
     /// Who asks.
     Sts,
+    /// Keys.
+    Kms,
 }
 
 impl Service {
@@ -23,6 +25,7 @@ impl Service {
             Service::Ec2 => "ec2",
             Service::Ssm => "ssm",
             Service::Sts => "sts",
+            Service::Kms => "kms",
         }
     }
 
@@ -65,10 +68,23 @@ impl Call {
 
     /// A request of SSM.
     pub fn ssm(operation: &'static str, about: &str, body: &serde_json::Value) -> Self {
-        let call = Call::plain(Service::Ssm, operation, "POST", "/".to_owned());
+        Call::json(Service::Ssm, "AmazonSSM", operation).about(about).with_json(body)
+    }
+
+    /// A request of KMS.
+    pub fn kms(operation: &'static str, about: &str, body: &serde_json::Value) -> Self {
+        Call::json(Service::Kms, "TrentService", operation).about(about).with_json(body)
+    }
+
+    /// A request of the JSON protocol; `prefix` is how the service calls itself there.
+    fn json(service: Service, prefix: &str, operation: &'static str) -> Self {
+        let call = Call::plain(service, operation, "POST", "/".to_owned());
         let call = call.header("content-type", "application/x-amz-json-1.1");
-        let call = call.header("x-amz-target", &format!("AmazonSSM.{operation}"));
-        Call { about: about.to_owned(), body: body.to_string().into_bytes(), ..call }
+        call.header("x-amz-target", &format!("{prefix}.{operation}"))
+    }
+
+    fn with_json(self, body: &serde_json::Value) -> Self {
+        Call { body: body.to_string().into_bytes(), ..self }
     }
 
     pub(super) fn plain(service: Service, operation: &'static str, method: &'static str, path: String) -> Self {

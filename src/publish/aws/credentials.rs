@@ -25,8 +25,44 @@ const INSTANCE_HOST: &str = "http://169.254.169.254";
 const INSTANCE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Aws<'_> {
-    /// Finds credentials.
+    /// Finds credentials, those of the role that is wanted where there is one.
     pub(super) fn find_credentials(&self) -> Result<Found, AwsError> {
+        let ambient = &self.ambient;
+        let Some(role) = ambient.role.as_deref().filter(|role| ambient.variable("AWS_ROLE_ARN") != Some(role)) else {
+            return self.find_own_credentials();
+        };
+        // A job of CI has a token and no keys: the token itself takes the role.
+        let is_bare = ambient.profile.is_none() && ambient.variable("AWS_ROLE_ARN").is_none();
+        if let Some(file) = ambient.variable("AWS_WEB_IDENTITY_TOKEN_FILE").filter(|_| is_bare)
+            && ambient.keys()?.is_none()
+        {
+            return self.web_identity(role, Path::new(file), ambient.variable("AWS_ROLE_SESSION_NAME"));
+        }
+        let base = self.find_own_credentials()?;
+        let from = format!("the role `{role}` by {}", base.from);
+        self.assume(role, ambient.variable("AWS_ROLE_SESSION_NAME"), None, &base, from)
+    }
+
+    /// A role for credentials.
+    fn assume(
+        &self,
+        role: &str,
+        session: Option<&str>,
+        external_id: Option<&str>,
+        base: &Found,
+        from: String,
+    ) -> Result<Found, AwsError> {
+        let mut call = Query::new(Service::Sts, "AssumeRole", role)
+            .with("RoleArn", role)
+            .with("RoleSessionName", session.unwrap_or("brc"));
+        if let Some(word) = external_id {
+            call = call.with("ExternalId", word);
+        }
+        let answer = self.send(&self.region, &call.call(), Some(base))?;
+        of_sts(&answer, from)
+    }
+
+    fn find_own_credentials(&self) -> Result<Found, AwsError> {
         let ambient = &self.ambient;
         if ambient.profile.is_none() {
             if let Some(found) = ambient.keys()? {
@@ -88,14 +124,8 @@ impl Aws<'_> {
                 None => self.of_profile(profiles, source, left - 1)?,
             };
             let base = base.ok_or_else(|| CredentialsError::NoProfile { name: source.to_owned() })?;
-            let mut call = Query::new(Service::Sts, "AssumeRole", role)
-                .with("RoleArn", role)
-                .with("RoleSessionName", session.unwrap_or("brc"));
-            if let Some(word) = of("external_id") {
-                call = call.with("ExternalId", word);
-            }
-            let answer = self.send(&self.region, &call.call(), Some(&base))?;
-            return of_sts(&answer, format!("the role `{role}` by {place}")).map(Some);
+            let from = format!("the role `{role}` by {place}");
+            return self.assume(role, session, of("external_id"), &base, from).map(Some);
         }
         if let Some(found) = self.keys_of(section, &place)? {
             return Ok(Some(found));

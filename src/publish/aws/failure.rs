@@ -60,6 +60,7 @@ const CODES: &[(&str, Meaning)] = &[
     ("InvalidSnapshot.NotFound", Meaning::Missing),
     ("InvalidAMIID.NotFound", Meaning::Missing),
     ("InvalidAMIID.Unavailable", Meaning::Missing),
+    ("InvalidInstanceID.NotFound", Meaning::Missing),
     ("ParameterNotFound", Meaning::Missing),
 ];
 /// What of a sentence of a server is shown.
