@@ -17,6 +17,13 @@ impl Url {
         &self.0
     }
 
+    /// What stands before the host as user name and password, where something does, and the URL without it.
+    pub fn split_user(&self) -> (Option<&str>, Url) {
+        let (before, behind) = self.around_user();
+        let user = &self.0[before.len()..self.0.len() - behind.len()];
+        (user.strip_suffix('@'), Url(format!("{before}{behind}")))
+    }
+
     /// Splits it into what stands before a user name and password, and what stands behind them.
     fn around_user(&self) -> (&str, &str) {
         let start = self.0.find("://").map_or(0, |at| at + 3);

@@ -123,7 +123,7 @@ fn percent_encode(path: &str) -> String {
 }
 
 /// Resolves `%xx`; `None` when an escape is broken or the result is not UTF-8 text without NUL.
-fn percent_decode(text: &str) -> Option<String> {
+pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -22,7 +22,7 @@ const PIECE_BYTES: usize = 128 * 1024;
 /// The pieces that may wait for whoever takes them.
 const PIECES_WAITING: usize = 8;
 /// Redirects are followed at most this often.
-const MAX_REDIRECTS: usize = 10;
+pub(super) const MAX_REDIRECTS: usize = 10;
 /// A server may ask us to wait at most this long before the next try.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -233,6 +233,12 @@ pub enum TransferError {
         expected: u64,
         /// What came.
         found: u64,
+    },
+    /// More came than is taken of an answer.
+    #[error("the server answered with more than {limit} bytes")]
+    TooLong {
+        /// The most that is taken.
+        limit: u64,
     },
     /// A file of this machine cannot be read.
     #[error("it cannot be read")]
