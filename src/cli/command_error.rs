@@ -114,6 +114,7 @@ impl CliError {
                     LockError::OutOfTurn { .. } => 70,
                 },
                 ComposeError::Fetch(error) => fault_code(error.fault()),
+                ComposeError::Set { source, .. } => fault_code(source.fault()),
                 ComposeError::Store(error) => fault_code(error.fault()),
                 ComposeError::NotAsStated { .. } | ComposeError::EndlessLink { .. } => 1,
                 ComposeError::NoGoal { .. } => 70,

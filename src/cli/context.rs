@@ -1,10 +1,13 @@
 //! What every command is given: the configuration, and the doors to the machine that it opens.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env, fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -25,7 +28,7 @@ use super::{
 };
 use crate::{
     build::{AfterFailure, Event},
-    compose::{ComposeOrder, Project, Session},
+    compose::{ComposeOrder, Locked, Project, ProjectPlace, Session, SetGoal, SetKeeper},
     fetch::{AptSource, Client, ClientConfig, Mirrors, Network, Patience, apt_sources},
     sandbox::{NetworkAccess, Sandbox},
     store::Store,
@@ -42,6 +45,7 @@ pub struct Context {
     pub hints: Hints,
     watcher: Watcher,
     cancelled: Arc<AtomicBool>,
+    stops_on_signals: AtomicBool,
 }
 
 impl Context {
@@ -58,6 +62,7 @@ impl Context {
             watcher: Watcher::new(config.style),
             config,
             cancelled: Arc::new(AtomicBool::new(false)),
+            stops_on_signals: AtomicBool::new(false),
         }
     }
 
@@ -75,14 +80,14 @@ impl Context {
     }
 
     /// The project of a recipe file, or else of the folder that one stands in, with the checkouts that the command
-    /// line names. Its warnings are shown.
+    /// line names and the recipe sets from elsewhere as `sets` says. Its warnings are shown.
     ///
     /// # Errors
     /// Mistakes in recipes.
-    pub fn project(&self, file: Option<&Path>) -> Result<Project, CliError> {
+    pub fn project(&self, file: Option<&Path>, sets: &SetGoal) -> Result<Project, CliError> {
         let mut project = match file {
-            Some(file) if !file.is_dir() => Project::open(file)?,
-            folder => Project::open_above(folder.unwrap_or(Path::new(".")))?,
+            Some(file) if !file.is_dir() => self.open(ProjectPlace::of(file)?, sets)?,
+            folder => self.open(ProjectPlace::above(folder.unwrap_or(Path::new(".")))?, sets)?,
         };
         for (name, folder) in self.config.sources()? {
             if !folder.is_dir() {
@@ -94,12 +99,31 @@ impl Context {
         Ok(project)
     }
 
-    /// The project of a target and what of it is meant.
+    /// Reads a project, with the recipe sets that it imports from elsewhere.
+    ///
+    /// # Errors
+    /// A set that cannot be had, or mistakes in recipes.
+    pub fn open(&self, place: ProjectPlace, goal: &SetGoal) -> Result<Project, CliError> {
+        let imports = place.imports()?;
+        let sets = if imports.is_empty() {
+            BTreeMap::new()
+        } else {
+            let store = self.store()?;
+            // Which names may have mirrors, only recipes say, and they are not here yet.
+            let client = self.client(&store, self.mirrors(Some(&place.root), None)?)?;
+            self.stop_on_signals()?;
+            let keeper = SetKeeper { store, client, cancelled: &self.cancelled, status: &status };
+            keeper.folders(&place, &imports, goal)?
+        };
+        Ok(Project::read(place, sets)?)
+    }
+
+    /// The project of a target and what of it is meant, with recipe sets from elsewhere that are locked or may be.
     ///
     /// # Errors
     /// Mistakes in recipes, or a target that is not there.
-    pub fn order(&self, target: &Target) -> Result<(Project, ComposeOrder), CliError> {
-        let project = self.project(target.file.as_deref())?;
+    pub fn order(&self, target: &Target, locked: Locked) -> Result<(Project, ComposeOrder), CliError> {
+        let project = self.project(target.file.as_deref(), &locked.into())?;
         let variant = project.variant(target.choice.variant.as_deref())?;
         let architectures = project.architectures(&variant, &target.choice.arch)?;
         Ok((project, ComposeOrder { variant, architectures, image_version: None, beside: None }))
@@ -109,8 +133,8 @@ impl Context {
     ///
     /// # Errors
     /// Mistakes in recipes, a target that is not there, or a name that nothing has.
-    pub fn order_of(&self, target: &Target, named: &str) -> Result<(Project, ComposeOrder), CliError> {
-        let project = self.project(target.file.as_deref())?;
+    pub fn order_of(&self, target: &Target, named: &str, locked: Locked) -> Result<(Project, ComposeOrder), CliError> {
+        let project = self.project(target.file.as_deref(), &locked.into())?;
         let order = project.order_of(named, target.choice.variant.as_deref(), &target.choice.arch)?;
         Ok((project, order))
     }
@@ -133,7 +157,7 @@ impl Context {
         project: &Project,
         after_failure: AfterFailure,
     ) -> Result<Session<'_>, CliError> {
-        let client = self.client(&store, project)?;
+        let client = self.client(&store, self.mirrors(Some(&project.root), Some(project.mirror_names()))?)?;
         self.stop_on_signals()?;
         Ok(Session {
             sandbox: self.sandbox(store.clone()),
@@ -160,14 +184,14 @@ impl Context {
         }
     }
 
-    fn client(&self, store: &Store, project: &Project) -> Result<Client, CliError> {
+    fn client(&self, store: &Store, mirrors: Mirrors) -> Result<Client, CliError> {
         let vendored = self.config.vendored()?;
         if let Some(folder) = vendored.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(ConfigError::NotVendored { folder: folder.clone() }.into());
         }
         let client = Client::new(ClientConfig {
             network: self.config.network,
-            mirrors: self.mirrors(Some(&project.root), Some(project.mirror_names()))?,
+            mirrors,
             vendored: vendored.into_iter().collect(),
             downloads: store.dir().join("downloads"),
             proxies: self.config.proxies(),
@@ -199,6 +223,10 @@ impl Context {
     /// # Errors
     /// Signals that cannot be waited for.
     pub fn stop_on_signals(&self) -> Result<(), CliError> {
+        // Twice registered, one signal would count as two.
+        if self.stops_on_signals.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
         for signal in [SIGINT, SIGTERM] {
             let second = flag::register_conditional_shutdown(signal, 130, self.cancelled.clone());
             second

@@ -43,6 +43,12 @@ pub fn report(style: Style, hints: &Hints, error: &CliError) -> ExitCode {
         }
         error => report_message(style, &error.message()),
     }
+    if let CliError::Compose(ComposeError::Set { source, .. }) = error
+        && let Some(way_out) = source.way_out()
+        && style == Style::People
+    {
+        status(&format!("help: {way_out}"));
+    }
     if let CliError::Compose(ComposeError::Unlocked { .. }) = error
         && style == Style::People
     {

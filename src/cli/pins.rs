@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     build::AfterFailure,
-    compose::SetPins,
+    compose::{SetGoal, SetPins},
     lock::{Goal, LockChange, Report},
 };
 
@@ -34,7 +34,11 @@ pub fn move_pins(
     pins: SetPins,
     written: Written,
 ) -> Result<ExitCode, CliError> {
-    let project = context.project(file)?;
+    let sets = match &goal {
+        Goal::Update(names) => SetGoal::Newest(names.clone()),
+        Goal::Complete | Goal::Relock(_) => SetGoal::Complete,
+    };
+    let project = context.project(file, &sets)?;
     let flats = project.all_flats()?;
     let session = context.session(&project, AfterFailure::Stop)?;
     let (lock, report) = session.make_lock(&project, &flats, &project.lock()?, goal, pins)?;

@@ -53,7 +53,7 @@ impl ReleasedImage {
         image_version: Option<String>,
         absent: Absent,
     ) -> Result<Vec<Self>, CliError> {
-        let (project, mut order) = context.order(target)?;
+        let (project, mut order) = context.order(target, Locked::AsItIs)?;
         order.image_version = image_version;
         let session = context.session(&project, AfterFailure::Stop)?;
         let stored = session.stored_images(&project, &order, absent)?;

@@ -1,9 +1,13 @@
 //! What a person sees: every kind of mistake, of every room that looks at recipes, has a bad recipe in
 //! `tests/data/bad`. One file is a project of its own; several, and perhaps a lock, are a folder with a `brc.kdl`.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
-use super::{ComposeError, project::Project};
+use super::{ComposeError, ProjectPlace, project::Project};
 use crate::recipe::{Code, Diagnostic, SourcePath, SourceSet, tests::shown};
 
 /// Kinds that no recipe in the folder shows, each with the text of the file that holds the test that does, and the
@@ -36,11 +40,14 @@ fn names() -> Vec<String> {
 fn findings(name: &str) -> (SourceSet, Vec<Diagnostic>) {
     let path = folder().join(name);
     let is_locked = path.join("brc.lock").is_file();
-    let project = match path.is_dir() {
-        true => Project::read(path, Some(SourcePath::new("brc.kdl")), None),
-        false => Project::read(folder(), None, Some(SourcePath::new(&format!("{name}.kdl")))),
+    let place = match path.is_dir() {
+        true => ProjectPlace { root: path, project: Some(SourcePath::new("brc.kdl")), composed: None },
+        false => {
+            let composed = Some(SourcePath::new(&format!("{name}.kdl")));
+            ProjectPlace { root: folder(), project: None, composed }
+        }
     };
-    let project = match project {
+    let project = match Project::read(place, BTreeMap::new()) {
         Ok(project) => project,
         Err(error) => return refused(error),
     };

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, io, path::PathBuf};
 
+use super::SetError;
 use crate::{
     build::BuildError,
     content::{RelPath, counted},
@@ -46,6 +47,9 @@ pub enum ComposeError {
         path = path.display()
     )]
     TrackedLocal { path: PathBuf },
+    /// A recipe set from elsewhere cannot be had.
+    #[error("the recipe set `{name}` cannot be had")]
+    Set { name: String, source: Box<SetError> },
     /// Imports go on and on.
     #[error("the imports of `{path}` have no end: expected at most 64 levels", path = path.display())]
     Endless { path: PathBuf },

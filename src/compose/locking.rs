@@ -3,11 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{self, Read as _, Write as _},
+    io::Write as _,
     path::PathBuf,
 };
 
-use super::{ComposeError, Project, Session, beneath::open_file, manifests};
+use super::{
+    ComposeError, Project, Session,
+    lock_file::{LOCK_FILE, MAX_LOCK_BYTES, read_lock},
+    manifests,
+};
 use crate::{
     content::counted,
     fetch::{Downloaded, Expect, Place, WantedFile, Watch},
@@ -17,12 +21,8 @@ use crate::{
     recipe::{Code, Diagnostic, Name},
 };
 
-/// The lock's name beside `brc.kdl`.
-const LOCK_FILE: &str = "brc.lock";
 /// The most bytes of a keyring.
 const MAX_KEYRING_BYTES: u64 = 4 << 20;
-/// The largest lock that is read.
-const MAX_LOCK_BYTES: u64 = 64 << 20;
 /// How many indices and packages are fetched at once.
 const CONNECTIONS: usize = 8;
 
@@ -84,7 +84,8 @@ impl Project {
             }
             keyrings.insert(name, bytes);
         }
-        Ok(wanted(&self.recipes, flats, &keyrings, &self.manifests(flats)?, &self.sources))
+        let sets = self.sets.iter().map(|(name, set)| (name.clone(), set.locked.clone())).collect();
+        Ok(Wanted { sets, ..wanted(&self.recipes, flats, &keyrings, &self.manifests(flats)?, &self.sources) })
     }
 
     /// An image with everything that the lock pins.
@@ -294,15 +295,6 @@ pub fn older(lock: &Lock, wanted: &Wanted) -> Option<String> {
          `brc lock` adds that and moves nothing",
         counted(unasked.len(), "package")
     ))
-}
-
-/// The lock in a file; `None` when there is none.
-fn read_lock(path: PathBuf) -> Result<Option<Lock>, ComposeError> {
-    match open_file(&path).and_then(|file| io::read_to_string(file.take(MAX_LOCK_BYTES + 1))) {
-        Ok(text) => Lock::parse(&text).map(Some).map_err(|source| ComposeError::BadLock { path, source }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Ok(None),
-        Err(source) => Err(ComposeError::Read { path, source }),
-    }
 }
 
 /// Each file with those that must have the same bytes, which are fetched once: empty indices of several architectures

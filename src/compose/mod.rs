@@ -15,12 +15,15 @@ mod folder;
 mod history;
 mod kernel;
 mod local;
+mod lock_file;
 mod locking;
 mod output;
 mod owner;
 mod part;
+mod place;
 mod project;
 mod recipe_files;
+mod sets;
 mod settings_template;
 mod signing;
 mod stored;
@@ -58,7 +61,9 @@ pub use local::read_locals;
 pub use locking::{SetPins, older};
 pub use output::{Ready, copy_out};
 pub use owner::Owner;
+pub use place::ProjectPlace;
 pub use project::Project;
+pub use sets::{SetError, SetFolder, SetGoal, SetKeeper};
 pub use stored::{Absent, StoredImage};
 
 /// What every stage is given by the caller.
@@ -107,6 +112,15 @@ pub enum Locked {
     AsItIs,
 }
 
+impl From<Locked> for SetGoal {
+    fn from(locked: Locked) -> Self {
+        match locked {
+            Locked::AsItIs => SetGoal::AsLocked,
+            Locked::Completed => SetGoal::Complete,
+        }
+    }
+}
+
 /// A composed image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Composed {
@@ -147,7 +161,8 @@ impl Session<'_> {
             composed.push(self.write(image, &built, folder, &mut ready)?);
         }
         ready.into_iter().try_for_each(|file| file.publish(&self.store))?;
-        self.store.keep(&project.root, &order.variant.to_string(), &built.keys).map_err(ComposeError::Store)?;
+        let keys = built.keys.iter().copied().chain(project.sets.values().map(SetFolder::key)).collect();
+        self.store.keep(&project.root, &order.variant.to_string(), &keys).map_err(ComposeError::Store)?;
         Ok(composed)
     }
 

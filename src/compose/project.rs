@@ -10,7 +10,7 @@ use std::{
 use brc_contract::Architecture;
 
 use super::{
-    ComposeError, LocalSource,
+    ComposeError, LocalSource, ProjectPlace, SetFolder,
     beneath::{Beneath, set_of},
     checkout,
     recipe_files::answer,
@@ -41,6 +41,8 @@ pub struct Project {
     pub warnings: Vec<Diagnostic>,
     /// The folders that take the place of components' sources.
     pub checkouts: BTreeMap<Name, LocalSource>,
+    /// The recipe sets from elsewhere that it was read with, by the names of their imports.
+    pub(super) sets: BTreeMap<String, SetFolder>,
     /// The architecture of the machine that composes: this one, unless somebody wants to know what another would do.
     pub execution: Architecture,
     /// The file that was asked for; none when the project was.
@@ -48,50 +50,31 @@ pub struct Project {
 }
 
 impl Project {
-    /// The project that `folder` belongs to: the nearest folder with a `brc.kdl`, itself or above it.
-    pub fn root_above(folder: &Path) -> Option<&Path> {
-        folder.ancestors().find(|above| above.join(PROJECT_FILE).is_file())
-    }
-
-    /// Reads the project of `file`: the one that its folder belongs to, or that folder alone.
+    /// Reads the project of `file`: the one that its folder belongs to, or that folder alone; without the sets that it
+    /// imports from elsewhere.
     ///
     /// # Errors
     /// A file that cannot be read, or every mistake in the recipes.
     pub fn open(file: &Path) -> Result<Project, ComposeError> {
-        let unreadable = |source| ComposeError::Read { path: file.to_owned(), source };
-        let file = file.canonicalize().map_err(unreadable)?;
-        if file.is_dir() {
-            let reason = "it is a folder: expected a recipe file, or nothing at all in a project's folder";
-            return Err(unreadable(io::Error::new(io::ErrorKind::IsADirectory, reason)));
-        }
-        let folder = file.parent().unwrap_or(Path::new("/"));
-        let project = Project::root_above(folder);
-        let root = project.unwrap_or(folder).to_owned();
-        let below = file.strip_prefix(&root).unwrap_or(&file);
-        let composed = Some(SourcePath::new(&below.to_string_lossy()));
-        let project = project.map(|_| SourcePath::new(PROJECT_FILE));
-        Project::read(root, project, composed)
+        Project::read(ProjectPlace::of(file)?, BTreeMap::new())
     }
 
-    /// Reads the project that `folder` belongs to, all of it.
+    /// Reads the project that `folder` belongs to, all of it, without the sets that it imports from elsewhere.
     ///
     /// # Errors
     /// No project there, a file that cannot be read, or every mistake in the recipes.
     pub fn open_above(folder: &Path) -> Result<Project, ComposeError> {
-        let folder = folder.canonicalize().map_err(|source| ComposeError::Read { path: folder.to_owned(), source })?;
-        match Project::root_above(&folder) {
-            Some(root) => Project::read(root.to_owned(), Some(SourcePath::new(PROJECT_FILE)), None),
-            None => Err(ComposeError::NoProject { folder }),
-        }
+        Project::read(ProjectPlace::above(folder)?, BTreeMap::new())
     }
 
-    /// Reads the project in `root` from its `brc.kdl`, the file that was asked for, or both.
-    pub(super) fn read(
-        root: PathBuf,
-        project: Option<SourcePath>,
-        composed: Option<SourcePath>,
-    ) -> Result<Project, ComposeError> {
-        let mut sources = SourceSet::new(project, composed.clone());
+    /// Reads a project with the sets that it imports from elsewhere.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or every mistake in the recipes.
+    pub fn read(place: ProjectPlace, sets: BTreeMap<String, SetFolder>) -> Result<Project, ComposeError> {
+        let ProjectPlace { root, project, composed } = place;
+        let folders = sets.iter().map(|(name, set)| (name.clone(), set.path()));
+        let mut sources = SourceSet::new(project, composed.clone()).with_sets(folders.collect());
         let mut reading = recipe::read(&sources);
         for _ in 0..MAX_ROUNDS {
             reading = match reading {
@@ -106,7 +89,7 @@ impl Project {
                     }
                     let checkouts = checkout::stated(&root, &recipes);
                     let (recipes, execution) = (*recipes, Architecture::of_this_program());
-                    return Ok(Project { root, sources, recipes, warnings, checkouts, execution, composed });
+                    return Ok(Project { root, sources, recipes, warnings, checkouts, sets, execution, composed });
                 }
                 Reading::Refused(diagnostics) => {
                     return Err(ComposeError::Recipes { sources: Box::new(sources), diagnostics });
@@ -348,7 +331,8 @@ impl Project {
         all.map(|variant| variant.name.value.clone()).filter(|name| name.set == own).collect()
     }
 
-    /// The mirrors that the archives of recipes are fetched from, those of imported sets too.
+    /// The mirrors that the archives of recipes are fetched from, those of imported sets too, and the sets that have
+    /// mirrors themselves.
     pub fn mirror_names(&self) -> BTreeSet<String> {
         let suites =
             self.recipes.archives.values().flat_map(|archive| archive.suites.iter().map(move |suite| (archive, suite)));
@@ -356,7 +340,7 @@ impl Project {
             Some(mirror) => mirror.value.clone(),
             None => archive.name.value.name.clone(),
         };
-        suites.map(name).collect()
+        suites.map(name).chain(self.sets.keys().cloned()).collect()
     }
 
     /// How many components, package groups and kernels were read, those of imported sets too.

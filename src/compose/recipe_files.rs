@@ -9,7 +9,7 @@ use super::{
 use crate::recipe::{FileGlob, NextFiles, Presence, SourcePath, SourceSet};
 
 /// The most bytes that are read of a recipe; one more than recipes may have, so that too long ones are noticed.
-const MAX_RECIPE_BYTES: u64 = (1 << 20) + 1;
+pub(super) const MAX_RECIPE_BYTES: u64 = (1 << 20) + 1;
 /// The most names that are looked at for one pattern.
 const MAX_LOOKED_AT: usize = 100_000;
 

@@ -71,8 +71,8 @@ impl Session<'_> {
         }
     }
 
-    /// Writes the trees that locked programs fetch for `images` into a vendored folder, as canonical archives
-    /// `tree/DIGEST.tar`; those that are not in the store are fetched.
+    /// Writes the recipe sets from elsewhere, and the trees that locked programs fetch for `images`, into a vendored
+    /// folder, as canonical archives `tree/DIGEST.tar`; those that are not in the store are fetched.
     ///
     /// # Errors
     /// A tree that cannot be had, or a disk that refuses.
@@ -87,26 +87,28 @@ impl Session<'_> {
         });
         lowered.plan.goals = goals.collect();
         let built = self.build(&lowered)?;
+        let sets = project.sets.values().map(|set| set.locked.tree);
         let folder = folder.join("tree");
-        for digest in built.goals.values() {
-            let to = folder.join(format!("{digest}.tar"));
-            if to.is_file() {
-                continue;
-            }
-            let tree = self.store.tree(*digest).map_err(ComposeError::Store)?;
-            let write = || -> io::Result<()> {
-                fs::create_dir_all(&folder)?;
-                let file = tempfile::NamedTempFile::new_in(&folder)?;
-                let mut out = io::BufWriter::new(file);
-                let open = |blob| self.store.open_blob(blob).map_err(io::Error::other);
-                write_archive(&tree, 0, open, &mut out).map_err(io::Error::other)?;
-                let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-                file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-                file.persist(&to)?;
-                Ok(())
-            };
-            write().map_err(|source| ComposeError::Write { path: to.clone(), source })?;
+        built.goals.values().copied().chain(sets).try_for_each(|tree| self.vendor_tree(tree, &folder))
+    }
+
+    fn vendor_tree(&self, digest: Digest, folder: &Path) -> Result<(), ComposeError> {
+        let to = folder.join(format!("{digest}.tar"));
+        if to.is_file() {
+            return Ok(());
         }
-        Ok(())
+        let tree = self.store.tree(digest).map_err(ComposeError::Store)?;
+        let write = || -> io::Result<()> {
+            fs::create_dir_all(folder)?;
+            let file = tempfile::NamedTempFile::new_in(folder)?;
+            let mut out = io::BufWriter::new(file);
+            let open = |blob| self.store.open_blob(blob).map_err(io::Error::other);
+            write_archive(&tree, 0, open, &mut out).map_err(io::Error::other)?;
+            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+            file.persist(&to)?;
+            Ok(())
+        };
+        write().map_err(|source| ComposeError::Write { path: to.clone(), source })
     }
 }

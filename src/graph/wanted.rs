@@ -46,6 +46,7 @@ pub fn wanted(
     }
     let archives = archives.iter().filter_map(|name| Some(archive(recipes.archives.get(name)?, keyrings.get(name))));
     Wanted {
+        sets: BTreeMap::new(),
         archives: archives.collect(),
         closures: collector.closures.into_values().collect(),
         elsewhere: Vec::new(),

@@ -4,13 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brc_contract::Architecture;
 
-use crate::content::{Digest, RelPath, Sha256, Url};
+use crate::{
+    content::{Digest, RelPath, Sha256, Url},
+    recipe::SetSource,
+};
+
+/// The digits of a commit or digest that people are shown.
+const SHORT_PIN_DIGITS: usize = 12;
 
 /// What is pinned. Sorted throughout, so that equal locks are equal texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
     /// Seconds since 1970 of the newest archive: the time that everything made from this lock shows. 0 without archives.
     pub epoch: u64,
+    /// Recipe sets that lie elsewhere, by the names of their imports.
+    pub sets: BTreeMap<String, LockedSet>,
     /// What was read of each archive, by its name and the suite's.
     pub suites: BTreeMap<(String, String), LockedSuite>,
     /// The packages of all closures.
@@ -27,6 +35,17 @@ pub struct Lock {
     pub users: BTreeMap<String, User>,
     /// Groups by name; each user's own group of the same name is not repeated here.
     pub groups: BTreeMap<String, Group>,
+}
+
+/// A recipe set that lies elsewhere, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedSet {
+    /// What recipes say of it. Where they say something else, it is looked for anew.
+    pub source: SetSource,
+    /// What was found: the commit; of an artifact the SHA-256 of its manifest.
+    pub pin: String,
+    /// The digest of its files, which decides whoever serves them.
+    pub tree: Digest,
 }
 
 /// The state of a suite that packages were last chosen from.
@@ -292,6 +311,14 @@ impl TreeKind {
             TreeKind::GoModule => "go-module",
             TreeKind::GoModules => "go-modules",
         }
+    }
+}
+
+impl LockedSet {
+    /// It as people say it: `v0.4.0 (1f2e3d4c5b6a)`.
+    pub fn version(&self) -> String {
+        let pin = self.pin.get(..SHORT_PIN_DIGITS).unwrap_or(&self.pin);
+        format!("{} ({pin})", self.source.version())
     }
 }
 

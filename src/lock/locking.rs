@@ -97,6 +97,7 @@ impl Locking {
             indices: Vec::new(),
             warnings: Vec::new(),
         };
+        locking.lock.sets.clone_from(&locking.wanted.sets);
         locking.lock.urls = locking.wanted.urls.iter().map(|url| (url.url.clone(), url.sha256)).collect();
         if locking.goal == Goal::Complete {
             locking.take_from_pins();

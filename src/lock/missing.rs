@@ -29,6 +29,10 @@ impl Lock {
     /// no problem, so that one variant of a project can be composed alone.
     pub fn missing(&self, wanted: &Wanted) -> Vec<Problem> {
         let mut problems = Vec::new();
+        for (name, _) in wanted.sets.iter().filter(|(name, set)| self.sets.get(*name) != Some(set)) {
+            let message = format!("the recipe set `{name}` is not locked as it was read");
+            problems.push(Problem { origin: String::new(), message });
+        }
         for closure in &wanted.closures {
             self.missing_of(closure, &mut problems);
         }

@@ -32,9 +32,9 @@ mod user;
 mod wanted;
 
 pub use document::{
-    BuiltFor, BuiltFrom, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
-    LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Purpose, Relations, SourceId, Standing, TreeId,
-    TreeKind, User,
+    BuiltFor, BuiltFrom, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSet,
+    LockedSource, LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Purpose, Relations, SourceId,
+    Standing, TreeId, TreeKind, User,
 };
 pub use goal::{Goal, Gone};
 pub use line::ParseLockError;

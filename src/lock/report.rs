@@ -1,6 +1,9 @@
 //! What locking tells a person: problems, changes, warnings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::document::Lock;
 
@@ -13,12 +16,12 @@ pub struct Problem {
     pub message: String,
 }
 
-/// A package whose version changed, came or went.
+/// A package or recipe set whose version changed, came or went.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LockChange {
-    /// The package.
+    /// Its name.
     pub name: String,
-    /// What it is built for, in Debian's word; `source` for a source package.
+    /// What it is built for, in Debian's word; `source` for a source package, `set` for a recipe set.
     pub architecture: String,
     /// The version before; `None` when it is new.
     pub from: Option<String>,
@@ -60,8 +63,8 @@ impl Lock {
                 changes.push(LockChange {
                     name: key.0.to_owned(),
                     architecture: key.1.to_owned(),
-                    from: from.map(|version| (*version).to_owned()),
-                    to: to.map(|version| (*version).to_owned()),
+                    from: from.map(|version| version.clone().into_owned()),
+                    to: to.map(|version| version.clone().into_owned()),
                 });
             }
         }
@@ -69,13 +72,16 @@ impl Lock {
     }
 }
 
-fn versions(lock: &Lock) -> BTreeMap<(&str, &str), BTreeSet<&str>> {
-    let mut versions: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
+fn versions(lock: &Lock) -> BTreeMap<(&str, &str), BTreeSet<Cow<'_, str>>> {
+    let mut versions: BTreeMap<_, BTreeSet<Cow<'_, str>>> = BTreeMap::new();
     for id in lock.packages.keys() {
-        versions.entry((id.name.as_str(), id.built_for.debian())).or_default().insert(&id.version);
+        versions.entry((id.name.as_str(), id.built_for.debian())).or_default().insert(Cow::from(&id.version));
     }
     for (id, source) in &lock.sources {
-        versions.entry((id.name.as_str(), "source")).or_default().insert(&source.version);
+        versions.entry((id.name.as_str(), "source")).or_default().insert(Cow::from(&source.version));
+    }
+    for (name, set) in &lock.sets {
+        versions.entry((name.as_str(), "set")).or_default().insert(Cow::from(set.version()));
     }
     versions
 }

@@ -182,6 +182,7 @@ fn unknown_names(wanted: &Wanted, old: &Lock, goal: &Goal) -> Vec<Problem> {
     let known: BTreeSet<&str> = old.packages.keys().map(|id| id.name.as_str()).collect();
     let named = |name: &str| {
         wanted.closures.iter().any(|one| one.packages.iter().any(|want| want.name == name))
+            || wanted.sets.contains_key(name)
             || wanted.sources.iter().any(|source| source.id.name == name)
             || wanted.trees.iter().any(|tree| tree.component == name || tree.component.rsplit('/').next() == Some(name))
     };

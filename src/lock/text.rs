@@ -7,6 +7,7 @@
 //! ```kdl
 //! lock 2
 //! epoch "2026-11-22T02:09:05Z"
+//! set "brc" git="https://git.example.org/brc.git" tag="v0.4.0" commit="…" tree="…"
 //! suite "debian" "trixie" date="2026-11-21T09:15:44Z" sha256="…"
 //! package "kmod" "34.2-2" "amd64" archive="debian" {
 //!     file "pool/main/k/kmod/kmod_34.2-2_amd64.deb" suite="trixie" mirror="debian" size=99136
@@ -41,13 +42,16 @@ use std::collections::BTreeMap;
 
 use brc_contract::Architecture;
 
-use crate::content::{Digest, Sha256, Url, date_text, parse_date};
+use crate::{
+    content::{Digest, Sha256, Url, date_text, parse_date},
+    recipe::{Reference, Revision, SetSource},
+};
 
 use super::{
     document::{
-        BuiltFor, BuiltFrom, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSource,
-        LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Purpose, Relations, SourceId, Standing, TreeId,
-        TreeKind, User,
+        BuiltFor, BuiltFrom, ClosureId, Contents, Group, Identity, IdentityKind, Lock, LockedClosure, LockedSet,
+        LockedSource, LockedSourceFile, LockedSuite, LockedWant, Package, PackageId, Purpose, Relations, SourceId,
+        Standing, TreeId, TreeKind, User,
     },
     line::{Node, ParseLockError, Writer, nodes},
     source::place_of,
@@ -57,6 +61,8 @@ use super::{
 const VERSION: u64 = 2;
 /// The oldest version that is read.
 const OLDEST_VERSION: u64 = 1;
+/// The hexadecimal digits of a commit.
+const COMMIT_DIGITS: usize = 40;
 const HEADER: &str = "// Everything that images and tools are made of. Written by `brc lock` and `brc update`.";
 
 impl Lock {
@@ -65,6 +71,10 @@ impl Lock {
         let mut writer = Writer::new(HEADER);
         writer.node("lock").number(VERSION).end();
         writer.node("epoch").word(&date_text(self.epoch)).end();
+        writer.gap();
+        for (name, set) in &self.sets {
+            write_set(&mut writer, name, set);
+        }
         writer.gap();
         for ((archive, suite), state) in &self.suites {
             let node = writer.node("suite").word(archive).word(suite).property("date", &date_text(state.date));
@@ -111,6 +121,10 @@ impl Lock {
         for mut node in nodes {
             match node.name {
                 "epoch" => lock.epoch = node.date()?,
+                "set" => {
+                    let (name, set) = (node.word()?, read_set(&mut node)?);
+                    node.only(lock.sets.insert(name, set))?;
+                }
                 "suite" => {
                     let key = (node.word()?, node.word()?);
                     let state =
@@ -178,6 +192,60 @@ fn read_version(mut first: Node<'_>) -> Result<(), ParseLockError> {
             Err(first.wrong(&format!("this is format {other}, and {reads}; use a newer brc")))
         }
     }
+}
+
+fn write_set(writer: &mut Writer, name: &str, set: &LockedSet) {
+    let mut node = writer.node("set").word(name);
+    let (word, stated) = match &set.source {
+        SetSource::Git { url, revision } => {
+            node = node.property("git", url.as_str());
+            match revision {
+                Revision::Tag(tag) => ("commit", Some(("tag", tag.clone()))),
+                Revision::Branch(branch) => ("commit", Some(("branch", branch.clone()))),
+                Revision::Commit(_) => ("commit", None),
+            }
+        }
+        SetSource::Oci { repository, reference } => {
+            node = node.property("oci", repository);
+            match reference {
+                Reference::Tag(tag) => ("manifest", Some(("tag", tag.clone()))),
+                Reference::Digest(_) => ("manifest", None),
+            }
+        }
+    };
+    if let Some((key, value)) = stated {
+        node = node.property(key, &value);
+    }
+    node.property(word, &set.pin).property("tree", &set.tree.to_string()).end();
+}
+
+fn read_set(node: &mut Node<'_>) -> Result<LockedSet, ParseLockError> {
+    let (tag, branch) = (node.optional("tag"), node.optional("branch"));
+    let (source, pin) = match node.optional("git") {
+        Some(url) => {
+            let commit = node.property("commit")?;
+            if commit.len() != COMMIT_DIGITS || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(node.wrong(&format!("`{commit}` is no commit")));
+            }
+            let revision = match (tag, branch) {
+                (Some(tag), None) => Revision::Tag(tag),
+                (None, Some(branch)) => Revision::Branch(branch),
+                (None, None) => Revision::Commit(commit.clone()),
+                (Some(_), Some(_)) => return Err(node.wrong("it has one of `tag=` and `branch=`")),
+            };
+            (SetSource::Git { url: Url::new(url), revision }, commit)
+        }
+        None => {
+            let (repository, manifest) = (node.property("oci")?, node.digest_property("manifest")?);
+            let reference = match (tag, branch) {
+                (Some(tag), None) => Reference::Tag(tag),
+                (None, None) => Reference::Digest(manifest),
+                (_, Some(_)) => return Err(node.wrong("a registry has no `branch=`")),
+            };
+            (SetSource::Oci { repository, reference }, manifest.to_string())
+        }
+    };
+    Ok(LockedSet { source, pin, tree: node.tree_property("tree")? })
 }
 
 fn standing(node: &mut Node<'_>) -> Result<Standing, ParseLockError> {

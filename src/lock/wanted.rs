@@ -1,13 +1,17 @@
 //! What recipes want locked, in the lock's own words: `graph` and `compose` translate.
 
+use std::collections::BTreeMap;
+
 use brc_contract::Architecture;
 
-use super::document::{ClosureId, IdentityKind, Lock, Purpose, SourceId, TreeId, TreeKind};
+use super::document::{ClosureId, IdentityKind, Lock, LockedSet, Purpose, SourceId, TreeId, TreeKind};
 use crate::content::{Digest, Sha256, Url};
 
 /// Everything that a project wants pinned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
+    /// The recipe sets from elsewhere that the recipes were read with.
+    pub sets: BTreeMap<String, LockedSet>,
     /// The Debian archives that packages come from.
     pub archives: Vec<Archive>,
     /// The sets of packages, one per variant and architecture and one per tool set.

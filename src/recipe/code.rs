@@ -84,7 +84,7 @@ codes! {
     RepeatedProperty = "repeated-property",
     /// A node stands twice where a block has one.
     RepeatedNode = "repeated-node",
-    /// An upstream has more than one source.
+    /// An upstream has more than one source, or a recipe set more than one place.
     SeveralSources = "several-sources",
     /// An argument with a `=` in it was written without quotes.
     PropertyForArgument = "property-for-argument",
@@ -174,6 +174,8 @@ codes! {
     FileInTwoSets = "file-in-two-sets",
     /// A recipe set calls itself something else than its import does.
     SetName = "set-name",
+    /// A recipe set that lies elsewhere is not locked, so that nobody knows its recipes.
+    SetNotLocked = "set-not-locked",
     /// An imported recipe set imports another one.
     SetImports = "set-imports",
     /// The recipes want a newer brc.

@@ -18,6 +18,7 @@ mod diagnostic;
 mod format;
 mod fragment;
 mod health;
+mod import;
 mod item;
 mod kernel;
 mod kernel_argument;
@@ -57,6 +58,7 @@ pub use diagnostic::{Diagnostic, Label, Severity};
 pub use format::{FormatError, format};
 pub use fragment::{FragmentLine, read_fragment};
 pub use health::{HealthCheck, HealthItem};
+pub use import::{ImportedSet, Reference, Revision, SetSource};
 pub use item::{
     Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, MadeFile, SetuidItem,
     TreeItem, UnitItem,
@@ -66,7 +68,7 @@ pub use kernel_package::{InitramfsItem, KernelPackage};
 pub use packages::{Archive, Expiry, Package, Packages, PackagesDrop, PackagesItem, Reach, Reasoned, Suite};
 pub use platform::PLATFORMS;
 pub use project::{LOCAL_FILE, PROJECT_FILE, Recipes, Set};
-pub use read::{Again, Reading, read};
+pub use read::{Again, Reading, imported_sets, read};
 pub use reference::Name;
 pub use setting::{Setting, SettingValue};
 pub use source::{FileGlob, LocalPath, NextFiles, Presence, SourcePath, SourceSet, line_and_column, one_line};

@@ -6,8 +6,9 @@ use super::{
     Archive, Checkout, Code, Component, Feature, FileGlob, Kernel, Name, Override, Packages, SourcePath, Span, Spanned,
     Target, Variant,
     decode::{Cursor, Reader, Seen},
+    import::{Import, set_name},
     parse::Node,
-    word::{ImportWord, ProjectWord, Word as _},
+    word::{ProjectWord, Word as _},
 };
 use crate::content::Glob;
 
@@ -64,16 +65,10 @@ pub(super) struct ProjectFile {
     pub(super) name: Option<Spanned<String>>,
     /// `read "recipes/**/*.kdl" …`: the files that belong to it: `*` and `?` inside a name, `**` over folders.
     pub(super) read: Vec<Spanned<FileGlob>>,
-    /// `recipes "brc" { path "../brc" }`: another set of recipes, in a folder; its name is what its own `project` says.
+    /// `recipes "brc" { git "https://git.example.org/brc.git" tag="v0.4.0" }`: another set of recipes, in a folder, a git
+    /// repository or a registry; its name is what its own `project` says. One from elsewhere is locked by its commit or
+    /// manifest and by the digest of its tree.
     pub(super) imports: Vec<Import>,
-}
-
-/// A set of recipes that is imported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Import {
-    pub(super) name: Spanned<String>,
-    /// `path "../brc"`: its folder, relative to this one.
-    pub(super) root: SourcePath,
 }
 
 impl ProjectFile {
@@ -113,16 +108,6 @@ impl ProjectFile {
     }
 }
 
-fn set_name(reader: &mut Reader<'_>, name: Spanned<String>) -> Option<Spanned<String>> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-        let message = format!("`{}` cannot be the name of a project", name.value);
-        reader.error(Code::BadName, name.span, message, "names of projects are `[a-z0-9-]{1,64}`");
-        return None;
-    }
-    Some(name)
-}
-
 fn file_glob(reader: &mut Reader<'_>, text: Spanned<String>) -> Option<Spanned<FileGlob>> {
     let message = if let Err(error) = Glob::new(&format!("/{}", text.value)) {
         error.to_string()
@@ -148,32 +133,5 @@ fn check_version(reader: &mut Reader<'_>, version: &Spanned<String>) {
     if numbers(own).is_some_and(|own| own < wanted) {
         let message = format!("these recipes want brc {}, and this is {own}", version.value);
         reader.error(Code::NewerBrc, version.span, message, "install a newer brc");
-    }
-}
-
-impl Import {
-    fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Self> {
-        let mut cursor = Cursor::new(reader, node, ProjectWord::Recipes);
-        let name = cursor.text(reader, "a name").and_then(|name| set_name(reader, name));
-        let mut root = None;
-        let mut seen = Seen::new();
-        for inner in cursor.block() {
-            if inner.name == "git" {
-                let what =
-                    "`git` (recipe sets from a git repository) is known, but this version of brc does not do it yet";
-                reader.error(Code::NotYet, inner.name_span, what, "clone it and write `path \"…\"`");
-                continue;
-            }
-            let Some(word @ ImportWord::Path) = reader.word(inner, &mut seen) else { continue };
-            let mut inner = Cursor::new(reader, inner, word);
-            root = inner.text(reader, "a folder").map(|path| reader.folder.join(&path)).or(root);
-            inner.finish(reader);
-        }
-        if node.children.as_ref().is_none_or(Vec::is_empty) {
-            let message = "`recipes` does not say where the recipes are";
-            reader.error(Code::MissingNode, node.name_span, message, "write `{ path \"…\" }`");
-        }
-        cursor.finish(reader);
-        Some(Import { name: name?, root: root? })
     }
 }

@@ -8,9 +8,10 @@ use super::{
     Archive, Checkout, Code, Component, Diagnostic, Feature, FileGlob, FileId, Kernel, LocalPath, Name, NextFiles,
     Origin, Override, Packages, Presence, Recipes, Set, SourcePath, SourceSet, Span, Spanned, Target, Variant, check,
     decode::{Cursor, Reader},
+    import::{Import, ImportPlace, ImportedSet},
     names::{Kind, Names},
     parse::{Node, Parsed, parse},
-    project::{Import, LOCAL_FILE, PROJECT_FILE, ProjectFile},
+    project::{LOCAL_FILE, PROJECT_FILE, ProjectFile},
     source::Defect,
     suggestion::Patience,
     word::{ProjectWord, TopWord, Word as _},
@@ -119,6 +120,10 @@ pub fn read(sources: &SourceSet) -> Reading {
         return Reading::Wanted(NextFiles { roots: roots(&survey.sets), ..survey.wanted }, Again(Point::Start));
     }
     let Survey { mut problems, sets, members, .. } = survey;
+    // Of names nobody can say whether they are in a set that is not known.
+    if problems.iter().any(|problem| problem.code == Code::SetNotLocked) {
+        return finish(sources, Recipes::default(), problems);
+    }
     let parsed: Vec<Parsed<'_>> = members
         .par_iter()
         .map(|member| match sources.defect(member.file) {
@@ -252,9 +257,22 @@ impl Survey<'_> {
     fn import(&mut self, import: &Import) {
         let set = self.sets.len();
         let span = Some(import.name.span);
-        self.sets.push(Set { name: import.name.value.clone(), root: import.root.clone(), span });
-        let Some(file) = self.text(&import.root.join(PROJECT_FILE), Some(import.name.span)) else { return };
-        let content = self.project_file(file, &import.root);
+        let name = &import.name.value;
+        let root = match &import.place {
+            ImportPlace::Folder(folder) => folder,
+            ImportPlace::Git(_) | ImportPlace::Oci(_) => match self.sources.set(name) {
+                Some(folder) => folder,
+                None => {
+                    let message = format!("the recipe set `{name}` is not locked, so its recipes are not known");
+                    let problem = Diagnostic::error(Code::SetNotLocked, import.name.span, message);
+                    self.problems.push(problem.help("`brc lock` fetches it, and pins it in `brc.lock`"));
+                    return;
+                }
+            },
+        };
+        self.sets.push(Set { name: name.clone(), root: root.clone(), span });
+        let Some(file) = self.text(&root.join(PROJECT_FILE), Some(import.name.span)) else { return };
+        let content = self.project_file(file, root);
         if let Some(own) = content.name.as_ref().filter(|own| own.value != import.name.value) {
             let message = format!("these recipes call themselves `{}`, not `{}`", own.value, import.name.value);
             let problem = Diagnostic::error(Code::SetName, import.name.span, message).also(own.span, "here");
@@ -292,22 +310,8 @@ impl Survey<'_> {
         if self.sources.defect(file).is_some() {
             return ProjectFile::default();
         }
-        let parsed = parse(file, self.sources.text(file));
-        let names = Names::default();
-        let mut reader = Reader {
-            names: &names,
-            set: "",
-            folder: root.clone(),
-            root,
-            origin: Origin::Recipe,
-            is_project_file: true,
-            problems: Vec::new(),
-            patience: Patience::new(),
-            locals: Vec::new(),
-            anywhere: Vec::new(),
-        };
-        let content = ProjectFile::read(&mut reader, &parsed.nodes);
-        self.problems.extend(reader.problems);
+        let (content, problems) = read_project_file(file, self.sources.text(file), root);
+        self.problems.extend(problems);
         content
     }
 
@@ -354,6 +358,36 @@ impl Survey<'_> {
             }
         }
     }
+}
+
+fn read_project_file(file: FileId, text: &str, root: &SourcePath) -> (ProjectFile, Vec<Diagnostic>) {
+    let parsed = parse(file, text);
+    let names = Names::default();
+    let mut reader = Reader {
+        names: &names,
+        set: "",
+        folder: root.clone(),
+        root,
+        origin: Origin::Recipe,
+        is_project_file: true,
+        problems: Vec::new(),
+        patience: Patience::new(),
+        locals: Vec::new(),
+        anywhere: Vec::new(),
+    };
+    let content = ProjectFile::read(&mut reader, &parsed.nodes);
+    (content, reader.problems)
+}
+
+/// The sets that the text of a project's `brc.kdl` imports from elsewhere, which have to be there before it is read with
+/// all that it names. What is wrong with it is told then.
+pub fn imported_sets(text: &str) -> Vec<ImportedSet> {
+    let (content, _) = read_project_file(FileId(0), text, &SourcePath::default());
+    let elsewhere = content.imports.into_iter().filter_map(|import| match import.place {
+        ImportPlace::Folder(_) => None,
+        ImportPlace::Git(source) | ImportPlace::Oci(source) => Some(ImportedSet { name: import.name.value, source }),
+    });
+    elsewhere.collect()
 }
 
 /// Notes every name that some file defines, and those defined twice.

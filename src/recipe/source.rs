@@ -174,6 +174,8 @@ pub struct NextFiles {
 #[derive(Debug, Clone, Default)]
 pub struct SourceSet {
     project: Option<SourcePath>,
+    /// The folders of imported sets that lie elsewhere, by their names.
+    sets: BTreeMap<String, SourcePath>,
     composed: Option<SourcePath>,
     files: Vec<Source>,
     by_path: BTreeMap<SourcePath, Option<FileId>>,
@@ -208,6 +210,12 @@ impl SourceSet {
     /// one is given.
     pub fn new(project: Option<SourcePath>, composed: Option<SourcePath>) -> Self {
         SourceSet { project, composed, ..Self::default() }
+    }
+
+    /// With the folders that imported sets from elsewhere were laid out in, by the names of the imports.
+    #[must_use]
+    pub fn with_sets(self, sets: BTreeMap<String, SourcePath>) -> Self {
+        SourceSet { sets, ..self }
     }
 
     /// Adds the bytes of a file. One that is too large or not UTF-8 is a diagnostic of [`super::read`].
@@ -291,6 +299,10 @@ impl SourceSet {
 
     pub(super) fn project(&self) -> Option<&SourcePath> {
         self.project.as_ref()
+    }
+
+    pub(super) fn set(&self, name: &str) -> Option<&SourcePath> {
+        self.sets.get(name)
     }
 
     pub(super) fn composed(&self) -> Option<&SourcePath> {

@@ -117,6 +117,7 @@ fn around(place: &str) -> &'static str {
         "a `unit`" => "component \"c\" { unit \"a.service\" { NODE } }",
         "a `target`" => "target \"t\" { NODE }",
         "the `aws` of a `target`" => "target \"t\" { aws { NODE } }",
+        "a `recipes` import" => "recipes \"r\" { NODE }",
         "a `layout`" => "variant \"v\" { layout \"ab\" { NODE } }",
         place => panic!("say here what {place} looks like"),
     }

@@ -267,6 +267,8 @@ blocks! {
     /// What the import of a recipe set has.
     ImportWord in "a `recipes` import" {
         Path = "path", Once, [];
+        Git = "git", Once, ["tag", "branch", "commit"];
+        Oci = "oci", Once, ["tag", "digest"];
     }
 
     /// What a developer says of a component.
@@ -295,7 +297,6 @@ pub(super) fn belongs(word: &str) -> Option<String> {
 /// What is to be said about a node that only later versions read.
 pub(super) fn later(word: &str) -> Option<String> {
     let what = match word {
-        "oci" => "recipe sets from a registry",
         "secret" => "credentials for fetching",
         "hardware" => "hardware profiles",
         "updates-from" => "update paths",

@@ -9,6 +9,8 @@
     reason = "a test may stop at the first thing that is wrong, and its table has as many lines as cases"
 )]
 
+#[path = "../support/registry.rs"]
+mod registry;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -29,6 +31,7 @@ mod command_line;
 mod compare;
 mod doctor;
 mod download;
+mod elsewhere;
 mod execution;
 mod from_source;
 mod host;

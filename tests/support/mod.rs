@@ -4,6 +4,7 @@
 pub mod archive;
 #[cfg(feature = "suite-vm")]
 pub mod aws;
+pub mod git;
 pub mod package;
 pub mod process;
 pub mod project;

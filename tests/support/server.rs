@@ -30,6 +30,8 @@ pub enum Answer {
     Status(u16),
     /// A status and the seconds to wait before the next try.
     RetryAfter(u16, u64),
+    /// A refusal until somebody says who asks, with the header that says how.
+    Challenge(String),
     /// A redirect.
     Redirect(String),
     /// So many bytes of the body, then silence on an open connection.
@@ -60,6 +62,8 @@ pub struct Seen {
     pub if_range: Option<String>,
     /// The header `Cache-Control`.
     pub cache_control: Option<String>,
+    /// The header `Authorization`.
+    pub authorization: Option<String>,
     /// Which connection it came on, counted from 0.
     pub connection: usize,
 }
@@ -153,6 +157,7 @@ fn serve(state: &State, mut stream: TcpStream, connection: usize) -> io::Result<
             range: header("range"),
             if_range: header("if-range"),
             cache_control: header("cache-control"),
+            authorization: header("authorization"),
             connection,
         };
         state.seen.lock().expect("no panic").push(seen.clone());
@@ -210,6 +215,10 @@ fn answer_with(stream: &mut TcpStream, page: &Page, answer: Answer, seen: &Seen)
         }
         Answer::RetryAfter(status, seconds) => {
             write!(stream, "HTTP/1.1 {status} X\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n")?;
+            return Ok(true);
+        }
+        Answer::Challenge(how) => {
+            write!(stream, "HTTP/1.1 401 X\r\nWWW-Authenticate: {how}\r\nContent-Length: 0\r\n\r\n")?;
             return Ok(true);
         }
         Answer::Redirect(target) => {

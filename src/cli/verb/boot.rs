@@ -19,7 +19,7 @@ use crate::{
         json::Event,
         output::{print_event, status},
     },
-    compose::{ComposeOrder, Project},
+    compose::{ComposeOrder, Project, ProjectPlace, SetGoal},
     content::counted,
     graph::Role,
     inspect,
@@ -72,7 +72,7 @@ fn machine_in(
     recipe: Option<&Path>,
     architecture: Architecture,
 ) -> Result<Machine, CliError> {
-    let (project, of) = machine_project(&store, image, recipe, architecture)?;
+    let (project, of) = machine_project(context, &store, image, recipe, architecture)?;
     let session = context.session_with(store, &project, AfterFailure::Stop)?;
     let tools = session.tool(&project, &of, Role::Machine)?;
     Ok(Machine::new(session.store.clone(), PathBuf::from(OWN_PROGRAM), tools, architecture))
@@ -121,14 +121,16 @@ fn report(context: &Context, arguments: &arguments::Boot, ended: Ended) -> ExitC
 /// The project whose locked QEMU is used: the named one; else the last one that composed the image's variant in
 /// this store; else the nearest one above the image, or above where we are.
 fn machine_project(
+    context: &Context,
     store: &Store,
     image: &Path,
     recipe: Option<&Path>,
     architecture: Architecture,
 ) -> Result<(Project, ComposeOrder), CliError> {
     let variant = named(image).map(|(name, _)| name.variant);
+    let open = |file: &Path| context.open(ProjectPlace::of(file)?, &SetGoal::AsLocked);
     if let Some(recipe) = recipe {
-        return with_machine(Project::open(recipe)?, variant.as_deref(), architecture);
+        return with_machine(open(recipe)?, variant.as_deref(), architecture);
     }
     if let Some(name) = &variant {
         for folder in store.projects(name)? {
@@ -137,7 +139,7 @@ fn machine_project(
                 continue;
             }
             // A project that has changed since is passed over; another one may do.
-            if let Ok(project) = Project::open(&file)
+            if let Ok(project) = open(&file)
                 && project.variant(Some(name)).is_ok()
             {
                 return with_machine(project, variant.as_deref(), architecture);
@@ -156,7 +158,7 @@ fn machine_project(
              store has not composed it; name one with `--recipe FILE`"
         ))
     })?;
-    with_machine(Project::open(&file)?, variant.as_deref(), architecture)
+    with_machine(open(&file)?, variant.as_deref(), architecture)
 }
 
 /// The variant of a project whose tools are used: the image's own, or else any that has a machine.

@@ -21,7 +21,7 @@ use crate::{
 /// Builds one component for each architecture and says where its outputs lie.
 pub fn run(context: &Context, arguments: &arguments::Build) -> Result<ExitCode, CliError> {
     let (target, component) = arguments.named.split()?;
-    let (project, order) = context.order_of(&target, &component)?;
+    let (project, order) = context.order_of(&target, &component, Locked::Completed)?;
     let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;
     let mut lowered = session.lower(&project, &images)?;

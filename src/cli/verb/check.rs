@@ -9,14 +9,14 @@ use crate::{
         json::Event,
         output::{print_event, status},
     },
-    compose::{ComposeError, older},
+    compose::{ComposeError, SetGoal, older},
     content::counted,
     recipe::{Diagnostic, Name},
 };
 
 /// Checks recipes, and with `--locked` what the lock says of them.
 pub fn run(context: &Context, arguments: &arguments::Check) -> Result<ExitCode, CliError> {
-    let project = context.project(arguments.target.file.as_deref())?;
+    let project = context.project(arguments.target.file.as_deref(), &SetGoal::AsLocked)?;
     let choice = &arguments.target.choice;
     let variants: Vec<Name> = match &choice.variant {
         Some(named) => vec![project.variant(Some(named))?],

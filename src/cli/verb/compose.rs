@@ -11,14 +11,14 @@ use crate::{
         output::{print, print_event, status},
         pins::change_text,
     },
-    compose::{Composed, Project, Session, SetPins, gone},
+    compose::{Composed, Locked, Project, Session, SetPins, gone},
     content::bytes,
     lock::{Goal, Gone},
 };
 
 /// Composes images, once more with newer files when the archive dropped some and `--relock` allows it.
 pub fn run(context: &Context, arguments: &arguments::Compose) -> Result<ExitCode, CliError> {
-    let (project, mut order) = context.order(&arguments.target)?;
+    let (project, mut order) = context.order(&arguments.target, Locked::Completed)?;
     if let Some(version) = &arguments.image_version {
         check_version(version)?;
         order.image_version = Some(version.clone());

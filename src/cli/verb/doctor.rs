@@ -11,7 +11,7 @@ use crate::{
         json::{self, Object},
         output::{print, print_json},
     },
-    compose::Project,
+    compose::ProjectPlace,
     content::{bytes, counted},
     sandbox,
 };
@@ -93,7 +93,7 @@ fn memory_finding() -> Finding {
 /// Which mirrors the project of this folder would use.
 fn mirror_finding(context: &Context) -> Finding {
     let here = Path::new(".").canonicalize();
-    let root = here.as_deref().ok().and_then(Project::root_above);
+    let root = here.as_deref().ok().and_then(ProjectPlace::root_above);
     match context.mirrors(root, None) {
         Ok(mirrors) if !mirrors.bases("debian").is_empty() => {
             let text = format!("`debian` is served by {}", counted(mirrors.bases("debian").len(), "place"));

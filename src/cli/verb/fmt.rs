@@ -16,7 +16,7 @@ use crate::{
         json::Event,
         output::{print, print_event, status},
     },
-    compose::{ComposeError, Project},
+    compose::{ComposeError, Project, ProjectPlace},
     content::counted,
     recipe::{FormatError, PROJECT_FILE, SourcePath, SourceSet, format},
 };
@@ -92,7 +92,7 @@ fn of_project() -> Result<BTreeMap<PathBuf, Vec<u8>>, CliError> {
         Err(error) => return Err(error.into()),
     };
     let folder = here.canonicalize().map_err(|source| unreadable(here, source))?;
-    let root = Project::root_above(&folder).unwrap_or(&folder).to_owned();
+    let root = ProjectPlace::root_above(&folder).unwrap_or(&folder).to_owned();
     let sets: Vec<SourcePath> = sources
         .files()
         .filter(|(_, path)| path.name() == PROJECT_FILE && path.as_str() != PROJECT_FILE)

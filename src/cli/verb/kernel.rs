@@ -35,7 +35,7 @@ pub fn run(context: &Context, arguments: &arguments::Kernel) -> Result<ExitCode,
 
 /// Prints each option with the line of the fragment that wants it.
 fn config(context: &Context, target: &Target, all: bool) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(target)?;
+    let (project, order) = context.order(target, Locked::Completed)?;
     let session = context.session(&project, AfterFailure::Stop)?;
     for configured in configure(&session, &project, &order)? {
         let shown = configured.options.iter().filter(|(_, option)| all || !option.wanted.is_empty());
@@ -137,7 +137,7 @@ impl Sides<'_> {
             let pick = |values: &[String]| values.get(index).or(values.first()).cloned();
             let choice = Choice { variant: pick(self.variants), arch: pick(self.arch).into_iter().collect() };
             let target = Target { file: self.files[index].map(Path::to_owned), choice };
-            context.order(&target)
+            context.order(&target, Locked::Completed)
         };
         let mut sides = [order(0)?, order(1)?];
         let [(_, left), (project, right)] = &mut sides;

@@ -11,6 +11,7 @@ use crate::{
         json::{self, Object},
         output::{print, print_json, print_log},
     },
+    compose::Locked,
     content::date_text,
     plan::is_called,
 };
@@ -18,7 +19,7 @@ use crate::{
 /// Prints what the actions of a component printed; when they would be others now, what they printed the last time.
 pub fn run(context: &Context, arguments: &arguments::Log) -> Result<ExitCode, CliError> {
     let (target, component) = arguments.named.split()?;
-    let (project, order) = context.order_of(&target, &component)?;
+    let (project, order) = context.order_of(&target, &component, Locked::AsItIs)?;
     let session = context.session(&project, AfterFailure::Stop)?;
     let mut shown = 0;
     for found in actions_of(&session, &project, &order, &component)? {

@@ -16,7 +16,7 @@ use crate::{
 
 /// Prints the actions and which of them are done.
 pub fn run(context: &Context, arguments: &arguments::Plan) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
+    let (project, order) = context.order(&arguments.target, Locked::AsItIs)?;
     let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let lowered = session.lower(&project, &images)?;

@@ -54,7 +54,7 @@ struct Compared {
 /// Builds a component twice more without using what it gave, and compares the bytes.
 pub fn run(context: &Context, arguments: &arguments::Repro) -> Result<ExitCode, CliError> {
     let (target, component) = arguments.named.split()?;
-    let (project, order) = context.order_of(&target, &component)?;
+    let (project, order) = context.order_of(&target, &component, Locked::Completed)?;
     let again = Again { context, project: &project, order: &order, component: &component };
     let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::Completed)?;

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     build::AfterFailure,
     cli::{CliError, arguments, component_actions::actions_of, context::Context, output::status},
+    compose::Locked,
     content::Digest,
     plan::{Action, Run},
     sandbox::{Console, linux::Status},
@@ -18,7 +19,7 @@ use crate::{
 /// Opens a shell in the sandbox of a component's last action.
 pub fn run(context: &Context, arguments: &arguments::Shell) -> Result<ExitCode, CliError> {
     let (target, component) = arguments.named.split()?;
-    let (project, order) = context.order_of(&target, &component)?;
+    let (project, order) = context.order_of(&target, &component, Locked::AsItIs)?;
     let session = context.session(&project, AfterFailure::Stop)?;
     let mut runs: Vec<(String, Run<Digest>, PathBuf)> = Vec::new();
     for found in actions_of(&session, &project, &order, &component)? {

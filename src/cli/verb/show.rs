@@ -9,14 +9,14 @@ use crate::{
         json::{self, Object},
         output::{print, print_json},
     },
-    compose::Project,
+    compose::{Locked, Project},
     graph::{Flat, origin},
     recipe::{Item, Spanned},
 };
 
 /// Prints a variant with nothing left open.
 pub fn run(context: &Context, arguments: &arguments::Show) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
+    let (project, order) = context.order(&arguments.target, Locked::AsItIs)?;
     for flat in project.flats(&order.variant, &order.architectures)? {
         let lines = flat_lines(&project, &flat);
         if context.is_json() {

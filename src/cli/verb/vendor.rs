@@ -26,7 +26,7 @@ const CONNECTIONS: usize = 8;
 pub fn run(context: &Context, arguments: &arguments::Vendor) -> Result<ExitCode, CliError> {
     let (file, folder) = arguments::last_word(&arguments.words, "DIR")?;
     let (target, folder) = (Target { file, choice: arguments.choice.clone() }, Path::new(folder));
-    let (project, mut order) = context.order(&target)?;
+    let (project, mut order) = context.order(&target, Locked::Completed)?;
     if target.choice.arch.is_empty() {
         // Another machine may compose from the folder.
         order.architectures = project.stated_architectures(&order.variant);

@@ -13,13 +13,14 @@ use crate::{
         output::{print, print_json, status},
         progress::seconds,
     },
+    compose::Locked,
     content::{counted, date_text},
     store::{BuildEnd, StepRecord, StepState},
 };
 
 /// Says what the last build ran, why, and what it waited for.
 pub fn run(context: &Context, arguments: &arguments::WhatRan) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
+    let (project, order) = context.order(&arguments.target, Locked::AsItIs)?;
     let store = context.store()?;
     let builds = store.builds(&project.root, &order.variant.to_string(), usize::MAX)?;
     let Some(build) = builds.get(arguments.earlier) else {

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::content::{Digest, Sha256, Url};
+use crate::{
+    content::{Digest, Sha256, Url},
+    recipe::{Reference, Revision, SetSource},
+};
 
 /// A lock with one of everything.
 fn full() -> Lock {
@@ -58,6 +61,20 @@ fn full() -> Lock {
     }
     let id = TreeId { component: "brc/a".to_owned(), kind: TreeKind::GoModules, question: Digest::of(b"question") };
     lock.trees.insert(id, Digest::of(b"tree"));
+    let commit = "0123456789abcdef0123456789abcdef01234567".to_owned();
+    for (name, revision) in [
+        ("brc", Revision::Tag("v0.4.0".to_owned())),
+        ("other", Revision::Branch("main".to_owned())),
+        ("third", Revision::Commit(commit.clone())),
+    ] {
+        let source = SetSource::Git { url: Url::new(format!("https://git.example.org/{name}.git")), revision };
+        let (pin, tree) = (commit.clone(), Digest::of(b"set"));
+        lock.sets.insert(name.to_owned(), LockedSet { source, pin, tree });
+    }
+    for (name, reference) in [("fourth", Reference::Tag("v1".to_owned())), ("fifth", Reference::Digest(sha256))] {
+        let source = SetSource::Oci { repository: format!("registry.example.org/{name}"), reference };
+        lock.sets.insert(name.to_owned(), LockedSet { source, pin: sha256.to_string(), tree: Digest::of(b"set") });
+    }
     lock.users.insert("gone".to_owned(), User { uid: 898, gid: 898, standing: Standing::Retired });
     lock
 }

@@ -12,13 +12,14 @@ use crate::{
         json::{self, Object},
         output::{print, print_json},
     },
+    compose::Locked,
     graph::{Flat, FlatComponent},
 };
 use svg::Edges;
 
 /// Draws the components.
 pub fn run(context: &Context, arguments: &arguments::Graph) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order(&arguments.target)?;
+    let (project, order) = context.order(&arguments.target, Locked::AsItIs)?;
     for flat in project.flats(&order.variant, &order.architectures)? {
         let edges = edges(&flat);
         match arguments.format {

@@ -13,7 +13,7 @@ use crate::{
         json::{self, Object},
         output::{print, print_json},
     },
-    compose::{Owner, Project},
+    compose::{Locked, Owner, Project},
     content::RelPath,
     graph::{Flat, FlatComponent, image_closure, origin},
     recipe::{Item, Name},
@@ -35,7 +35,7 @@ pub fn run(context: &Context, arguments: &arguments::Why) -> Result<ExitCode, Cl
     }
     let (file, what) = arguments::last_word(&arguments.words, "WHAT")?;
     let what = what.to_str().ok_or_else(|| CliError::Usage(format!("`{}` is no name", what.display())))?;
-    let (project, order) = context.order(&Target { file, choice: arguments.choice.clone() })?;
+    let (project, order) = context.order(&Target { file, choice: arguments.choice.clone() }, Locked::AsItIs)?;
     let mut found = Vec::new();
     for flat in project.flats(&order.variant, &order.architectures)? {
         let chain = if what.starts_with('/') {

@@ -30,7 +30,7 @@ const MAX_TEXT_BYTES: usize = 256 << 10;
 /// Says which input of a component's actions changed: since they last ran if they would run now, else when they last
 /// ran.
 pub fn run(context: &Context, target: &Target, component: &str) -> Result<ExitCode, CliError> {
-    let (project, order) = context.order_of(target, component)?;
+    let (project, order) = context.order_of(target, component, Locked::AsItIs)?;
     let session = context.session(&project, AfterFailure::Stop)?;
     let images = session.images(&project, &order, Locked::AsItIs)?;
     let mut lowered = session.lower(&project, &images)?;
