@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{CliError, context::Context};
 use crate::{
-    compose::Project,
+    compose::{Project, SetGoal},
     publish::ami::{Encryption, Placement, Recipient, Target, fill},
     recipe::{AwsTarget, nearest},
 };
@@ -27,7 +27,7 @@ impl PublishTarget {
     /// Mistakes in recipes, or no such target.
     pub fn find(context: &Context, recipe: Option<&Path>, named: Option<&str>) -> Result<Option<Self>, CliError> {
         let Some(named) = named else { return Ok(None) };
-        Self::of(&context.project(recipe)?, named).map(Some)
+        Self::of(&context.project(recipe, &SetGoal::AsLocked)?, named).map(Some)
     }
 
     /// The target of a project.

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     content::RelPath,
     recipe::{
-        Code, Content, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template, UserItem, Versioned as _,
-        no_version,
+        Code, Content, DataDisk, Diagnostic, DirectoryItem, Item, Name, Span, Spanned, Template, UserItem,
+        Versioned as _, no_version,
     },
 };
 
@@ -44,7 +44,18 @@ pub(super) fn impossible(flat: &Flat) -> Vec<Diagnostic> {
     found.extend(flat.components.iter().flat_map(|component| own_files(flat, component)));
     found.extend(long_command_line(flat));
     found.extend(wrong_settings(flat));
+    found.extend(second_disk(flat));
     found
+}
+
+/// Data on a disk of its own: AMIs can bring that disk, and machines do not look for it yet.
+fn second_disk(flat: &Flat) -> Option<Diagnostic> {
+    let disk = flat.data.as_ref()?.disk.filter(|disk| disk.value == DataDisk::Separate)?;
+    let message = "`disk=\"separate\"` is known, but machines of this version of brc do not look for a second disk yet";
+    Some(
+        Diagnostic::error(Code::NotYet, disk.span, message)
+            .help("leave it out: data lies behind the system, to the end of the disk"),
+    )
 }
 
 /// What brc or the finish steps write, whatever a recipe puts there, and what says it instead.
@@ -305,6 +316,13 @@ mod tests {
         );
         let found = flat(&text).err().unwrap_or_default();
         found.into_iter().map(|found| (found.code, found.message)).collect()
+    }
+
+    #[test]
+    fn data_on_a_disk_of_its_own_is_refused_until_machines_find_it() {
+        let found = told("", "", r#"layout "ab" { data disk="separate" size="30GiB" }"#);
+        assert_eq!(found.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [Code::NotYet], "{found:?}");
+        assert_eq!(told("", "", r#"layout "ab" { data disk="same" }"#), []);
     }
 
     #[test]

@@ -309,23 +309,3 @@ fn build_step(command: &Command) -> BuildStep {
         },
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{super::flatten::tests::flat, data_disk};
-
-    #[test]
-    fn data_lies_on_the_disk_that_the_nearest_variant_says() {
-        let parent = r#"variant "p" { include "k"; layout "ab" { data fs="xfs" disk="separate" size="30GiB" } }"#;
-        let disk = |own: &str| {
-            let text = format!("{parent}\nvariant \"v\" {{ version \"1\"; arch \"x86_64\"; extends \"p\"; {own} }}");
-            flat(&text).unwrap().data.as_ref().and_then(data_disk)
-        };
-        assert_eq!(disk(""), Some(30 << 30));
-        assert_eq!(disk(r#"layout "ab" { data size="2TiB" }"#), Some(2 << 40));
-        assert_eq!(disk(r#"layout "ab" { data disk="same" }"#), None);
-        assert_eq!(disk(r#"layout "ab" { data grow=#false }"#), Some(30 << 30));
-        let alone = r#"variant "v" { version "1"; arch "x86_64"; include "k"; layout "ab" { data disk="separate" } }"#;
-        assert_eq!(flat(alone).unwrap().data.as_ref().and_then(data_disk), Some(20 << 30));
-    }
-}

@@ -13,6 +13,7 @@ use crate::{
         output::{print, print_json, status},
         publish_target::PublishTarget,
     },
+    compose::SetGoal,
     content::counted,
     publish::{
         ami::{ExistingImage, ExistingSnapshot, Removal, Target, existing, promotions, prune},
@@ -73,7 +74,7 @@ fn remove(
 
 /// Gives what one target has to another.
 fn promote(context: &Context, arguments: &Promote) -> Result<(), CliError> {
-    let project = context.project(arguments.recipe.as_deref())?;
+    let project = context.project(arguments.recipe.as_deref(), &SetGoal::AsLocked)?;
     let of = |named: &str| -> Result<(PublishTarget, Aws<'_>), CliError> {
         let target = PublishTarget::of(&project, named)?;
         let aws = context.aws(&arguments.account, target.regions().first().map(String::as_str), target.role())?;

@@ -24,7 +24,7 @@ use crate::{
         publish_target::PublishTarget,
         released_image::is_recipe,
     },
-    compose::Absent,
+    compose::{Absent, Locked},
     content::{bytes, counted},
     inspect::{self, Expected, contents, verify},
     publish::{
@@ -68,7 +68,7 @@ pub fn run(context: &Context, arguments: &Publish) -> Result<ExitCode, CliError>
 /// The disks of a recipe file, which are composed where they are not in the store.
 fn composed(context: &Context, arguments: &PublishAmi) -> Result<Vec<PathBuf>, CliError> {
     let target = arguments::Target { file: Some(arguments.image.clone()), choice: arguments.choice.clone() };
-    let (project, mut order) = context.order(&target)?;
+    let (project, mut order) = context.order(&target, Locked::Completed)?;
     order.image_version = arguments.image_version.clone();
     let session = context.session(&project, AfterFailure::Stop)?;
     Ok(session.stored_images(&project, &order, Absent::Built)?.into_iter().map(|image| image.disk).collect())

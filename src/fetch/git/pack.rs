@@ -248,8 +248,8 @@ fn apply(base: &[u8], delta: &[u8], left: &mut u64, limit: u64) -> Result<Vec<u8
     let mut made = Vec::new();
     while let Some(order) = delta.next() {
         let mut number = |bits: u8, count: u8| {
-            let given = (0..count).filter(|bit| bits & (1 << bit) != 0);
-            given.fold(Some(0_usize), |number, bit| Some(number? | usize::from(delta.next()?) << (8 * bit)))
+            let mut given = (0..count).filter(|bit| bits & (1 << bit) != 0);
+            given.try_fold(0_usize, |number, bit| Some(number | usize::from(delta.next()?) << (8 * bit)))
         };
         let before = made.len();
         if order & 0x80 != 0 {
