@@ -295,7 +295,7 @@ ls /efi/EFI/BOOT /efi/EFI/systemd | say files
 for file in /efi/EFI/BOOT/BOOTX64.EFI /efi/EFI/systemd/systemd-bootx64.efi /usr/lib/systemd/boot/efi/systemd-bootx64.efi; do md5sum < $file; done | say sums
 for second in {1..240}; do [ -z "$(ls /run/systemd/netif/leases)" ] || break; sleep 1; done
 brc-update report | say report
-brc-agent settings set metrics.send-metrics=true metrics.metrics-url=http://10.0.2.100/metadata/timestamp.json metrics.service-checks=containerd
+brc-agent settings set metrics.send-metrics=true metrics.metrics-url=http://10.0.2.100/metadata/timestamp.json 'metrics.service-checks=["containerd"]'
 brc-update report | say report
 brc-agent settings set metrics.metrics-url=http://10.0.2.100/nowhere
 brc-update report 2>&1 | say report
