@@ -1,11 +1,12 @@
 //! Performs `Fetch`: a locked upstream becomes a tree, checked before anything sees it.
 //!
 //! *Takes* what is wanted (a Debian package, a file by URL, an index of an archive), with the digest and size
-//! that the lock states, and the mirrors, proxies and vendored folders that the caller found out. *Gives* bytes
-//! and trees in the store. *Promises*: nothing that does not have the stated SHA-256 and size is unpacked or
-//! kept; an archive is read as hostile, within limits; a download that broke off goes on where it stopped, also
-//! in the next run; a set cancel flag is obeyed within a second. *Does not know* the environment, the host's
-//! files, recipes, what a package depends on, nor which packages are right (`lock`).
+//! that the lock states, or a recipe set (a commit of a git repository, an artifact of a registry), and the
+//! mirrors, proxies and vendored folders that the caller found out. *Gives* bytes and trees in the store.
+//! *Promises*: nothing that does not have the stated SHA-256 and size, or the name that a commit gives it, is
+//! unpacked or kept; an archive or pack is read as hostile, within limits; a download that broke off goes on
+//! where it stopped, also in the next run; a set cancel flag is obeyed within a second. *Does not know* the
+//! environment, the host's files, recipes, what a package depends on, nor which packages are right (`lock`).
 
 mod archive;
 mod attempt;

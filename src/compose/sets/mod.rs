@@ -77,11 +77,14 @@ impl SetKeeper<'_> {
     ) -> Result<BTreeMap<String, SetFolder>, ComposeError> {
         let lock = place.lock()?;
         let mut folders = BTreeMap::new();
-        for import in imports.iter().filter(|import| !folders.contains_key(&import.name)).collect::<Vec<_>>() {
+        for import in imports {
+            // A second import of one name is a mistake, which is told with its place when the recipes are read.
+            if folders.contains_key(&import.name) {
+                continue;
+            }
             let found = self.folder(import, &lock, goal);
-            let found =
-                found.map_err(|error| ComposeError::Set { name: import.name.clone(), source: Box::new(error) })?;
-            folders.extend(found.map(|folder| (import.name.clone(), folder)));
+            let named = |source| ComposeError::Set { name: import.name.clone(), source: Box::new(source) };
+            folders.extend(found.map_err(named)?.map(|folder| (import.name.clone(), folder)));
         }
         Ok(folders)
     }
