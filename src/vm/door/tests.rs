@@ -191,3 +191,31 @@ fn work_that_panics_closes_the_door() {
     let work = || with_machine(|_, _| panic!("as it must"));
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
 }
+
+#[test]
+fn a_machine_that_says_nothing_any_more_is_left_by_whoever_has_had_enough_and_waited_for_by_others() {
+    with_machine(|machines, mut machine| {
+        machine.open(1);
+        let visitor = Visitor::enter(machines, "m", PATIENCE).unwrap();
+        visitor.ask(Message::Start(Command::default())).unwrap();
+        let (start, mut output) = (Instant::now(), Vec::new());
+        let left = visitor.follow_while(&mut output, &mut Vec::new(), &|| start.elapsed() < Duration::from_secs(1));
+        assert!(matches!(left, Err(VisitError::Left)), "{left:?}");
+        let took = start.elapsed();
+        assert!(took >= Duration::from_secs(1) && took < PATIENCE, "{took:?}");
+
+        let told = look(machines, None);
+        let session = loop {
+            let frame = machine.hear();
+            if matches!(frame.message, Message::Start(_)) && frame.session != 1 {
+                break frame.session;
+            }
+        };
+        // Longer than anybody listens at once.
+        thread::sleep(Duration::from_secs(2));
+        machine.say(session, Message::Output(b"late".to_vec()));
+        machine.say(session, Message::Ended(End::Code(0)));
+        let (_, output, _) = told.recv_timeout(PATIENCE).unwrap().unwrap();
+        assert_eq!(output, b"late");
+    });
+}

@@ -16,6 +16,8 @@ use super::place::{connect, is_machine_name, running};
 
 /// Bytes that are read at once.
 const READ: usize = 32 << 10;
+/// How long a machine may say nothing before whoever looks is asked whether they still do.
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// A look into a machine: one thing is asked for, and followed to its end.
 #[derive(Debug)]
@@ -87,12 +89,11 @@ impl Visitor {
             Ok(Some(Message::Hello { .. })) => {}
             Ok(Some(Message::Refused { message })) => return Err(VisitError::Refused { message }),
             Ok(_) => return Err(VisitError::Gone),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(error) if is_silence(&error) => {
                 return Err(VisitError::Closed { name: name.to_owned(), seconds: patience.as_secs() });
             }
             Err(error) => return Err(VisitError::Broken(error)),
         }
-        visitor.stream.set_read_timeout(None).map_err(VisitError::Broken)?;
         Ok(visitor)
     }
 
@@ -114,9 +115,27 @@ impl Visitor {
     ///
     /// # Errors
     /// The machine refused or has ended, or what it says cannot be passed on.
-    pub fn follow(mut self, output: &mut dyn Write, errors: &mut dyn Write) -> Result<End, VisitError> {
+    pub fn follow(self, output: &mut dyn Write, errors: &mut dyn Write) -> Result<End, VisitError> {
+        self.follow_while(output, errors, &|| true)
+    }
+
+    /// The same for as long as `goes_on`: a machine that stopped says nothing, not even that.
+    ///
+    /// # Errors
+    /// As [`Visitor::follow`], and [`VisitError::Left`].
+    pub fn follow_while(
+        mut self,
+        output: &mut dyn Write,
+        errors: &mut dyn Write,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<End, VisitError> {
+        self.stream.set_read_timeout(Some(HEARTBEAT)).map_err(VisitError::Broken)?;
         loop {
-            let message = self.hear().map_err(VisitError::Broken)?.ok_or(VisitError::Gone)?;
+            let message = match self.hear() {
+                Err(error) if is_silence(&error) && goes_on() => continue,
+                Err(error) if is_silence(&error) => return Err(VisitError::Left),
+                heard => heard.map_err(VisitError::Broken)?.ok_or(VisitError::Gone)?,
+            };
             let cost = u32::try_from(message.cost()).unwrap_or(u32::MAX);
             match message {
                 Message::Output(bytes) => pass_on(output, &bytes)?,
@@ -164,6 +183,11 @@ impl Drop for Visitor {
     }
 }
 
+/// Whether nothing was said for as long as one listened.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
 fn pass_on(to: &mut dyn Write, bytes: &[u8]) -> Result<(), VisitError> {
     to.write_all(bytes).and_then(|()| to.flush()).map_err(VisitError::Output)
 }
@@ -196,6 +220,9 @@ pub enum VisitError {
     /// It has ended, or whoever runs it has.
     #[error("the machine has ended")]
     Gone,
+    /// Whoever looked has had enough.
+    #[error("nobody waits for it any more")]
+    Left,
     /// The connection does not work.
     #[error("the machine cannot be talked to")]
     Broken(#[source] io::Error),

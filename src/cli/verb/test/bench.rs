@@ -170,7 +170,8 @@ impl Look<'_> {
             return Ok(None);
         }
         let (mut output, mut errors) = (Vec::new(), Vec::new());
-        let Ok(end) = visitor.follow(&mut output, &mut errors) else { return Ok(None) };
+        let goes_on = || self.is_on().is_ok();
+        let Ok(end) = visitor.follow_while(&mut output, &mut errors, &goes_on) else { return Ok(None) };
         output.extend(errors);
         Ok(Some((end.code(), String::from_utf8_lossy(&output).into_owned())))
     }
