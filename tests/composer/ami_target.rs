@@ -230,12 +230,13 @@ fn a_target_in_another_account_that_nothing_is_shared_with_is_told_so() {
 }
 
 #[test]
-fn data_on_a_disk_of_its_own_is_said_in_the_root_and_its_ami_has_a_volume_for_it() {
+fn an_image_whose_root_says_that_data_lies_on_a_disk_of_its_own_has_a_volume_for_it() {
     let (cloud, here) = (Cloud::start(), folder("ami-data"));
     let recipe = copy_of_quickstart(&here);
     let text = fs::read_to_string(&recipe).unwrap();
-    let layout = "layout \"ab\" { data disk=\"separate\" size=\"30GiB\" }\n    include \"brc/containerd\"";
-    let changed = text.replace("include \"brc/containerd\"", layout);
+    // As `data disk="separate" size="30GiB"` is to say it, which is refused as long as machines do not look for that disk.
+    let said = "file \"/usr/lib/brc/data-disk\" text=\"32212254720\\n\"\n    include \"brc/containerd\"";
+    let changed = text.replace("include \"brc/containerd\"", said);
     assert_ne!(changed, text);
     let target = |name: &str, more: &str| format!("target \"{name}\" {{ aws {{ regions \"{REGION}\"; {more} }} }}\n");
     let targets = target("stage", "") + &target("large", "encrypt; data-volume size=\"80GiB\"");
