@@ -257,6 +257,54 @@ impl PeFile {
         Ok(())
     }
 
+    /// Lays the content of a section that was appended behind everything else in the file; its header and its place in
+    /// memory stay, and nothing is changed when it lies there already.
+    ///
+    /// # Errors
+    /// [`PeError::NotAppended`] when there is no such section.
+    pub fn lay_last(&mut self, name: &str) -> Result<(), PeError> {
+        let index = self.position(name)?;
+        self.lay_out(index, (index + 1..self.sections.len()).chain([index]).collect())
+    }
+
+    /// Lays the content of a section that was appended, and of those behind it, in the order of their headers.
+    ///
+    /// # Errors
+    /// [`PeError::NotAppended`] when there is no such section.
+    pub fn lay_in_order(&mut self, name: &str) -> Result<(), PeError> {
+        let index = self.position(name)?;
+        self.lay_out(index, (index..self.sections.len()).collect())
+    }
+
+    fn position(&self, name: &str) -> Result<usize, PeError> {
+        let index = self.sections.iter().position(|section| section.name == name);
+        index.ok_or_else(|| PeError::NotAppended { name: name.to_owned() })
+    }
+
+    /// Lays the contents of the sections from `first` on, which end the file, in this `order`.
+    fn lay_out(&mut self, first: usize, order: Vec<usize>) -> Result<(), PeError> {
+        let (before, moved) = self.sections.split_at(first);
+        let start = moved.iter().map(|section| section.offset).min().unwrap_or(self.bytes.len());
+        let kept = moved.iter().map(|section| section.raw_size).sum::<usize>();
+        let headers = self.section_headers + self.sections.len() * SECTION_HEADER;
+        let is_behind = before.iter().all(|section| section.offset.saturating_add(section.raw_size) <= start);
+        if start < headers || !is_behind || start.checked_add(kept) != Some(self.bytes.len()) {
+            return Err(PeError::NotAppended { name: self.sections[first].name.clone() });
+        }
+        let bytes = self.bytes.split_off(start);
+        for index in order {
+            let section = &mut self.sections[index];
+            let from = section.offset - start;
+            let content = bytes.get(from..from + section.raw_size).ok_or(PeError::Short { what: "sections" })?;
+            // Offsets were below 2^32 before, and their sum stays.
+            section.offset = self.bytes.len();
+            self.bytes.extend_from_slice(content);
+            let header = self.section_headers + index * SECTION_HEADER;
+            self.bytes[header + 20..header + 24].copy_from_slice(&(section.offset as u32).to_le_bytes());
+        }
+        Ok(())
+    }
+
     /// The file.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -368,6 +416,7 @@ pub(crate) mod tests {
                     let _ = file.append(".x", b"x", Content::Data);
                     let _ = file.replace(".sbat", b"y");
                     let _ = file.replace_appended(".sbat", b"y");
+                    let _ = (file.lay_last(".sbat"), file.lay_last(".text"), file.lay_in_order(".text"));
                     let _ = (file.section(".sbat"), file.is_signed());
                 }
             }

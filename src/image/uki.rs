@@ -1,7 +1,9 @@
 //! Unified kernel images: a stub with kernel, command line and names appended.
 //!
-//! Format: UAPI.5, Unified Kernel Image; systemd's `src/ukify/ukify.py` 257, whose bytes these are. Sections stand in
-//! the order in which they are measured, but `.linux` is last, so that a kernel may use the memory behind it.
+//! Format: UAPI.5, Unified Kernel Image; systemd's `src/ukify/ukify.py` 257. Sections stand in the order in which they
+//! are measured, but `.linux` is last, so that a kernel may use the memory behind it. In the file the bytes of `.osrel`
+//! come behind all others: the loader passes over an image whose `.osrel` it cannot read, so one that is cut short is
+//! no entry, and the version before is started.
 
 use brc_contract::{Architecture, command_line, partition};
 
@@ -15,6 +17,8 @@ use crate::plan::layout::{BLOCK, SECTOR};
 pub const MAX_UKI_BYTES: u64 = 256 << 20;
 /// The section of the command line.
 pub const COMMAND_LINE: &str = ".cmdline";
+/// The section by which the loader knows an entry.
+const OS_RELEASE: &str = ".osrel";
 /// The line that starts every revocation table.
 const SBAT_HEAD: &str = "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md";
 /// The line that a unified kernel image adds.
@@ -68,7 +72,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>, UkiError> {
     if file.is_signed() {
         return Err(UkiError::SignedStub);
     }
-    let texts = [(".osrel", parts.os_release), (COMMAND_LINE, parts.command_line), (".uname", parts.release)];
+    let texts = [(OS_RELEASE, parts.os_release), (COMMAND_LINE, parts.command_line), (".uname", parts.release)];
     if let Some((section, _)) = texts.iter().find(|(_, text)| text.is_empty() || text.contains('\0')) {
         return Err(UkiError::Text { section });
     }
@@ -85,6 +89,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>, UkiError> {
     file.append(".linux", parts.kernel, Content::Code).map_err(of_stub)?;
     let sbat = merge_sbat(&[file.section(".sbat").unwrap_or_default(), kernel.section(".sbat").unwrap_or_default()]);
     file.replace(".sbat", sbat.as_bytes()).map_err(of_stub)?;
+    file.lay_last(OS_RELEASE).map_err(of_stub)?;
     let image = file.into_bytes();
     if image.len() as u64 > MAX_UKI_BYTES {
         return Err(UkiError::TooLarge { bytes: image.len() });
@@ -102,7 +107,9 @@ pub fn with_command_line(uki: Vec<u8>, line: &str) -> Result<Vec<u8>, UkiError> 
         return Err(UkiError::Text { section: COMMAND_LINE });
     }
     let mut file = PeFile::parse(uki).map_err(of_uki)?;
+    file.lay_in_order(OS_RELEASE).map_err(of_uki)?;
     file.replace_appended(COMMAND_LINE, line.as_bytes()).map_err(of_uki)?;
+    file.lay_last(OS_RELEASE).map_err(of_uki)?;
     Ok(file.into_bytes())
 }
 
@@ -221,6 +228,21 @@ mod tests {
         for section in uki.sections() {
             assert!(section.address.is_multiple_of(4096) && section.address >= end, "{section:?}");
             end = section.address + section.size as u32;
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_cut_short_has_lost_that_by_which_the_loader_knows_it() {
+        let (stub, kernel) = (small_pe(X86, 8), small_pe(X86, 0));
+        for image in [build(&parts(&stub, &kernel)).unwrap(), {
+            with_command_line(build(&parts(&stub, &kernel)).unwrap(), &"word ".repeat(400)).unwrap()
+        }] {
+            let length = image.len();
+            let file = PeFile::parse(image).unwrap();
+            let known_by = file.sections().iter().find(|section| section.name == OS_RELEASE).unwrap();
+            assert_eq!(known_by.offset + known_by.raw_size, length);
+            assert!(file.sections().iter().all(|other| other.offset <= known_by.offset), "{:?}", file.sections());
+            assert_eq!(file.section(OS_RELEASE), Some(&b"ID=brc\n"[..]));
         }
     }
 

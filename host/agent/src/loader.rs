@@ -14,16 +14,30 @@ pub fn variable_path(name: &str) -> String {
 /// # Errors
 /// When it is anything else.
 pub fn text(variable: &[u8]) -> Result<String, VariableError> {
+    let mut texts = texts(variable)?;
+    match (texts.pop(), texts.is_empty()) {
+        (Some(text), true) => Ok(text),
+        (None, _) => Err(VariableError::NoEnd),
+        (Some(_), false) => Err(VariableError::EarlyEnd),
+    }
+}
+
+/// The texts in the file of a variable that lists them: as for [`text`], each ends with NUL.
+///
+/// # Errors
+/// When it is anything else.
+pub fn texts(variable: &[u8]) -> Result<Vec<String>, VariableError> {
     let content = variable.get(4..).ok_or(VariableError::Short)?;
     if content.len() % 2 != 0 {
         return Err(VariableError::HalfUnit);
     }
     let units: Vec<u16> = content.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    let [text @ .., 0] = units.as_slice() else { return Err(VariableError::NoEnd) };
-    if text.contains(&0) {
-        return Err(VariableError::EarlyEnd);
-    }
-    String::from_utf16(text).map_err(|_| VariableError::NotText)
+    let texts = match units.as_slice() {
+        [] => return Ok(Vec::new()),
+        [texts @ .., 0] => texts.split(|unit| *unit == 0),
+        _ => return Err(VariableError::NoEnd),
+    };
+    texts.map(|text| String::from_utf16(text).map_err(|_| VariableError::NotText)).collect()
 }
 
 /// A variable holds no text.
@@ -65,5 +79,8 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(text(bytes).as_deref(), expected.as_ref().map(|text| *text), "{bytes:?}");
         }
+        assert_eq!(texts(b"\x06\0\0\0a\0\0\0b\0\0\0"), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(texts(b"\x06\0\0\0"), Ok(Vec::new()));
+        assert_eq!(texts(b"\x06\0\0\0a\0\0\0b\0"), Err(VariableError::NoEnd));
     }
 }

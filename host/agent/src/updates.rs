@@ -3,15 +3,17 @@
 //! `brc-update` puts an update into the other slot in one go, so what is prepared is what the next start is of, whoever
 //! makes it; activating it asks for that start.
 
-use brc_contract::{date::date_text, os_release, well_known::REBOOT_REQUIRED};
+use brc_contract::{
+    date::date_text,
+    os_release,
+    well_known::{REBOOT_REQUIRED, UPDATE_STAGED},
+};
 use brc_linux::{FileError, Files};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What the last step left behind, until the machine starts again.
 pub const PROGRESS: &str = "/run/brc/update/progress.json";
-/// There while an update is written and nobody has asked for the start of it.
-pub const STAGED: &str = "/run/brc/update/staged";
 const MAX_PROGRESS: usize = 256 << 10;
 /// The most bytes of what a step has said that are kept.
 pub const MAX_SAID: usize = 16 << 10;
@@ -61,7 +63,7 @@ impl Progress {
         let variant = value(os_release::IMAGE_ID);
         let image = |version: &str| json!({ "arch": architecture, "variant": variant, "version": version });
         let is_there = |path: &str| files.bytes(path, MAX_PROGRESS).is_ok();
-        let state = match (is_there(REBOOT_REQUIRED), is_there(STAGED), &self.available) {
+        let state = match (is_there(REBOOT_REQUIRED), is_there(UPDATE_STAGED), &self.available) {
             (true, _, _) => "Ready",
             (false, true, _) => "Staged",
             (false, false, Some(_)) => "Available",
@@ -140,7 +142,7 @@ mod tests {
         assert_eq!((&said["update_state"], &said["chosen_update"]["version"]), (&json!("Available"), &json!("1.10.0")));
         assert_eq!(said["most_recent_command"]["cmd_status"], "Success");
         assert_eq!(said["active_partition"]["next_to_boot"], true);
-        put(STAGED, "");
+        put(UPDATE_STAGED, "");
         let said = status(&progress);
         assert_eq!(
             (&said["update_state"], &said["active_partition"]["next_to_boot"]),

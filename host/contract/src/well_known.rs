@@ -27,6 +27,8 @@ pub const OS_RELEASE: &str = "usr/lib/os-release";
 pub const LAST_FAILURE: &str = "/var/lib/brc/update/last-failure";
 /// It says that the machine waits for a reboot, as other systems say it; kured and its like look there.
 pub const REBOOT_REQUIRED: &str = "/run/reboot-required";
+/// There while an update is written and nobody has asked for the start of it; what is asked for by [`REBOOT_REQUIRED`].
+pub const UPDATE_STAGED: &str = "/run/brc/update/staged";
 /// Where images of containers lie that come with the machine, in the root: OCI archives.
 pub const EMBEDDED_IMAGES: &str = "usr/lib/brc/images";
 /// Where systemd puts what firmware or hypervisor hands over (systemd.exec(5), `@system`).

@@ -9,7 +9,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use brc_agent::{Status, Unknown, disk::RootDisk};
+use brc_agent::{Status, Unknown, disk::RootDisk, loader as boot_loader};
 use brc_contract::{
     EntryName, SlotName, Slots, Standing,
     gpt::{self, Copies, Which},
@@ -17,7 +17,7 @@ use brc_contract::{
         self, Again, EspStep, Host, Judgement, NewImage, Offer, OfferError, Part, Rollback, RollbackRefused, Seen,
         Step, UpdateRefused,
     },
-    well_known::{self, REBOOT_REQUIRED},
+    well_known::{self, REBOOT_REQUIRED, UPDATE_STAGED},
 };
 use brc_linux::{Files, device_mapper};
 use rustix::{fs::FlockOperation, io::Errno};
@@ -65,6 +65,8 @@ pub struct Mended {
     pub copy: Option<Which>,
     /// The files that an update which was cut off had left, or that started what others start.
     pub removed: Vec<String>,
+    /// The version of an update whose kernel image the loader could not read: it is given up.
+    pub unreadable: Option<String>,
 }
 
 /// What a repository has for the machine.
@@ -211,14 +213,28 @@ impl Machine {
         let mut device = Device::open(self.disk.clone())?;
         let copies = device.copies()?;
         let table = copies.mend()?.into_iter().map(Step::Table);
-        let esp = update::reconcile(&self.slots(&device, &copies)?);
+        let slots = self.slots(&device, &copies)?;
+        let (mut esp, unreadable) = (update::reconcile(&slots), unreadable(&slots));
         let removed = esp.iter().filter_map(|step| match step {
             EspStep::Remove(name) => Some(name.clone()),
             EspStep::Stage(_) | EspStep::Rename { .. } | EspStep::Sync => None,
         });
-        let mended = Mended { copy: copies.bad(), removed: removed.collect() };
+        let other = slots.slot(slots.running().other()).image().map(|image| image.version);
+        let mended = Mended {
+            copy: copies.bad(),
+            removed: removed.collect(),
+            unreadable: other.filter(|_| !unreadable.is_empty()),
+        };
+        esp.extend(unreadable);
         let steps: Vec<Step> = table.chain(esp.into_iter().map(Step::Esp)).collect();
         apply(&steps, self.disk.running, &[0; 32], &Nothing, &mut device, &|_| ())?;
+        if let Some(version) = &mended.unreadable {
+            let why = format!(
+                "{version}: its kernel image on the EFI system partition is damaged, the loader passed it over\n"
+            );
+            let told = fs::write(well_known::LAST_FAILURE, why);
+            told.map_err(|source| CheckError::Tell { path: well_known::LAST_FAILURE, source })?;
+        }
         Ok(mended)
     }
 
@@ -382,6 +398,22 @@ fn clock() -> Result<Clock, CheckError> {
 fn bytes(repository: &Repository, offer: &Offer) -> Result<u64, RepositoryError> {
     let targets = &offer.targets;
     [&targets.root, &targets.hash, &targets.kernel_image].into_iter().map(|name| repository.size(name)).sum()
+}
+
+/// What gives up an update that was there when the machine started and that the loader could not read. Without a loader
+/// that says what it offered, or with an update that was written since the start, nothing is known.
+fn unreadable(slots: &Slots) -> Vec<EspStep> {
+    if [REBOOT_REQUIRED, UPDATE_STAGED].iter().any(|path| Path::new(path).exists()) {
+        return Vec::new();
+    }
+    let said = Files::below("/").bytes(&boot_loader::variable_path("LoaderEntries"), boot_loader::MAX_VARIABLE);
+    let names = said.ok().and_then(|bytes| boot_loader::texts(&bytes).ok()).unwrap_or_default();
+    let offered: Vec<EntryName> = names.iter().filter_map(|name| EntryName::parse(name).ok()).collect();
+    let runs = slots.slot(slots.running()).entry();
+    match runs.is_some_and(|runs| offered.iter().any(|offered| offered.is_same_entry(runs))) {
+        true => update::give_up_unreadable(slots, &offered),
+        false => Vec::new(),
+    }
 }
 
 /// Only one update at a time.

@@ -30,7 +30,8 @@ Usage: brc-update check [--json]
       --now      also before the wave opens, and a version that was given up here
   rollback       gives up what runs, or an update that was not started yet: what ran before is started from the next
                  reboot on, once it was found whole
-  mend           brings both copies of the partition table to what counts, and removes what a cut update has left
+  mend           brings both copies of the partition table to what counts, and removes what a cut update has left;
+                 an update whose kernel image the loader could not read is given up
   judge          whether what runs may go on: 1 when it was not found healthy and another version starts
       --healthy  this start was found healthy
   loader         brings the boot loader of what runs onto the EFI system partition, when it is newer than the one there
@@ -166,6 +167,9 @@ fn told(mended: &Mended) {
     }
     for name in &mended.removed {
         println!("`{name}` was left over: removed");
+    }
+    if let Some(version) = &mended.unreadable {
+        println!("{version} is given up: its kernel image is damaged, the loader passed it over");
     }
 }
 

@@ -86,7 +86,8 @@ impl Facts {
             .append_pair("is_healthy", if is_healthy { "true" } else { "false" })
             .append_pair("failed_services", &failed.join(";"));
         if let Some(reason) = &self.last_failure {
-            let end = reason.floor_char_boundary(MAX_REASON);
+            let longest = reason.len().min(MAX_REASON);
+            let end = (0..=longest).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or(0);
             url.query_pairs_mut().append_pair("last-failure", &reason[..end]);
         }
         Ok(url)

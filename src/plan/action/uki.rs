@@ -31,7 +31,7 @@ impl<T> Kind<T> for Uki<T> {
     type With<U> = Uki<U>;
 
     fn kind(&self) -> (&'static str, u64) {
-        ("uki", 1)
+        ("uki", 2)
     }
 
     fn walk<U, E>(&self, walk: &mut Walk<'_, T, U, E>) -> Result<Uki<U>, E> {

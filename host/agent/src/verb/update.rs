@@ -9,9 +9,12 @@ use std::{
 
 use brc_agent::{
     api::UpdateStep,
-    updates::{MAX_SAID, PROGRESS, Progress, STAGED, Step, available},
+    updates::{MAX_SAID, PROGRESS, Progress, Step, available},
 };
-use brc_contract::{error_chain, well_known::REBOOT_REQUIRED};
+use brc_contract::{
+    error_chain,
+    well_known::{REBOOT_REQUIRED, UPDATE_STAGED},
+};
 use brc_linux::Files;
 
 use super::{CANNOT, NOT_SO, Said};
@@ -41,7 +44,7 @@ type Failed = (Option<i32>, String);
 fn take(step: UpdateStep) -> Result<String, Failed> {
     let files = Files::below("/");
     let moved = |from: &str, to: &str| {
-        let done = fs::create_dir_all(Path::new(STAGED).parent().unwrap_or(Path::new("/run")));
+        let done = fs::create_dir_all(Path::new(UPDATE_STAGED).parent().unwrap_or(Path::new("/run")));
         let failed = |error: io::Error| (None, format!("error: `{from}` cannot be moved to `{to}`: {error}"));
         done.and_then(|()| fs::rename(from, to)).map_err(failed)
     };
@@ -56,17 +59,19 @@ fn take(step: UpdateStep) -> Result<String, Failed> {
         UpdateStep::Prepare => {
             let (_, said) = update(&["apply"])?;
             if is_there(REBOOT_REQUIRED) {
-                moved(REBOOT_REQUIRED, STAGED)?;
+                moved(REBOOT_REQUIRED, UPDATE_STAGED)?;
             }
             Ok(said)
         }
         UpdateStep::Activate if is_there(REBOOT_REQUIRED) => Ok(String::new()),
-        UpdateStep::Activate if is_there(STAGED) => moved(STAGED, REBOOT_REQUIRED).map(|()| String::new()),
+        UpdateStep::Activate if is_there(UPDATE_STAGED) => {
+            moved(UPDATE_STAGED, REBOOT_REQUIRED).map(|()| String::new())
+        }
         UpdateStep::Activate => Err((Some(1), "error: nothing is prepared".to_owned())),
         UpdateStep::Deactivate => {
             let (_, said) = update(&["rollback"])?;
-            if is_there(STAGED) {
-                fs::remove_file(STAGED).map_err(|error| (None, format!("error: `{STAGED}`: {error}")))?;
+            if is_there(UPDATE_STAGED) {
+                fs::remove_file(UPDATE_STAGED).map_err(|error| (None, format!("error: `{UPDATE_STAGED}`: {error}")))?;
             }
             Ok(said)
         }

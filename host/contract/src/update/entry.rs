@@ -104,6 +104,22 @@ pub fn judge(slots: &Slots, seen: Seen) -> Judgement {
     }
 }
 
+/// Gives up an update that the loader did not offer at this start, where `offered` are the entries that it did: its kernel
+/// image cannot be read. Nothing where there is none; whoever performs this knows that the update was written before the
+/// start.
+pub fn give_up_unreadable(slots: &Slots, offered: &[EntryName]) -> Vec<EspStep> {
+    let other = slots.running().other();
+    match slots.slot(other).entry() {
+        Some(entry)
+            if matches!(entry.standing(), Standing::OnTrial(_))
+                && !offered.iter().any(|offered| offered.is_same_entry(entry)) =>
+        {
+            rename(slots, other, EntryName::bad)
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// What runs has proven itself: its entry is not counted any more. Nothing when it has proven itself before.
 pub fn bless(slots: &Slots) -> Vec<EspStep> {
     rename(slots, slots.running(), EntryName::good)

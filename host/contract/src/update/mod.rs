@@ -15,7 +15,9 @@ mod offer;
 mod wave;
 
 pub use apply::{Again, NewImage, Part, Step, UpdateRefused, steps};
-pub use entry::{EspStep, Judgement, Rollback, RollbackRefused, Seen, bless, judge, reconcile, roll_back};
+pub use entry::{
+    EspStep, Judgement, Rollback, RollbackRefused, Seen, bless, give_up_unreadable, judge, reconcile, roll_back,
+};
 pub use offer::{
     Choice, Host, MAX_OFFERS_BYTES, OFFERS, OFFERS_VERSION, Offer, OfferError, OfferTargets, Offers, Wishes,
 };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Again, EspStep, Judgement, NewImage, Part, Rollback, Seen, Step, UpdateRefused, bless, judge, reconcile, roll_back,
-    steps,
+    Again, EspStep, Judgement, NewImage, Part, Rollback, Seen, Step, UpdateRefused, bless, give_up_unreadable, judge,
+    reconcile, roll_back, steps,
 };
 use crate::{
     BootEntry, EntryName, Guid, ImageName, SlotName, Slots, boot_order, compare_versions,
@@ -95,7 +95,8 @@ impl Machine {
 
     /// Firmware, loader and kernel do their part; the slot and the version that run then, `None` when nothing does.
     fn start(&mut self) -> Option<(SlotName, usize)> {
-        let entries = self.esp.iter().filter_map(|(file, content)| {
+        // What is not whole the loader cannot read, and passes over.
+        let entries = self.esp.iter().filter(|(_, content)| content.is_whole).filter_map(|(file, content)| {
             let name = EntryName::parse(file).ok()?;
             let version = VERSIONS[content.version].to_owned();
             Some((BootEntry { name, sort_key: VARIANT.to_owned(), version }, *content))
@@ -103,9 +104,6 @@ impl Machine {
         let (chosen, file) = entries.min_by(|(a, _), (b, _)| boot_order(a, b))?;
         self.esp.remove(&chosen.name.to_string());
         self.esp.insert(chosen.name.started().to_string(), file);
-        if !file.is_whole {
-            return None;
-        }
         let copies = self.disk.copies();
         let hash = root_hash(file.version);
         let find = |identity: Guid| copies.table().ok()?.partitions().find(|one| one.identity == identity);
@@ -387,6 +385,25 @@ fn an_update_that_was_not_started_yet_is_given_up_and_what_runs_stays() {
     assert_eq!(rollback.given_up, SlotName::B);
     machine.esp_steps(slot, rollback.steps);
     assert_eq!(machine.start(), Some((SlotName::A, 0)));
+    let again = steps(&machine.slots(slot), &machine.disk.copies(), 512, &image(1), Again::Never);
+    assert!(matches!(again, Err(UpdateRefused::FailedHere { .. })), "{again:?}");
+}
+
+#[test]
+fn an_update_that_the_loader_cannot_read_is_given_up_by_what_runs_instead() {
+    let mut machine = Machine::new();
+    let (slot, _) = machine.start().unwrap();
+    machine.esp_steps(slot, bless(&machine.slots(slot)));
+    let (target, list) = steps(&machine.slots(slot), &machine.disk.copies(), 512, &image(1), Again::Never).unwrap();
+    machine = machine.perform(&list, target, 1).pop().unwrap();
+    let (running, update) = (EntryName::new(&name(0)).good(), EntryName::new(&name(1)));
+    assert_eq!(give_up_unreadable(&machine.slots(slot), &[running.clone(), update.good()]), [], "it was offered");
+    machine.esp.get_mut(&update.to_string()).unwrap().is_whole = false;
+    assert_eq!(machine.start(), Some((SlotName::A, 0)));
+    let offered = [running];
+    machine.esp_steps(slot, give_up_unreadable(&machine.slots(slot), &offered));
+    assert!(machine.esp.contains_key(&update.bad().to_string()), "{:?}", machine.esp);
+    assert_eq!(give_up_unreadable(&machine.slots(slot), &offered), [], "once is enough");
     let again = steps(&machine.slots(slot), &machine.disk.copies(), 512, &image(1), Again::Never);
     assert!(matches!(again, Err(UpdateRefused::FailedHere { .. })), "{again:?}");
 }
