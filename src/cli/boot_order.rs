@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{CliError, arguments, context::Context};
+use crate::inspect;
 use crate::vm::{BootOrder, Cloud, Disk, Fault, Forward, Reach, is_machine_name};
 
 /// What the arguments ask for.
@@ -22,6 +23,7 @@ pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder
     };
     Ok(BootOrder {
         disk,
+        data_disk: data_disk(&arguments.image)?,
         memory_mib: arguments.memory,
         until: arguments.until.clone(),
         timeout: arguments.timeout.map(Duration::from_secs),
@@ -39,6 +41,14 @@ pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder
         has_watchdog: false,
         ..BootOrder::new(arguments.image.clone())
     })
+}
+
+/// The disk that the machine's data lies on, as its image says; what cannot be read is told when it is booted.
+pub fn data_disk(image: &Path) -> Result<Option<u64>, CliError> {
+    if !image.is_file() {
+        return Ok(None);
+    }
+    inspect::data_disk(image).map_err(|error| CliError::Machine(error.into()))
 }
 
 /// The folder of a machine with a name.

@@ -48,13 +48,16 @@ pub(super) fn impossible(flat: &Flat) -> Vec<Diagnostic> {
     found
 }
 
-/// Data on a disk of its own: AMIs can bring that disk, and machines do not look for it yet.
+/// Data on a disk of its own, which the agent finds when the machine starts, where there is no agent.
 fn second_disk(flat: &Flat) -> Option<Diagnostic> {
     let disk = flat.data.as_ref()?.disk.filter(|disk| disk.value == DataDisk::Separate)?;
-    let message = "`disk=\"separate\"` is known, but machines of this version of brc do not look for a second disk yet";
+    if has_first_program(flat) {
+        return None;
+    }
+    let message = "nothing in this image finds a second disk: that is what the agent does";
     Some(
-        Diagnostic::error(Code::NotYet, disk.span, message)
-            .help("leave it out: data lies behind the system, to the end of the disk"),
+        Diagnostic::error(Code::UnreadSettings, disk.span, message)
+            .help("write `include \"brc/settings\"`, or leave it out"),
     )
 }
 
@@ -319,9 +322,12 @@ mod tests {
     }
 
     #[test]
-    fn data_on_a_disk_of_its_own_is_refused_until_machines_find_it() {
-        let found = told("", "", r#"layout "ab" { data disk="separate" size="30GiB" }"#);
-        assert_eq!(found.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [Code::NotYet], "{found:?}");
+    fn data_on_a_disk_of_its_own_needs_the_agent_that_finds_it() {
+        let apart = r#"layout "ab" { data disk="separate" size="30GiB" }"#;
+        let found = told("", "", apart);
+        assert_eq!(found.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [Code::UnreadSettings], "{found:?}");
+        let agent = r#"link "/usr/lib/brc/init" to="../../bin/brc-agent""#;
+        assert_eq!(told(agent, "", apart), []);
         assert_eq!(told("", "", r#"layout "ab" { data disk="same" }"#), []);
     }
 

@@ -94,6 +94,17 @@ pub fn contents(image: &Path) -> Result<Option<Contents>, VerifyError> {
     looked_into(image, read)
 }
 
+/// How large the disk is that the image's data lies on where nobody says more, in bytes; `None` where data lies on the
+/// system's disk.
+///
+/// # Errors
+/// The file cannot be opened or read.
+pub fn data_disk(image: &Path) -> Result<Option<u64>, VerifyError> {
+    let found = contents(image)?;
+    let text = found.as_ref().and_then(|found| found.texts.get(well_known::DATA_DISK));
+    Ok(text.and_then(|text| text.trim().parse().ok()))
+}
+
 fn read(
     inspection: &mut Inspection<'_>,
     table: &Table,

@@ -37,7 +37,7 @@ use crate::{
     },
 };
 use boot::Boot;
-pub use contents::{Contents, GROUP, KernelImage, Occupied, PASSWD, contents, module_name};
+pub use contents::{Contents, GROUP, KernelImage, Occupied, PASSWD, contents, data_disk, module_name};
 pub use parts::{Parts, command_line, parts};
 use report::Findings;
 pub use report::{Figures, Finding, Part, Report, Unchecked};

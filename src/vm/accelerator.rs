@@ -86,6 +86,7 @@ impl Machine {
             accelerator: Accelerator::Kvm,
             memory_mib: MEMORY_MIB,
             disk: Durability::NoDisk,
+            has_data_disk: false,
             bus: Bus::Virtio,
             disks: 0,
             instance_disks: 0,

@@ -62,6 +62,7 @@ impl Machine {
             accelerator,
             memory_mib: order.memory_mib,
             disk: own.durability,
+            has_data_disk: own.data.is_some(),
             disks: order.disks.len() + usize::from(matches!(order.cloud, Some(Cloud::NoCloud { .. }))),
             instance_disks: order.instance_disks.len(),
             has_watchdog: order.has_watchdog,
@@ -137,6 +138,7 @@ fn binds(
     let bind = |from: &Path, to: &str, access| Bind { from: from.to_owned(), to: to.to_owned(), access };
     let mut binds =
         vec![bind(&own.disk, qemu::OWN_DISK, Access::Write), bind(&own.variables, qemu::OWN_VARIABLES, Access::Write)];
+    binds.extend(own.data.as_ref().map(|data| bind(data, qemu::DATA_DISK, Access::Write)));
     for (number, path) in order.disks.iter().enumerate() {
         let refused = |source| BootError::Disk { path: path.clone(), source };
         // Opened here, so that the error names the file and not a place in the sandbox.

@@ -20,6 +20,8 @@ use super::{
 pub(super) struct Own {
     /// Its disk.
     pub disk: PathBuf,
+    /// The disk of its data, where that is another one.
+    pub data: Option<PathBuf>,
     /// The variables of its firmware.
     pub variables: PathBuf,
     /// What becomes of them.
@@ -53,7 +55,12 @@ impl Own {
         // What is in use, or is the image itself, gets nothing put beside it.
         let lock = lock(&disk, &metadata)?;
         make(&own_variables, variables, 0)?;
-        Ok(Self { disk, variables: own_variables, durability, lock })
+        let data = order.data_disk.map(|bytes| (beside(&disk, ".data"), bytes));
+        if let Some((path, bytes)) = &data {
+            make(path, Path::new("/dev/null"), *bytes)?;
+        }
+        let data = data.map(|(path, _)| path);
+        Ok(Self { disk, data, variables: own_variables, durability, lock })
     }
 
     /// Waits until everything that was written is on the host's disk, where it is kept.
@@ -64,8 +71,9 @@ impl Own {
         if self.durability != Durability::Durable {
             return Ok(());
         }
-        let variables = File::open(&self.variables).and_then(|file| file.sync_all());
-        self.lock.sync_all().and(variables).map_err(|source| BootError::Copy { path: self.disk.clone(), source })
+        let others = self.data.iter().chain([&self.variables]);
+        let others = others.map(|path| File::open(path).and_then(|file| file.sync_all())).collect::<io::Result<()>>();
+        self.lock.sync_all().and(others).map_err(|source| BootError::Copy { path: self.disk.clone(), source })
     }
 }
 
@@ -181,6 +189,24 @@ mod tests {
         assert_eq!(fs::read(&again.variables).unwrap(), b"changed");
         assert_eq!(&fs::read(&order.image).unwrap()[..4], b"brc\0");
         assert_eq!(fs::read_dir(folder.path().join("kept")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn data_has_a_disk_of_its_own_beside_a_kept_one_where_the_image_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut order, variables) = fixture(folder.path());
+        order.data_disk = Some(30 << 20);
+        order.disk = Disk::Kept(folder.path().join("kept/disk.raw"));
+        let own = Own::prepare(&order, folder.path(), &variables).unwrap();
+        let data = own.data.clone().unwrap();
+        assert_eq!(data, folder.path().join("kept/disk.raw.data"));
+        let metadata = fs::metadata(&data).unwrap();
+        assert_eq!((metadata.len(), metadata.blocks()), (30 << 20, 0));
+        fs::write(&data, "kept").unwrap();
+        own.flush().unwrap();
+        drop(own);
+        Own::prepare(&order, folder.path(), &variables).unwrap();
+        assert_eq!(fs::read(&data).unwrap(), b"kept");
     }
 
     #[test]

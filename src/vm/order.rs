@@ -28,6 +28,9 @@ pub struct BootOrder {
     pub disk: Disk,
     /// The least size of the machine's disk, in bytes; what the image does not fill is free.
     pub disk_bytes: u64,
+    /// The size of a second disk that the machine's data lies on, in bytes; kept where its own disk is, in a file with
+    /// `.data` behind its name.
+    pub data_disk: Option<u64>,
     /// The memory in MiB.
     pub memory_mib: u32,
     /// The machine is ended when its serial line has printed this text. Terminal sequences do not count.
@@ -99,6 +102,7 @@ impl BootOrder {
             image,
             disk: Disk::Snapshot,
             disk_bytes: DISK_BYTES,
+            data_disk: None,
             memory_mib: MEMORY_MIB,
             until: None,
             timeout: None,

@@ -61,6 +61,8 @@ pub(super) const fn model(architecture: Architecture) -> Model {
 
 /// The machine's disk, inside the sandbox.
 pub(super) const OWN_DISK: &str = "machine/disk";
+/// The disk of its data, inside the sandbox.
+pub(super) const DATA_DISK: &str = "machine/data-disk";
 /// The variables of its firmware.
 pub(super) const OWN_VARIABLES: &str = "machine/variables";
 
@@ -81,7 +83,9 @@ pub(super) struct Hardware<'a> {
     pub memory_mib: u32,
     /// Its own disk.
     pub disk: Durability,
-    /// What that is to the machine.
+    /// Whether its data lies on a second one.
+    pub has_data_disk: bool,
+    /// What they are to the machine.
     pub bus: Bus,
     /// The number of further disks.
     pub disks: usize,
@@ -199,6 +203,13 @@ pub(super) fn command(hardware: &Hardware<'_>) -> Vec<String> {
             Bus::Nvme => &["-device", "nvme,drive=own,serial=vol00000000000000001,bootindex=0"],
         });
     }
+    if hardware.has_data_disk {
+        say(&["-drive", &format!("if=none,id=data,format=raw,discard=unmap,cache={cache},file=/{DATA_DISK}")]);
+        say(match hardware.bus {
+            Bus::Virtio => &["-device", "virtio-blk-pci,drive=data"],
+            Bus::Nvme => &["-device", "nvme,drive=data,serial=vol00000000000000002"],
+        });
+    }
     for number in 0..hardware.disks {
         let file = disk(number);
         say(&["-drive", &format!("if=none,id=disk{number},format=raw,readonly=on,file=/{file}")]);
@@ -242,6 +253,7 @@ mod tests {
         accelerator: Accelerator::Tcg,
         memory_mib: 2048,
         disk: Durability::Transient,
+        has_data_disk: false,
         bus: Bus::Virtio,
         disks: 0,
         instance_disks: 0,

@@ -234,8 +234,7 @@ fn an_image_whose_root_says_that_data_lies_on_a_disk_of_its_own_has_a_volume_for
     let (cloud, here) = (Cloud::start(), folder("ami-data"));
     let recipe = copy_of_quickstart(&here);
     let text = fs::read_to_string(&recipe).unwrap();
-    // As `data disk="separate" size="30GiB"` is to say it, which is refused as long as machines do not look for that disk.
-    let said = "file \"/usr/lib/brc/data-disk\" text=\"32212254720\\n\"\n    include \"brc/containerd\"";
+    let said = "layout \"ab\" { data disk=\"separate\" size=\"30GiB\" }\n    include \"brc/containerd\"";
     let changed = text.replace("include \"brc/containerd\"", said);
     assert_ne!(changed, text);
     let target = |name: &str, more: &str| format!("target \"{name}\" {{ aws {{ regions \"{REGION}\"; {more} }} }}\n");

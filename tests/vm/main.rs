@@ -30,6 +30,8 @@ mod run;
 mod api;
 mod bench;
 #[cfg(feature = "suite-vm")]
+mod data_disk;
+#[cfg(feature = "suite-vm")]
 mod door;
 #[cfg(feature = "suite-vm")]
 mod ebpf;

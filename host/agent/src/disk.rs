@@ -10,7 +10,7 @@ use crate::status::{self, Known, Unknown};
 /// The unit in which `/sys` has sizes, in bytes.
 const UNIT: u64 = 512;
 /// Where the kernel shows block devices.
-const DEVICES: &str = "/sys/class/block";
+pub(crate) const DEVICES: &str = "/sys/class/block";
 
 /// The disk that the running root is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,18 +46,23 @@ impl RootDisk {
         devices.retain(|(_, device)| device.disk == Some(on));
         let is_whole = |(_, device): &&(String, BlockDevice)| device.partition.is_none();
         let (folder, disk) = devices.iter().find(is_whole).ok_or_else(no_disk)?;
-        let number = |file: &str| -> Known<u64> {
-            let path = format!("{DEVICES}/{folder}/{file}");
-            let text = files.text(&path, status::MAX_SMALL)?;
-            text.trim().parse().map_err(|_| Unknown::Size { path })
-        };
-        let (bytes, sector) = (number("size")?.saturating_mul(UNIT), number("queue/logical_block_size")?);
-        if !(UNIT..=64 << 10).contains(&sector) {
-            return Err(Unknown::Size { path: format!("{DEVICES}/{folder}/queue/logical_block_size") });
-        }
+        let size = size(files, folder)?;
         let partitions =
             devices.iter().filter_map(|(_, device)| Some((device.partition?, device.name.clone()))).collect();
-        let size = DiskSize { sector: sector as usize, sectors: bytes / sector };
         Ok(RootDisk { name: disk.name.clone(), size, running, partitions })
     }
+}
+
+/// How large the device is whose folder below [`DEVICES`] is called so.
+pub(crate) fn size(files: &Files, folder: &str) -> Known<DiskSize> {
+    let number = |file: &str| -> Known<u64> {
+        let path = format!("{DEVICES}/{folder}/{file}");
+        let text = files.text(&path, status::MAX_SMALL)?;
+        text.trim().parse().map_err(|_| Unknown::Size { path })
+    };
+    let (bytes, sector) = (number("size")?.saturating_mul(UNIT), number("queue/logical_block_size")?);
+    if !(UNIT..=64 << 10).contains(&sector) {
+        return Err(Unknown::Size { path: format!("{DEVICES}/{folder}/queue/logical_block_size") });
+    }
+    Ok(DiskSize { sector: sector as usize, sectors: bytes / sector })
 }

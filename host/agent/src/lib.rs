@@ -10,6 +10,8 @@
 
 #[cfg(feature = "settings")]
 pub mod api;
+#[cfg(feature = "settings")]
+pub mod data_disk;
 pub mod disk;
 #[cfg(feature = "settings")]
 pub mod door;

@@ -16,10 +16,12 @@ pub const LOADER_CONF: &str = "loader/loader.conf";
 pub const ESP_MOUNT: &str = "/efi";
 /// Where the running host mounts the data partition.
 pub const DATA_MOUNT: &str = "/var";
-/// The link that udev gives to the data partition of the disk that the root is on, and to no other.
+/// The link that udev gives to the data partition of the machine, and to no other.
 pub const DATA_DEVICE: &str = "/dev/brc/data";
 /// The same for the ESP.
 pub const ESP_DEVICE: &str = "/dev/brc/esp";
+/// The link that udev gives to the disk for data, where that is not the root's.
+pub const DATA_DISK_DEVICE: &str = "/dev/brc/data-disk";
 /// What names the image and its version, in the root.
 pub const OS_RELEASE: &str = "usr/lib/os-release";
 

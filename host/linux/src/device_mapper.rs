@@ -1,4 +1,4 @@
-//! Asks the kernel what a mapped device is made of, and makes one: the one place with `unsafe`.
+//! Asks the kernel what a mapped device is made of, and makes one.
 //!
 //! There is no other way: `/sys` has the name of a mapped device, not its table and not its state. The safe wrappers
 //! of rustix end at ioctls that it knows itself, and linking libdevmapper would be a C library for four calls.

@@ -2,8 +2,8 @@
 //!
 //! *Takes* paths below a root folder, devices and tables. *Gives* files, each read with a limit, what device-mapper
 //! answers, and copies of files and folders ([`copied`], which brc has at its end of the door too). *Promises*: only
-//! [`Files`], [`copied`], [`write_whole`] and [`device_mapper`] touch the machine, all other modules take text or bytes; only
-//! `device_mapper` has `unsafe`; only its `create`, `load` and `activate`, a file that is written whole and a copy that is
+//! [`Files`], [`copied`], [`write_whole`], [`device_mapper`] and [`nvme`] touch the machine, all other modules take text or
+//! bytes; only the last two have `unsafe`; only `device_mapper`'s `create`, `load` and `activate`, a file that is written whole and a copy that is
 //! received change anything.
 //! *Does not know* who asks.
 
@@ -12,6 +12,7 @@ pub mod copied;
 pub mod device_mapper;
 mod files;
 pub mod mapped_target;
+pub mod nvme;
 mod whole_file;
 
 pub use files::{FileError, Files};

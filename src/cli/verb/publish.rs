@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use brc_contract::{ImageName, well_known};
+use brc_contract::ImageName;
 
 use crate::{
     build::AfterFailure,
@@ -26,7 +26,7 @@ use crate::{
     },
     compose::{Absent, Locked},
     content::{bytes, counted},
-    inspect::{self, Expected, contents, verify},
+    inspect::{self, Expected, verify},
     publish::{
         ami::{
             AmiError, AmiOrder, Disk, Encryption, ParentChoice, Placement, Plan, Planned, Published, Step, Target,
@@ -133,11 +133,9 @@ fn identity(image: &Path, unverified: bool) -> Result<Target, CliError> {
 
 /// The size of the volume that the image's data lies on, where that is another one than the system's.
 fn data_gib(image: &Path, target: Option<&PublishTarget>) -> Result<Option<u64>, CliError> {
-    let found = contents(image).map_err(|error| CliError::Machine(error.into()))?;
-    let text = found.as_ref().and_then(|found| found.texts.get(well_known::DATA_DISK));
-    let said = text.and_then(|text| text.trim().parse::<u64>().ok());
+    let said = inspect::data_disk(image).map_err(|error| CliError::Machine(error.into()))?;
     let wanted = target.and_then(|target| target.aws.data_volume).map(|volume| volume.size.value.0);
-    if let (None, Some(target), Some(_)) = (text, target, wanted) {
+    if let (None, Some(target), Some(_)) = (said, target, wanted) {
         let (shown, name) = (image.display(), &target.name);
         status(&format!(
             "note: the data of `{shown}` lies on the system's disk: `data-volume` of `{name}` is not needed"

@@ -30,12 +30,15 @@ impl Lowering<'_> {
             (rel_path!("usr/lib/systemd/system/var.mount"), data_mount(&image.layout.data_file_system)),
             (rel_path!("usr/lib/systemd/system/efi.mount"), esp_mount()),
             (rel_path!("usr/lib/systemd/system/efi.automount"), ESP_AUTOMOUNT.to_owned()),
-            (rel_path!(DISK_RULES), disk_rules()),
+            (rel_path!(DISK_RULES), disk_rules(image.layout.data_disk.is_some())),
             (rel_path!(PRESET), preset(&image.stated.units)),
         ];
         let settings =
             image.settings.iter().map(|settings| (rel_path!(well_known::IMAGE_SETTINGS), settings_text(settings)));
-        let data_disk = image.layout.data_disk.map(|bytes| (rel_path!(well_known::DATA_DISK), data_disk_text(bytes)));
+        let data_disk = image.layout.data_disk.into_iter().flat_map(|bytes| {
+            let repart = rel_path!("usr/lib/systemd/system/systemd-repart.service.d/10-brc-data-disk.conf");
+            [(rel_path!(well_known::DATA_DISK), data_disk_text(bytes)), (repart, data_disk_repart())]
+        });
         let mut tree = Tree::new();
         for (at, text) in texts.into_iter().chain(settings).chain(data_disk) {
             let entry = self.text_entry(&text);
@@ -62,6 +65,15 @@ impl Lowering<'_> {
 fn settings_text(settings: &ImageSettings) -> String {
     // Tables of texts and numbers are always JSON.
     serde_json::to_string_pretty(settings).map(|text| text + "\n").unwrap_or_default()
+}
+
+/// Makes the data partition on the disk that the machine's first program has named, not on the root's.
+fn data_disk_repart() -> String {
+    let disk = well_known::DATA_DISK_DEVICE;
+    format!(
+        "[Unit]\nRequires=dev-brc-data\\x2ddisk.device\nAfter=dev-brc-data\\x2ddisk.device\n\n[Service]\nExecStart=\n\
+         ExecStart=systemd-repart --dry-run=no --empty=allow {disk}\n"
+    )
 }
 
 /// How large the disk of the data is where nobody says more.
@@ -125,8 +137,9 @@ fn data_mount(file_system: &str) -> String {
 /// say that of another machine with the same image, may have the same.
 ///
 /// The root is the first device that the kernel maps, and what it is mapped to stands in its `slaves`: a partition is
-/// on the same disk when it stands beside one of them.
-fn disk_rules() -> String {
+/// on the same disk when it stands beside one of them. Data that lies `apart` is named by the machine's first program,
+/// which knows the disk.
+fn disk_rules(apart: bool) -> String {
     let rule = |property: &str, value: &str, device: &str| {
         let name = device.trim_start_matches("/dev/");
         format!(
@@ -135,8 +148,9 @@ fn disk_rules() -> String {
         )
     };
     let esp = partition::ESP.to_string();
-    rule("ID_PART_ENTRY_NAME", partition::DATA_LABEL, well_known::DATA_DEVICE)
-        + &rule("ID_PART_ENTRY_TYPE", &esp, well_known::ESP_DEVICE)
+    let data = rule("ID_PART_ENTRY_NAME", partition::DATA_LABEL, well_known::DATA_DEVICE);
+    let esp = rule("ID_PART_ENTRY_TYPE", &esp, well_known::ESP_DEVICE);
+    if apart { esp } else { data + &esp }
 }
 
 fn esp_mount() -> String {

@@ -20,6 +20,7 @@ use crate::{
     cli::{
         CliError,
         arguments::TestPlace,
+        boot_order::data_disk,
         context::Context,
         json::Event,
         output::{print_event, status},
@@ -101,6 +102,7 @@ impl<'c> Bench<'c> {
         let door = self.machines.join(&self.name);
         let order = BootOrder {
             disk: Disk::Kept(self.folder().join("disk.raw")),
+            data_disk: data_disk(&self.image)?,
             door: Some(door.clone()),
             reaches: port.map(|host| Reach { host, guest: GUEST_PORT }).into_iter().collect(),
             credentials: credentials.iter().cloned().collect(),

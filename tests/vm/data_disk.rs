@@ -1,0 +1,74 @@
+//! Data on a disk of its own.
+
+use std::{fs::File, path::Path};
+
+use super::{
+    bench::{self, BENCH, folder, must},
+    quickstart::{answers, probe},
+};
+
+const RECIPES: &str = r#"
+variant "apart" {
+    version "1.0.0"
+    extends "brc/base"
+    arch "x86_64"
+    layout "ab" { data disk="separate" size="1GiB" }
+}
+"#;
+
+/// Says where `/var` is, how large, what is on the system's disk, and who the machine is; leaves a file behind.
+const SCRIPT: &str = "while read -r device folder kind rest; do\n\
+    case \"$folder $kind\" in '/var ext4') echo \"CHECK mount: $device\" ;; esac\n\
+    done < /proc/mounts\n\
+    disk=$(readlink -f /dev/brc/data-disk); read -r size < /sys/class/block/${disk##*/}/${disk##*/}*1/size\n\
+    echo \"CHECK sectors: $size\"\n\
+    echo \"CHECK system: $(echo /sys/class/block/$1/$1*[0-9])\"\n\
+    echo \"CHECK id: $(cat /etc/machine-id)\"\n\
+    echo \"CHECK marker: $(cat /var/marker 2> /dev/null)\"\n\
+    echo kept > /var/marker; sync\n\
+    brc-agent status --json | while IFS= read -r line; do echo \"CHECK agent: $line\"; done\n\
+    echo CHECK-END\n";
+
+#[test]
+fn data_lies_on_a_disk_of_its_own_grows_with_it_and_the_systems_is_left_alone() {
+    let folder = folder("data-disk");
+    bench::project(&folder, "apart", RECIPES);
+    let (recipe, out) = (folder.join("apart.kdl"), folder.join("out"));
+    must(&["compose", recipe.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let image = out.join("apart_1.0.0_x86_64.raw");
+    // Once as QEMU has disks and once as EC2 has, where they are asked for names and have none.
+    for (name, cloud, system, data) in
+        [("virtio", &[][..], "vda", "/dev/vdb1"), ("nvme", &["--as", "ec2"][..], "nvme0n1", "/dev/nvme1n1p1")]
+    {
+        let disk = folder.join(format!("{name}.raw"));
+        let first = boot(&folder, &image, &disk, system, cloud);
+        let kept = folder.join(format!("{name}.raw.data"));
+        let file = File::options().write(true).open(&kept).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 1 << 30);
+        file.set_len(2 << 30).unwrap();
+        let second = boot(&folder, &image, &disk, system, cloud);
+        for serial in [&first, &second] {
+            assert_eq!(answers(serial, "mount"), [data], "{serial}");
+            let system: Vec<&str> = answers(serial, "system")[0].split(' ').collect();
+            assert_eq!(system.len(), 5, "the ESP and two slots: {system:?}");
+            let agent: serde_json::Value = serde_json::from_str(answers(serial, "agent")[0]).unwrap();
+            assert_eq!(agent["data"]["device"], data, "{agent}");
+            assert!(!serial.contains("does not say who it is"), "{serial}");
+        }
+        assert_eq!(answers(&first, "id"), answers(&second, "id"));
+        assert_eq!((answers(&first, "marker"), answers(&second, "marker")), (vec![""], vec!["kept"]));
+        let sectors = [&first, &second].map(|serial| answers(serial, "sectors")[0].parse::<u64>().unwrap());
+        assert!(sectors[0] > 1_900_000 && sectors[1] > sectors[0] + 1_900_000, "{sectors:?}");
+    }
+    // Two that are empty: nobody chooses, and nothing is written to either.
+    let more = ["--as", "ec2", "--instance-disk", "1024", "--timeout", "600"];
+    let told = "any of `nvme1n1`, `nvme2n1` could be it";
+    let words = ["boot", image.to_str().unwrap(), "--until", told];
+    must(&[&words[..], &more].concat());
+}
+
+fn boot(folder: &Path, image: &Path, disk: &Path, system: &str, cloud: &[&str]) -> String {
+    let mut options = probe(folder, &format!("set -- {system}\n{SCRIPT}"));
+    options.extend(["--persist", disk.to_str().unwrap()].iter().chain(cloud).map(|word| (*word).to_owned()));
+    BENCH.boot(image, "CHECK-END", &options)
+}
