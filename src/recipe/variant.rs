@@ -129,7 +129,7 @@ pub struct Data {
     /// `grow=#false`: it has at most 1 GiB; it grows to the end of the disk when it is not said.
     pub grow: Option<Spanned<Switch>>,
     /// `disk="same"`: which disk it lies on: that of the system, also when it is not said; `separate`, a second one, which an
-    /// AMI has as `/dev/xvdb`, is known and refused until machines look for it.
+    /// AMI has as `/dev/xvdb` and the agent (`brc/settings`) finds.
     pub disk: Option<Spanned<DataDisk>>,
     /// `size="20GiB"`: what the second disk has where nobody says more, in whole GiB up to 16 TiB; 20 GiB when it is not
     /// said.

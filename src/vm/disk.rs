@@ -71,8 +71,8 @@ impl Own {
         if self.durability != Durability::Durable {
             return Ok(());
         }
-        let others = self.data.iter().chain([&self.variables]);
-        let others = others.map(|path| File::open(path).and_then(|file| file.sync_all())).collect::<io::Result<()>>();
+        let mut others = self.data.iter().chain([&self.variables]);
+        let others = others.try_for_each(|path| File::open(path).and_then(|file| file.sync_all()));
         self.lock.sync_all().and(others).map_err(|source| BootError::Copy { path: self.disk.clone(), source })
     }
 }

@@ -54,6 +54,7 @@ const HOST_DOORS: &[&str] = &[
     "host/linux/src/files.rs",
     "host/linux/src/whole_file.rs",
     "host/linux/src/device_mapper.rs",
+    "host/linux/src/nvme.rs",
     "host/agent/src/door/program.rs",
     "host/agent/src/door/serve.rs",
     "host/agent/src/door/session.rs",
