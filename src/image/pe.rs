@@ -267,6 +267,12 @@ impl PeFile {
         self.lay_out(index, (index + 1..self.sections.len()).chain([index]).collect())
     }
 
+    /// Whether the content of a section lies behind everything else in the file.
+    pub fn is_last(&self, name: &str) -> bool {
+        let last = self.sections.iter().max_by_key(|section| section.offset);
+        last.is_some_and(|section| section.name == name)
+    }
+
     /// Lays the content of a section that was appended, and of those behind it, in the order of their headers.
     ///
     /// # Errors

@@ -107,9 +107,13 @@ pub fn with_command_line(uki: Vec<u8>, line: &str) -> Result<Vec<u8>, UkiError> 
         return Err(UkiError::Text { section: COMMAND_LINE });
     }
     let mut file = PeFile::parse(uki).map_err(of_uki)?;
+    // An older brc laid all sections in order.
+    let is_last = file.is_last(OS_RELEASE);
     file.lay_in_order(OS_RELEASE).map_err(of_uki)?;
     file.replace_appended(COMMAND_LINE, line.as_bytes()).map_err(of_uki)?;
-    file.lay_last(OS_RELEASE).map_err(of_uki)?;
+    if is_last {
+        file.lay_last(OS_RELEASE).map_err(of_uki)?;
+    }
     Ok(file.into_bytes())
 }
 
@@ -257,6 +261,13 @@ mod tests {
                 assert!(with_command_line(from.clone(), line).unwrap() == *expected, "{line}");
             }
         }
+        let as_before = |image: &[u8]| {
+            let mut file = PeFile::parse(image.to_vec()).unwrap();
+            file.lay_in_order(OS_RELEASE).unwrap();
+            file.into_bytes()
+        };
+        let [first, second, ..] = built.each_ref().map(|image| as_before(image));
+        assert!(first != built[0] && with_command_line(first, lines[1]).unwrap() == second, "of an older brc");
         assert!(matches!(with_command_line(stub, "ro"), Err(UkiError::Pe { source: PeError::NotAppended { .. }, .. })));
         assert!(matches!(with_command_line(built[0].clone(), ""), Err(UkiError::Text { section: COMMAND_LINE })));
     }
