@@ -1,6 +1,6 @@
 //! The disk that data lies on, where the image says that it is not the root's.
 //!
-//! Where volumes say what they were attached as, as those of EBS do, it is the one called `xvdb` or `sdb`, whatever else is
+//! Where volumes say what they were attached as, as those of EBS do (NVMe by its answer, Xen by its name), it is the one called `xvdb` or `sdb`, whatever else is
 //! attached. Elsewhere it is the one disk that holds data already, or else the one that is empty. Of several nobody
 //! chooses: what is on the others may be somebody's.
 
@@ -14,6 +14,7 @@ use brc_linux::{
 
 use crate::{
     disk::{self, RootDisk},
+    identity,
     status::{self, Known},
 };
 
@@ -85,13 +86,10 @@ pub fn is_apart(files: &Files) -> bool {
 pub fn candidates(files: &Files, root: &RootDisk, disks: &Disks<'_>) -> Known<Vec<Candidate>> {
     let mut found = Vec::new();
     for folder in files.names(disk::DEVICES, status::MAX_NAMES)? {
-        let path = |file: &str| format!("{}/{folder}/{file}", disk::DEVICES);
+        let at = format!("{}/{folder}", disk::DEVICES);
+        let path = |file: &str| format!("{at}/{file}");
         // One that has gone meanwhile is none.
-        let Ok(BlockDevice { name, number, partition: None, .. }) =
-            status::block_device(files, &format!("{}/{folder}", disk::DEVICES))
-        else {
-            continue;
-        };
+        let Ok(BlockDevice { name, number, partition: None, .. }) = status::block_device(files, &at) else { continue };
         let is_real = files.names(&path("device"), status::MAX_NAMES).is_ok();
         let is = |file: &str| files.text(&path(file), status::MAX_SMALL).is_ok_and(|text| text.trim() != "0");
         let Ok(size) = disk::size(files, &folder) else { continue };
@@ -107,15 +105,10 @@ pub fn candidates(files: &Files, root: &RootDisk, disks: &Disks<'_>) -> Known<Ve
 
 /// What is on a disk; what cannot be read is not ours.
 fn content(size: gpt::DiskSize, read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Content {
-    let sector = size.sector as u64;
-    let end = size.sectors.saturating_mul(sector);
-    let copies = gpt::Copies::read(size, |at, bytes| read(at.saturating_mul(sector), bytes));
-    if let Ok(copies) = &copies
-        && let Ok(table) = copies.table()
-    {
-        let is_data = |found: &gpt::Partition| found.label.to_string() == partition::DATA_LABEL;
-        return table.partitions().find(is_data).map_or(Content::Other, |found| Content::Data(found.identity));
+    if let Some(data) = identity::of_table(size, &read) {
+        return data.map_or(Content::Other, Content::Data);
     }
+    let end = size.sectors.saturating_mul(size.sector as u64);
     let is_empty = |at: u64| read(at, EDGE as usize).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0));
     if is_empty(0) && is_empty(end.saturating_sub(EDGE)) { Content::Nothing } else { Content::Other }
 }

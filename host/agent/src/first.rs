@@ -1,7 +1,7 @@
 //! The first program of the root: what must be so before systemd reads anything.
 //!
-//! An `/etc` that settings can be put into, over that of the image and gone with the next start; and the machine's
-//! identity in it. Nothing here stops a boot: what cannot be done is said in the kernel's log, and systemd starts all the
+//! An `/etc` that settings can be put into, over that of the image and gone with the next start; the disk for data, where
+//! that is not the root's; and the machine's identity. Nothing here stops a boot: what cannot be done is said in the kernel's log, and systemd starts all the
 //! same, with an `/etc` that is the image's.
 
 use std::{
@@ -102,6 +102,10 @@ fn read(name: &str, at: u64, length: usize) -> io::Result<Vec<u8>> {
 #[expect(clippy::disallowed_methods, reason = "it waits for a device with a limit")]
 fn find_data_disk(files: &Files) -> io::Result<Option<Guid>> {
     let attached_as = |name: &str| {
+        // Instances on Xen call disks what they were attached as.
+        if name.starts_with("xvd") {
+            return Some(name.to_owned());
+        }
         let device = File::open(Path::new("/dev").join(name)).ok().filter(|_| name.starts_with("nvme"))?;
         match nvme::identify(&device) {
             Ok(answer) => nvme::attached_as(&answer),

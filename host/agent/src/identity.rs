@@ -4,7 +4,7 @@
 //! So a machine keeps its identity whatever becomes of its files, and one whose firmware gives it another one keeps it
 //! too. A virtual machine's firmware is its maker's word, though: a copy of its disk gets another identity with it.
 
-use brc_contract::{Guid, partition, well_known};
+use brc_contract::{Guid, gpt, partition, well_known};
 use brc_linux::Files;
 
 use crate::{disk::RootDisk, settings, status::MAX_SMALL};
@@ -48,12 +48,18 @@ pub fn is_virtual(files: &Files) -> bool {
 /// from a byte on.
 pub fn of_data(files: &Files, read: impl Fn(&str, u64, usize) -> std::io::Result<Vec<u8>>) -> Option<Guid> {
     let disk = RootDisk::of(files).ok()?;
-    let sector = disk.size.sector as u64;
-    let copies =
-        brc_contract::gpt::Copies::read(disk.size, |at, bytes| read(&disk.name, at.saturating_mul(sector), bytes));
-    let copies = copies.ok()?;
-    let is_data = |found: &brc_contract::gpt::Partition| found.label.to_string() == partition::DATA_LABEL;
-    copies.table().ok()?.partitions().find(is_data).map(|found| found.identity)
+    of_table(disk.size, |at, length| read(&disk.name, at, length))?
+}
+
+/// The identity of the data partition in the table of a disk; `Some(None)` for a table without one. `read` gives so many
+/// bytes of the disk from a byte on.
+pub(crate) fn of_table(
+    size: gpt::DiskSize,
+    read: impl Fn(u64, usize) -> std::io::Result<Vec<u8>>,
+) -> Option<Option<Guid>> {
+    let copies = gpt::Copies::read(size, |at, bytes| read(at.saturating_mul(size.sector as u64), bytes)).ok()?;
+    let is_data = |found: &gpt::Partition| found.label.to_string() == partition::DATA_LABEL;
+    Some(copies.table().ok()?.partitions().find(is_data).map(|found| found.identity))
 }
 
 /// How the data partition is made on a machine with this identity, from how the image says it is.
