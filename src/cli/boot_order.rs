@@ -9,7 +9,7 @@ use std::{
 
 use super::{CliError, arguments, context::Context};
 use crate::inspect;
-use crate::vm::{BootOrder, Cloud, Disk, Fault, Forward, Reach, is_machine_name};
+use crate::vm::{BootOrder, Cloud, Disk, Fault, Forward, Metadata, Reach, is_machine_name};
 
 /// What the arguments ask for.
 pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, CliError> {
@@ -82,8 +82,15 @@ fn cloud(arguments: &arguments::Boot) -> Result<Option<Cloud>, CliError> {
         arguments::MetadataFault::Slow => Fault::Slow,
         arguments::MetadataFault::Empty => Fault::Empty,
     });
+    let metadata = match arguments.metadata_service {
+        Some(_) if cloud != arguments::Cloud::Ec2 => {
+            return Err(usage("`--metadata-service` is for `--as ec2`".to_owned()));
+        }
+        Some(port) => return Ok(Some(Cloud::Ec2(Metadata::Port(port)))),
+        None => Metadata::Own { user_data: user_data.clone(), fault },
+    };
     match (cloud, user_data, fault) {
-        (arguments::Cloud::Ec2, user_data, fault) => Ok(Some(Cloud::Ec2 { user_data, fault })),
+        (arguments::Cloud::Ec2, ..) => Ok(Some(Cloud::Ec2(metadata))),
         (arguments::Cloud::NoCloud, Some(user_data), None) => Ok(Some(Cloud::NoCloud { user_data })),
         (arguments::Cloud::NoCloud, None, None) => {
             Err(usage("`--as nocloud` is a disk with user data: expected `--user-data FILE`".to_owned()))
@@ -145,7 +152,7 @@ mod tests {
         let file = folder.path().join("user-data");
         fs::write(&file, b"\0data").unwrap();
         let (file, data) = (file.to_str().unwrap(), b"\0data".to_vec());
-        let instance = |user_data: Option<Vec<u8>>, fault| Ok(Some(Cloud::Ec2 { user_data, fault }));
+        let instance = |user_data: Option<Vec<u8>>, fault| Ok(Some(Cloud::Ec2(Metadata::Own { user_data, fault })));
         assert_eq!(asked(&[]), Ok(None));
         assert_eq!(asked(&["--as", "ec2"]), instance(None, None));
         assert_eq!(asked(&["--as", "ec2", "--user-data", file]), instance(Some(data.clone()), None));
@@ -155,8 +162,14 @@ mod tests {
             assert_eq!(asked(&["--as", "ec2", "--metadata-fault", word]), instance(None, Some(fault)));
         }
         assert_eq!(asked(&["--as", "nocloud", "--user-data", file]), Ok(Some(Cloud::NoCloud { user_data: data })));
+        let other = Ok(Some(Cloud::Ec2(Metadata::Port(1338))));
+        assert_eq!(asked(&["--as", "ec2", "--metadata-service", "1338"]), other);
         for (words, said) in [
             (&["--user-data", file][..], "--as"),
+            (&["--as", "nocloud", "--metadata-service", "1338"], "--as ec2"),
+            (&["--as", "ec2", "--metadata-service", "0"], "1..=65535"),
+            (&["--as", "ec2", "--metadata-service", "1338", "--user-data", file], "--user-data"),
+            (&["--as", "ec2", "--metadata-service", "1338", "--metadata-fault", "404"], "--metadata-fault"),
             (&["--metadata-fault", "404"], "--as"),
             (&["--as", "vmware"], "nocloud"),
             (&["--as", "ec2", "--metadata-fault", "403"], "404"),

@@ -16,7 +16,7 @@ use super::{
     door::Keeper,
     ec2, nocloud,
     notice::Tell,
-    order::{BootOrder, Cloud},
+    order::{BootOrder, Cloud, Metadata},
     process::Running,
     qemu::{self, Accelerator, Hardware},
     service::{Door, Service, while_open},
@@ -55,7 +55,7 @@ impl Machine {
         let accelerator = self.accelerator(cancelled);
         let mut binds = binds(order, &own, &workplace, &credentials, &doors, accelerator)?;
         binds.extend(keeper.as_ref().map(door_bind));
-        let is_instance = matches!(order.cloud, Some(Cloud::Ec2 { .. }));
+        let is_instance = matches!(order.cloud, Some(Cloud::Ec2(_)));
         let tables = if is_instance { ec2::tables(self.architecture) } else { Vec::new() };
         let command = qemu::command(&Hardware {
             architecture: self.architecture,
@@ -100,10 +100,15 @@ impl Machine {
     fn services(&self, order: &BootOrder) -> Vec<Service> {
         let mut services: Vec<Service> =
             order.reaches.iter().map(|reach| Service::host(*reach, subnet(order))).collect();
-        if let Some(Cloud::Ec2 { user_data, fault }) = &order.cloud {
-            let (architecture, user_data) = (self.architecture, user_data.clone());
-            let instance = ec2::Instance { architecture, user_data, fault: *fault };
-            services.push(Service::metadata(ec2::Server::new(instance)));
+        if let Some(Cloud::Ec2(metadata)) = &order.cloud {
+            services.push(match metadata {
+                Metadata::Own { user_data, fault } => {
+                    let (architecture, user_data) = (self.architecture, user_data.clone());
+                    let instance = ec2::Instance { architecture, user_data, fault: *fault };
+                    Service::metadata(ec2::Server::new(instance))
+                }
+                Metadata::Port(port) => Service::metadata_of(*port),
+            });
         }
         services
     }
@@ -111,7 +116,7 @@ impl Machine {
 
 /// The network of the machine.
 fn subnet(order: &BootOrder) -> &'static subnet::Subnet {
-    if matches!(order.cloud, Some(Cloud::Ec2 { .. })) { &ec2::SUBNET } else { &subnet::PRIVATE }
+    if matches!(order.cloud, Some(Cloud::Ec2(_))) { &ec2::SUBNET } else { &subnet::PRIVATE }
 }
 
 /// Opens the sockets at which the machine is answered.

@@ -82,17 +82,26 @@ pub enum Restart {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cloud {
     /// EC2, with its metadata service and what the firmware says there.
-    Ec2 {
-        /// What the instance is given to start with: at most 16 KiB.
-        user_data: Option<Vec<u8>>,
-        /// What goes wrong.
-        fault: Option<Fault>,
-    },
+    Ec2(Metadata),
     /// None that has a service: user data lie on a small disk, as cloud-init's NoCloud has it.
     NoCloud {
         /// What the machine is given to start with.
         user_data: Vec<u8>,
     },
+}
+
+/// What the metadata service of an instance is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Metadata {
+    /// brc's own.
+    Own {
+        /// What the instance is given to start with: at most 16 KiB.
+        user_data: Option<Vec<u8>>,
+        /// What goes wrong.
+        fault: Option<Fault>,
+    },
+    /// Another program, at this port of the host's loopback.
+    Port(u16),
 }
 
 impl BootOrder {
@@ -137,7 +146,7 @@ impl BootOrder {
             return Err(BootError::ReachedTwice { guest: twice.guest });
         }
         match &self.cloud {
-            Some(Cloud::Ec2 { user_data: Some(user_data), .. }) if user_data.len() > USER_DATA_BYTES => {
+            Some(Cloud::Ec2(Metadata::Own { user_data: Some(user_data), .. })) if user_data.len() > USER_DATA_BYTES => {
                 Err(BootError::UserDataSize { bytes: user_data.len() })
             }
             _ => Ok(()),
@@ -158,7 +167,7 @@ mod tests {
         assert!(reaching(&["80", "80:81", "81:82"]).check().is_ok());
         assert!(matches!(reaching(&["80", "81:80"]).check(), Err(BootError::ReachedTwice { guest: 80 })));
         let given = |bytes: usize| BootOrder {
-            cloud: Some(Cloud::Ec2 { user_data: Some(vec![0; bytes]), fault: None }),
+            cloud: Some(Cloud::Ec2(Metadata::Own { user_data: Some(vec![0; bytes]), fault: None })),
             ..BootOrder::new(PathBuf::new())
         };
         assert!(given(16_384).check().is_ok());

@@ -67,6 +67,11 @@ impl Service {
         Self { at: ec2::SERVICE, answering: Answering::Metadata(Box::new(server)) }
     }
 
+    /// The metadata service of EC2, as a program at a port of the host.
+    pub(super) fn metadata_of(port: u16) -> Self {
+        Self { at: ec2::SERVICE, answering: Answering::Host(Proxy::new(port)) }
+    }
+
     /// Opens the socket `name` in `folder`.
     ///
     /// # Errors

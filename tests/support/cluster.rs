@@ -151,7 +151,8 @@ impl Drop for Cluster {
     }
 }
 
-fn free_port() -> u16 {
+/// A port of the loopback that nobody listens at.
+pub fn free_port() -> u16 {
     // Free a moment ago, and nobody else asks for ports here.
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     bench::{self, BENCH, folder, must},
-    cluster::Cluster,
+    cluster::{Cluster, free_port},
     oci, project,
     update::serve,
 };
@@ -20,6 +20,9 @@ use super::{
 /// What `brc boot --as ec2` calls the machine.
 const NODE: &str = "ip-169-254-0-15.eu-central-1.compute.internal";
 const PROVIDER: &str = "aws:///eu-central-1a/i-0b8f842520e04f3b9";
+/// AWS's own stand-in for the metadata service, as a component, and what it calls an instance.
+const MOCK: &str = "amazon-ec2-metadata-mock";
+const MOCK_PROVIDER: &str = "aws:///us-east-1a/i-1234567890abcdef0";
 /// Under TCG a node is ready in a minute on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -141,7 +144,7 @@ impl Drop for Running {
 /// The trees of programs that only tests run, copied to `to`.
 fn programs(to: &Path) {
     let set = concat!(env!("CARGO_MANIFEST_DIR"), "/brc.kdl");
-    for component in ["kube-apiserver-1.37", "etcd"] {
+    for component in ["kube-apiserver-1.37", "etcd", MOCK] {
         let out = to.to_str().unwrap();
         must(&["build", set, component, "--variant", "everything", "--arch", "x86_64", "--out", out]);
     }
@@ -179,7 +182,7 @@ impl World {
         let (built, bin) = (folder.join("programs"), folder.join("usr/bin"));
         programs(&built);
         fs::create_dir_all(&bin).unwrap();
-        for name in ["kube-apiserver", "kubectl", "etcd"] {
+        for name in ["kube-apiserver", "kubectl", "etcd", "ec2-metadata-mock"] {
             fs::rename(found(&built, &format!("usr/bin/{name}")), bin.join(name)).unwrap();
         }
         bench::project(&folder, "acme", RECIPES);
@@ -201,17 +204,59 @@ impl World {
         World { folder, image, cluster, _server: Running(server), updates }
     }
 
-    /// Boots the node as an instance of EC2 with two disks of its own.
-    fn boot(&self) -> Running {
-        let path = |name: &str| self.folder.join(name).to_str().unwrap().to_owned();
-        fs::write(path("user-data"), user_data(&self.cluster)).unwrap();
-        let serial = fs::File::create(path("serial")).unwrap();
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Boots the node as an instance of EC2 with two disks of its own, which `disk` and its serial line are called after.
+    fn boot(&self, disk: &str, metadata: [&str; 2]) -> Running {
+        let serial = fs::File::create(self.path(&format!("{disk}.serial"))).unwrap();
         let mut boot = project::brc();
-        boot.args(["boot", self.image.to_str().unwrap(), "--as", "ec2", "--user-data", &path("user-data")])
+        boot.args(["boot", self.image.to_str().unwrap(), "--as", "ec2"])
+            .args(metadata)
             .args(["--reach", &format!("{}:443", self.cluster.port), "--reach", &format!("{}:80", self.updates)])
-            .args(["--persist", &path("disk.raw"), "--memory", "3072"])
+            .args(["--persist", &self.path(disk), "--memory", "3072"])
             .args(["--instance-disk", "1024", "--instance-disk", "1024"]);
         Running(boot.stdout(Stdio::from(serial)).spawn().unwrap())
+    }
+
+    /// Starts AWS's own stand-in for the metadata service, and gives its port.
+    fn mock(&self) -> (Running, String) {
+        const MAC: &str = "0e:1a:25:a7:6f:98";
+        const KEYS: &str = "/latest/meta-data/iam/security-credentials/brc-boot";
+        let port = free_port().to_string();
+        let configuration = json!({
+            "imdsv2": true,
+            "server": {"hostname": "127.0.0.1", "port": port},
+            "metadata": {
+                "paths": {"iam-security-credentials": KEYS},
+                "values": {
+                    "mac": MAC, "local-hostname": NODE, "local-ipv4": "169.254.0.15",
+                    "iam-security-credentials-role": "brc-boot",
+                    "iam-security-credentials": {
+                        "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": "2026-01-01T00:00:00Z",
+                        "AccessKeyId": "ASIABRCBOOTEXAMPLE00", "SecretAccessKey": "opens/nothing", "Token": "none",
+                        "Expiration": "2099-12-31T23:59:59Z",
+                    },
+                },
+            },
+            "userdata": {"values": {"userdata": STANDARD.encode(user_data(&self.cluster))}},
+        });
+        fs::write(self.path("mock.json"), configuration.to_string()).unwrap();
+        let log = fs::File::create(self.path("mock.log")).unwrap();
+        let mut mock = Command::new(self.path("usr/bin/ec2-metadata-mock"));
+        mock.args(["--config-file", &self.path("mock.json")]).env("HOME", &self.folder);
+        (Running(mock.stdout(Stdio::null()).stderr(log).spawn().unwrap()), port)
+    }
+
+    /// A machine that has never run joins as the instance that AWS's own stand-in tells it to be.
+    fn joins_as_the_stand_in_of_aws_says(&self) {
+        self.cluster.ask(&["delete", "node", NODE]).unwrap();
+        let (_mock, port) = self.mock();
+        let _machine = self.boot("mocked.raw", ["--metadata-service", &port]);
+        let node = self.cluster.wait_for("node", NODE, "Ready", PATIENCE);
+        assert_eq!(node["spec"]["providerID"], MOCK_PROVIDER);
+        assert_eq!(node["status"]["capacity"]["pods"], "58");
     }
 
     /// The node has the names, labels and taints that it was given.
@@ -265,7 +310,8 @@ impl World {
 fn a_node_joins_a_cluster_and_runs_a_pod_through_an_absent_control_plane_and_an_update() {
     let mut world = World::new();
     let started = Instant::now();
-    let _machine = world.boot();
+    fs::write(world.path("user-data"), user_data(&world.cluster)).unwrap();
+    let machine = world.boot("disk.raw", ["--user-data", &world.path("user-data")]);
     let node = world.cluster.wait_for("node", NODE, "Ready", PATIENCE);
     println!("QEMU start to Ready: {:.0} s", started.elapsed().as_secs_f64());
     World::is_as_told(&node);
@@ -274,4 +320,6 @@ fn a_node_joins_a_cluster_and_runs_a_pod_through_an_absent_control_plane_and_an_
     println!("QEMU start to a pod that answers: {:.0} s", started.elapsed().as_secs_f64());
     world.outlives_its_control_plane(&node, &running);
     world.takes_an_update(&node, &running);
+    drop(machine);
+    world.joins_as_the_stand_in_of_aws_says();
 }

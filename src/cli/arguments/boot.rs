@@ -34,6 +34,10 @@ pub struct Boot {
     /// Let something go wrong with the metadata service of ec2
     #[arg(long, value_enum, value_name = "FAULT", requires = "cloud")]
     pub metadata_fault: Option<MetadataFault>,
+    /// Let another program be the metadata service of ec2, at this port of this machine's loopback
+    #[arg(long, value_name = "PORT", requires = "cloud", conflicts_with_all = ["user_data", "metadata_fault"],
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub metadata_service: Option<u16>,
     /// Give an instance of ec2 a disk of MIB that is gone with it, as those with storage of their own have; several times
     #[arg(long, value_name = "MIB", requires = "cloud", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub instance_disk: Vec<u32>,
