@@ -13,6 +13,8 @@ use crate::content::{Digest, Entry, Metadata, RelPath, Sha256, Tree};
 pub const MANIFEST_VERSION: u32 = 2;
 /// What the name of its file ends in, after that of the image.
 pub const MANIFEST_ENDING: &str = "manifest.json";
+/// What the name of the disk for data ends in that comes with an image.
+pub const DATA_DISK_ENDING: &str = "data.raw";
 /// A longer manifest is not read.
 const MAX_BYTES: usize = 256 << 20;
 

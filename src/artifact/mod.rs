@@ -10,8 +10,8 @@ mod release;
 mod zstd;
 
 pub use manifest::{
-    MANIFEST_ENDING, MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile, ManifestKind,
-    ManifestPart, ManifestRoot,
+    DATA_DISK_ENDING, MANIFEST_ENDING, MANIFEST_VERSION, Manifest, ManifestComponent, ManifestError, ManifestFile,
+    ManifestKind, ManifestPart, ManifestRoot,
 };
 pub use perform::{PackError, Packer};
 pub use release::{DevelopmentError, refuse_development};

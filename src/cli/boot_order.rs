@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use super::{CliError, arguments, context::Context};
+use super::{CliError, arguments, context::Context, image_file::data_disk_beside, output::status};
 use crate::inspect;
-use crate::vm::{BootOrder, Cloud, Disk, Fault, Forward, Metadata, Reach, is_machine_name};
+use crate::vm::{BootOrder, Cloud, DataDisk, Disk, Fault, Forward, Metadata, Reach, is_machine_name};
 
 /// What the arguments ask for.
 pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, CliError> {
@@ -44,11 +44,19 @@ pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder
 }
 
 /// The disk that the machine's data lies on, as its image says; what cannot be read is told when it is booted.
-pub fn data_disk(image: &Path) -> Result<Option<u64>, CliError> {
+pub fn data_disk(image: &Path) -> Result<Option<DataDisk>, CliError> {
     if !image.is_file() {
         return Ok(None);
     }
-    inspect::data_disk(image).map_err(|error| CliError::Machine(error.into()))
+    let Some(said) = inspect::data_disk(image).map_err(|error| CliError::Machine(error.into()))? else {
+        return Ok(None);
+    };
+    let beside = data_disk_beside(image).filter(|path| !said.images.is_empty() && path.is_file());
+    if !said.images.is_empty() && beside.is_none() {
+        let shown = image.display();
+        status(&format!("warning: images of containers come with `{shown}` on `data.raw`, which is not beside it"));
+    }
+    Ok(Some(DataDisk { bytes: said.bytes, from: beside }))
 }
 
 /// The folder of a machine with a name.

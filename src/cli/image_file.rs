@@ -1,8 +1,18 @@
 //! The image that a command line names.
 
-use std::{fs, os::unix::fs::FileTypeExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::FileTypeExt as _,
+    path::{Path, PathBuf},
+};
 
 use super::CliError;
+use crate::{artifact::DATA_DISK_ENDING, graph::Artifact};
+
+/// Where compose writes the disk for data that comes with this image.
+pub fn data_disk_beside(image: &Path) -> Option<PathBuf> {
+    (image.extension()? == Artifact::DISK.ending()).then(|| image.with_extension(DATA_DISK_ENDING))
+}
 
 /// Refuses what is no file before it is opened: to open a named pipe waits for its writer.
 ///

@@ -71,8 +71,8 @@ fn check_certificate(project: &Project, path: &str) -> Result<(), ComposeError> 
 
 /// The files that are images of containers.
 fn embedded(placed: &[Placed]) -> impl Iterator<Item = &str> {
-    let is_embedded =
-        |file: &&Placed| file.path.parent().is_some_and(|folder| folder.as_str() == well_known::EMBEDDED_IMAGES);
+    const FOLDERS: [&str; 2] = [well_known::EMBEDDED_IMAGES, well_known::DATA_ARCHIVES];
+    let is_embedded = |file: &&Placed| file.path.parent().is_some_and(|folder| FOLDERS.contains(&folder.as_str()));
     placed.iter().filter(is_embedded).filter_map(|file| match &file.what {
         What::Local(path) => Some(path.as_str()),
         _ => None,

@@ -41,7 +41,7 @@ use std::{
 use brc_contract::Architecture;
 
 use crate::{
-    artifact::{MANIFEST_ENDING, Packer},
+    artifact::{DATA_DISK_ENDING, MANIFEST_ENDING, Packer},
     build::{self, AfterFailure, Built, Event, Known, Options, Performers},
     fetch::{Client, Fetcher},
     graph::{Artifact, Flat, Image},
@@ -132,6 +132,8 @@ pub struct Composed {
     pub manifest: PathBuf,
     /// The files that it is published as, the disk among them.
     pub artifacts: BTreeMap<Artifact, PathBuf>,
+    /// The disk for data that comes with it, where it brings images of containers on one.
+    pub data_disk: Option<PathBuf>,
     /// The bytes of the root image.
     pub root_bytes: u64,
 }
@@ -277,6 +279,7 @@ impl Session<'_> {
             disk: path_of(image, folder, Artifact::DISK.ending()),
             manifest: manifest_path(image, folder),
             artifacts: artifacts(image, folder).collect(),
+            data_disk: data_disk_path(image, folder),
             root_bytes: self.root_bytes(image, built)?,
         })
     }
@@ -285,7 +288,13 @@ impl Session<'_> {
 /// The files that an image leaves in `folder`, the manifest first.
 fn files(image: &Image, folder: &Path) -> Vec<(ImagePart, PathBuf)> {
     let artifacts = artifacts(image, folder).map(|(artifact, path)| (ImagePart::Artifact(artifact), path));
-    [(ImagePart::Manifest, manifest_path(image, folder))].into_iter().chain(artifacts).collect()
+    let data = data_disk_path(image, folder).map(|path| (ImagePart::DataDisk, path));
+    [(ImagePart::Manifest, manifest_path(image, folder))].into_iter().chain(artifacts).chain(data).collect()
+}
+
+/// The disk for data that comes with an image, where it brings images of containers on one.
+fn data_disk_path(image: &Image, folder: &Path) -> Option<PathBuf> {
+    image.has_data_images().then(|| path_of(image, folder, DATA_DISK_ENDING))
 }
 
 fn artifacts(image: &Image, folder: &Path) -> impl Iterator<Item = (Artifact, PathBuf)> {

@@ -23,6 +23,8 @@ pub struct StoredImage {
     pub disk: PathBuf,
     /// Its manifest.
     pub manifest: PathBuf,
+    /// The disk for data that comes with it, where it brings images of containers on one.
+    pub data_disk: Option<PathBuf>,
     /// The most bytes that its root may have, where its recipe says so.
     pub budget: Option<u64>,
 }
@@ -84,6 +86,7 @@ impl Session<'_> {
         Ok(StoredImage {
             disk: path(ImagePart::Artifact(Artifact::DISK))?,
             manifest: path(ImagePart::Manifest)?,
+            data_disk: image.has_data_images().then(|| path(ImagePart::DataDisk)).transpose()?,
             budget: image.layout.budget.as_ref().map(|(bytes, _)| *bytes),
             title,
         })

@@ -288,8 +288,8 @@ impl Flat {
                         fill(&tree.from, version);
                         continue;
                     }
-                    Item::EmbedImage(file) => {
-                        fill(file, version);
+                    Item::EmbedImage(image) => {
+                        fill(&image.file, version);
                         continue;
                     }
                     _ => continue,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brc_contract::{Architecture, ImageName, settings::ImageSettings};
+use brc_contract::{Architecture, ImageName, settings::ImageSettings, well_known};
 
 use super::{Install, Placed, Role, Stated, Upstream, UrlUpstream};
 use crate::{
@@ -307,6 +307,13 @@ impl Image {
     /// The components of the image and those that they are linked with; a component may come more than once.
     pub fn every_component(&self) -> impl Iterator<Item = &Component> {
         self.components.iter().chain(&self.beside).chain(self.sysroots.values().flat_map(|sysroot| &sysroot.components))
+    }
+
+    /// Whether archives with images of containers lie on the disk for data.
+    pub fn has_data_images(&self) -> bool {
+        let folder = Some(well_known::DATA_ARCHIVES);
+        let files = self.components.iter().flat_map(|component| &component.files);
+        files.into_iter().any(|file| file.path.parent().as_ref().map(RelPath::as_str) == folder)
     }
 
     /// The same, to be changed.

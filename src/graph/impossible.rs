@@ -45,6 +45,7 @@ pub(super) fn impossible(flat: &Flat) -> Vec<Diagnostic> {
     found.extend(long_command_line(flat));
     found.extend(wrong_settings(flat));
     found.extend(second_disk(flat));
+    found.extend(images_without_disk(flat));
     found
 }
 
@@ -59,6 +60,21 @@ fn second_disk(flat: &Flat) -> Option<Diagnostic> {
         Diagnostic::error(Code::UnreadSettings, disk.span, message)
             .help("write `include \"brc/settings\"`, or leave it out"),
     )
+}
+
+/// Images of containers that are to lie on a disk for data which there is not.
+fn images_without_disk(flat: &Flat) -> Vec<Diagnostic> {
+    if flat.data.as_ref().is_some_and(|data| data.disk.is_some_and(|disk| disk.value == DataDisk::Separate)) {
+        return Vec::new();
+    }
+    let items = flat.components.iter().flat_map(|component| &component.items);
+    let images = items.filter_map(|(item, _)| match item {
+        Item::EmbedImage(image) if image.is_on_data() => image.on,
+        _ => None,
+    });
+    let message = "the data of this image lies on the system's disk, which brings no images of containers for it";
+    let help = "write `layout \"ab\" { data disk=\"separate\" }` in the variant, or leave `on=` out";
+    images.map(|on| Diagnostic::error(Code::NoDataDisk, on.span, message).help(help)).collect()
 }
 
 /// What brc or the finish steps write, whatever a recipe puts there, and what says it instead.
@@ -329,6 +345,13 @@ mod tests {
         let agent = r#"link "/usr/lib/brc/init" to="../../bin/brc-agent""#;
         assert_eq!(told(agent, "", apart), []);
         assert_eq!(told("", "", r#"layout "ab" { data disk="same" }"#), []);
+        let image = format!(r#"{agent}; embed-image "a.tar" on="data""#);
+        assert_eq!(told(&image, "", apart), []);
+        for layout in ["", r#"layout "ab" { data disk="same" }"#] {
+            let found = told(&image, "", layout);
+            assert_eq!(found.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [Code::NoDataDisk], "{found:?}");
+        }
+        assert_eq!(told(r#"embed-image "a.tar" on="root""#, "", ""), []);
     }
 
     #[test]

@@ -81,10 +81,12 @@ impl<'a> Placing<'a> {
                     self.at(&format!("{MASKS}/{}", unit.value), What::Link("/dev/null".to_owned()), unit.span)
                 }
                 Item::KernelModule(module) => modules.push_str(&format!("{}\n", module.value)),
-                Item::EmbedImage(file) => {
-                    if let Some(from) = self.local(file) {
+                Item::EmbedImage(image) => {
+                    if let Some(from) = self.local(&image.file) {
                         let name = from.rsplit('/').next().unwrap_or_default().to_owned();
-                        self.at(&format!("{}/{name}", well_known::EMBEDDED_IMAGES), What::Local(from), file.span);
+                        let folder =
+                            if image.is_on_data() { well_known::DATA_ARCHIVES } else { well_known::EMBEDDED_IMAGES };
+                        self.at(&format!("{folder}/{name}"), What::Local(from), image.file.span);
                     }
                 }
                 Item::Health(check) => self.health(check),

@@ -5,6 +5,7 @@
 //! from or what becomes of the disk.
 
 pub(crate) mod boot_record;
+mod data_disk;
 mod disk;
 pub(crate) mod esp;
 pub(crate) mod extent;
@@ -22,6 +23,7 @@ mod signature;
 pub(crate) mod uki;
 pub mod verity;
 
+pub use data_disk::DataImage;
 pub use extent::copy as copy_sparse;
 pub use oci_archive::{OciArchive, OciError};
 pub use perform::{AssembleError, Assembler};

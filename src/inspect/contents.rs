@@ -23,7 +23,14 @@ use crate::{
 };
 
 /// The texts of the root that are read, where they are there.
-const TEXTS: [&str; 5] = [PASSWD, GROUP, well_known::IMAGE_SETTINGS, well_known::BOOT_RECORD, well_known::DATA_DISK];
+const TEXTS: [&str; 6] = [
+    PASSWD,
+    GROUP,
+    well_known::IMAGE_SETTINGS,
+    well_known::BOOT_RECORD,
+    well_known::DATA_DISK,
+    well_known::DATA_IMAGES,
+];
 /// The users of an image.
 pub const PASSWD: &str = "etc/passwd";
 /// Its groups.
@@ -92,17 +99,6 @@ pub struct KernelImage {
 /// The file cannot be opened or read.
 pub fn contents(image: &Path) -> Result<Option<Contents>, VerifyError> {
     looked_into(image, read)
-}
-
-/// How large the disk is that the image's data lies on where nobody says more, in bytes; `None` where data lies on the
-/// system's disk.
-///
-/// # Errors
-/// The file cannot be opened or read.
-pub fn data_disk(image: &Path) -> Result<Option<u64>, VerifyError> {
-    let found = contents(image)?;
-    let text = found.as_ref().and_then(|found| found.texts.get(well_known::DATA_DISK));
-    Ok(text.and_then(|text| text.trim().parse().ok()))
 }
 
 fn read(

@@ -8,6 +8,7 @@
 
 mod boot;
 mod contents;
+mod data_disk;
 mod erofs;
 mod esp;
 mod files;
@@ -37,7 +38,8 @@ use crate::{
     },
 };
 use boot::Boot;
-pub use contents::{Contents, GROUP, KernelImage, Occupied, PASSWD, contents, data_disk, module_name};
+pub use contents::{Contents, GROUP, KernelImage, Occupied, PASSWD, contents, module_name};
+pub use data_disk::{DataDisk, data_disk, data_disk_mistake};
 pub use parts::{Parts, command_line, parts};
 use report::Findings;
 pub use report::{Figures, Finding, Part, Report, Unchecked};

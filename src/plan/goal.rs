@@ -40,6 +40,8 @@ pub enum ImagePart {
     Manifest,
     /// Its disk, in one of the forms that it is published in.
     Artifact(Artifact),
+    /// The disk for data that comes with it, where it brings images of containers on one.
+    DataDisk,
     /// The tool set that does something for it.
     Tool(Role),
 }
@@ -70,6 +72,7 @@ impl fmt::Display for Goal {
                     ImagePart::Root => "root",
                     ImagePart::RootImage => "root image",
                     ImagePart::Manifest => "manifest",
+                    ImagePart::DataDisk => "data disk",
                     ImagePart::Artifact(artifact) => artifact.ending(),
                     ImagePart::Tool(role) => role.name(),
                 };

@@ -31,6 +31,11 @@ impl Seed {
         uuid(hmac(&self.0, &[b"disk-uuid"]))
     }
 
+    /// The GUID of the disk for data.
+    pub fn data_disk(&self) -> Guid {
+        uuid(hmac(&self.0, &[b"data-disk-uuid"]))
+    }
+
     /// The GUID of the partition of type `kind` that has `index` others of its type before it.
     pub fn partition(&self, kind: Guid, index: u64) -> Guid {
         let number = index.to_le_bytes();

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use brc_contract::Architecture::{Aarch64, X86_64};
 
 use super::{
-    Action, BootFile, BootRecord, BoundUki, DebianPackage, DebianSource, Disk, Esp, Extract, Fact, Facts, Fetch,
-    FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Output, PackagedKernel, Part, PartRole,
-    PartSource, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile, Verity,
-    Visible, Zstd,
+    Action, BootFile, BootRecord, BoundUki, DataDisk, DebianPackage, DebianSource, Disk, Esp, Extract, Fact, Facts,
+    Fetch, FileOf, Initramfs, Input, Located, Manifest, Modules, Named, Network, Output, PackagedKernel, Part,
+    PartRole, PartSource, Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile,
+    Verity, Visible, Zstd,
 };
 use crate::content::{Digest, Glob, RelPath, Sha256, Url};
 
@@ -255,6 +255,7 @@ fn every_field_of_a_root_its_modules_or_verity_is_in_its_key() {
         Action::from(Visible { tree: tree(of), owners: tree(owners), stated })
     };
     let replaced = |of: &str, with: &str| Action::from(Replaced { tree: tree(of), with: tree(with) });
+    let data_disk = |of: &str, guid, size| Action::from(DataDisk { tree: tree(of), guid: [guid; 16], size });
     let verity = |data: &str, salt, uuid| Action::from(Verity { data: file(data), salt, uuid });
     all_differ(vec![
         ("layer", root(|_| {})),
@@ -275,6 +276,10 @@ fn every_field_of_a_root_its_modules_or_verity_is_in_its_key() {
         ("replaced", replaced("root", "modules")),
         ("replaced tree", replaced("b", "modules")),
         ("replaced with", replaced("root", "b")),
+        ("data disk", data_disk("root", 1, 1)),
+        ("data disk tree", data_disk("b", 1, 1)),
+        ("data disk guid", data_disk("root", 2, 1)),
+        ("data disk size", data_disk("root", 1, 2)),
         ("signed", signed("modules", file("certificate"))),
         ("signed modules", signed("b", file("certificate"))),
         ("certificate tree", signed("modules", FileOf { tree: tree("b"), ..file("certificate") })),

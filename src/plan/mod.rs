@@ -21,7 +21,7 @@ mod variables;
 mod walk;
 
 pub use action::{
-    Action, Assemble, BootFile, BootRecord, BoundUki, DebianPackage, DebianSource, Disk, Esp, Extract, Fetch,
+    Action, Assemble, BootFile, BootRecord, BoundUki, DataDisk, DebianPackage, DebianSource, Disk, Esp, Extract, Fetch,
     Initramfs, Input, Located, Manifest, Modules, Named, Network, Outcome, Output, Pack, PackagedKernel, Product,
     Replaced, Root, RootLayer, Run, SignedModules, Slot, SourceArchive, Stdin, Uki, UrlFile, Verity, Visible, Zstd,
 };

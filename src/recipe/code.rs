@@ -204,6 +204,8 @@ codes! {
     BadSettingsTemplate = "bad-settings-template",
     /// Settings are stated, and nothing in the image reads them.
     UnreadSettings = "unread-settings",
+    /// Something is to lie on a disk for data, and there is none.
+    NoDataDisk = "no-data-disk",
     /// A path is brc's own.
     OwnFile = "own-file",
     /// Two different things are said of one user.

@@ -33,7 +33,7 @@ pub enum Item {
     Template(MadeFile),
     /// `embed-image "images/pause.tar"`: an OCI archive beside the recipe whose images containerd has from the first start on,
     /// without a network; checked when composing, for the image's architecture. The component needs `brc/containerd`.
-    EmbedImage(LocalPath),
+    EmbedImage(EmbeddedImage),
     /// `health "api" http="http://127.0.0.1:8080/healthz" within="60s"`: what must be so before a boot is found healthy, and
     /// the version that runs stays.
     Health(HealthItem),
@@ -102,6 +102,25 @@ pub struct LinkItem {
     /// `replaces="/usr/bin/awk"`: paths that it may take from another owner, also as a node `{ replaces "/a" "/b" }`.
     /// Without it two owners of a path are an error.
     pub replaces: Vec<Spanned<RelPath>>,
+}
+
+/// An archive with images of containers: `embed-image "images/pause.tar"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedImage {
+    /// The OCI archive.
+    pub file: LocalPath,
+    /// `on="data"`: it lies on the disk for data, which then comes with it (`layout "ab" { data disk="separate" }`), and takes
+    /// no room in the root; what a disk for data that did not come with the image lacks is pulled. `root` when it is not said.
+    pub on: Option<Spanned<Carrier>>,
+}
+
+/// What an archive with images of containers comes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Written `root`.
+    Root,
+    /// Written `data`.
+    Data,
 }
 
 /// An empty folder: `dir "/var/lib/x" mode=0o700 owner="x"`.
@@ -221,10 +240,7 @@ impl Item {
             }
             ItemWord::Setuid => SetuidItem::read(reader, &mut cursor).map(Item::Setuid),
             ItemWord::Template => MadeFile::read(reader, &mut cursor).map(Item::Template),
-            ItemWord::EmbedImage => {
-                let file = cursor.text(reader, "a file");
-                file.and_then(|file| reader.local(file, Presence::File)).map(Item::EmbedImage)
-            }
+            ItemWord::EmbedImage => EmbeddedImage::read(reader, &mut cursor).map(Item::EmbedImage),
             ItemWord::Health => HealthItem::read(reader, &mut cursor).map(Item::Health),
             ItemWord::Unit => UnitItem::read(reader, &mut cursor).map(Item::Unit),
             ItemWord::Mask => cursor.text(reader, "a unit").and_then(|unit| unit_name(reader, unit)).map(Item::Mask),
@@ -337,6 +353,26 @@ impl SetuidItem {
         let paths = texts.into_iter().filter_map(|text| reader.plain_path(text)).collect();
         let reason = cursor.required_property(reader, "reason").and_then(|text| reader.reason(text))?;
         Some(SetuidItem { paths, reason })
+    }
+}
+
+impl EmbeddedImage {
+    fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let file = cursor.text(reader, "a file").and_then(|file| reader.local(file, Presence::File));
+        let on = cursor.text_property(reader, "on").and_then(|text| match text.as_str() {
+            "root" => Some(Spanned::new(Carrier::Root, text.span)),
+            "data" => Some(Spanned::new(Carrier::Data, text.span)),
+            _ => {
+                reader.one_of(&text, "what images of containers come on", &["root", "data"]);
+                None
+            }
+        });
+        Some(EmbeddedImage { file: file?, on })
+    }
+
+    /// Whether it lies on the disk for data.
+    pub fn is_on_data(&self) -> bool {
+        self.on.is_some_and(|on| on.value == Carrier::Data)
     }
 }
 

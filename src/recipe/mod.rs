@@ -60,8 +60,8 @@ pub use fragment::{FragmentLine, read_fragment};
 pub use health::{HealthCheck, HealthItem};
 pub use import::{ImportedSet, Reference, Revision, SetSource};
 pub use item::{
-    Command, Content, DirectoryItem, DropIn, Enablement, FileItem, Finish, Item, LinkItem, MadeFile, SetuidItem,
-    TreeItem, UnitItem,
+    Command, Content, DirectoryItem, DropIn, EmbeddedImage, Enablement, FileItem, Finish, Item, LinkItem, MadeFile,
+    SetuidItem, TreeItem, UnitItem,
 };
 pub use kernel::{DebianSource, Kernel, KernelItem, Modules};
 pub use kernel_package::{InitramfsItem, KernelPackage};

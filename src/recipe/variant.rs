@@ -12,7 +12,6 @@ use super::{
     names::Space,
     parse::{Node, Value},
     setting::read_settings,
-    suggestion::nearest,
     word::{LayoutWord, TopWord, VariantWord},
 };
 
@@ -297,7 +296,7 @@ impl Head {
         for text in cursor.texts(reader, "an architecture") {
             match Architecture::from_name(&text) {
                 Some(architecture) => self.architectures.push(Spanned::new(architecture, text.span)),
-                None => one_of(reader, &text, "an architecture", &["x86_64", "aarch64"]),
+                None => reader.one_of(&text, "an architecture", &["x86_64", "aarch64"]),
             }
         }
     }
@@ -306,7 +305,7 @@ impl Head {
         let Some(text) = cursor.text(reader, "a platform") else { return };
         match PLATFORMS.contains(&text.as_str()) {
             true => self.platform = Some(text),
-            false => one_of(reader, &text, "a platform", &PLATFORMS),
+            false => reader.one_of(&text, "a platform", &PLATFORMS),
         }
     }
 }
@@ -329,16 +328,6 @@ fn is_asked_about(word: VariantWord) -> bool {
         | VariantWord::Artifact
         | VariantWord::Override => false,
     }
-}
-
-/// Reports a text that is none of `known`.
-fn one_of(reader: &mut Reader<'_>, text: &Spanned<String>, what: &str, known: &[&str]) {
-    let all: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
-    let help = match nearest(text, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("there is {}", all.join(", ")),
-    };
-    reader.error(Code::BadValue, text.span, format!("`{}` is not {what}", text.value), help);
 }
 
 impl Feature {
@@ -432,7 +421,7 @@ impl Layout {
                 None
             }
             _ => {
-                one_of(reader, &kind, "a layout", &["ab"]);
+                reader.one_of(&kind, "a layout", &["ab"]);
                 None
             }
         });
@@ -462,7 +451,7 @@ impl Data {
             "ext4" => Some(Spanned::new(FileSystem::Ext4, text.span)),
             "xfs" => Some(Spanned::new(FileSystem::Xfs, text.span)),
             _ => {
-                one_of(reader, &text, "a file system of data partitions", &["ext4", "xfs"]);
+                reader.one_of(&text, "a file system of data partitions", &["ext4", "xfs"]);
                 None
             }
         });
@@ -470,7 +459,7 @@ impl Data {
             "same" => Some(Spanned::new(DataDisk::Same, text.span)),
             "separate" => Some(Spanned::new(DataDisk::Separate, text.span)),
             _ => {
-                one_of(reader, &text, "a disk that data lies on", &["same", "separate"]);
+                reader.one_of(&text, "a disk that data lies on", &["same", "separate"]);
                 None
             }
         });
@@ -489,7 +478,7 @@ impl Artifact {
                 None
             }
             _ => {
-                one_of(reader, &kind, "a form of artifacts", &["raw"]);
+                reader.one_of(&kind, "a form of artifacts", &["raw"]);
                 None
             }
         });
@@ -497,7 +486,7 @@ impl Artifact {
             "none" => Some(Spanned::new(ArtifactCompression::Plain, text.span)),
             "zstd" => Some(Spanned::new(ArtifactCompression::Zstd, text.span)),
             _ => {
-                one_of(reader, &text, "a compression", &["none", "zstd"]);
+                reader.one_of(&text, "a compression", &["none", "zstd"]);
                 None
             }
         });

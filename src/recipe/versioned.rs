@@ -56,7 +56,7 @@ impl Versioned for Item {
             Item::Tree(tree) => [tree.to.versioned(), tree.from.versioned()].concat(),
             Item::Link(link) => [link.at.versioned(), link.to.versioned()].concat(),
             Item::Directory(folder) => folder.at.versioned(),
-            Item::EmbedImage(file) => file.versioned(),
+            Item::EmbedImage(image) => image.file.versioned(),
             Item::Template(made) => [made.to.versioned(), made.content.versioned()].concat(),
             Item::Unit(unit) => {
                 let drop_ins = unit.drop_ins.iter().flat_map(|drop_in| drop_in.content.versioned());

@@ -175,7 +175,7 @@ blocks! {
         Group = "group", Often, [];
         Setuid = "setuid", Often, ["reason"];
         Template = "template", Often, ["from", "text", "mode", "restart"];
-        EmbedImage = "embed-image", Often, [];
+        EmbedImage = "embed-image", Often, ["on"];
         Health = "health", Often, ["unit", "http", "command", "within"];
         Unit = "unit", Often, ["text", "enable"];
         Mask = "mask", Often, [];

@@ -55,9 +55,9 @@ impl Own {
         // What is in use, or is the image itself, gets nothing put beside it.
         let lock = lock(&disk, &metadata)?;
         make(&own_variables, variables, 0)?;
-        let data = order.data_disk.map(|bytes| (beside(&disk, ".data"), bytes));
-        if let Some((path, bytes)) = &data {
-            make(path, Path::new("/dev/null"), *bytes)?;
+        let data = order.data_disk.as_ref().map(|wanted| (beside(&disk, ".data"), wanted));
+        if let Some((path, wanted)) = &data {
+            make(path, wanted.from.as_deref().unwrap_or(Path::new("/dev/null")), wanted.bytes)?;
         }
         let data = data.map(|(path, _)| path);
         Ok(Self { disk, data, variables: own_variables, durability, lock })
@@ -143,6 +143,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
+    use crate::vm::DataDisk;
 
     fn fixture(folder: &Path) -> (BootOrder, PathBuf) {
         let (image, variables) = (folder.join("image.raw"), folder.join("delivered"));
@@ -195,7 +196,7 @@ mod tests {
     fn data_has_a_disk_of_its_own_beside_a_kept_one_where_the_image_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let (mut order, variables) = fixture(folder.path());
-        order.data_disk = Some(30 << 20);
+        order.data_disk = Some(DataDisk { bytes: 30 << 20, from: None });
         order.disk = Disk::Kept(folder.path().join("kept/disk.raw"));
         let own = Own::prepare(&order, folder.path(), &variables).unwrap();
         let data = own.data.clone().unwrap();
@@ -207,6 +208,13 @@ mod tests {
         drop(own);
         Own::prepare(&order, folder.path(), &variables).unwrap();
         assert_eq!(fs::read(&data).unwrap(), b"kept");
+        let given = folder.path().join("given");
+        fs::write(&given, "given").unwrap();
+        order.data_disk = Some(DataDisk { bytes: 20 << 20, from: Some(given) });
+        order.disk = Disk::Snapshot;
+        let own = Own::prepare(&order, folder.path(), &variables).unwrap();
+        let data = fs::read(own.data.unwrap()).unwrap();
+        assert_eq!((&data[..6], data.len()), (&b"given\0"[..], 20 << 20));
     }
 
     #[test]

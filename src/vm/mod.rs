@@ -35,6 +35,6 @@ pub use ec2::Fault;
 pub use failure::BootError;
 pub use forward::{Forward, ParseForwardError, ParseReachError, Reach};
 pub use notice::{Notice, Tell};
-pub use order::{BootOrder, Cloud, Disk, Metadata, Restart};
+pub use order::{BootOrder, Cloud, DataDisk, Disk, Metadata, Restart};
 pub use process::{Ended, Machine};
 pub use watch::Tail;

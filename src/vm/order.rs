@@ -28,9 +28,8 @@ pub struct BootOrder {
     pub disk: Disk,
     /// The least size of the machine's disk, in bytes; what the image does not fill is free.
     pub disk_bytes: u64,
-    /// The size of a second disk that the machine's data lies on, in bytes; kept where its own disk is, in a file with
-    /// `.data` behind its name.
-    pub data_disk: Option<u64>,
+    /// A second disk that the machine's data lies on; kept where its own disk is, in a file with `.data` behind its name.
+    pub data_disk: Option<DataDisk>,
     /// The memory in MiB.
     pub memory_mib: u32,
     /// The machine is ended when its serial line has printed this text. Terminal sequences do not count.
@@ -57,6 +56,15 @@ pub struct BootOrder {
     pub has_watchdog: bool,
     /// What happens when the machine resets itself.
     pub restart: Restart,
+}
+
+/// A disk for data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDisk {
+    /// Its least size in bytes.
+    pub bytes: u64,
+    /// The file that it begins as; an empty one without.
+    pub from: Option<PathBuf>,
 }
 
 /// Where a machine's own disk is.

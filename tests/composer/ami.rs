@@ -74,15 +74,17 @@ pub fn talk(output: &Output) -> String {
 }
 
 /// What a disk holds must be what a snapshot holds, and nothing else.
-fn same_bytes(cloud: &Cloud, image: &Path, snapshot: &str) {
+pub fn same_bytes(cloud: &Cloud, image: &Path, snapshot: &str) {
     let bytes = fs::read(image).unwrap();
+    let mut behind = 0;
     for (number, block) in (0..).zip(bytes.chunks(BLOCK)) {
+        behind = number + 1;
         let mut expected = block.to_vec();
         expected.resize(BLOCK, 0);
         let found = cloud.block(REGION, snapshot, number).unwrap_or_else(|| vec![0; BLOCK]);
         assert!(found == expected, "block {number}");
     }
-    assert_eq!(cloud.block(REGION, snapshot, 601), None);
+    assert_eq!(cloud.block(REGION, snapshot, behind), None);
 }
 
 pub const CHANGING: [&str; 9] = [

@@ -12,7 +12,7 @@ use std::{
 use brc::{
     fetch::{self, Proxies},
     publish::{
-        ami::{AmiError, AmiOrder, Disk, ParentChoice, Placement, Records, Target, plan, publish},
+        ami::{AmiError, AmiOrder, Disk, Disks, ParentChoice, Placement, Records, Target, plan, publish},
         aws::{Ambient, Aws, AwsError, Connections, Patience},
     },
 };
@@ -60,8 +60,9 @@ fn impatient(cloud: &Cloud, name: &str) -> Result<(), AmiError> {
     };
     let disk = Disk::read(&path, &cancelled).unwrap();
     let records = Records::new(folder.clone());
-    let found = plan(&aws, &disk, &order, &records, &|_| {})?;
-    publish(&aws, &disk, &order, &found, &records, &|_| {}).map(drop)
+    let disks = Disks { system: &disk, data: None };
+    let found = plan(&aws, disks, &order, &records, &|_| {})?;
+    publish(&aws, disks, &order, &found, &records, &|_| {}).map(drop)
 }
 
 #[test]

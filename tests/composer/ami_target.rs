@@ -5,9 +5,10 @@ use std::{fs, path::Path, process::Command};
 use serde_json::Value;
 
 use crate::{
-    ami::{CHANGING, REGION, answer, asking, disk, forty, publishing, refused, talk},
+    ami::{CHANGING, REGION, answer, asking, disk, forty, publishing, refused, same_bytes, talk},
     support::{
         aws::{Asked, Cloud, Trouble},
+        oci,
         project::{Ran, brc, copy_of_quickstart, folder, sha256, user_store},
     },
 };
@@ -234,7 +235,11 @@ fn an_image_whose_root_says_that_data_lies_on_a_disk_of_its_own_has_a_volume_for
     let (cloud, here) = (Cloud::start(), folder("ami-data"));
     let recipe = copy_of_quickstart(&here);
     let text = fs::read_to_string(&recipe).unwrap();
-    let said = "layout \"ab\" { data disk=\"separate\" size=\"30GiB\" }\n    include \"brc/containerd\"";
+    let said = "layout \"ab\" { data disk=\"separate\" size=\"30GiB\" }\n    \
+                embed-image \"app.tar\" on=\"data\"\n    include \"brc/containerd\"";
+    let program: Vec<u8> = (0..2 << 20).map(|at: u32| (at >> 7) as u8).collect();
+    let archive = oci::archive("localhost/app:1", "amd64", &program);
+    fs::write(here.join("app.tar"), &archive).unwrap();
     let changed = text.replace("include \"brc/containerd\"", said);
     assert_ne!(changed, text);
     let target = |name: &str, more: &str| format!("target \"{name}\" {{ aws {{ regions \"{REGION}\"; {more} }} }}\n");
@@ -249,21 +254,50 @@ fn an_image_whose_root_says_that_data_lies_on_a_disk_of_its_own_has_a_volume_for
     Ran::well(compose.args(["compose", "--arch", "x86_64", recipe, "--out"]).arg(&out));
     let image = out.join("quickstart_0.1.0_x86_64.raw");
     assert_eq!(plan["sha256"], sha256(&image));
-    let publish = |more: &[&str]| {
+    let publishing = |more: &[&str]| {
         let words = ["publish", "ami", image.to_str().unwrap(), "--recipe", recipe, "--target"];
-        answer(&mut asking(&cloud, &here, &[&words[..], more].concat()))
+        asking(&cloud, &here, &[&words[..], more].concat())
     };
-    publish(&["stage"]);
-    publish(&["large", "--name", "large"]);
+    // What came on the disk for data is a partition of it, and takes no room in the root.
+    let data = out.join("quickstart_0.1.0_x86_64.data.raw");
+    let bytes = fs::read(&data).unwrap();
+    assert!(bytes[1 << 20..].starts_with(&archive));
+    let listed = brc().arg("verify").arg(&image).output().unwrap();
+    assert!(listed.status.success(), "{}", talk(&listed));
+    // Without it, or with another one, nothing is sent.
+    let elsewhere = out.join("elsewhere");
+    fs::rename(&data, &elsewhere).unwrap();
+    let told = refused(&mut publishing(&["stage"]), 2);
+    assert!(told.contains("on a disk for data, which is not beside it"), "{told}");
+    let mut torn = bytes.clone();
+    torn[(1 << 20) + archive.len() / 2] ^= 1;
+    fs::write(&data, torn).unwrap();
+    let told = refused(&mut publishing(&["stage"]), 1);
+    assert!(told.contains("it does not hold `app.tar` as the image names it"), "{told}");
+    assert_eq!(cloud.taken("StartSnapshot"), 0);
+    fs::rename(&elsewhere, &data).unwrap();
+
+    let done = answer(&mut publishing(&["stage"]));
+    let snapshot = done["data_snapshot"].as_str().unwrap();
+    assert_ne!(done["snapshot"], snapshot);
+    same_bytes(&cloud, &data, snapshot);
+    let again = answer(&mut publishing(&["stage"]));
+    assert_eq!((&again["images"][0]["new"], &again["sent_blocks"]), (&false.into(), &0.into()));
+    answer(&mut publishing(&["large", "--name", "large"]));
+    assert_eq!(cloud.taken("StartSnapshot"), 4, "encrypted ones are others");
     let sizes = |at: usize| {
         let (_, pairs) = &pairs(&cloud, "RegisterImage")[at];
         let of = |field: &str| {
             let field = format!("BlockDeviceMapping.{field}=");
             pairs.iter().find_map(|pair| pair.strip_prefix(field.as_str())).unwrap_or("none").to_owned()
         };
+        let snapshot = of("2.Ebs.SnapshotId");
+        assert!(snapshot.starts_with("snap-") && snapshot != of("1.Ebs.SnapshotId"), "{pairs:?}");
         [of("1.Ebs.VolumeSize"), of("2.DeviceName"), of("2.Ebs.VolumeSize"), of("2.Ebs.Encrypted")]
     };
     assert_eq!(sizes(0), ["4", "%2Fdev%2Fxvdb", "30", "none"]);
-    assert_eq!(sizes(1), ["4", "%2Fdev%2Fxvdb", "80", "true"]);
+    assert_eq!(sizes(1), ["4", "%2Fdev%2Fxvdb", "80", "none"], "a volume of a snapshot is as the snapshot is");
+    let gone = answer(&mut asking(&cloud, &here, &["ami", "prune", "--keep", "0"]));
+    assert_eq!(gone["removed"].as_array().unwrap().len(), 6, "two images with two snapshots each: {gone}");
     assert_eq!(cloud.wrong(), Vec::<String>::new());
 }

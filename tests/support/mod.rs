@@ -5,6 +5,8 @@ pub mod archive;
 #[cfg(feature = "suite-vm")]
 pub mod aws;
 pub mod git;
+#[cfg(feature = "suite-vm")]
+pub mod oci;
 pub mod package;
 pub mod process;
 pub mod project;

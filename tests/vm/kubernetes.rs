@@ -2,8 +2,12 @@
 
 use std::{
     fs,
+    io::Read as _,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -33,7 +37,7 @@ variant "acme-node" {
     extends "brc/aws-k8s-1.37"
     arch "x86_64"
     include "our-updates"
-    embed-image "app.tar"
+    embed-image "app.tar" on="data"
     file "/etc/cni/net.d/10-pods.conflist" text="""
         {"cniVersion": "1.0.0", "name": "pods", "plugins": [
           {"type": "bridge", "bridge": "pods", "isGateway": true, "ipMasq": false,
@@ -95,6 +99,44 @@ fn pod() -> Value {
             ],
         },
     })
+}
+
+/// What the user adds for the machine that AWS's own stand-in tells who it is: a pod that no cluster knows of before, and
+/// where the journal goes.
+fn more_user_data() -> String {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fixed", "namespace": "default"},
+        "spec": {
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{
+                "name": "fixed", "image": "localhost/app:1", "imagePullPolicy": "Never",
+                "command": ["/bin/busybox", "sleep", "100000"],
+            }],
+        },
+    });
+    let manifest = STANDARD.encode(pod.to_string());
+    format!(
+        "[settings.kubernetes.static-pods.fixed]\nenabled = true\nmanifest = '{manifest}'\n\n\
+         [settings.journal]\nupload-url = 'http://169.254.0.100:19532'\n"
+    )
+}
+
+/// Takes what is sent to a port of the loopback, and says nothing.
+fn taker() -> (String, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let shared = taken.clone();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut bytes = [0; 4096];
+            // A sender that goes away comes back.
+            while let Ok(length @ 1..) = stream.read(&mut bytes) {
+                shared.lock().unwrap().extend_from_slice(&bytes[..length]);
+            }
+        }
+    });
+    (port, taken)
 }
 
 /// It answers only when it sees what an agent of a partner needs, its data on the array of the instance's disks, and the
@@ -209,11 +251,11 @@ impl World {
     }
 
     /// Boots the node as an instance of EC2 with two disks of its own, which `disk` and its serial line are called after.
-    fn boot(&self, disk: &str, metadata: [&str; 2]) -> Running {
+    fn boot(&self, disk: &str, more: &[&str]) -> Running {
         let serial = fs::File::create(self.path(&format!("{disk}.serial"))).unwrap();
         let mut boot = project::brc();
         boot.args(["boot", self.image.to_str().unwrap(), "--as", "ec2"])
-            .args(metadata)
+            .args(more)
             .args(["--reach", &format!("{}:443", self.cluster.port), "--reach", &format!("{}:80", self.updates)])
             .args(["--persist", &self.path(disk), "--memory", "3072"])
             .args(["--instance-disk", "1024", "--instance-disk", "1024"]);
@@ -240,7 +282,7 @@ impl World {
                     },
                 },
             },
-            "userdata": {"values": {"userdata": STANDARD.encode(user_data(&self.cluster))}},
+            "userdata": {"values": {"userdata": STANDARD.encode(user_data(&self.cluster) + &more_user_data())}},
         });
         fs::write(self.path("mock.json"), configuration.to_string()).unwrap();
         let log = fs::File::create(self.path("mock.log")).unwrap();
@@ -252,11 +294,16 @@ impl World {
     /// A machine that has never run joins as the instance that AWS's own stand-in tells it to be.
     fn joins_as_the_stand_in_of_aws_says(&self) {
         self.cluster.ask(&["delete", "node", NODE]).unwrap();
-        let (_mock, port) = self.mock();
-        let _machine = self.boot("mocked.raw", ["--metadata-service", &port]);
+        let ((_mock, port), (logs, taken)) = (self.mock(), taker());
+        let _machine = self.boot("mocked.raw", &["--metadata-service", &port, "--reach", &format!("{logs}:19532")]);
         let node = self.cluster.wait_for("node", NODE, "Ready", PATIENCE);
         assert_eq!(node["spec"]["providerID"], MOCK_PROVIDER);
         assert_eq!(node["status"]["capacity"]["pods"], "58");
+        self.cluster.wait_for("pod", &format!("fixed-{NODE}"), "Ready", PATIENCE);
+        self.cluster.wait_until("the journal is not sent", PATIENCE, || {
+            let sent = String::from_utf8_lossy(&taken.lock().unwrap()).into_owned();
+            sent.starts_with("POST /upload ") && sent.contains("_SYSTEMD_UNIT=kubelet.service")
+        });
     }
 
     /// The node has the names, labels and taints that it was given.
@@ -275,7 +322,7 @@ impl World {
     /// The control plane goes for longer than a node is judged in, and comes back: nothing was punished for it.
     fn outlives_its_control_plane(&mut self, node: &Value, running: &Value) {
         self.cluster.end();
-        std::thread::sleep(Duration::from_secs(if cfg!(feature = "suite-full") { 660 } else { 120 }));
+        thread::sleep(Duration::from_secs(if cfg!(feature = "suite-full") { 660 } else { 120 }));
         self.cluster.begin();
         let again = self.cluster.wait_for("node", NODE, "Ready", PATIENCE);
         let boot = |node: &Value| node["status"]["nodeInfo"]["bootID"].clone();
@@ -311,7 +358,7 @@ fn a_node_joins_a_cluster_and_runs_a_pod_through_an_absent_control_plane_and_an_
     let mut world = World::new();
     let started = Instant::now();
     fs::write(world.path("user-data"), user_data(&world.cluster)).unwrap();
-    let machine = world.boot("disk.raw", ["--user-data", &world.path("user-data")]);
+    let machine = world.boot("disk.raw", &["--user-data", &world.path("user-data")]);
     let node = world.cluster.wait_for("node", NODE, "Ready", PATIENCE);
     println!("QEMU start to Ready: {:.0} s", started.elapsed().as_secs_f64());
     World::is_as_told(&node);

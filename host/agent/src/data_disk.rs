@@ -1,8 +1,9 @@
 //! The disk that data lies on, where the image says that it is not the root's.
 //!
-//! Where volumes say what they were attached as, as those of EBS do (NVMe by its answer, Xen by its name), it is the one called `xvdb` or `sdb`, whatever else is
-//! attached. Elsewhere it is the one disk that holds data already, or else the one that is empty. Of several nobody
-//! chooses: what is on the others may be somebody's.
+//! Where volumes say what they were attached as, as those of EBS do (NVMe by its answer, Xen by its name), it is the one
+//! called `xvdb` or `sdb`, whatever else is attached. Elsewhere it is the one disk that holds data already, or else the one
+//! that images of containers came on, or else the one that is empty. Of several nobody chooses: what is on the others may
+//! be somebody's.
 
 use std::io;
 
@@ -22,6 +23,8 @@ use crate::{
 const NAMES: [&str; 2] = ["xvdb", "sdb"];
 /// What is looked at of a disk's beginning and end to tell whether it is empty, in bytes.
 const EDGE: u64 = 1 << 20;
+/// What the serial number of a disk begins with that is gone with its instance; those of volumes begin with `vol`.
+const OF_THE_INSTANCE: &str = "AWS";
 /// A smaller disk holds no data of a machine, in bytes.
 const LEAST: u64 = 64 << 20;
 
@@ -43,6 +46,8 @@ pub struct Candidate {
 pub enum Content {
     /// A data partition of this identity.
     Data(Guid),
+    /// Images of containers, and no data yet.
+    Images,
     /// Nothing.
     Nothing,
     /// Something that is not ours.
@@ -61,7 +66,7 @@ impl Content {
     pub fn identity(self) -> Option<Guid> {
         match self {
             Content::Data(identity) => Some(identity),
-            Content::Nothing | Content::Other => None,
+            Content::Images | Content::Nothing | Content::Other => None,
         }
     }
 }
@@ -79,7 +84,8 @@ pub fn is_apart(files: &Files) -> bool {
     files.bytes(&format!("/{}", well_known::DATA_DISK), status::MAX_SMALL).is_ok()
 }
 
-/// Every disk but the root's that could hold data: no memory, nothing that is read-only or smaller than 64 MiB.
+/// Every disk but the root's that could hold data: no memory, nothing that is read-only or smaller than 64 MiB, and none
+/// that an instance of EC2 has for as long as it runs.
 ///
 /// # Errors
 /// The disks are not told.
@@ -94,6 +100,10 @@ pub fn candidates(files: &Files, root: &RootDisk, disks: &Disks<'_>) -> Known<Ve
         let is = |file: &str| files.text(&path(file), status::MAX_SMALL).is_ok_and(|text| text.trim() != "0");
         let Ok(size) = disk::size(files, &folder) else { continue };
         let bytes = size.sectors.saturating_mul(size.sector as u64);
+        let serial = files.text(&path("device/serial"), status::MAX_SMALL).unwrap_or_default();
+        if serial.trim().starts_with(OF_THE_INSTANCE) {
+            continue;
+        }
         if name == root.name || !is_real || is("ro") || is("hidden") || bytes < LEAST {
             continue;
         }
@@ -105,8 +115,13 @@ pub fn candidates(files: &Files, root: &RootDisk, disks: &Disks<'_>) -> Known<Ve
 
 /// What is on a disk; what cannot be read is not ours.
 fn content(size: gpt::DiskSize, read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Content {
-    if let Some(data) = identity::of_table(size, &read) {
-        return data.map_or(Content::Other, Content::Data);
+    if let Some(partitions) = identity::partitions(size, &read) {
+        let is_image = |found: &gpt::Partition| found.kind == partition::CONTAINER_IMAGE;
+        return match identity::data_of(&partitions) {
+            Some(data) => Content::Data(data),
+            None if !partitions.is_empty() && partitions.iter().all(is_image) => Content::Images,
+            None => Content::Other,
+        };
     }
     let end = size.sectors.saturating_mul(size.sector as u64);
     let is_empty = |at: u64| read(at, EDGE as usize).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0));
@@ -123,14 +138,18 @@ pub fn choose<'c>(root: Option<&str>, candidates: &'c [Candidate]) -> Result<&'c
         let found = candidates.iter().find(is_it).ok_or(NoDataDisk::NotAttached)?;
         return match found.content {
             Content::Other => Err(NoDataDisk::Other { disk: found.name.clone() }),
-            Content::Data(_) | Content::Nothing => Ok(found),
+            Content::Data(_) | Content::Images | Content::Nothing => Ok(found),
         };
     }
     let of = |is_it: fn(&Content) -> bool| -> Vec<&Candidate> {
         candidates.iter().filter(|candidate| is_it(&candidate.content)).collect()
     };
-    let kept = of(|content| matches!(content, Content::Data(_)));
-    let fitting = if kept.is_empty() { of(|content| *content == Content::Nothing) } else { kept };
+    let kinds: [fn(&Content) -> bool; 3] = [
+        |content| matches!(content, Content::Data(_)),
+        |content| *content == Content::Images,
+        |content| *content == Content::Nothing,
+    ];
+    let fitting = kinds.into_iter().map(of).find(|found| !found.is_empty()).unwrap_or_default();
     match fitting.as_slice() {
         [one] => Ok(one),
         [] => Err(NoDataDisk::Nothing { disks: candidates.len() }),
@@ -184,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_disk_for_data_is_told_by_its_name_or_by_what_is_on_it_and_never_guessed() {
-        let (nothing, other) = (Content::Nothing, Content::Other);
+        let (nothing, images, other) = (Content::Nothing, Content::Images, Content::Other);
         let several =
             |names: &[&str]| Err(NoDataDisk::Several { disks: names.iter().map(|name| (*name).to_owned()).collect() });
         for (root, disks, expected) in [
@@ -201,6 +220,11 @@ mod tests {
             (None, vec![disk("a", None, nothing), disk("b", None, other)], Ok("a")),
             (None, vec![disk("a", None, nothing), disk("b", None, nothing)], several(&["a", "b"])),
             (None, vec![disk("a", None, DATA), disk("b", None, nothing), disk("c", None, DATA)], several(&["a", "c"])),
+            // what images came on counts before what is empty, and behind data
+            (None, vec![disk("a", None, nothing), disk("b", None, images)], Ok("b")),
+            (None, vec![disk("a", None, DATA), disk("b", None, images)], Ok("a")),
+            (None, vec![disk("a", None, images), disk("b", None, images)], several(&["a", "b"])),
+            (Some("xvda"), vec![disk("a", Some("xvdb"), images)], Ok("a")),
             (None, vec![disk("a", None, other)], Err(NoDataDisk::Nothing { disks: 1 })),
             (None, vec![], Err(NoDataDisk::Nothing { disks: 0 })),
         ] {

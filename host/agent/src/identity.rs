@@ -48,18 +48,22 @@ pub fn is_virtual(files: &Files) -> bool {
 /// from a byte on.
 pub fn of_data(files: &Files, read: impl Fn(&str, u64, usize) -> std::io::Result<Vec<u8>>) -> Option<Guid> {
     let disk = RootDisk::of(files).ok()?;
-    of_table(disk.size, |at, length| read(&disk.name, at, length))?
+    data_of(&partitions(disk.size, |at, length| read(&disk.name, at, length))?)
 }
 
-/// The identity of the data partition in the table of a disk; `Some(None)` for a table without one. `read` gives so many
-/// bytes of the disk from a byte on.
-pub(crate) fn of_table(
+/// The partitions of a disk that has a table of them. `read` gives so many bytes of the disk from a byte on.
+pub(crate) fn partitions(
     size: gpt::DiskSize,
     read: impl Fn(u64, usize) -> std::io::Result<Vec<u8>>,
-) -> Option<Option<Guid>> {
+) -> Option<Vec<gpt::Partition>> {
     let copies = gpt::Copies::read(size, |at, bytes| read(at.saturating_mul(size.sector as u64), bytes)).ok()?;
-    let is_data = |found: &gpt::Partition| found.label.to_string() == partition::DATA_LABEL;
-    Some(copies.table().ok()?.partitions().find(is_data).map(|found| found.identity))
+    Some(copies.table().ok()?.partitions().collect())
+}
+
+/// The identity of the data partition among these.
+pub(crate) fn data_of(partitions: &[gpt::Partition]) -> Option<Guid> {
+    let is_data = |found: &&gpt::Partition| found.label.to_string() == partition::DATA_LABEL;
+    partitions.iter().find(is_data).map(|found| found.identity)
 }
 
 /// How the data partition is made on a machine with this identity, from how the image says it is.

@@ -8,6 +8,8 @@ use crate::{Architecture, Guid};
 pub const ESP: Guid = Guid::from_number(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 /// The type of a Linux partition that nothing mounts by its type; brc's data partition has it.
 pub const LINUX_GENERIC: Guid = Guid::from_number(0x0fc63daf_8483_4772_8e79_3d69d8477de4);
+/// The type of a partition that is an archive with images of containers, on the disk for data; brc's own.
+pub const CONTAINER_IMAGE: Guid = Guid::from_number(0x6d1f5c0e_2b0a_4d0c_9d0b_7a6a3c6e51f4);
 
 /// Attribute bit 59: the file system is grown to the partition's size when mounted.
 pub const GROW_FILE_SYSTEM: u64 = 1 << 59;
@@ -24,6 +26,8 @@ pub const MAX_LABEL_UNITS: usize = 36;
 pub const EMPTY_LABEL: &str = "_empty";
 /// The label of the data partition.
 pub const DATA_LABEL: &str = "brc-data";
+/// The label of a partition that is an archive with images of containers.
+pub const CONTAINER_IMAGE_LABEL: &str = "brc-image";
 /// The label of the EFI system partition.
 pub const ESP_LABEL: &str = "esp";
 

@@ -33,6 +33,11 @@ pub const REBOOT_REQUIRED: &str = "/run/reboot-required";
 pub const UPDATE_STAGED: &str = "/run/brc/update/staged";
 /// Where images of containers lie that come with the machine, in the root: OCI archives.
 pub const EMBEDDED_IMAGES: &str = "usr/lib/brc/images";
+/// What of the same lies on the disk for data, in the root: for each archive a line with its SHA-256, its size in bytes, the
+/// identity of its partition and its name.
+pub const DATA_IMAGES: &str = "usr/lib/brc/data-images";
+/// Where those archives lie while an image is composed; no root has this folder.
+pub const DATA_ARCHIVES: &str = "usr/lib/brc/data-archives";
 /// Where systemd puts what firmware or hypervisor hands over (systemd.exec(5), `@system`).
 pub const CREDENTIALS: &str = "/run/credentials/@system";
 /// What the image says of settings, in the root.

@@ -16,6 +16,8 @@ pub struct AmiPlan {
     pub image: Option<String>,
     /// The snapshot, when it is there or begun.
     pub snapshot: Option<String>,
+    /// That of the disk for data, when it is there or begun.
+    pub data_snapshot: Option<String>,
     /// The snapshot that only differences are sent to.
     pub parent: Option<String>,
     /// How many blocks are to be sent.
@@ -46,6 +48,8 @@ pub struct Published {
     pub sha256: String,
     /// The snapshot in the first region; null when the AMI was there.
     pub snapshot: Option<String>,
+    /// That of the disk for data, where images of containers come on it; null when the AMI was there.
+    pub data_snapshot: Option<String>,
     /// The AMIs, that of the first region first.
     pub images: Vec<PublishedAmi>,
     /// How many blocks were sent now.

@@ -54,17 +54,18 @@ fn check_version(version: &str) -> Result<(), CliError> {
 }
 
 fn show(context: &Context, image: &Composed) {
+    let files = image.artifacts.values().chain(&image.data_disk);
     if context.is_json() {
         print_event(Event::Composed {
             image: image.title.clone(),
             disk: image.disk.display().to_string(),
             manifest: image.manifest.display().to_string(),
-            artifacts: image.artifacts.values().map(|path| path.display().to_string()).collect(),
+            artifacts: files.map(|path| path.display().to_string()).collect(),
             root_bytes: image.root_bytes,
         });
     } else {
         status(&format!("{}: root {}", image.title, bytes(image.root_bytes)));
-        image.artifacts.values().for_each(|path| print(&path.display().to_string()));
+        files.for_each(|path| print(&path.display().to_string()));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         arguments::{self, Publish, PublishAmi, PublishVerb},
         aws::told_ami,
         context::Context,
-        image_file::must_be_image,
+        image_file::{data_disk_beside, must_be_image},
         json::{self, Object},
         output::{print, print_json, status},
         publish_target::PublishTarget,
@@ -26,11 +26,11 @@ use crate::{
     },
     compose::{Absent, Locked},
     content::{bytes, counted},
-    inspect::{self, Expected, verify},
+    inspect::{self, DataDisk, Expected, verify},
     publish::{
         ami::{
-            AmiError, AmiOrder, Disk, Encryption, ParentChoice, Placement, Plan, Planned, Published, Step, Target,
-            ami_name, check_name, fill, plan, publish, recipient,
+            AmiError, AmiOrder, Disk, Disks, Encryption, ParentChoice, Placement, Plan, Planned, Published,
+            SnapshotPlan, Step, Target, ami_name, check_name, fill, plan, publish, recipient,
         },
         aws::{Aws, check_region},
     },
@@ -57,28 +57,33 @@ pub fn run(context: &Context, arguments: &Publish) -> Result<ExitCode, CliError>
     regions.iter().try_for_each(|region| check_region(region)).map_err(|error| CliError::usage(&error))?;
     let role = target.as_ref().and_then(PublishTarget::role);
     let aws = context.aws(&arguments.account, regions.first().map(String::as_str), role)?;
-    let images = if of_recipe { composed(context, arguments)? } else { vec![arguments.image.clone()] };
-    for image in &images {
-        one(context, arguments, image, (&aws, &regions), target.as_ref())?;
+    let images = match of_recipe {
+        true => composed(context, arguments)?,
+        false => vec![(arguments.image.clone(), data_disk_beside(&arguments.image))],
+    };
+    for (image, data) in &images {
+        one(context, arguments, (image, data.as_deref()), (&aws, &regions), target.as_ref())?;
     }
     target.as_ref().and_then(PublishTarget::note).iter().for_each(|note| status(note));
     Ok(ExitCode::SUCCESS)
 }
 
-/// The disks of a recipe file, which are composed where they are not in the store.
-fn composed(context: &Context, arguments: &PublishAmi) -> Result<Vec<PathBuf>, CliError> {
+/// The disks of a recipe file, which are composed where they are not in the store; each with the one for data that comes
+/// with it.
+fn composed(context: &Context, arguments: &PublishAmi) -> Result<Vec<(PathBuf, Option<PathBuf>)>, CliError> {
     let target = arguments::Target { file: Some(arguments.image.clone()), choice: arguments.choice.clone() };
     let (project, mut order) = context.order(&target, Locked::Completed)?;
     order.image_version = arguments.image_version.clone();
     let session = context.session(&project, AfterFailure::Stop)?;
-    Ok(session.stored_images(&project, &order, Absent::Built)?.into_iter().map(|image| image.disk).collect())
+    let images = session.stored_images(&project, &order, Absent::Built)?;
+    Ok(images.into_iter().map(|image| (image.disk, image.data_disk)).collect())
 }
 
 /// Publishes one disk.
 fn one(
     context: &Context,
     arguments: &PublishAmi,
-    image: &Path,
+    (image, data): (&Path, Option<&Path>),
     (aws, regions): (&Aws<'_>, &[String]),
     target: Option<&PublishTarget>,
 ) -> Result<(), CliError> {
@@ -87,8 +92,18 @@ fn one(
     let records = context.records()?;
     status(&format!("reading {}", image.display()));
     let disk = Disk::read(image, context.cancelled()).map_err(|error| told_ami(error.into()))?;
-    let data_gib = data_gib(image, target)?;
+    let said = inspect::data_disk(image).map_err(|error| CliError::Machine(error.into()))?;
+    let data = said.as_ref().map(|said| data_disk(context, (image, data), said)).transpose()?.flatten();
+    let data_gib = data_gib(image, said.as_ref(), target)?;
+    if let (Some(disk), Some(gib)) = (&data, data_gib)
+        && disk.gib() > gib
+    {
+        let needed = disk.gib();
+        let message = format!("the images of containers need {needed} GiB, and the volume for data has {gib}");
+        return Err(CliError::Usage(message));
+    }
     let order = order(arguments, identity, place, data_gib, &disk)?;
+    let disks = Disks { system: &disk, data: data.as_ref() };
     if disk.gib() > USUAL_GIB {
         let gib = disk.gib();
         status(&format!(
@@ -97,15 +112,15 @@ fn one(
     }
     let told = Told::default();
     let tell = |step: Step| told.tell(&step);
-    let found = plan(aws, &disk, &order, &records, &tell).map_err(told_ami)?;
+    let found = plan(aws, disks, &order, &records, &tell).map_err(told_ami)?;
     if arguments.dry_run {
         show_plan(context, aws.region(), &disk, &order, &found);
         return Ok(());
     }
-    if let Some(reason) = found.no_parent.filter(|_| found.image.is_none()) {
+    if let Some(reason) = found.system.no_parent.filter(|_| found.image.is_none()) {
         status(&format!("sending all blocks: {reason}"));
     }
-    let done = publish(aws, &disk, &order, &found, &records, &tell).map_err(|error| told.failed(context, error))?;
+    let done = publish(aws, disks, &order, &found, &records, &tell).map_err(|error| told.failed(context, error))?;
     show_published(context, &order.name, &disk.sha256.to_string(), &done);
     Ok(())
 }
@@ -131,9 +146,30 @@ fn identity(image: &Path, unverified: bool) -> Result<Target, CliError> {
     Ok(Target { variant: parts.name.variant, version: parts.name.version, architecture: parts.architecture })
 }
 
+/// The disk for data that comes with an image, where images of containers do on it.
+fn data_disk(
+    context: &Context,
+    (image, data): (&Path, Option<&Path>),
+    said: &DataDisk,
+) -> Result<Option<Disk>, CliError> {
+    if said.images.is_empty() {
+        return Ok(None);
+    }
+    let shown = image.display();
+    let data = data.filter(|data| data.is_file()).ok_or_else(|| {
+        let message = "has images of containers on a disk for data, which is not beside it: expected both files as";
+        CliError::Usage(format!("`{shown}` {message} `brc compose` leaves them"))
+    })?;
+    let machine = |error: inspect::VerifyError| CliError::Machine(error.into());
+    if let Some(problem) = inspect::data_disk_mistake(data, &said.images).map_err(machine)? {
+        let message = format!("`{}` is not the disk for data of `{shown}`: {problem}", data.display());
+        return Err(CliError::Found(message));
+    }
+    Disk::read(data, context.cancelled()).map(Some).map_err(|error| told_ami(error.into()))
+}
+
 /// The size of the volume that the image's data lies on, where that is another one than the system's.
-fn data_gib(image: &Path, target: Option<&PublishTarget>) -> Result<Option<u64>, CliError> {
-    let said = inspect::data_disk(image).map_err(|error| CliError::Machine(error.into()))?;
+fn data_gib(image: &Path, said: Option<&DataDisk>, target: Option<&PublishTarget>) -> Result<Option<u64>, CliError> {
     let wanted = target.and_then(|target| target.aws.data_volume).map(|volume| volume.size.value.0);
     if let (None, Some(target), Some(_)) = (said, target, wanted) {
         let (shown, name) = (image.display(), &target.name);
@@ -141,7 +177,7 @@ fn data_gib(image: &Path, target: Option<&PublishTarget>) -> Result<Option<u64>,
             "note: the data of `{shown}` lies on the system's disk: `data-volume` of `{name}` is not needed"
         ));
     }
-    Ok(said.map(|said| wanted.unwrap_or(said).div_ceil(GIB)))
+    Ok(said.map(|said| wanted.unwrap_or(said.bytes).div_ceil(GIB)))
 }
 
 /// Where an image goes: what the target says, and before it what options say.
@@ -249,10 +285,11 @@ impl Told {
 }
 
 fn show_plan(context: &Context, home: &str, disk: &Disk, order: &AmiOrder, plan: &Plan) {
-    let snapshot = match &plan.snapshot {
+    let named = |plan: &SnapshotPlan| match &plan.snapshot {
         Planned::There(snapshot) | Planned::GoneOn(snapshot) => Some(snapshot.clone()),
         Planned::Begun => None,
     };
+    let (snapshot, data_snapshot) = (named(&plan.system), plan.data.as_ref().and_then(named));
     let regions: Vec<String> = std::iter::once(home.to_owned()).chain(order.place.copies.iter().cloned()).collect();
     let calls = plan.calls(order);
     if context.is_json() {
@@ -264,8 +301,9 @@ fn show_plan(context: &Context, home: &str, disk: &Disk, order: &AmiOrder, plan:
             regions,
             image: plan.image.clone(),
             snapshot,
-            parent: plan.parent.clone(),
-            blocks: plan.blocks - plan.sent,
+            data_snapshot,
+            parent: plan.system.parent.clone(),
+            blocks: plan.blocks(),
             sent_bytes: plan.bytes(),
             calls: calls.collect(),
         }));
@@ -280,11 +318,15 @@ fn show_plan(context: &Context, home: &str, disk: &Disk, order: &AmiOrder, plan:
     if let Some(snapshot) = snapshot {
         print(&format!("snapshot  {snapshot}"));
     }
-    let parent = plan.parent.clone().or_else(|| plan.no_parent.map(|reason| format!("none: {reason}")));
+    if let Some(snapshot) = data_snapshot {
+        print(&format!("data      {snapshot}"));
+    }
+    let system = &plan.system;
+    let parent = system.parent.clone().or_else(|| system.no_parent.map(|reason| format!("none: {reason}")));
     if let Some(parent) = parent {
         print(&format!("parent    {parent}"));
     }
-    print(&format!("to send   {}, {}", counted(plan.blocks - plan.sent, "block"), bytes(plan.bytes())));
+    print(&format!("to send   {}, {}", counted(plan.blocks(), "block"), bytes(plan.bytes())));
     for (operation, count) in calls {
         print(&format!("  {count:>6} {operation}"));
     }
@@ -301,6 +343,7 @@ pub(super) fn show_published(context: &Context, name: &str, sha256: &str, done: 
             name: name.to_owned(),
             sha256: sha256.to_owned(),
             snapshot: done.snapshot.clone(),
+            data_snapshot: done.data_snapshot.clone(),
             images: done.images.iter().map(image).collect(),
             sent_blocks: done.sent,
             parameters: done.named.clone(),

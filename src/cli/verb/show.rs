@@ -115,7 +115,7 @@ fn item_value(item: &Item) -> String {
         Item::Link(link) => format!("{:?} to={:?}", link.at.value.to_string(), link.to.value.to_string()),
         Item::Directory(folder) => format!("{:?}", folder.at.value.to_string()),
         Item::User(user) => format!("{:?}", user.name.value),
-        Item::EmbedImage(file) => format!("{:?}", file.path.to_string()),
+        Item::EmbedImage(image) => format!("{:?}", image.file.path.to_string()),
         Item::Health(check) => format!("{:?}", check.name.value),
         Item::Template(made) => format!("{:?}", made.to.value.to_string()),
         Item::Unit(unit) => format!("{:?}", unit.name.value),

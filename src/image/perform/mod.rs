@@ -2,6 +2,7 @@
 
 mod boot_record;
 mod bound_uki;
+mod data_disk;
 mod disk;
 mod esp;
 mod initramfs;
@@ -23,6 +24,7 @@ use std::{
 
 use super::{
     boot_record::BootRecordError,
+    data_disk::DataDiskError,
     disk::DiskError,
     factory::FactoryError,
     fat::FatError,
@@ -96,6 +98,7 @@ impl Performer<Assemble<Digest>> for Assembler {
             Assemble::BoundUki(uki) => uki.make(&work),
             Assemble::Esp(esp) => esp.make(&work),
             Assemble::Disk(disk) => disk.make(&work),
+            Assemble::DataDisk(disk) => disk.make(&work),
         };
         made.map_err(AssembleError::into_failure)
     }
@@ -291,6 +294,12 @@ pub enum AssembleError {
         #[from]
         source: DiskError,
     },
+    /// The disk for data.
+    #[error("the disk for data cannot be made")]
+    DataDisk {
+        #[from]
+        source: DataDiskError,
+    },
     /// A tree that cannot hold what is put into it.
     #[error("a part of the image cannot be put together")]
     Tree {
@@ -326,6 +335,7 @@ impl AssembleError {
         let io_error = match &self {
             AssembleError::Io { source, .. }
             | AssembleError::Disk { source: DiskError::Write { source, .. } }
+            | AssembleError::DataDisk { source: DataDiskError::Write { source } }
             | AssembleError::Fat { source: FatError::Copy { source, .. } | FatError::Write { source } } => {
                 Some(source.kind())
             }

@@ -10,6 +10,7 @@
 
 mod boot_record;
 mod bound_uki;
+mod data_disk;
 mod disk;
 mod esp;
 mod fetch;
@@ -30,6 +31,7 @@ use std::{collections::BTreeMap, convert::Infallible};
 
 pub use boot_record::BootRecord;
 pub use bound_uki::BoundUki;
+pub use data_disk::DataDisk;
 pub use disk::{Disk, Slot};
 pub use esp::{BootFile, Esp};
 pub use fetch::{DebianPackage, DebianSource, Extract, Fetch, Located, SourceArchive, UrlFile};
@@ -112,7 +114,7 @@ macro_rules! instruction {
 instruction! {
     /// One part of a disk.
     pub Assemble: Root, Visible, Modules, SignedModules, Replaced, PackagedKernel, Initramfs, Verity, Uki, BootRecord,
-        BoundUki, Esp, Disk
+        BoundUki, Esp, Disk, DataDisk
 }
 
 instruction! {

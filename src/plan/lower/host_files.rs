@@ -39,8 +39,10 @@ impl Lowering<'_> {
             let repart = rel_path!("usr/lib/systemd/system/systemd-repart.service.d/10-brc-data-disk.conf");
             [(rel_path!(well_known::DATA_DISK), data_disk_text(bytes)), (repart, data_disk_repart())]
         });
+        // Filled once the archives are known.
+        let data_images = image.has_data_images().then(|| (rel_path!(well_known::DATA_IMAGES), String::new()));
         let mut tree = Tree::new();
-        for (at, text) in texts.into_iter().chain(settings).chain(data_disk) {
+        for (at, text) in texts.into_iter().chain(settings).chain(data_disk).chain(data_images) {
             let entry = self.text_entry(&text);
             self.place(&mut tree, &at, entry, None);
         }

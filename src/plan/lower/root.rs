@@ -13,7 +13,10 @@ use super::{
 use crate::{
     content::{RelPath, rel_path},
     graph::{Component, Dropped, Finish, Image, Role, What},
-    plan::{Input, Modules, Output, Replaced, Root, RootLayer, Run, SignedModules, Source, Visible},
+    plan::{
+        DataDisk, Goal, ImagePart, Input, Modules, Output, Replaced, Root, RootLayer, Run, SignedModules, Source,
+        Visible, identity::Seed,
+    },
 };
 
 /// The longest time that all finish steps together may take.
@@ -53,7 +56,18 @@ impl Lowering<'_> {
         let stated = files.filter(|file| file.what == What::Folder).map(|file| file.path.clone()).collect();
         let visible = Visible { tree: finished, owners: output(merged, "owners"), stated };
         let visible = self.step(&image.variant, "visible", visible);
-        FinishedRoot { tree: self.signed(image, output(visible, "root")), owners: output(visible, "owners") }
+        let tree = self.signed(image, output(visible, "root"));
+        FinishedRoot { tree: self.without_data_images(image, tree), owners: output(visible, "owners") }
+    }
+
+    /// The root without the archives that lie on the disk for data, where there are some.
+    fn without_data_images(&mut self, image: &Image, tree: Source) -> Source {
+        let Some(size) = image.layout.data_disk.filter(|_| image.has_data_images()) else { return tree };
+        let guid = Seed::of(&image.variant, image.architecture).data_disk().bytes();
+        let step = self.assemble(image, "data-disk", DataDisk { tree, guid, size });
+        let goal = Goal::of_image(&image.title(), ImagePart::DataDisk);
+        self.lowered.plan.goals.push((goal, output(step, "disk")));
+        output(step, "root")
     }
 
     /// The root with all its modules signed, where the kernel has a certificate for them. They are signed apart from

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    order::{ARCHITECTURE_TAG, SHA256_TAG, TARGET_TAG, VARIANT_TAG, VERSION_TAG},
+    order::{ARCHITECTURE_TAG, DATA_TAG, SHA256_TAG, TARGET_TAG, VARIANT_TAG, VERSION_TAG},
     record::Records,
     snapshot::{State, is_snapshot},
 };
@@ -120,6 +120,11 @@ impl ExistingImage {
 }
 
 impl ExistingSnapshot {
+    /// Whether it is of a disk for data.
+    pub(super) fn is_of_data(&self) -> bool {
+        self.tags.contains_key(DATA_TAG)
+    }
+
     /// What AWS says of it.
     pub(super) fn state(&self) -> State {
         self.state

@@ -26,7 +26,7 @@ pub use order::{
     AmiOrder, Encryption, ParentChoice, Placement, Recipient, Target, ami_name, check_name, fill, recipient,
 };
 pub use promote::{Promotion, promotions};
-pub use publish::{AmiImage, Plan, Planned, Published, plan, publish};
+pub use publish::{AmiImage, Disks, Plan, Planned, Published, SnapshotPlan, plan, publish};
 pub use record::{RecordError, Records};
 pub use step::Step;
 pub use trial::{Trial, TrialStep, Tried};

@@ -12,6 +12,8 @@ pub(super) const SHA256_TAG: &str = "brc:image-sha256";
 pub(super) const VARIANT_TAG: &str = "brc:variant";
 pub(super) const VERSION_TAG: &str = "brc:version";
 pub(super) const ARCHITECTURE_TAG: &str = "brc:architecture";
+/// The key of the tag that a snapshot of a disk for data has.
+pub(super) const DATA_TAG: &str = "brc:data";
 /// The key of the tag with the snapshot whose blocks another one began with.
 pub(super) const PARENT_TAG: &str = "brc:parent";
 /// What `PARENT_TAG` says where there is none.

@@ -85,9 +85,10 @@ impl Promotion {
             snapshot: "",
             gib: 0,
             data_gib: None,
+            data_snapshot: None,
             place: placement,
         };
-        let mut done = Published { snapshot: None, images: Vec::new(), sent: 0, named: Vec::new() };
+        let mut done = Published::default();
         for region in [to.region()].into_iter().chain(placement.copies.iter().map(String::as_str)) {
             let near = self.in_region(from, region)?;
             let original = match &near {

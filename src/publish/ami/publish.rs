@@ -4,7 +4,7 @@ use super::{
     blocks::{BLOCK_BYTES, Blocks, Disk, changes},
     existing::{Existing, ExistingImage, ExistingSnapshot, existing, image_of_name},
     failure::AmiError,
-    order::{AmiOrder, NO_PARENT, PARENT_TAG, ParentChoice, Placement},
+    order::{AmiOrder, DATA_TAG, NO_PARENT, PARENT_TAG, ParentChoice, Placement},
     record::Records,
     register::{Registration, encrypts_by_default, wait_for_image, wait_for_snapshot},
     snapshot::{Start, State, complete},
@@ -17,13 +17,31 @@ use crate::publish::aws::{Aws, AwsError};
 /// How often a snapshot is begun anew that was begun before and is gone.
 const ATTEMPTS: u32 = 3;
 
+/// The disks that an image is made of.
+#[derive(Clone, Copy)]
+pub struct Disks<'a> {
+    /// That of the system.
+    pub system: &'a Disk,
+    /// That of data, where something comes on it.
+    pub data: Option<&'a Disk>,
+}
+
 /// What will be done, as far as can be known before.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The snapshot.
-    pub snapshot: Planned,
     /// The image, where it is there already.
     pub image: Option<String>,
+    /// What becomes of the snapshot of the system.
+    pub system: SnapshotPlan,
+    /// The same of data, where something comes on its disk.
+    pub data: Option<SnapshotPlan>,
+}
+
+/// What becomes of a snapshot, as far as can be known before.
+#[derive(Debug, Clone)]
+pub struct SnapshotPlan {
+    /// Whether it is there.
+    pub snapshot: Planned,
     /// The snapshot that only differences are sent to.
     pub parent: Option<String>,
     /// Why all blocks are sent although a parent was looked for.
@@ -32,10 +50,12 @@ pub struct Plan {
     pub blocks: usize,
     /// What is sent already of those.
     pub sent: usize,
+    /// Whether it is of a disk for data.
+    is_data: bool,
     changes: Blocks,
 }
 
-/// What becomes of the snapshot.
+/// Whether a snapshot is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Planned {
     /// It is there and whole.
@@ -58,12 +78,14 @@ pub struct AmiImage {
 }
 
 /// What is there now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
     /// The snapshot, in the first region.
     pub snapshot: Option<String>,
     /// The images, the first region's first.
     pub images: Vec<AmiImage>,
+    /// That of the disk for data.
+    pub data_snapshot: Option<String>,
     /// How many blocks were sent now.
     pub sent: usize,
     /// The parameters that name them now and did not before.
@@ -76,41 +98,67 @@ pub struct Published {
 /// AWS refuses, or another disk has the name.
 pub fn plan(
     aws: &Aws<'_>,
-    disk: &Disk,
+    disks: Disks<'_>,
     order: &AmiOrder,
     records: &Records,
     tell: &(dyn Fn(Step) + Sync),
 ) -> Result<Plan, AmiError> {
-    let sha256 = disk.sha256.to_string();
+    let sha256 = disks.system.sha256.to_string();
     let image = there(aws, aws.region(), &order.name, &sha256, &order.place)?;
     let found = existing(aws, aws.region())?;
+    let planned = |disk, is_data| {
+        // An image that is there has its snapshots, whatever they are tagged with.
+        let is_there = image.is_some();
+        let of = Of { disk, is_data };
+        plan_snapshot(aws, &of, order, (&found, is_there), records, tell)
+    };
+    let system = planned(disks.system, false)?;
+    let data = disks.data.map(|disk| planned(disk, true)).transpose()?;
+    Ok(Plan { image, system, data })
+}
+
+/// A disk, and which one it is.
+struct Of<'a> {
+    disk: &'a Disk,
+    is_data: bool,
+}
+
+fn plan_snapshot(
+    aws: &Aws<'_>,
+    Of { disk, is_data }: &Of<'_>,
+    order: &AmiOrder,
+    (found, has_image): (&Existing, bool),
+    records: &Records,
+    tell: &(dyn Fn(Step) + Sync),
+) -> Result<SnapshotPlan, AmiError> {
+    let sha256 = disk.sha256.to_string();
     let is_wanted = |snapshot: &&ExistingSnapshot| {
         snapshot.sha256() == sha256
+            && snapshot.is_of_data() == *is_data
             && snapshot.architecture() == order.target.architecture.name()
             && (order.place.encryption.is_none() || snapshot.encrypted)
     };
     let in_state = |state| found.snapshots.iter().filter(is_wanted).find(|snapshot| snapshot.state() == state);
-    let nothing = |snapshot, image| Plan {
+    let nothing = |snapshot| SnapshotPlan {
         snapshot,
-        image,
         parent: None,
         no_parent: None,
         blocks: 0,
         sent: 0,
+        is_data: *is_data,
         changes: Blocks::new(),
     };
     if let Some(whole) = in_state(State::Completed) {
-        return Ok(nothing(Planned::There(whole.id.clone()), image));
+        return Ok(nothing(Planned::There(whole.id.clone())));
     }
-    if image.is_some() {
-        // An image that is there has its snapshot, whatever that is tagged with.
-        return Ok(nothing(Planned::Begun, image));
+    if has_image {
+        return Ok(nothing(Planned::Begun));
     }
     let begun = in_state(State::Pending);
     let (parent, no_parent) = match begun.map(|begun| begun.tag(PARENT_TAG)) {
         Some("" | NO_PARENT) => (None, None),
         Some(parent) => (Some(parent.to_owned()), None),
-        None => parent_of(aws, disk, order, records, &found)?,
+        None => parent_of(aws, disk, order, records, (found, *is_data))?,
     };
     let old = match &parent {
         Some(parent) => held(aws, parent, order.connections, records, tell)?,
@@ -124,7 +172,7 @@ pub fn plan(
         }
         _ => 0,
     };
-    Ok(Plan { snapshot, image, parent, no_parent, blocks: changes.len(), sent, changes })
+    Ok(SnapshotPlan { snapshot, parent, no_parent, blocks: changes.len(), sent, is_data: *is_data, changes })
 }
 
 /// The image of a name in a region, when it is of this disk.
@@ -152,16 +200,19 @@ fn parent_of(
     disk: &Disk,
     order: &AmiOrder,
     records: &Records,
-    found: &Existing,
+    (found, is_data): (&Existing, bool),
 ) -> Result<(Option<String>, Option<&'static str>), AmiError> {
     if order.place.encryption.is_some() || order.parent == ParentChoice::None {
         return Ok((None, None));
     }
-    if let ParentChoice::Named(parent) = &order.parent {
+    if let ParentChoice::Named(parent) = &order.parent
+        && !is_data
+    {
         return Ok((Some(parent.clone()), None));
     }
     let is_same = |snapshot: &&ExistingSnapshot| {
         snapshot.state() == State::Completed
+            && snapshot.is_of_data() == is_data
             && snapshot.variant() == order.target.variant
             && snapshot.architecture() == order.target.architecture.name()
             && snapshot.gib <= disk.gib()
@@ -206,13 +257,14 @@ fn held(
 /// AWS refuses or is too slow, the disk changes, or it was stopped.
 pub fn publish(
     aws: &Aws<'_>,
-    disk: &Disk,
+    disks: Disks<'_>,
     order: &AmiOrder,
     plan: &Plan,
     records: &Records,
     tell: &(dyn Fn(Step) + Sync),
 ) -> Result<Published, AmiError> {
-    let mut done = Published { snapshot: None, images: Vec::new(), sent: 0, named: Vec::new() };
+    let mut done = Published::default();
+    let disk = disks.system;
     let registration = Registration {
         target: &order.target,
         name: &order.name,
@@ -220,15 +272,21 @@ pub fn publish(
         snapshot: "",
         gib: disk.gib(),
         data_gib: order.data_gib,
+        data_snapshot: None,
         place: &order.place,
     };
     let home = aws.region().to_owned();
     let (image, is_new) = match &plan.image {
         Some(image) => (image.clone(), false),
         None => {
-            let (snapshot, sent) = upload(aws, disk, order, plan, records, tell)?;
-            (done.sent, done.snapshot) = (sent, Some(snapshot.clone()));
-            let image = Registration { snapshot: &snapshot, ..registration }.run(aws)?;
+            if let (Some(disk), Some(plan)) = (disks.data, &plan.data) {
+                let (snapshot, sent) = upload(aws, disk, order, plan, records, tell)?;
+                (done.sent, done.data_snapshot) = (sent, Some(snapshot));
+            }
+            let (snapshot, sent) = upload(aws, disk, order, &plan.system, records, tell)?;
+            (done.sent, done.snapshot) = (done.sent + sent, Some(snapshot.clone()));
+            let data_snapshot = done.data_snapshot.as_deref();
+            let image = Registration { snapshot: &snapshot, data_snapshot, ..registration }.run(aws)?;
             tell(Step::Made { image: image.clone(), region: home.clone() });
             (image, true)
         }
@@ -278,7 +336,7 @@ fn upload(
     aws: &Aws<'_>,
     disk: &Disk,
     order: &AmiOrder,
-    plan: &Plan,
+    plan: &SnapshotPlan,
     records: &Records,
     tell: &(dyn Fn(Step) + Sync),
 ) -> Result<(String, usize), AmiError> {
@@ -307,13 +365,23 @@ fn upload(
     Err(AmiError::Failed { what, region, reason: "its snapshot was given up again and again".to_owned() })
 }
 
-fn start(aws: &Aws<'_>, disk: &Disk, order: &AmiOrder, plan: &Plan, attempt: u32) -> Result<(String, State), AwsError> {
+fn start(
+    aws: &Aws<'_>,
+    disk: &Disk,
+    order: &AmiOrder,
+    plan: &SnapshotPlan,
+    attempt: u32,
+) -> Result<(String, State), AwsError> {
     let target = &order.target;
     let label = format!("{}_{}", target.variant, target.version);
+    let (what, data_tag) = match plan.is_data {
+        true => ("data of ", Some((DATA_TAG.to_owned(), String::new()))),
+        false => ("", None),
+    };
     let start = Start {
         gib: disk.gib(),
-        description: format!("{label} for {}", target.architecture.name()),
-        tags: target.tags(disk.sha256, &label),
+        description: format!("{what}{label} for {}", target.architecture.name()),
+        tags: target.tags(disk.sha256, &label).into_iter().chain(data_tag).collect(),
         parent: plan.parent.as_deref(),
         encryption: order.place.encryption.as_ref(),
         attempt,
@@ -325,7 +393,7 @@ fn fill(
     aws: &Aws<'_>,
     disk: &Disk,
     order: &AmiOrder,
-    plan: &Plan,
+    plan: &SnapshotPlan,
     (records, snapshot): (&Records, &str),
     tell: &(dyn Fn(Step) + Sync),
 ) -> Result<usize, AmiError> {
@@ -343,24 +411,42 @@ fn fill(
     Ok(missing)
 }
 
+impl SnapshotPlan {
+    /// How many blocks are sent now.
+    fn missing(&self) -> usize {
+        self.blocks - self.sent
+    }
+}
+
 impl Plan {
+    /// Its snapshots.
+    fn snapshots(&self) -> impl Iterator<Item = &SnapshotPlan> {
+        [&self.system].into_iter().chain(&self.data)
+    }
+
+    /// How many blocks are sent.
+    pub fn blocks(&self) -> usize {
+        self.snapshots().map(SnapshotPlan::missing).sum()
+    }
+
     /// How many bytes are sent.
     pub fn bytes(&self) -> u64 {
-        (self.blocks - self.sent) as u64 * BLOCK_BYTES as u64
+        self.blocks() as u64 * BLOCK_BYTES as u64
     }
 
     /// The requests that change something, each with how many there will be.
     pub fn calls(&self, order: &AmiOrder) -> Vec<(&'static str, usize)> {
         let regions = 1 + order.place.copies.len();
         let is_new = usize::from(self.image.is_none());
-        let sends = is_new * usize::from(!matches!(self.snapshot, Planned::There(_)));
-        let begins = is_new * usize::from(self.snapshot == Planned::Begun);
+        let count = |is_so: fn(&Planned) -> bool| self.snapshots().filter(|one| is_so(&one.snapshot)).count();
+        let sends = is_new * count(|snapshot| !matches!(snapshot, Planned::There(_)));
+        let begins = is_new * count(|snapshot| *snapshot == Planned::Begun);
         let deprecations = if order.place.deprecate_days.is_some() { regions } else { 0 };
         let accounts = if order.place.accounts().is_empty() { 0 } else { regions };
         let shares = if order.place.share.is_empty() { 0 } else { regions };
         let calls = [
             ("StartSnapshot", begins),
-            ("PutSnapshotBlock", self.blocks - self.sent),
+            ("PutSnapshotBlock", self.blocks()),
             ("CompleteSnapshot", sends),
             ("RegisterImage", is_new),
             ("CopyImage", order.place.copies.len()),

@@ -27,6 +27,8 @@ pub(super) struct Registration<'a> {
     pub snapshot: &'a str,
     pub gib: u64,
     pub data_gib: Option<u64>,
+    /// What the volume for data begins with.
+    pub data_snapshot: Option<&'a str>,
     pub place: &'a Placement,
 }
 
@@ -69,7 +71,11 @@ impl Registration<'_> {
             .with(&device("Ebs.VolumeType"), "gp3")
             .with(&device("Ebs.VolumeSize"), gib)
             .with(&device("Ebs.DeleteOnTermination"), "true");
-        if self.place.encryption.is_some() { query.with(&device("Ebs.Encrypted"), "true") } else { query }
+        match self.data_snapshot {
+            Some(snapshot) => query.with(&device("Ebs.SnapshotId"), snapshot),
+            None if self.place.encryption.is_some() => query.with(&device("Ebs.Encrypted"), "true"),
+            None => query,
+        }
     }
 
     /// What stands in lists.
@@ -152,6 +158,7 @@ mod tests {
             snapshot: "snap-0123456789abcdef0",
             gib: 3,
             data_gib: None,
+            data_snapshot: None,
             place: &place,
         };
         let lines = |registration: &Registration<'_>| {
@@ -165,5 +172,9 @@ mod tests {
         };
         let registration = Registration { data_gib: Some(20), place: &place, ..registration };
         insta::assert_snapshot!("an_image_with_a_volume_for_data", lines(&registration));
+        let registration = Registration { data_snapshot: Some("snap-00000000000000001"), ..registration };
+        let said = lines(&registration);
+        assert!(said.contains("BlockDeviceMapping.2.Ebs.SnapshotId=snap-00000000000000001"), "{said}");
+        assert!(!said.contains("Encrypted"), "AWS refuses both at once: {said}");
     }
 }

@@ -39,6 +39,7 @@ pub const KEYS: &[Key] = &[
         Kind::Table(Form::Name, &Kind::Group(HOST_CONTAINER)),
         "containers beside the workload, as administrators need them",
     ),
+    key("journal", Kind::Group(JOURNAL), "what the machine logs"),
     key("kernel", Kind::Group(KERNEL), "the running kernel"),
     key("kubernetes", Kind::Group(KUBERNETES), "the machine as a node of Kubernetes"),
     key("metrics", Kind::Group(METRICS), "who is told how the machine fares"),
@@ -137,6 +138,13 @@ const MODULE: &[Key] = &[
     key("allowed", Kind::Flag, "`false`: it is never loaded"),
     key("autoload", Kind::Flag, "`true`: it is loaded at boot"),
 ];
+
+const JOURNAL: &[Key] = &[key(
+    "upload-url",
+    Kind::Text(Form::Url),
+    "where the journal is sent as it grows, to what takes it as `systemd-journal-remote` does; what could not be sent is \
+     sent later",
+)];
 
 const METRICS: &[Key] = &[
     key("metrics-url", Kind::Text(Form::Url), "who is told, by plain HTTP: a request a time, whose query says it all"),
