@@ -17,7 +17,7 @@ variant "fleet" {
 "#;
 
 /// Each way in which a version can be broken, and what must have been told at its end.
-const BREAKAGES: [(&str, &[&str]); 11] = [
+const BREAKAGES: [(&str, &[&str]); 12] = [
     ("root-corrupt", &["1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),
     ("kernel-panic", &["1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),
     ("hang", &["1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),
@@ -26,6 +26,7 @@ const BREAKAGES: [(&str, &[&str]); 11] = [
     ("blessed-then-broken", &["1.11.0 is healthy", "1.10.0 is back by itself; 1.11.0:", "1.11.0 is not taken again"]),
     ("esp-truncated", &["1.10.0 is back by itself; 1.11.0: its kernel image", "1.11.0 is not taken again"]),
     ("esp-full", &["refused: ", "1.10.0 runs as before", "1.11.0 is written and read back"]),
+    ("esp-read-only", &["refused: ", "1.10.0 runs as before", "1.11.0 is written and read back"]),
     ("gpt-torn", &["1.11.0 is healthy", "the partition table is whole"]),
     ("clock=2040", &["refused: ", "the clock is right again", "1.11.0 is healthy"]),
     ("power-cut=3", &["3 of 3 came up"]),

@@ -47,7 +47,7 @@ pub enum TestVerb {
         #[arg(value_name = "NEW")]
         new: PathBuf,
         /// What is broken: root-corrupt, kernel-panic, hang, unit-failure, health-timeout, blessed-then-broken,
-        /// esp-truncated, esp-full, gpt-torn, clock=YEAR or power-cut=TIMES.
+        /// esp-truncated, esp-full, esp-read-only, gpt-torn, clock=YEAR or power-cut=TIMES.
         #[arg(long = "break", value_name = "WHAT")]
         breakage: Breakage,
         /// On what, and for how long.
@@ -122,6 +122,8 @@ pub enum Breakage {
     EspTruncated,
     /// The ESP is full before the update.
     EspFull,
+    /// The ESP cannot be written while the update is taken.
+    EspReadOnly,
     /// The first copy of the partition table is torn after the update.
     GptTorn,
     /// The clock of the machine is in another year.
@@ -135,7 +137,7 @@ const CUTS: u32 = 3;
 
 impl Breakage {
     /// Those that have no number.
-    const PLAIN: [(&'static str, Breakage); 9] = [
+    const PLAIN: [(&'static str, Breakage); 10] = [
         ("root-corrupt", Breakage::RootCorrupt),
         ("kernel-panic", Breakage::KernelPanic),
         ("hang", Breakage::Hang),
@@ -144,6 +146,7 @@ impl Breakage {
         ("blessed-then-broken", Breakage::BlessedThenBroken),
         ("esp-truncated", Breakage::EspTruncated),
         ("esp-full", Breakage::EspFull),
+        ("esp-read-only", Breakage::EspReadOnly),
         ("gpt-torn", Breakage::GptTorn),
     ];
 }

@@ -19,6 +19,31 @@ const JUDGED_AFTER: &str = "100s";
 const ROOT_CREDENTIAL: &str = "brc.update-root";
 const JUDGE_CREDENTIAL: &str = "systemd.unit-dropin.brc-update-judge.timer~test";
 
+/// What keeps an update from being written, for as long as it is there.
+struct Trouble {
+    begin: &'static str,
+    said: &'static str,
+    /// What the refusal has in it.
+    told: &'static str,
+    end: &'static str,
+}
+
+const FULL: Trouble = Trouble {
+    begin: "dd if=/dev/zero of=/efi/filler bs=1M",
+    said: "the ESP is full",
+    told: "bytes",
+    end: "rm /efi/filler",
+};
+/// It is mounted when it is looked at, so it is the unit that is told.
+const READ_ONLY: Trouble = Trouble {
+    begin: "mkdir -p /run/systemd/system/efi.mount.d && \
+            printf '[Mount]\\nOptions=umask=0077,ro\\n' > /run/systemd/system/efi.mount.d/90-test.conf && \
+            systemctl daemon-reload && systemctl stop efi.mount",
+    said: "the ESP is read-only",
+    told: "ead-only",
+    end: "rm /run/systemd/system/efi.mount.d/90-test.conf; systemctl daemon-reload; systemctl stop efi.mount",
+};
+
 pub(super) fn said<'v>(status: &'v Value, at: &str) -> &'v str {
     status.pointer(at).and_then(Value::as_str).unwrap_or_default()
 }
@@ -138,11 +163,12 @@ impl Update {
         let old = self.first_boot(look)?;
         let before = said(&old, "/version").to_owned();
         match breakage {
-            Breakage::EspFull => return self.refused_for_room(look, &before),
+            Breakage::EspFull => return self.refused(look, &before, &FULL),
+            Breakage::EspReadOnly => return self.refused(look, &before, &READ_ONLY),
             Breakage::Clock { year } => return self.refused_for_time(look, year),
             _ => self.apply(look)?,
         }
-        self.damage(look, breakage, &old)?;
+        self.damage(look, breakage)?;
         self.reboot(look)?;
         if breakage == Breakage::GptTorn {
             self.runs_healthy(look)?;
@@ -219,13 +245,13 @@ impl Update {
         Ok(())
     }
 
-    fn refused_for_room(&self, look: &Look<'_>, before: &str) -> Result<(), Failed> {
-        look.run(&["/usr/bin/dd", "if=/dev/zero", "of=/efi/filler", "bs=1M"])?;
-        look.tell("the ESP is full");
+    fn refused(&self, look: &Look<'_>, before: &str, trouble: &Trouble) -> Result<(), Failed> {
+        look.run(&["/usr/bin/bash", "-c", trouble.begin])?;
+        look.tell(trouble.said);
         let (code, told) = try_apply(look)?;
-        must(code == 1 && told.contains("bytes"), || format!("it was not refused: {}", told.trim()))?;
+        must(code == 1 && told.contains(trouble.told), || format!("it was not refused: {}", told.trim()))?;
         look.tell(&format!("refused: {}", told.trim()));
-        look.run(&["/usr/bin/rm", "/efi/filler"])?;
+        look.run(&["/usr/bin/bash", "-c", trouble.end])?;
         self.reboot(look)?;
         let is_old = |status: &Value| said(status, "/version") == before && is_good(status);
         look.until(&format!("{before} was up again"), is_old)?;
@@ -250,13 +276,16 @@ impl Update {
         self.runs_healthy(look)
     }
 
-    fn damage(&self, look: &Look<'_>, breakage: Breakage, old: &Value) -> Result<(), Failed> {
-        let data = said(old, "/data/device");
-        let stem = data.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    fn damage(&self, look: &Look<'_>, breakage: Breakage) -> Result<(), Failed> {
+        // The ESP is the first partition of the system's disk; data may lie on another one.
+        let (code, told) = look.run(&["/usr/bin/readlink", "--canonicalize", "/dev/brc/esp"])?;
+        let stem = told.trim().trim_end_matches('1');
+        must(code == 0 && stem.starts_with("/dev/"), || format!("no ESP is told: {}", told.trim()))?;
         let disk = stem.strip_suffix('p').filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit())).unwrap_or(stem);
         let does = match breakage {
             Breakage::RootCorrupt => {
-                let root = if said(old, "/slot") == "A" { 5 } else { 3 };
+                let status = look.until("the slot is told", |status| !said(status, "/slot").is_empty())?;
+                let root = if said(&status, "/slot") == "A" { 5 } else { 3 };
                 format!("dd if=/dev/urandom of={stem}{root} bs=1M count=40 conv=fsync")
             }
             Breakage::EspTruncated => {
@@ -270,6 +299,7 @@ impl Update {
             | Breakage::HealthTimeout
             | Breakage::BlessedThenBroken
             | Breakage::EspFull
+            | Breakage::EspReadOnly
             | Breakage::Clock { .. }
             | Breakage::PowerCut { .. } => return Ok(()),
         };
