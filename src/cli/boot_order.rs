@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,6 +11,9 @@ use std::{
 use super::{CliError, arguments, context::Context, image_file::data_disk_beside, output::status};
 use crate::inspect;
 use crate::vm::{BootOrder, Cloud, DataDisk, Disk, Fault, Forward, Metadata, Reach, is_machine_name};
+
+/// So much of user data is read; EC2 takes 16 KiB, and says so where there is more.
+const MAX_USER_DATA: u64 = 1 << 20;
 
 /// What the arguments ask for.
 pub fn order(context: &Context, arguments: &arguments::Boot) -> Result<BootOrder, CliError> {
@@ -54,7 +58,11 @@ pub fn data_disk(image: &Path) -> Result<Option<DataDisk>, CliError> {
     let beside = data_disk_beside(image).filter(|path| !said.images.is_empty() && path.is_file());
     if !said.images.is_empty() && beside.is_none() {
         let shown = image.display();
-        status(&format!("warning: images of containers come with `{shown}` on `data.raw`, which is not beside it"));
+        let path = data_disk_beside(image).map(|path| format!("`{}`", path.display())).unwrap_or_default();
+        status(&format!(
+            "warning: images of containers come with `{shown}` on another disk, {path}, which is not there: the machine \
+             has an empty one, and pulls them"
+        ));
     }
     Ok(Some(DataDisk { bytes: said.bytes, from: beside }))
 }
@@ -82,7 +90,12 @@ fn cloud(arguments: &arguments::Boot) -> Result<Option<Cloud>, CliError> {
     let usage = |message: String| CliError::Usage(message);
     let Some(cloud) = arguments.cloud else { return Ok(None) };
     let unreadable = |path: &Path, error| usage(format!("the user data `{}` cannot be read: {error}", path.display()));
-    let read = |path: &PathBuf| fs::read(path).map_err(|error| unreadable(path, error));
+    let read = |path: &PathBuf| {
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path).map_err(|error| unreadable(path, error))?;
+        file.take(MAX_USER_DATA).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
+        Ok::<_, CliError>(bytes)
+    };
     let user_data = arguments.user_data.as_ref().map(read).transpose()?;
     let fault = arguments.metadata_fault.map(|fault| match fault {
         arguments::MetadataFault::Missing => Fault::Missing,

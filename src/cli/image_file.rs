@@ -20,6 +20,11 @@ pub fn data_disk_beside(image: &Path) -> Option<PathBuf> {
 /// Nothing there, or neither a file nor a block device.
 pub fn must_be_image(path: &Path) -> Result<(), CliError> {
     let shown = path.display();
+    let is_data = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".data.raw"));
+    if is_data {
+        let message = "is the disk for data that comes with an image: expected the image, which it lies beside";
+        return Err(CliError::Usage(format!("`{shown}` {message}")));
+    }
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() || metadata.file_type().is_block_device() => Ok(()),
         Ok(_) => Err(CliError::Usage(format!("`{shown}` is no disk image: expected a file or a block device"))),

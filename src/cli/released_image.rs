@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsStr, path::Path};
 
 use super::{
     CliError,
-    arguments::Target,
+    arguments::{Choice, Target},
     context::Context,
     image_file::must_be_image,
     manifest_file::{beside, no_manifest, read_manifest},
@@ -14,6 +14,7 @@ use crate::{
     build::AfterFailure,
     compose::{Absent, Locked, StoredImage},
     inspect::{Contents, contents},
+    recipe::PROJECT_FILE,
     release::Released,
 };
 
@@ -94,7 +95,37 @@ impl ReleasedImage {
     }
 }
 
-/// Whether a word of the command line names a recipe or its folder, and no image.
-pub fn is_recipe(path: &Path) -> bool {
-    path.extension() == Some(OsStr::new("kdl")) || path.is_dir()
+/// Whether a word of the command line names a recipe or the folder of a project, and no image.
+///
+/// # Errors
+/// A folder of anything else: the project above it would be taken in the place of the images that are in it.
+pub fn is_recipe(path: &Path) -> Result<bool, CliError> {
+    if path.is_dir() && !path.join(PROJECT_FILE).is_file() {
+        let shown = path.display();
+        let message =
+            format!("`{shown}` is a folder without `{PROJECT_FILE}`: expected an image, a recipe, or its folder");
+        return Err(CliError::Usage(message));
+    }
+    Ok(path.extension() == Some(OsStr::new("kdl")) || path.is_dir())
+}
+
+/// Refuses what only a recipe can be asked for where images alone are named.
+///
+/// # Errors
+/// One of these options.
+pub fn only_of_recipes(image: &Path, choice: &Choice, image_version: Option<&str>) -> Result<(), CliError> {
+    let said = [
+        ("--variant", choice.variant.is_some()),
+        ("--arch", !choice.arch.is_empty()),
+        ("--image-version", image_version.is_some()),
+    ];
+    match said.into_iter().find(|(_, is_said)| *is_said) {
+        Some((option, _)) => {
+            let shown = image.display();
+            Err(CliError::Usage(format!(
+                "`{option}` chooses among what a recipe makes, and `{shown}` is an image: leave it out"
+            )))
+        }
+        None => Ok(()),
+    }
 }

@@ -24,6 +24,8 @@ const MAX_KEPT: u64 = 64 << 20;
 const PIECE: usize = 1 << 16;
 /// The deepest index of indices.
 const MAX_DEPTH: usize = 3;
+/// What a file begins with that gzip has packed (RFC 1952).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Where an archive says what it holds.
 const INDEX: &str = "index.json";
 const BLOBS: &str = "blobs/sha256/";
@@ -35,6 +37,18 @@ const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.
 pub struct OciArchive {
     /// The names of its images for the architecture, sorted.
     pub names: Vec<String>,
+}
+
+/// Reads as many bytes as there are and fit.
+fn read_up_to(reader: &mut dyn Read, into: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < into.len() {
+        match reader.read(&mut into[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    Ok(length)
 }
 
 /// The blobs of an archive.
@@ -50,7 +64,12 @@ impl OciArchive {
     /// # Errors
     /// What is no such archive, lacks something that it names, has nothing for the architecture or no name for it.
     pub fn check(reader: &mut dyn Read, architecture: Architecture) -> Result<Self, OciError> {
-        let blobs = Blobs::read(reader)?;
+        let mut head = [0; 2];
+        let length = read_up_to(reader, &mut head)?;
+        if head == GZIP {
+            return Err(OciError::Packed);
+        }
+        let blobs = Blobs::read(&mut head[..length].chain(reader))?;
         let index = json("index.json", blobs.index.as_deref().ok_or(OciError::NoIndex)?)?;
         let mut names = Vec::new();
         for listed in list(&index, "manifests") {
@@ -181,6 +200,9 @@ pub enum OciError {
     /// It is no tar archive, or not within what is accepted.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// It is packed.
+    #[error("it is packed by gzip: expected the tar itself, as `gunzip` gives it")]
+    Packed,
     /// It cannot be read.
     #[error("it cannot be read")]
     Io(#[from] io::Error),
@@ -285,6 +307,8 @@ mod tests {
         }
         let told = archive(|files| replaced(files, "io.containerd.image.name", "x")).unwrap_err().to_string();
         assert!(told.starts_with("its image has no name"), "{told}");
+        let packed = OciArchive::check(&mut &b"\x1f\x8b\x08nothing"[..], Architecture::X86_64);
+        assert!(matches!(packed, Err(OciError::Packed)));
         let told = OciArchive::check(&mut &b"nothing"[..], Architecture::X86_64).unwrap_err();
         assert!(matches!(told, OciError::NoIndex | OciError::Read(_)), "{told}");
     }

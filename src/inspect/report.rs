@@ -25,6 +25,8 @@ pub enum Unchecked {
     RootHash,
     /// The kernel, its command line, the boot loader and its settings: the root does not say what they are.
     Boot,
+    /// The disk for data, on which images of containers come.
+    DataDisk,
 }
 
 impl Unchecked {
@@ -33,6 +35,7 @@ impl Unchecked {
         match self {
             Unchecked::RootHash => "root hash",
             Unchecked::Boot => "boot",
+            Unchecked::DataDisk => "data disk",
         }
     }
 }
@@ -83,6 +86,8 @@ pub enum Part {
     Files,
     /// A slot that is empty.
     EmptySlot,
+    /// The disk for data that comes with the image.
+    DataDisk,
 }
 
 /// Something that is wrong.
@@ -135,6 +140,13 @@ impl Findings {
     }
 }
 
+impl Finding {
+    /// What is wrong with the disk for data that comes with an image.
+    pub fn of_data_disk(problem: String) -> Self {
+        Finding { part: Part::DataDisk, offset: None, block: None, problem }
+    }
+}
+
 impl Report {
     /// Whether nothing is wrong in what was checked.
     pub fn is_good(&self) -> bool {
@@ -154,6 +166,7 @@ impl Part {
             Part::Root => "root partition",
             Part::Files => "root file system",
             Part::EmptySlot => "empty slot",
+            Part::DataDisk => "disk for data",
         }
     }
 }

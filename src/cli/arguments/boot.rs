@@ -14,7 +14,7 @@ pub struct Boot {
     #[arg(long, value_name = "FILE")]
     pub recipe: Option<PathBuf>,
     /// Stop with success once this text is printed
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub until: Option<String>,
     /// Stop with failure after this many seconds
     #[arg(long, value_name = "S")]

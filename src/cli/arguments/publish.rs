@@ -111,7 +111,7 @@ pub enum AmiVerb {
         #[command(flatten)]
         place: AmiPlace,
         /// Keep so many of each variant and architecture [default: what the target says, else 3]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
         keep: Option<u16>,
         /// Also delete snapshots that no AMI has: uploads that were begun, which may be going on elsewhere
         #[arg(long)]

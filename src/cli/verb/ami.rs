@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::ExitCode};
 
-use super::publish::{Told, show_published};
+use super::publish::{Told, removing, show_published};
 use crate::{
     cli::{
         CliError,
@@ -101,7 +101,7 @@ fn promote(context: &Context, arguments: &Promote) -> Result<(), CliError> {
             to.regions().iter().for_each(|region| print(&format!("{region} {}", one.image.name)));
             continue;
         }
-        let said = Told::default();
+        let said = Told::of(Some(&to.name));
         let done = one.run(&asks_from, &asks_to, &placement, &|step| said.tell(&step));
         let done = done.map_err(|error| said.failed(context, error))?;
         show_published(context, &one.image.name, &one.sha256.to_string(), &done);
@@ -144,26 +144,30 @@ fn list(context: &Context, place: &AmiPlace) -> Result<(), CliError> {
             found.images.iter().for_each(|image| print_json(&Object::Ami(of_image(&region, image))));
             loose.iter().for_each(|one| print_json(&Object::Ami(of_snapshot(&region, one))));
         } else {
-            show(context, &region, &found.images, &loose);
+            let target = target.as_ref().map(|target| target.name.as_str());
+            show(context, (&region, target), &found.images, &loose);
         }
     }
     Ok(())
 }
 
-fn show(context: &Context, region: &str, images: &[ExistingImage], loose: &[ExistingSnapshot]) {
+fn show(
+    context: &Context,
+    (region, target): (&str, Option<&str>),
+    images: &[ExistingImage],
+    loose: &[ExistingSnapshot],
+) {
     for image in images {
         let targets = image.targets().map(|target| format!(" {target}")).collect::<String>();
         print(&format!("{region} {} {} {} {}{targets}", image.id, image.state, image.created, image.name));
     }
-    let mut has_begun = false;
     for one in loose {
         let what = format!("{} {} {}", one.variant(), one.version(), one.architecture());
         print(&format!("{region} {} {} {} {what}", one.id, one.state_text(), one.started));
-        has_begun = true;
     }
-    if has_begun {
-        status("help: an upload is gone on with by publishing the same image again");
-        let words = ["prune", "--unfinished", "--region", region];
+    if !loose.is_empty() {
+        status("help: an upload is gone on with by publishing the same image again; this removes what no AMI has:");
+        let words = removing(loose.iter().map(|one| one.id.as_str()), region, target);
         status(&format!("next: {}", context.hints.project("ami", &words)));
     }
 }

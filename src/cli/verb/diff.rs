@@ -10,7 +10,7 @@ use crate::{
         image_label::label_object,
         json::{self, Object},
         output::{print, print_json},
-        released_image::{ReleasedImage, is_recipe},
+        released_image::{ReleasedImage, is_recipe, only_of_recipes},
     },
     compose::Absent,
     release::{self, Comparison, FileList, compare},
@@ -30,6 +30,9 @@ pub fn run(context: &Context, arguments: &arguments::Diff) -> Result<ExitCode, C
         }
         Some(format) => format,
     };
+    if !is_recipe(&arguments.old)? && !is_recipe(&arguments.new)? {
+        only_of_recipes(&arguments.old, &arguments.choice, None)?;
+    }
     let [old, new] = [side(context, arguments, &arguments.old)?, side(context, arguments, &arguments.new)?];
     let comparison = compare(&old.released(), &new.released());
     let files = if arguments.verbose { FileList::Whole } else { FileList::Counted };
@@ -44,7 +47,7 @@ pub fn run(context: &Context, arguments: &arguments::Diff) -> Result<ExitCode, C
 
 /// One side: an image, or what a recipe makes.
 fn side(context: &Context, arguments: &arguments::Diff, path: &Path) -> Result<ReleasedImage, CliError> {
-    if !is_recipe(path) {
+    if !is_recipe(path)? {
         return ReleasedImage::of_file(path);
     }
     let target = Target { file: Some(path.to_owned()), choice: arguments.choice.clone() };

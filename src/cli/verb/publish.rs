@@ -22,7 +22,7 @@ use crate::{
         json::{self, Object},
         output::{print, print_json, status},
         publish_target::PublishTarget,
-        released_image::is_recipe,
+        released_image::{is_recipe, only_of_recipes},
     },
     compose::{Absent, Locked},
     content::{bytes, counted},
@@ -44,9 +44,10 @@ const GIB: u64 = 1 << 30;
 /// Publishes images.
 pub fn run(context: &Context, arguments: &Publish) -> Result<ExitCode, CliError> {
     let PublishVerb::Ami(arguments) = &arguments.verb;
-    let of_recipe = is_recipe(&arguments.image);
+    let of_recipe = is_recipe(&arguments.image)?;
     if !of_recipe {
         must_be_image(&arguments.image)?;
+        only_of_recipes(&arguments.image, &arguments.choice, arguments.image_version.as_deref())?;
     }
     let recipe = arguments.recipe.as_deref().or_else(|| of_recipe.then_some(&*arguments.image));
     let target = PublishTarget::find(context, recipe, arguments.target.as_deref())?;
@@ -110,7 +111,7 @@ fn one(
             "note: the disk needs {gib} GiB and Karpenter gives {USUAL_GIB}: say so in `blockDeviceMappings`"
         ));
     }
-    let told = Told::default();
+    let told = Told::of(arguments.target.as_deref());
     let tell = |step: Step| told.tell(&step);
     let found = plan(aws, disks, &order, &records, &tell).map_err(told_ami)?;
     if arguments.dry_run {
@@ -236,22 +237,28 @@ fn order(
 }
 
 /// Says how far it is.
-#[derive(Default)]
 pub(super) struct Told {
+    /// The target of the recipes, whose role and regions another command needs too.
+    target: Option<String>,
     tenth: AtomicUsize,
-    /// What was made, with its region.
+    /// What was made or begun, with its region.
     made: Mutex<Vec<(String, String)>>,
 }
 
 impl Told {
+    /// Nothing yet, of what goes to a target.
+    pub(super) fn of(target: Option<&str>) -> Self {
+        Told { target: target.map(str::to_owned), tenth: AtomicUsize::new(0), made: Mutex::default() }
+    }
+
     pub(super) fn tell(&self, step: &Step) {
-        if let Step::Made { image, region } = step {
-            self.made.lock().unwrap_or_else(PoisonError::into_inner).push((image.clone(), region.clone()));
+        if let Step::Made { image: what, region } | Step::Begun { snapshot: what, region, .. } = step {
+            self.made.lock().unwrap_or_else(PoisonError::into_inner).push((what.clone(), region.clone()));
         }
         status(&match step {
             Step::ReadsBack { snapshot } => format!("reading back what {snapshot} holds"),
-            Step::Begun { snapshot, sent: 0, of } => format!("sending {} to {snapshot}", counted(*of, "block")),
-            Step::Begun { snapshot, sent, of } => format!("going on with {snapshot}: it has {sent} of {of} blocks"),
+            Step::Begun { snapshot, sent: 0, of, .. } => format!("sending {} to {snapshot}", counted(*of, "block")),
+            Step::Begun { snapshot, sent, of, .. } => format!("going on with {snapshot}: it has {sent} of {of} blocks"),
             Step::Sent { done, of } => {
                 let tenth = done * 10 / (*of).max(1);
                 if self.tenth.fetch_max(tenth, Ordering::Relaxed) >= tenth {
@@ -275,13 +282,26 @@ impl Told {
     /// Says what is there although it failed, and how to go on or to be rid of it.
     pub(super) fn failed(&self, context: &Context, error: AmiError) -> CliError {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        for (image, region) in made.iter() {
-            status(&format!("help: {image} in {region} is there; the same command goes on with it, this removes it:"));
-            let words = ["remove", image.as_str(), "--region", region];
+        for (what, region) in made.iter() {
+            status(&format!("help: {what} in {region} is there; the same command goes on with it, this removes it:"));
+            let words = removing([what.as_str()], region, self.target.as_deref());
             status(&format!("next: {}", context.hints.project("ami", &words)));
         }
         told_ami(error)
     }
+}
+
+/// The words behind `brc ami` that remove what has these names.
+pub(super) fn removing<'w>(
+    names: impl IntoIterator<Item = &'w str>,
+    region: &'w str,
+    target: Option<&'w str>,
+) -> Vec<&'w str> {
+    let mut words = vec!["remove"];
+    words.extend(names);
+    words.extend(["--region", region]);
+    words.extend(target.into_iter().flat_map(|target| ["--target", target]));
+    words
 }
 
 fn show_plan(context: &Context, home: &str, disk: &Disk, order: &AmiOrder, plan: &Plan) {

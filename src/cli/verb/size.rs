@@ -10,7 +10,7 @@ use crate::{
         image_label::label_object,
         json::{self, Event, Object},
         output::{print, print_event, print_json, status},
-        released_image::{ReleasedImage, is_recipe},
+        released_image::{ReleasedImage, is_recipe, only_of_recipes},
     },
     compose::{Absent, ComposeError},
     release::{self, Depth, Share, Taken, taken},
@@ -19,7 +19,10 @@ use crate::{
 /// Shows what takes the room, and writes a page of it where one is wanted.
 pub fn run(context: &Context, arguments: &arguments::Size) -> Result<ExitCode, CliError> {
     let images = match &arguments.subject {
-        Some(image) if !is_recipe(image) => vec![ReleasedImage::of_file(image)?],
+        Some(image) if !is_recipe(image)? => {
+            only_of_recipes(image, &arguments.choice, arguments.image_version.as_deref())?;
+            vec![ReleasedImage::of_file(image)?]
+        }
         file => {
             let target = Target { file: file.clone(), choice: arguments.choice.clone() };
             ReleasedImage::of_recipe(context, &target, arguments.image_version.clone(), Absent::Refused)?

@@ -9,13 +9,13 @@ use crate::{
     cli::{
         CliError, arguments,
         context::Context,
-        image_file::must_be_image,
+        image_file::{data_disk_beside, must_be_image},
         json::{self, Object},
         manifest_file::{beside, no_manifest, read_manifest},
         output::{print_json, status},
     },
     content::{Sha256, bytes, counted},
-    inspect::{Expected, Figures, Finding, FromManifest, Report, Unchecked, verify},
+    inspect::{self, Expected, Figures, Finding, FromManifest, Report, Unchecked, VerifyError, verify},
 };
 
 /// Checks an image and shows every finding; a finding is exit code 1.
@@ -36,7 +36,8 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
     }
     let said = read.as_ref().zip(manifest.as_ref()).map(|(read, path)| said(read, path)).transpose()?;
     let expected = Expected { root_hash: trusted(arguments, said.as_ref())?, manifest: said };
-    let report = verify(&arguments.image, &expected).map_err(|error| CliError::Machine(error.into()))?;
+    let mut report = verify(&arguments.image, &expected).map_err(|error| CliError::Machine(error.into()))?;
+    data_disk(&arguments.image, &mut report)?;
     if context.is_json() {
         print_json(&Object::Check(check_object(&report, manifest.as_deref())));
     } else {
@@ -47,6 +48,23 @@ pub fn run(context: &Context, arguments: &arguments::Verify) -> Result<ExitCode,
     }
     let is_enough = report.is_good() && (report.unchecked.is_empty() || !arguments.strict);
     Ok(if is_enough { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Looks at the disk for data too, where images of containers come on one.
+fn data_disk(image: &Path, report: &mut Report) -> Result<(), CliError> {
+    let machine = |error: VerifyError| CliError::Machine(error.into());
+    let said = inspect::data_disk(image).map_err(machine)?.filter(|said| !said.images.is_empty());
+    let Some(said) = said.filter(|_| report.is_good()) else { return Ok(()) };
+    match data_disk_beside(image).filter(|path| path.is_file()) {
+        Some(path) => {
+            let problem = inspect::data_disk_mistake(&path, &said.images).map_err(machine)?;
+            report
+                .findings
+                .extend(problem.map(|problem| Finding::of_data_disk(format!("{}: {problem}", path.display()))));
+        }
+        None => report.unchecked.push(Unchecked::DataDisk),
+    }
+    Ok(())
 }
 
 /// The root hash that the user vouches for: the one named, or that of a manifest that was named. What lies beside the
@@ -110,6 +128,9 @@ fn reason(unchecked: Unchecked, figures: &Figures) -> String {
                 "whether root hash {hash} is the one you expect; say it with `--root-hash HASH`, or `--manifest FILE` \
                  with a manifest that you trust"
             )
+        }
+        Unchecked::DataDisk => {
+            "the images of containers that come on the disk for data, which is not beside the image".to_owned()
         }
         Unchecked::Boot => {
             "kernel, command line, boot loader and its settings: an older brc made the image, and its root \

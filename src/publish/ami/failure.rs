@@ -49,9 +49,6 @@ pub enum AmiError {
     )]
     LeftRunning { instance: String, region: String, source: AwsError },
     /// Whoever watches has enough.
-    #[error(
-        "stopped: `{snapshot}` in `{region}` has what was sent; the same command goes on with it, and \
-         `brc ami prune --unfinished --region {region}` removes it"
-    )]
+    #[error("stopped: `{snapshot}` in `{region}` has what was sent")]
     Stopped { snapshot: String, region: String },
 }

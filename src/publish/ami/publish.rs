@@ -402,7 +402,8 @@ fn fill(
     let upload =
         Upload { aws, disk, snapshot, changes, sent: &sent, begun: &begun, connections: order.connections, tell };
     let missing = upload.missing().len();
-    tell(Step::Begun { snapshot: snapshot.to_owned(), sent: changes.len() - missing, of: changes.len() });
+    let region = aws.region().to_owned();
+    tell(Step::Begun { snapshot: snapshot.to_owned(), region, sent: changes.len() - missing, of: changes.len() });
     upload.run()?;
     complete(aws, snapshot, changes)?;
     records.finish(snapshot, &disk.blocks)?;

@@ -6,7 +6,7 @@ pub enum Step {
     /// What a parent holds is read back.
     ReadsBack { snapshot: String },
     /// A snapshot was begun, or is gone on with.
-    Begun { snapshot: String, sent: usize, of: usize },
+    Begun { snapshot: String, region: String, sent: usize, of: usize },
     /// So many blocks are sent.
     Sent { done: usize, of: usize },
     /// Something takes a while.
