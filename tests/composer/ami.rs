@@ -233,7 +233,7 @@ fn an_upload_that_is_cut_off_is_listed_and_gone_on_with_and_no_block_is_sent_twi
     assert!(line.starts_with(&format!("{REGION} {snapshot} begun ")) && snapshot.starts_with("snap-"), "{line}");
     let told = talk(&output);
     let command = told.lines().find(|line| line.contains(" ami remove snap-"));
-    assert!(command.is_some_and(|line| line.ends_with(&format!(" --region {REGION}"))), "{told}");
+    assert!(command.is_some_and(|line| line.contains(&format!(" --region {REGION}"))), "{told}");
 
     // Ctrl-C after some more.
     let (sent, more) = (cloud.taken("PutSnapshotBlock"), AtomicUsize::new(0));
