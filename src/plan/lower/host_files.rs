@@ -69,12 +69,15 @@ fn settings_text(settings: &ImageSettings) -> String {
     serde_json::to_string_pretty(settings).map(|text| text + "\n").unwrap_or_default()
 }
 
-/// Makes the data partition on the disk that the machine's first program has named, not on the root's.
+/// Makes the data partition on the disk that the machine's first program has named, not on the root's. When nothing of a
+/// disk is in use, udev has the kernel read its table again once somebody has had it open for writing: the partition goes
+/// and comes back, which has to be over before it is mounted.
 fn data_disk_repart() -> String {
     let disk = well_known::DATA_DISK_DEVICE;
     format!(
         "[Unit]\nRequires=dev-brc-data\\x2ddisk.device\nAfter=dev-brc-data\\x2ddisk.device\n\n[Service]\nExecStart=\n\
-         ExecStart=systemd-repart --dry-run=no --empty=allow {disk}\n"
+         ExecStart=systemd-repart --dry-run=no --empty=allow {disk}\n\
+         ExecStartPost=-/usr/bin/udevadm settle --timeout=30\n"
     )
 }
 
@@ -126,10 +129,11 @@ fn data_definition(image: &Image) -> String {
     text
 }
 
+/// It stays when its device goes and comes back, as it does while a table is read again.
 fn data_mount(file_system: &str) -> String {
     format!(
         "[Unit]\nDescription=Data partition\nAfter=systemd-repart.service\nWants=systemd-growfs@var.service\n\n\
-         [Mount]\nWhat={}\nWhere={}\nType={file_system}\nOptions=noatime,nodev\n",
+         [Mount]\nWhat={}\nWhere={}\nType={file_system}\nOptions=noatime,nodev,x-systemd.device-bound=no\n",
         well_known::DATA_DEVICE,
         well_known::DATA_MOUNT
     )
