@@ -20,7 +20,8 @@ variant "apart" {
 }
 "#;
 
-/// Says where `/var` is, how large, what is on the system's disk, and who the machine is; leaves a file behind.
+/// Says where `/var` is, how large, what is on the system's disk, who the machine is, and whether all of it stays when the
+/// partition goes and comes back; leaves a file behind.
 const SCRIPT: &str = "while read -r device folder kind rest; do\n\
     case \"$folder $kind\" in '/var ext4') echo \"CHECK mount: $device\" ;; esac\n\
     done < /proc/mounts\n\
@@ -30,6 +31,10 @@ const SCRIPT: &str = "while read -r device folder kind rest; do\n\
     echo \"CHECK system: $(echo /sys/class/block/${esp##*/}/../*/partition)\"\n\
     echo \"CHECK disk: $disk\"\n\
     echo \"CHECK id: $(cat /etc/machine-id)\"\n\
+    for part in /sys/class/block/${disk##*/}/${disk##*/}*1; do\n\
+    echo remove > $part/uevent; udevadm settle; sleep 3; echo add > $part/uevent; udevadm settle\n\
+    done\n\
+    echo \"CHECK still: $(echo $(systemctl is-active var.mount local-fs.target brc-settings.service))\"\n\
     echo \"CHECK marker: $(cat /var/marker 2> /dev/null)\"\n\
     echo kept > /var/marker; sync\n\
     brc-agent status --json | while IFS= read -r line; do echo \"CHECK agent: $line\"; done\n\
@@ -65,6 +70,8 @@ fn data_lies_on_a_disk_of_its_own_grows_with_it_and_the_systems_is_left_alone() 
             let agent: serde_json::Value = serde_json::from_str(answers(serial, "agent")[0]).unwrap();
             assert_eq!(agent["data"]["device"], data.as_str(), "{agent}");
             assert!(!serial.contains("does not say who it is"), "{serial}");
+            // As when its table is read again, which takes the partition away and brings it back.
+            assert_eq!(answers(serial, "still"), ["active active active"], "{serial}");
         }
         assert_eq!(answers(&first, "id"), answers(&second, "id"));
         assert_eq!((answers(&first, "marker"), answers(&second, "marker")), (vec![""], vec!["kept"]));
