@@ -75,7 +75,6 @@ seq 1 50000 | md5sum | say input
 apiclient exec tools /bin/busybox sh -c 'echo out; echo errors >&2; exit 7' < /dev/null 2> /dev/null | say exec
 apiclient exec tools /bin/busybox sh -c 'exit 7' < /dev/null; echo $? | say code
 apiclient exec tools /usr/bin/apiclient get os.variant_id < /dev/null | say inside
-apiclient exec tools /bin/busybox cat /etc/motd < /dev/null | say told
 mkdir -p /var/lib/brc/update; echo '1.1.0: broken.service failed' > /var/lib/brc/update/last-failure
 systemctl restart brc-host-container@tools
 for second in {1..60}; do apiclient exec tools /bin/busybox true < /dev/null 2> /dev/null && break; sleep 1; done
@@ -157,10 +156,7 @@ fn containers_and_commands_prepare_the_machine_and_may_ask_of_it_what_its_api_ha
     assert!(input.len() == 2 && input[0] == input[1], "{input:?}");
     assert_eq!((all("exec"), all("code")), ("out".to_owned(), "7".to_owned()));
     assert!(all("inside").contains("\"variant_id\": \"acme\""), "{}", all("inside"));
-    assert_eq!(
-        answers(&serial, "told"),
-        ["hello", "hello", "A version did not work here: 1.1.0: broken.service failed"]
-    );
+    assert_eq!(answers(&serial, "told"), ["hello", "A version did not work here: 1.1.0: broken.service failed"]);
     assert_eq!(all("together").matches("\"autoload\": false").count(), 6, "{}", all("together"));
     let refused = answers(&serial, "refused");
     for (told, expected) in refused.iter().zip([
