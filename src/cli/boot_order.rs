@@ -12,7 +12,7 @@ use super::{CliError, arguments, context::Context, image_file::data_disk_beside,
 use crate::inspect;
 use crate::vm::{BootOrder, Cloud, DataDisk, Disk, Fault, Forward, Metadata, Reach, is_machine_name};
 
-/// So much of user data is read; EC2 takes 16 KiB, and says so where there is more.
+/// The most that machines take of user data, in bytes; EC2 has a limit of its own.
 const MAX_USER_DATA: u64 = 1 << 20;
 
 /// What the arguments ask for.
@@ -55,16 +55,17 @@ pub fn data_disk(image: &Path) -> Result<Option<DataDisk>, CliError> {
     let Some(said) = inspect::data_disk(image).map_err(|error| CliError::Machine(error.into()))? else {
         return Ok(None);
     };
-    let beside = data_disk_beside(image).filter(|path| !said.images.is_empty() && path.is_file());
-    if !said.images.is_empty() && beside.is_none() {
-        let shown = image.display();
-        let path = data_disk_beside(image).map(|path| format!("`{}`", path.display())).unwrap_or_default();
+    let comes = data_disk_beside(image).filter(|_| !said.images.is_empty());
+    let from = comes.clone().filter(|path| path.is_file());
+    if let (Some(path), None) = (comes, &from) {
         status(&format!(
-            "warning: images of containers come with `{shown}` on another disk, {path}, which is not there: the machine \
-             has an empty one, and pulls them"
+            "warning: images of containers come with `{}` on `{}`, which is not there: the machine has an empty disk for \
+             data, and pulls them",
+            image.display(),
+            path.display()
         ));
     }
-    Ok(Some(DataDisk { bytes: said.bytes, from: beside }))
+    Ok(Some(DataDisk { bytes: said.bytes, from }))
 }
 
 /// The folder of a machine with a name.
@@ -93,8 +94,14 @@ fn cloud(arguments: &arguments::Boot) -> Result<Option<Cloud>, CliError> {
     let read = |path: &PathBuf| {
         let mut bytes = Vec::new();
         let file = fs::File::open(path).map_err(|error| unreadable(path, error))?;
-        file.take(MAX_USER_DATA).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
-        Ok::<_, CliError>(bytes)
+        file.take(MAX_USER_DATA + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
+        if bytes.len() as u64 > MAX_USER_DATA {
+            return Err(usage(format!(
+                "the user data `{}` has more than 1 MiB, which no machine takes",
+                path.display()
+            )));
+        }
+        Ok(bytes)
     };
     let user_data = arguments.user_data.as_ref().map(read).transpose()?;
     let fault = arguments.metadata_fault.map(|fault| match fault {
@@ -103,15 +110,14 @@ fn cloud(arguments: &arguments::Boot) -> Result<Option<Cloud>, CliError> {
         arguments::MetadataFault::Slow => Fault::Slow,
         arguments::MetadataFault::Empty => Fault::Empty,
     });
-    let metadata = match arguments.metadata_service {
-        Some(_) if cloud != arguments::Cloud::Ec2 => {
-            return Err(usage("`--metadata-service` is for `--as ec2`".to_owned()));
-        }
-        Some(port) => return Ok(Some(Cloud::Ec2(Metadata::Port(port)))),
-        None => Metadata::Own { user_data: user_data.clone(), fault },
-    };
+    if let Some(port) = arguments.metadata_service {
+        return match cloud {
+            arguments::Cloud::Ec2 => Ok(Some(Cloud::Ec2(Metadata::Port(port)))),
+            arguments::Cloud::NoCloud => Err(usage("`--metadata-service` is for `--as ec2`".to_owned())),
+        };
+    }
     match (cloud, user_data, fault) {
-        (arguments::Cloud::Ec2, ..) => Ok(Some(Cloud::Ec2(metadata))),
+        (arguments::Cloud::Ec2, user_data, fault) => Ok(Some(Cloud::Ec2(Metadata::Own { user_data, fault }))),
         (arguments::Cloud::NoCloud, Some(user_data), None) => Ok(Some(Cloud::NoCloud { user_data })),
         (arguments::Cloud::NoCloud, None, None) => {
             Err(usage("`--as nocloud` is a disk with user data: expected `--user-data FILE`".to_owned()))
@@ -188,6 +194,7 @@ mod tests {
         for (words, said) in [
             (&["--user-data", file][..], "--as"),
             (&["--as", "nocloud", "--metadata-service", "1338"], "--as ec2"),
+            (&["--as", "nocloud", "--user-data", "/dev/zero"], "more than 1 MiB"),
             (&["--as", "ec2", "--metadata-service", "0"], "1..=65535"),
             (&["--as", "ec2", "--metadata-service", "1338", "--user-data", file], "--user-data"),
             (&["--as", "ec2", "--metadata-service", "1338", "--metadata-fault", "404"], "--metadata-fault"),

@@ -6,12 +6,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use brc_contract::ImageName;
+
 use super::CliError;
 use crate::{artifact::DATA_DISK_ENDING, graph::Artifact};
 
+/// Where compose writes what belongs to this image, by the ending of its name.
+pub fn beside(image: &Path, ending: &str) -> Option<PathBuf> {
+    (image.extension()? == Artifact::DISK.ending()).then(|| image.with_extension(ending))
+}
+
 /// Where compose writes the disk for data that comes with this image.
 pub fn data_disk_beside(image: &Path) -> Option<PathBuf> {
-    (image.extension()? == Artifact::DISK.ending()).then(|| image.with_extension(DATA_DISK_ENDING))
+    beside(image, DATA_DISK_ENDING)
 }
 
 /// Refuses what is no file before it is opened: to open a named pipe waits for its writer.
@@ -20,8 +27,8 @@ pub fn data_disk_beside(image: &Path) -> Option<PathBuf> {
 /// Nothing there, or neither a file nor a block device.
 pub fn must_be_image(path: &Path) -> Result<(), CliError> {
     let shown = path.display();
-    let is_data = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(".data.raw"));
-    if is_data {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(ImageName::of_file);
+    if name.is_some_and(|(_, _, ending)| ending == DATA_DISK_ENDING) {
         let message = "is the disk for data that comes with an image: expected the image, which it lies beside";
         return Err(CliError::Usage(format!("`{shown}` {message}")));
     }

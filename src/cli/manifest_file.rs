@@ -7,16 +7,15 @@ use std::{
 
 use brc_contract::error_chain;
 
-use super::CliError;
+use super::{CliError, image_file};
 use crate::{
     artifact::{MANIFEST_ENDING, Manifest, ManifestError},
     compose::ComposeError,
-    graph::Artifact,
 };
 
 /// Where compose writes the manifest of this image.
 pub fn beside(image: &Path) -> Option<PathBuf> {
-    (image.extension()? == Artifact::DISK.ending()).then(|| image.with_extension(MANIFEST_ENDING))
+    image_file::beside(image, MANIFEST_ENDING)
 }
 
 /// Reads a manifest.

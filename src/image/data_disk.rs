@@ -59,7 +59,7 @@ pub fn list_text(images: &[DataImage]) -> String {
     images.iter().map(line).collect()
 }
 
-/// Writes a disk with these archives to `out`, which is empty.
+/// Writes a disk with these archives, none of which is empty, to `out`, which is.
 ///
 /// `tell` gets the number of bytes that are newly written and says whether to go on.
 ///
@@ -81,10 +81,10 @@ pub fn write(
         if entries.iter().any(|(earlier, _, _): &(Guid, u64, u64)| *earlier == image.partition()) {
             return Err(DataDiskError::Twice { name: image.name.clone() });
         }
-        entries.push((image.partition(), next, image.size.max(1).next_multiple_of(SECTOR)));
-        next = next.saturating_add(image.size.max(1)).checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX);
+        entries.push((image.partition(), next, image.size.next_multiple_of(SECTOR)));
+        next = (next + image.size).next_multiple_of(ALIGNMENT);
     }
-    let needed = next.saturating_add(ROOM);
+    let needed = next + ROOM;
     if needed > most {
         return Err(DataDiskError::TooLarge { needed, most });
     }

@@ -8,6 +8,8 @@ use rustix::{
     io::Errno,
 };
 
+use crate::content::{Sha256, Sha256Hasher};
+
 /// Bytes that one thread handles at a time.
 const PIECE: u64 = 1 << 20;
 /// Runs of zeros are left out in steps of this many bytes, the block of common file systems.
@@ -50,6 +52,21 @@ fn write_without_zeros(bytes: &[u8], to: &File, offset: u64) -> io::Result<()> {
 /// The file ends before or cannot be read.
 pub fn read(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact_at(buffer, offset)
+}
+
+/// The SHA-256 of `size` bytes from `start` of `file` on.
+///
+/// # Errors
+/// The file ends before or cannot be read.
+pub fn sha256(file: &File, start: u64, size: u64) -> io::Result<Sha256> {
+    let mut hasher = Sha256Hasher::default();
+    let mut buffer = Vec::new();
+    for from in (0..size).step_by(PIECE as usize) {
+        buffer.resize(PIECE.min(size - from) as usize, 0);
+        read(file, &mut buffer, start + from)?;
+        hasher.update(&buffer);
+    }
+    Ok(hasher.finish())
 }
 
 /// Whether all bytes are zero.

@@ -1,22 +1,11 @@
 //! The disk that an image's data lies on, where that is another one than the system's.
 
-use std::{fs::File, io, path::Path};
+use std::{fs::File, path::Path};
 
 use brc_contract::{partition, well_known};
 
-use super::{
-    VerifyError,
-    contents::contents,
-    report::Findings,
-    table::{self, Partition},
-};
-use crate::{
-    content::{Sha256, Sha256Hasher},
-    image::{DataImage, extent},
-};
-
-/// How much is hashed at once.
-const PIECE: usize = 1 << 20;
+use super::{VerifyError, contents::contents, report::Findings, table};
+use crate::image::{DataImage, extent};
 
 /// What the root of an image says of the disk for its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,23 +47,10 @@ pub fn data_disk_mistake(disk: &Path, images: &[DataImage]) -> Result<Option<Str
         let is_it = found.kind == partition::CONTAINER_IMAGE
             && found.guid == image.partition()
             && found.size() >= image.size
-            && sha256(&file, found, image.size).map_err(failed)? == image.sha256;
+            && extent::sha256(&file, found.start, image.size).map_err(failed)? == image.sha256;
         if !is_it {
             return Ok(Some(format!("it does not hold `{}` as the image names it", image.name)));
         }
     }
     Ok(None)
-}
-
-fn sha256(file: &File, partition: &Partition, size: u64) -> io::Result<Sha256> {
-    let mut hasher = Sha256Hasher::default();
-    let mut buffer = vec![0; PIECE];
-    let mut done = 0;
-    while done < size {
-        let piece = &mut buffer[..(PIECE as u64).min(size - done) as usize];
-        extent::read(file, piece, partition.start + done)?;
-        hasher.update(piece);
-        done += piece.len() as u64;
-    }
-    Ok(hasher.finish())
 }

@@ -6,7 +6,7 @@ use brc_contract::{Architecture, EntryName, partition, well_known};
 
 use super::{Inspection, boot::Boot, report::Part, table::Partition};
 use crate::{
-    content::{RelPath, Sha256, Sha256Hasher, rel_path},
+    content::{RelPath, Sha256, rel_path},
     image::{
         esp::needed_size,
         extent,
@@ -19,9 +19,6 @@ use crate::{
         layout::BLOCK,
     },
 };
-
-/// Bytes that are hashed at a time.
-const PIECE: u64 = 1 << 20;
 
 /// What an ESP holds.
 pub(super) struct Esp {
@@ -43,7 +40,7 @@ impl Inspection<'_> {
             return Ok(None);
         }
         if let Some(manifest) = &self.expected.manifest {
-            let found = self.sha256(esp.start, esp.size())?;
+            let found = extent::sha256(self.image, esp.start, esp.size())?;
             if found != manifest.esp_sha256 {
                 let problem = format!("its bytes have SHA-256 {found}, the manifest says {}", manifest.esp_sha256);
                 self.findings.add(Part::Esp, problem);
@@ -181,17 +178,6 @@ impl Inspection<'_> {
     /// The SHA-256 of a file.
     pub(super) fn digest_of_file(&self, esp: &Partition, files: &Files, path: &RelPath) -> io::Result<Sha256> {
         let (offset, size) = files.get(path).copied().unwrap_or_default();
-        self.sha256(esp.start + offset, size)
-    }
-
-    fn sha256(&self, start: u64, size: u64) -> io::Result<Sha256> {
-        let mut hasher = Sha256Hasher::default();
-        let mut buffer = Vec::new();
-        for from in (0..size).step_by(PIECE as usize) {
-            buffer.resize(PIECE.min(size - from) as usize, 0);
-            extent::read(self.image, &mut buffer, start + from)?;
-            hasher.update(&buffer);
-        }
-        Ok(hasher.finish())
+        extent::sha256(self.image, esp.start + offset, size)
     }
 }

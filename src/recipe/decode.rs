@@ -351,13 +351,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Reports a text that is none of `known`.
-    pub(super) fn one_of(&mut self, text: &Spanned<String>, what: &str, known: &[&str]) {
-        let all = || format!("there is `{}`", known.join("`, `"));
-        let help = nearest(text, known.iter().copied()).map_or_else(all, |meant| format!("did you mean `{meant}`?"));
-        self.error(Code::BadValue, text.span, format!("`{}` is not {what}", text.value), help);
-    }
-
     /// Reports a character that no list of files, no configuration and no terminal holds as it is.
     pub(super) fn has_control_character(&mut self, text: &Spanned<String>, what: &str) -> bool {
         let found = text.chars().find(|character| character.is_control());

@@ -359,14 +359,9 @@ impl SetuidItem {
 impl EmbeddedImage {
     fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
         let file = cursor.text(reader, "a file").and_then(|file| reader.local(file, Presence::File));
-        let on = cursor.text_property(reader, "on").and_then(|text| match text.as_str() {
-            "root" => Some(Spanned::new(Carrier::Root, text.span)),
-            "data" => Some(Spanned::new(Carrier::Data, text.span)),
-            _ => {
-                reader.one_of(&text, "what images of containers come on", &["root", "data"]);
-                None
-            }
-        });
+        let carriers = [("root", Carrier::Root), ("data", Carrier::Data)];
+        let on = cursor.text_property(reader, "on");
+        let on = on.and_then(|text| reader.choice(&text, "what images of containers come on", &carriers));
         Some(EmbeddedImage { file: file?, on })
     }
 

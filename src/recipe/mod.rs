@@ -10,6 +10,7 @@ mod build_system;
 mod change;
 mod check;
 mod checkout;
+mod choice;
 mod code;
 mod component;
 mod condition;

@@ -447,22 +447,13 @@ impl Layout {
 
 impl Data {
     fn read(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Self {
-        let file_system = cursor.text_property(reader, "fs").and_then(|text| match text.as_str() {
-            "ext4" => Some(Spanned::new(FileSystem::Ext4, text.span)),
-            "xfs" => Some(Spanned::new(FileSystem::Xfs, text.span)),
-            _ => {
-                reader.one_of(&text, "a file system of data partitions", &["ext4", "xfs"]);
-                None
-            }
-        });
-        let disk = cursor.text_property(reader, "disk").and_then(|text| match text.as_str() {
-            "same" => Some(Spanned::new(DataDisk::Same, text.span)),
-            "separate" => Some(Spanned::new(DataDisk::Separate, text.span)),
-            _ => {
-                reader.one_of(&text, "a disk that data lies on", &["same", "separate"]);
-                None
-            }
-        });
+        let file_systems = [("ext4", FileSystem::Ext4), ("xfs", FileSystem::Xfs)];
+        let file_system = cursor.text_property(reader, "fs");
+        let file_system =
+            file_system.and_then(|text| reader.choice(&text, "a file system of data partitions", &file_systems));
+        let disks = [("same", DataDisk::Same), ("separate", DataDisk::Separate)];
+        let disk = cursor.text_property(reader, "disk");
+        let disk = disk.and_then(|text| reader.choice(&text, "a disk that data lies on", &disks));
         let size = cursor.text_property(reader, "size").and_then(|text| Bytes::read_volume(reader, text));
         Data { file_system, grow: cursor.switch_property(reader, "grow"), disk, size, span: cursor.node.span }
     }
@@ -482,14 +473,9 @@ impl Artifact {
                 None
             }
         });
-        let compression = cursor.text_property(reader, "compress").and_then(|text| match text.as_str() {
-            "none" => Some(Spanned::new(ArtifactCompression::Plain, text.span)),
-            "zstd" => Some(Spanned::new(ArtifactCompression::Zstd, text.span)),
-            _ => {
-                reader.one_of(&text, "a compression", &["none", "zstd"]);
-                None
-            }
-        });
+        let compressions = [("none", ArtifactCompression::Plain), ("zstd", ArtifactCompression::Zstd)];
+        let compression = cursor.text_property(reader, "compress");
+        let compression = compression.and_then(|text| reader.choice(&text, "a compression", &compressions));
         Some(Artifact { kind: kind?, compression })
     }
 }

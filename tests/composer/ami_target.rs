@@ -154,8 +154,11 @@ fn a_target_says_where_an_image_goes_and_another_is_given_the_same_bytes() {
     let promote = ["promote", "--from", "stage", "--to", "production"];
     let told = refused(&mut ami(&cloud, &here, &[&promote[..], &["--image-version", "9"]].concat()), 2);
     assert!(told.contains("there is no AMI of version 9 for the target `stage` in `eu-central-1`"), "{told}");
-    let told = refused(&mut ami(&cloud, &here, &[&promote[..], &["--sha256", "00"]].concat()), 2);
+    let told = refused(&mut ami(&cloud, &here, &[&promote[..], &["--sha256", &"0".repeat(64)]].concat()), 2);
     assert!(told.contains("is of another disk: SHA-256"), "{told}");
+    let mistyped = ami(&cloud, &here, &[&promote[..], &["--sha256", "00"]].concat()).output().unwrap();
+    assert_eq!(mistyped.status.code(), Some(2));
+    assert!(talk(&mistyped).contains("64 hexadecimal digits"), "{}", talk(&mistyped));
     let told = refused(&mut ami(&cloud, &here, &["promote", "--from", "stag", "--to", "production"]), 2);
     assert!(told.contains("there is no target `stag` in these recipes: did you mean `stage`?"), "{told}");
 
@@ -181,8 +184,15 @@ fn in_one_account_promoting_copies_nothing_and_pruning_leaves_what_the_other_tar
     let given = answer(&mut ami(&cloud, &here, &["promote", "--from", "stage", "--to", "production"]));
     assert_eq!((given["images"][0]["image"].as_str(), cloud.taken("CopyImage")), (Some(first), 0));
     assert_eq!(given["parameters"], serde_json::json!(["/acme/1.0.0", "/acme/latest"]));
-    let told = refused(&mut ami(&cloud, &here, &["promote", "--from", "stage", "--to", "sealed"]), 2);
-    assert!(told.contains(&format!("`{first}` in `{REGION}` is not encrypted, and the target wants that")), "{told}");
+    // A dry run is refused as the real one is.
+    for words in [&["--dry-run"][..], &[]] {
+        let words = [&["promote", "--from", "stage", "--to", "sealed"], words].concat();
+        let told = refused(&mut ami(&cloud, &here, &words), 2);
+        assert!(
+            told.contains(&format!("`{first}` in `{REGION}` is not encrypted, and the target wants that")),
+            "{told}"
+        );
+    }
 
     answer(&mut to_stage(&cloud, &here, &disk(&here, "1.1.0", [(1, 2)])));
     let pruned = answer(&mut ami(&cloud, &here, &["prune", "--target", "stage"]));

@@ -101,10 +101,8 @@ pub fn candidates(files: &Files, root: &RootDisk, disks: &Disks<'_>) -> Known<Ve
         let Ok(size) = disk::size(files, &folder) else { continue };
         let bytes = size.sectors.saturating_mul(size.sector as u64);
         let serial = files.text(&path("device/serial"), status::MAX_SMALL).unwrap_or_default();
-        if serial.trim().starts_with(OF_THE_INSTANCE) {
-            continue;
-        }
-        if name == root.name || !is_real || is("ro") || is("hidden") || bytes < LEAST {
+        let is_of_the_instance = serial.trim().starts_with(OF_THE_INSTANCE);
+        if name == root.name || !is_real || is_of_the_instance || is("ro") || is("hidden") || bytes < LEAST {
             continue;
         }
         let content = content(size, |at, length| (disks.read)(&name, at, length));
@@ -192,6 +190,10 @@ pub enum NoDataDisk {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use brc_contract::SlotName;
+
     use super::*;
 
     fn disk(name: &str, attached_as: Option<&str>, content: Content) -> Candidate {
@@ -231,6 +233,38 @@ mod tests {
             let chosen = choose(root, &disks).map(|chosen| chosen.name.as_str());
             assert_eq!(chosen, expected, "{root:?} {disks:?}");
         }
+    }
+
+    #[test]
+    fn disks_that_are_read_only_small_or_gone_with_the_instance_are_no_candidates() {
+        let root = tempfile::tempdir().unwrap();
+        for (minor, (name, serial, sectors, read_only)) in (0..).zip([
+            ("nvme0n1", "vol0", 1 << 20, "0"),
+            ("nvme1n1", "vol1", 1 << 20, "0"),
+            ("nvme2n1", "AWS22C1F4D0A5B1", 1 << 20, "0"),
+            ("nvme3n1", "vol3", 1 << 20, "1"),
+            ("nvme4n1", "vol4", 1000, "0"),
+        ]) {
+            let folder = root.path().join("sys/class/block").join(name);
+            std::fs::create_dir_all(folder.join("device")).unwrap();
+            std::fs::create_dir_all(folder.join("queue")).unwrap();
+            let write = |file: &str, text: String| std::fs::write(folder.join(file), text + "\n").unwrap();
+            write("uevent", format!("MAJOR=259\nMINOR={minor}\nDEVNAME={name}\nDEVTYPE=disk"));
+            write("device/serial", format!("{serial:20}"));
+            write("size", sectors.to_string());
+            write("queue/logical_block_size", "512".to_owned());
+            write("ro", read_only.to_owned());
+            write("hidden", "0".to_owned());
+        }
+        let own = RootDisk {
+            name: "nvme0n1".to_owned(),
+            size: gpt::DiskSize { sector: 512, sectors: 1 << 20 },
+            running: SlotName::A,
+            partitions: BTreeMap::new(),
+        };
+        let disks = Disks { read: &|_, _, length| Ok(vec![0; length]), attached_as: &|_| None };
+        let found = candidates(&Files::below(root.path()), &own, &disks).unwrap();
+        assert_eq!(found.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["nvme1n1"]);
     }
 
     #[test]

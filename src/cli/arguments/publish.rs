@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Choice;
+use crate::{content::Sha256, publish::ami::is_snapshot};
 
 /// `brc publish`
 #[derive(Debug, Args)]
@@ -49,7 +50,8 @@ pub struct PublishAmi {
     pub name: Option<String>,
     /// Send only the blocks that this snapshot does not have [default: the newest of the variant that was published
     /// from this machine]
-    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["no_parent", "encrypt", "kms_key"])]
+    #[arg(long, value_name = "SNAPSHOT", value_parser = snapshot,
+          conflicts_with_all = ["no_parent", "encrypt", "kms_key"])]
     pub parent: Option<String>,
     /// Send all blocks
     #[arg(long)]
@@ -152,8 +154,8 @@ pub struct Promote {
     #[command(flatten)]
     pub choice: Choice,
     /// Only what was made of the disk with this digest
-    #[arg(long, value_name = "HEX")]
-    pub sha256: Option<String>,
+    #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
+    pub sha256: Option<Sha256>,
     /// The project that has the targets [default: that of this folder]
     #[arg(long, value_name = "FILE")]
     pub recipe: Option<PathBuf>,
@@ -180,4 +182,11 @@ pub struct AmiPlace {
     /// Who asks.
     #[command(flatten)]
     pub account: Account,
+}
+
+fn snapshot(text: &str) -> Result<String, String> {
+    match is_snapshot(text) {
+        true => Ok(text.to_owned()),
+        false => Err("expected the name of a snapshot, `snap-…`".to_owned()),
+    }
 }

@@ -90,7 +90,7 @@ fn promote(context: &Context, arguments: &Promote) -> Result<(), CliError> {
     };
     let found = promotions(&asks_from, &from.name, is_wanted, arguments.image_version.as_deref()).map_err(told_ami)?;
     for one in found {
-        if let Some(digest) = arguments.sha256.as_ref().filter(|digest| **digest != one.sha256.to_string()) {
+        if let Some(digest) = arguments.sha256.filter(|digest| *digest != one.sha256) {
             let (id, found) = (&one.image.id, one.sha256);
             let message = format!("`{id}` of `{}` is of another disk: SHA-256 {found}, not {digest}", from.name);
             return Err(CliError::Usage(message));
@@ -98,7 +98,10 @@ fn promote(context: &Context, arguments: &Promote) -> Result<(), CliError> {
         let placement = to.placement(&one.target)?;
         status(&format!("{} {} (SHA-256 {}): {} to {}", one.image.id, one.image.name, one.sha256, from.name, to.name));
         if arguments.dry_run {
-            to.regions().iter().for_each(|region| print(&format!("{region} {}", one.image.name)));
+            for (region, there) in one.plan(&asks_to, &placement).map_err(told_ami)? {
+                let there = there.map(|image| format!(" is there: {image}")).unwrap_or_default();
+                print(&format!("{region} {}{there}", one.image.name));
+            }
             continue;
         }
         let said = Told::of(Some(&to.name));

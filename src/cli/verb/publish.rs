@@ -253,7 +253,12 @@ impl Told {
 
     pub(super) fn tell(&self, step: &Step) {
         if let Step::Made { image: what, region } | Step::Begun { snapshot: what, region, .. } = step {
-            self.made.lock().unwrap_or_else(PoisonError::into_inner).push((what.clone(), region.clone()));
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            if matches!(step, Step::Made { .. }) {
+                // An image goes with its snapshots.
+                made.retain(|(_, earlier)| earlier != region);
+            }
+            made.push((what.clone(), region.clone()));
         }
         status(&match step {
             Step::ReadsBack { snapshot } => format!("reading back what {snapshot} holds"),

@@ -7,7 +7,10 @@ use brc_contract::{Guid, well_known};
 use super::{AssembleError, Make, Work, file_tree};
 use crate::{
     content::{Digest, Entry, RelPath, Tree, rel_path},
-    image::data_disk::{self, DataImage},
+    image::{
+        data_disk::{self, DataImage},
+        module,
+    },
     plan::{self, Outcome},
 };
 
@@ -22,15 +25,9 @@ impl Make for plan::DataDisk<Digest> {
         data_disk::write(guid, &archives, self.size, &mut scratch.file, &|bytes| work.tell(bytes, total))?;
         let images: Vec<DataImage> = archives.into_iter().map(|(image, _)| image).collect();
         tree.drop_where(|path, _| *path == folder);
-        let list = rel_path!(well_known::DATA_IMAGES);
-        let metadata = tree.metadata(&list);
         let text = data_disk::list_text(&images);
-        let entry = Entry::File { blob: work.store.put(text.as_bytes())?, size: text.len() as u64, executable: false };
-        tree.remove(&list);
-        match metadata {
-            Some(metadata) => tree.insert_with(list, entry, metadata)?,
-            None => tree.insert(list, entry)?,
-        }
+        let list = (rel_path!(well_known::DATA_IMAGES), work.store.put(text.as_bytes())?, text.len() as u64);
+        let tree = module::replaced(tree, &file_tree([list])?);
         let (blob, size) = work.store.put_file(&scratch.path)?;
         let disk = file_tree([(rel_path!("data.raw"), blob, size)])?;
         Ok(Outcome::from([

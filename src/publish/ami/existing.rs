@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    order::{ARCHITECTURE_TAG, DATA_TAG, SHA256_TAG, TARGET_TAG, VARIANT_TAG, VERSION_TAG},
+    order::{ARCHITECTURE_TAG, DATA_TAG, SHA256_TAG, TARGET_TAG, VARIANT_TAG, VERSION_TAG, Volume},
     record::Records,
     snapshot::{State, is_snapshot},
 };
@@ -120,9 +120,9 @@ impl ExistingImage {
 }
 
 impl ExistingSnapshot {
-    /// Whether it is of a disk for data.
-    pub(super) fn is_of_data(&self) -> bool {
-        self.tags.contains_key(DATA_TAG)
+    /// The volume that it is for.
+    pub(super) fn volume(&self) -> Volume {
+        if self.tags.contains_key(DATA_TAG) { Volume::Data } else { Volume::System }
     }
 
     /// What AWS says of it.

@@ -28,5 +28,6 @@ pub use order::{
 pub use promote::{Promotion, promotions};
 pub use publish::{AmiImage, Disks, Plan, Planned, Published, SnapshotPlan, plan, publish};
 pub use record::{RecordError, Records};
+pub use snapshot::is_snapshot;
 pub use step::Step;
 pub use trial::{Trial, TrialStep, Tried};

@@ -23,6 +23,13 @@ pub(super) const TARGET_TAG: &str = "brc:target:";
 /// How many characters of the digest are in a name.
 const SHORT: usize = 12;
 
+/// The volume of an instance that a snapshot is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Volume {
+    System,
+    Data,
+}
+
 /// What a disk is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

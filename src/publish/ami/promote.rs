@@ -8,7 +8,7 @@ use super::{
     existing::{ExistingImage, existing, image_of_name},
     failure::AmiError,
     order::{Placement, Target},
-    publish::{Published, copied, wait},
+    publish::{Published, copied, there, wait},
     register::Registration,
     spread::{Original, place},
     step::Step,
@@ -66,6 +66,20 @@ fn promotion(image: ExistingImage, from: &str, region: &str) -> Option<Promotion
 }
 
 impl Promotion {
+    /// The regions that another target has it in, each with the image of that name that is there already.
+    ///
+    /// # Errors
+    /// AWS refuses, or what is there is of another disk, or not encrypted as the target wants it.
+    pub fn plan<'a>(
+        &self,
+        to: &'a Aws<'_>,
+        placement: &'a Placement,
+    ) -> Result<Vec<(&'a str, Option<String>)>, AmiError> {
+        let sha256 = self.sha256.to_string();
+        let planned = |region| Ok((region, there(to, region, &self.image.name, &sha256, placement)?));
+        regions(to, placement).map(planned).collect()
+    }
+
     /// Gives the image to another target: what is there for it by name must be of the same disk, and what is not there is
     /// copied, within its region where the first target is in it too.
     ///
@@ -89,7 +103,7 @@ impl Promotion {
             place: placement,
         };
         let mut done = Published::default();
-        for region in [to.region()].into_iter().chain(placement.copies.iter().map(String::as_str)) {
+        for region in regions(to, placement) {
             let near = self.in_region(from, region)?;
             let original = match &near {
                 Some(near) => Original { image: near, region },
@@ -126,4 +140,8 @@ impl Promotion {
             .filter(|image| image.sha256() == self.image.sha256() && image.state == "available")
             .map(|image| image.id))
     }
+}
+
+fn regions<'a>(to: &'a Aws<'_>, placement: &'a Placement) -> impl Iterator<Item = &'a str> {
+    [to.region()].into_iter().chain(placement.copies.iter().map(String::as_str))
 }

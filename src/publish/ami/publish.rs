@@ -4,7 +4,7 @@ use super::{
     blocks::{BLOCK_BYTES, Blocks, Disk, changes},
     existing::{Existing, ExistingImage, ExistingSnapshot, existing, image_of_name},
     failure::AmiError,
-    order::{AmiOrder, DATA_TAG, NO_PARENT, PARENT_TAG, ParentChoice, Placement},
+    order::{AmiOrder, DATA_TAG, NO_PARENT, PARENT_TAG, ParentChoice, Placement, Volume},
     record::Records,
     register::{Registration, encrypts_by_default, wait_for_image, wait_for_snapshot},
     snapshot::{Start, State, complete},
@@ -50,8 +50,7 @@ pub struct SnapshotPlan {
     pub blocks: usize,
     /// What is sent already of those.
     pub sent: usize,
-    /// Whether it is of a disk for data.
-    is_data: bool,
+    volume: Volume,
     changes: Blocks,
 }
 
@@ -106,26 +105,17 @@ pub fn plan(
     let sha256 = disks.system.sha256.to_string();
     let image = there(aws, aws.region(), &order.name, &sha256, &order.place)?;
     let found = existing(aws, aws.region())?;
-    let planned = |disk, is_data| {
-        // An image that is there has its snapshots, whatever they are tagged with.
-        let is_there = image.is_some();
-        let of = Of { disk, is_data };
-        plan_snapshot(aws, &of, order, (&found, is_there), records, tell)
-    };
-    let system = planned(disks.system, false)?;
-    let data = disks.data.map(|disk| planned(disk, true)).transpose()?;
+    // An image that is there has its snapshots, whatever they are tagged with.
+    let known = (&found, image.is_some());
+    let planned = |disk, volume| plan_snapshot(aws, (disk, volume), order, known, records, tell);
+    let system = planned(disks.system, Volume::System)?;
+    let data = disks.data.map(|disk| planned(disk, Volume::Data)).transpose()?;
     Ok(Plan { image, system, data })
-}
-
-/// A disk, and which one it is.
-struct Of<'a> {
-    disk: &'a Disk,
-    is_data: bool,
 }
 
 fn plan_snapshot(
     aws: &Aws<'_>,
-    Of { disk, is_data }: &Of<'_>,
+    (disk, volume): (&Disk, Volume),
     order: &AmiOrder,
     (found, has_image): (&Existing, bool),
     records: &Records,
@@ -134,7 +124,7 @@ fn plan_snapshot(
     let sha256 = disk.sha256.to_string();
     let is_wanted = |snapshot: &&ExistingSnapshot| {
         snapshot.sha256() == sha256
-            && snapshot.is_of_data() == *is_data
+            && snapshot.volume() == volume
             && snapshot.architecture() == order.target.architecture.name()
             && (order.place.encryption.is_none() || snapshot.encrypted)
     };
@@ -145,7 +135,7 @@ fn plan_snapshot(
         no_parent: None,
         blocks: 0,
         sent: 0,
-        is_data: *is_data,
+        volume,
         changes: Blocks::new(),
     };
     if let Some(whole) = in_state(State::Completed) {
@@ -158,7 +148,7 @@ fn plan_snapshot(
     let (parent, no_parent) = match begun.map(|begun| begun.tag(PARENT_TAG)) {
         Some("" | NO_PARENT) => (None, None),
         Some(parent) => (Some(parent.to_owned()), None),
-        None => parent_of(aws, disk, order, records, (found, *is_data))?,
+        None => parent_of(aws, (disk, volume), order, records, found)?,
     };
     let old = match &parent {
         Some(parent) => held(aws, parent, order.connections, records, tell)?,
@@ -172,7 +162,7 @@ fn plan_snapshot(
         }
         _ => 0,
     };
-    Ok(SnapshotPlan { snapshot, parent, no_parent, blocks: changes.len(), sent, is_data: *is_data, changes })
+    Ok(SnapshotPlan { snapshot, parent, no_parent, blocks: changes.len(), sent, volume, changes })
 }
 
 /// The image of a name in a region, when it is of this disk.
@@ -197,22 +187,22 @@ pub(super) fn there(
 /// The snapshot that a new one begins with, or why there is none.
 fn parent_of(
     aws: &Aws<'_>,
-    disk: &Disk,
+    (disk, volume): (&Disk, Volume),
     order: &AmiOrder,
     records: &Records,
-    (found, is_data): (&Existing, bool),
+    found: &Existing,
 ) -> Result<(Option<String>, Option<&'static str>), AmiError> {
     if order.place.encryption.is_some() || order.parent == ParentChoice::None {
         return Ok((None, None));
     }
     if let ParentChoice::Named(parent) = &order.parent
-        && !is_data
+        && volume == Volume::System
     {
         return Ok((Some(parent.clone()), None));
     }
     let is_same = |snapshot: &&ExistingSnapshot| {
         snapshot.state() == State::Completed
-            && snapshot.is_of_data() == is_data
+            && snapshot.volume() == volume
             && snapshot.variant() == order.target.variant
             && snapshot.architecture() == order.target.architecture.name()
             && snapshot.gib <= disk.gib()
@@ -374,9 +364,9 @@ fn start(
 ) -> Result<(String, State), AwsError> {
     let target = &order.target;
     let label = format!("{}_{}", target.variant, target.version);
-    let (what, data_tag) = match plan.is_data {
-        true => ("data of ", Some((DATA_TAG.to_owned(), String::new()))),
-        false => ("", None),
+    let (what, data_tag) = match plan.volume {
+        Volume::Data => ("data of ", Some((DATA_TAG.to_owned(), String::new()))),
+        Volume::System => ("", None),
     };
     let start = Start {
         gib: disk.gib(),

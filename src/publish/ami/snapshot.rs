@@ -54,7 +54,7 @@ impl State {
 }
 
 /// Whether a text of a server is the name of a snapshot: names become parts of paths.
-pub(super) fn is_snapshot(text: &str) -> bool {
+pub fn is_snapshot(text: &str) -> bool {
     let digits = text.strip_prefix("snap-").unwrap_or_default();
     (8..=64).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

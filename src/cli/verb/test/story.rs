@@ -40,7 +40,7 @@ const READ_ONLY: Trouble = Trouble {
             printf '[Mount]\\nOptions=umask=0077,ro\\n' > /run/systemd/system/efi.mount.d/90-test.conf && \
             systemctl daemon-reload && systemctl stop efi.mount",
     said: "the ESP is read-only",
-    told: "ead-only",
+    told: "Read-only file system",
     end: "rm /run/systemd/system/efi.mount.d/90-test.conf; systemctl daemon-reload; systemctl stop efi.mount",
 };
 
@@ -168,7 +168,7 @@ impl Update {
             Breakage::Clock { year } => return self.refused_for_time(look, year),
             _ => self.apply(look)?,
         }
-        self.damage(look, breakage)?;
+        self.damage(look, breakage, &old)?;
         self.reboot(look)?;
         if breakage == Breakage::GptTorn {
             self.runs_healthy(look)?;
@@ -276,7 +276,7 @@ impl Update {
         self.runs_healthy(look)
     }
 
-    fn damage(&self, look: &Look<'_>, breakage: Breakage) -> Result<(), Failed> {
+    fn damage(&self, look: &Look<'_>, breakage: Breakage, old: &Value) -> Result<(), Failed> {
         // The ESP is the first partition of the system's disk; data may lie on another one.
         let (code, told) = look.run(&["/usr/bin/readlink", "--canonicalize", "/dev/brc/esp"])?;
         let stem = told.trim().trim_end_matches('1');
@@ -284,8 +284,7 @@ impl Update {
         let disk = stem.strip_suffix('p').filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit())).unwrap_or(stem);
         let does = match breakage {
             Breakage::RootCorrupt => {
-                let status = look.until("the slot is told", |status| !said(status, "/slot").is_empty())?;
-                let root = if said(&status, "/slot") == "A" { 5 } else { 3 };
+                let root = if said(old, "/slot") == "A" { 5 } else { 3 };
                 format!("dd if=/dev/urandom of={stem}{root} bs=1M count=40 conv=fsync")
             }
             Breakage::EspTruncated => {
