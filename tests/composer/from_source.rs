@@ -160,6 +160,18 @@ fn an_edit_of_a_go_component_compiles_no_module_anew() {
 }
 
 #[test]
+fn what_comes_with_go_is_compiled_once_for_all_components_of_an_architecture() {
+    let recipe = repository().join("examples/aws-k8s/aws-k8s.kdl");
+    let ran = Ran::well(brc().arg("plan").arg(recipe).arg("--arch=x86_64,aarch64"));
+    let of = |stage: &str| ran.events.iter().filter(|step| step["stage"] == *stage).collect::<Vec<_>>();
+    let libraries: Vec<&Value> = of("standard-library").into_iter().map(|step| &step["step"]).collect();
+    assert_eq!(libraries.len(), 2);
+    let takes = |step: &&&Value| step["needs"].as_array().unwrap().iter().any(|need| libraries.contains(&need));
+    let of_go = |step: &&&Value| ["brc/containerd", "brc/runc", "brc/cni-plugins"].contains(&text(step, "component"));
+    assert_eq!(of("dependencies").iter().filter(of_go).filter(takes).count(), 6);
+}
+
+#[test]
 fn a_patched_and_overridden_component_in_c_and_one_in_go_come_into_an_image() {
     // It compiles the kernel where the store does not have it.
     quickstart();

@@ -9,7 +9,7 @@ use super::{
     kernel::kbuild_environment,
     output,
     source::with_source,
-    target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, quoted, shell_of},
+    target::{BUILD_FOLDER, SYSROOT, build_environment, glibc_version, has_locked_go_modules, quoted, shell_of},
 };
 use crate::{
     content::{RelPath, Tree, rel_path},
@@ -92,9 +92,9 @@ impl Lowering<'_> {
         output(step, "out")
     }
 
-    /// The environment of a component's steps. That of all components with the same version is the same.
+    /// The environment of a component's steps: the same for all of one version, but for what Go is told of modules.
     pub(super) fn build_environment(&mut self, image: &Image, component: &Component) -> Variables {
-        let known = self.environments.entry(component.version.clone());
+        let known = self.environments.entry((component.version.clone(), has_locked_go_modules(component)));
         known.or_insert_with(|| build_environment(image, component, VISIBLE_PROCESSORS).into()).clone()
     }
 

@@ -114,8 +114,8 @@ struct Lowering<'a> {
     steps: BTreeMap<Digest, StepId>,
     /// What the components of the image at hand are built to. Each is asked for again by all that link with it.
     built: BTreeMap<String, Source>,
-    /// The environments of its components' builds, by their versions.
-    environments: BTreeMap<String, Variables>,
+    /// The environments of its components' builds, by their versions and whether modules of Go are locked.
+    environments: BTreeMap<(String, bool), Variables>,
     errors: Vec<LowerError>,
 }
 

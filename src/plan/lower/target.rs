@@ -14,6 +14,8 @@ use crate::{
 pub(super) const BUILD_FOLDER: &str = "brc-build";
 /// Where go keeps what it compiled: below `HOME`, and not in the source, whose files may be embedded or copied.
 pub(super) const GO_CACHE: &str = "build/go-cache";
+/// How go compiles everything.
+pub(super) const GO_FLAGS: &str = "-trimpath -buildvcs=false -buildmode=pie";
 /// Where what it is linked with lies.
 pub(super) const SYSROOT: &str = "sysroot";
 
@@ -107,9 +109,13 @@ fn rust_flags(target: Architecture, execution: Architecture, rust: &str) -> Stri
 
 /// Locked modules are the only ones. Where none are locked, go's own rule holds: `vendor` is used where it is there.
 fn go_flags(component: &Component) -> String {
+    format!("{GO_FLAGS}{}", if has_locked_go_modules(component) { " -mod=readonly" } else { "" })
+}
+
+/// Whether the lock names the modules that a component is built with.
+pub(super) fn has_locked_go_modules(component: &Component) -> bool {
     let languages = component.recipe.as_ref().and_then(|recipe| recipe.upstream.as_ref()?.languages.as_ref());
-    let is_locked = languages.is_some_and(|set| matches!(set.what, FetchedWhat::GoModules { .. }));
-    format!("-trimpath -buildvcs=false -buildmode=pie{}", if is_locked { " -mod=readonly" } else { "" })
+    languages.is_some_and(|set| matches!(set.what, FetchedWhat::GoModules { .. }))
 }
 
 /// The shell fragment of a build system; its arguments are `"$@"`.
