@@ -32,7 +32,8 @@ pub enum Item {
     /// change; the component needs `brc/settings`.
     Template(MadeFile),
     /// `embed-image "images/pause.tar"`: an OCI archive beside the recipe whose images containerd has from the first start on,
-    /// without a network; checked when composing, for the image's architecture. The component needs `brc/containerd`.
+    /// without a network; checked when composing, for the image's architecture. The component needs `brc/containerd` or
+    /// `brc/containerd-debian`.
     EmbedImage(EmbeddedImage),
     /// `health "api" http="http://127.0.0.1:8080/healthz" within="60s"`: what must be so before a boot is found healthy, and
     /// the version that runs stays.

@@ -246,11 +246,11 @@ fn an_image_whose_root_says_that_data_lies_on_a_disk_of_its_own_has_a_volume_for
     let recipe = copy_of_quickstart(&here);
     let text = fs::read_to_string(&recipe).unwrap();
     let said = "layout \"ab\" { data disk=\"separate\" size=\"30GiB\" }\n    \
-                embed-image \"app.tar\" on=\"data\"\n    include \"brc/containerd\"";
+                embed-image \"app.tar\" on=\"data\"\n    include \"brc/containerd-debian\"";
     let program: Vec<u8> = (0..2 << 20).map(|at: u32| (at >> 7) as u8).collect();
     let archive = oci::archive("localhost/app:1", "amd64", &program);
     fs::write(here.join("app.tar"), &archive).unwrap();
-    let changed = text.replace("include \"brc/containerd\"", said);
+    let changed = text.replace("include \"brc/containerd-debian\"", said);
     assert_ne!(changed, text);
     let target = |name: &str, more: &str| format!("target \"{name}\" {{ aws {{ regions \"{REGION}\"; {more} }} }}\n");
     let targets = target("stage", "") + &target("large", "encrypt; data-volume size=\"80GiB\"");

@@ -14,7 +14,7 @@ use crate::support::project::{Ran, brc, copy_of_quickstart, folder, linked_store
 
 /// What the other image has more, or has not.
 const CHANGES: &str = r##"
-    remove "brc/cni-plugins"
+    remove "brc/cni-plugins-debian"
     kernel-arg "panic_on_oops=1"
     user "etcd" home="/var/lib/etcd"
     group "vm-users"
@@ -74,9 +74,16 @@ fn of_two_images_everything_that_was_changed_is_told_and_nothing_else() {
     let lines: Vec<String> = changes.iter().filter(|change| !is_about_image(change)).map(line).collect();
     let user = lines.iter().find_map(|line| line.strip_prefix("users etcd: - -> uid ")).unwrap();
     let uid = user.split(',').next().unwrap();
+    let manifest: Value = serde_json::from_slice(&fs::read(&quickstart().manifest).unwrap()).unwrap();
+    let version_of = |name: &str| {
+        let found = manifest["components"].as_array().unwrap().iter().find(|component| component["name"] == name);
+        text(found.unwrap(), "version").to_owned()
+    };
     let group = lines.iter().find_map(|line| line.strip_prefix("groups vm-users: - -> gid ")).unwrap();
     let expected = [
-        "components brc/cni-plugins: 1.9.1 -> -".to_owned(),
+        "components brc/cni-plugins-debian:  -> -".to_owned(),
+        "components brc/cni-plugins-debian-packages:  -> -".to_owned(),
+        format!("components containernetworking-plugins (amd64): {} -> -", version_of("containernetworking-plugins")),
         "components quickstart/quickstart: 0.1.0 -> 0.2.0".to_owned(),
         "command-line panic_on_oops: - -> 1".to_owned(),
         format!("users etcd: - -> uid {uid}, gid {uid}, home /var/lib/etcd, shell /usr/sbin/nologin"),
@@ -95,8 +102,10 @@ fn of_two_images_everything_that_was_changed_is_told_and_nothing_else() {
     let of = |path: &str| files.iter().find(|file| file["path"] == path);
     assert_eq!(of("/usr/bin/raise").unwrap()["new_bytes"], 10);
     assert_eq!(of("/etc/passwd").unwrap()["differs"], serde_json::json!(["content"]));
-    let cni = told["by_component"].as_array().unwrap().iter().find(|tally| tally["name"] == "brc/cni-plugins");
-    let removed = files.iter().filter(|file| file["component"] == "brc/cni-plugins" && file["new_bytes"].is_null());
+    let cni =
+        told["by_component"].as_array().unwrap().iter().find(|tally| tally["name"] == "containernetworking-plugins");
+    let removed =
+        files.iter().filter(|file| file["component"] == "containernetworking-plugins" && file["new_bytes"].is_null());
     assert_eq!(cni.unwrap()["removed"], removed.count());
 }
 

@@ -344,7 +344,7 @@ fn a_project_elsewhere_composes_its_own_variant_of_the_locked_set_without_a_comp
     fs::create_dir(&project).unwrap();
     let lines = format!(
         "project \"mine\"\nrecipes \"brc\" {{ git {:?} tag=\"v0.4.0\"; }}\nvariant \"mine\" {{ version \"1\"; extends \
-         \"brc/base\"; include \"brc/containerd\" \"brc/cni-plugins\"; file \"/usr/share/mine\" text=\"own\"; }}\n",
+         \"brc/base\"; include \"brc/containerd-debian\" \"brc/cni-plugins-debian\"; file \"/usr/share/mine\" text=\"own\"; }}\n",
         server.url()
     );
     fs::write(project.join("brc.kdl"), lines).unwrap();
@@ -357,7 +357,7 @@ fn a_project_elsewhere_composes_its_own_variant_of_the_locked_set_without_a_comp
     assert!(performed.iter().all(|stage| stage.starts_with("mine ")), "{performed:?}");
     let reused: Vec<String> =
         ran.of("reused").map(|event| format!("{} {}", text(event, "component"), text(event, "stage"))).collect();
-    for built in ["brc/containerd build", "brc/agent build"] {
+    for built in ["brc/early build", "brc/agent build"] {
         assert!(reused.contains(&built.to_owned()), "{built} in {reused:?}");
     }
     let lock = fs::read_to_string(project.join("brc.lock")).unwrap();

@@ -311,7 +311,7 @@ fn a_path_of_the_image_leads_to_whoever_brought_it() {
     assert!(composed.status.success() && talk.contains("`drop \"/usr/lib/nothing\"` fits nothing"), "{talk}");
     for (path, expected) in [
         ("/usr/lib/note", "quickstart/note ("),
-        ("/usr/bin/runc", "brc/runc ("),
+        ("/usr/bin/brc-agent", "brc/agent ("),
         ("/usr/bin/udevadm", "package udev"),
         // It is told where that really is.
         ("/bin/udevadm", "package udev"),
@@ -345,7 +345,7 @@ fn what_packages_and_recipes_place_is_told_without_a_build() {
         ("/usr/lib/note", "quickstart/note ("),
         ("/etc/placed", "quickstart/note ("),
         ("/usr/bin/udevadm", "package udev"),
-        ("/usr/bin/runc", "brc/runc ("),
+        ("/usr/bin/brc-agent", "brc/agent ("),
         ("/usr/lib/os-release", "brc itself"),
     ] {
         let ran = project.run("why", &[path]);

@@ -47,7 +47,7 @@ pub fn run(context: &Context, arguments: &arguments::Init) -> Result<ExitCode, C
     let project = format!("project {name:?}\nread \"variants/*.kdl\"\nrecipes {SET:?} {{ path {import:?} }}\n");
     let variant = format!(
         "// Compose it: brc compose\n\nvariant {name:?} {{\n    version \"0.1.0\"\n    extends \"brc/base\"\n    \
-         arch \"x86_64\" \"aarch64\"\n    include \"brc/containerd\"\n}}\n"
+         arch \"x86_64\" \"aarch64\"\n    include \"brc/containerd-debian\"\n}}\n"
     );
     let files =
         [(Path::new(PROJECT_FILE).to_owned(), project), (Path::new("variants").join(format!("{name}.kdl")), variant)];
