@@ -38,6 +38,6 @@ pub use glob::{Glob, GlobError};
 pub use links::{Endless, FolderLinks};
 pub use merge::{Conflict, Disagreement, Layer, merge};
 pub(crate) use path::rel_path;
-pub use path::{RelPath, RelPathError};
+pub use path::{OneLine, RelPath, RelPathError};
 pub use tree::{Entry, Metadata, Tree, TreeError};
 pub use url::Url;

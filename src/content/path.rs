@@ -1,7 +1,7 @@
 //! Relative paths that cannot leave the folder they are joined to.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -169,9 +169,23 @@ impl RelPath {
 }
 
 impl fmt::Display for RelPath {
-    /// Writes the path as it is seen inside an image, with a leading `/`.
+    /// Writes the path as it is seen inside an image, with a leading `/`. A name that comes from anywhere must not begin a
+    /// line of its own, so control characters are written out (`\n`).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}", self.0)
+        write!(f, "/{}", OneLine(&self.0))
+    }
+}
+
+/// A name of anybody's as it stands within a line for people: control characters are written out.
+#[derive(Debug, Clone, Copy)]
+pub struct OneLine<'a>(pub &'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|letter| match letter.is_control() {
+            true => write!(f, "{}", letter.escape_default()),
+            false => f.write_char(letter),
+        })
     }
 }
 
@@ -212,6 +226,8 @@ mod tests {
         let path = RelPath::from_archive("./usr/bin/").unwrap();
         assert_eq!(path.as_str(), "usr/bin");
         assert_eq!(path.to_string(), "/usr/bin");
+        // No name begins a line, as one that could be pasted.
+        assert_eq!(RelPath::new("é\nnext: rm\u{1b}").unwrap().to_string(), "/é\\nnext: rm\\u{1b}");
         assert_eq!(path.name(), "bin");
         assert_eq!(path.parent().unwrap().as_str(), "usr");
         assert_eq!(path.below(&RelPath::new("usr").unwrap()).unwrap().as_str(), "bin");

@@ -236,7 +236,7 @@ fn clashes(flat: &Flat, components: &[FlatComponent]) -> Vec<Diagnostic> {
 fn twice(path: &RelPath, earlier: &Place<'_>, place: &Place<'_>) -> Option<Diagnostic> {
     let same_owner = earlier.owner == place.owner;
     let (message, help) = match (&earlier.what, &place.what) {
-        _ if place.replaces && !same_owner => return None,
+        _ if (place.replaces || earlier.replaces) && !same_owner => return None,
         (What::Folder(one), What::Folder(other)) => {
             let is_stated = |folder: &DirectoryItem| folder.mode.is_some() || folder.owner.is_some();
             let said = |folder: &DirectoryItem| {

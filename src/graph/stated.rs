@@ -14,6 +14,8 @@ pub struct Stated {
     pub units: Vec<StatedUnit>,
     /// Users and groups.
     pub accounts: Vec<StatedAccount>,
+    /// Programs that a `health` starts, and where that is written.
+    pub programs: Vec<(RelPath, String)>,
     /// Kernel modules that are loaded at boot, and where that is written.
     pub modules: Vec<(String, String)>,
     /// Files that may have a setuid or setgid bit or file capabilities, and where that is written: `FILE:LINE`.
@@ -102,6 +104,10 @@ pub(super) fn stated(flat: &Flat, lock: &Lock, sources: &SourceSet) -> Stated {
                 Item::Health(HealthItem { what: HealthCheck::Unit(unit), .. }) => {
                     let verb = UnitVerb::Checked;
                     stated.units.push(StatedUnit { name: unit.value.clone(), verb, origin: at(unit.span) });
+                }
+                Item::Health(HealthItem { what: HealthCheck::Command(command), .. }) => {
+                    let program = command.split_whitespace().next().and_then(|path| RelPath::from_absolute(path).ok());
+                    stated.programs.extend(program.map(|program| (program, at(command.span))));
                 }
                 Item::Template(made) => stated.units.extend(made.restart.iter().map(|unit| StatedUnit {
                     name: unit.value.clone(),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Where tmpfiles.d(5) copies from when a line names nothing else.
-const FACTORY: &str = "usr/share/factory";
+pub const FACTORY: &str = "usr/share/factory";
 /// Of several lines for one path the first one counts, and files are read in the order of their names. What recipes
 /// state comes before everybody's lines, a package's folder after them: the package often has a line that says more.
 const FIRST: &str = "usr/lib/tmpfiles.d/00-brc-factory.conf";

@@ -25,6 +25,7 @@ pub mod verity;
 
 pub use data_disk::DataImage;
 pub use extent::copy as copy_sparse;
+pub use factory::FACTORY;
 pub use oci_archive::{OciArchive, OciError};
 pub use perform::{AssembleError, Assembler};
 pub use root::{build as build_root, idle_drops};

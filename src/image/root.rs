@@ -44,11 +44,13 @@ pub fn build(layers: &[RootLayer<Digest>], trees: Vec<Tree>) -> Result<Root, Roo
         }
         prepared.push(tree);
     }
-    let merged: Vec<Layer<'_>> = layers
+    let mut merged: Vec<Layer<'_>> = layers
         .iter()
         .zip(&prepared)
         .map(|(layer, tree)| Layer { owner: &layer.owner, tree, replaces: &layer.replaces })
         .collect();
+    // Who says `replaces` wins, whoever is named first.
+    merged.sort_by_key(|layer| !layer.replaces.is_empty());
     let (tree, owners) = merge(&merged).map_err(RootError::conflicts)?;
     let mut lines = Vec::with_capacity(owners.len());
     for (path, owner) in owners {
@@ -87,7 +89,7 @@ pub enum RootError {
     /// Paths with two owners.
     #[error(
         "{list}say `replaces=\"…\"` with that path on the `file`, `tree`, `link`, `dir` or `install` that is meant to win, \
-         or `drop \"…\" from=\"…\"` with it in the group of the package that is to go without it"
+         or `drop \"…\"` in the component that is to go without it, of a package `drop \"…\" from=\"…\"` in its group"
     )]
     Conflicts { conflicts: Vec<Conflict>, list: String },
     /// Nothing is given to a user.
@@ -146,6 +148,19 @@ mod tests {
         assert!(error.contains("`/a` is brought by both `runc` and `crun`"), "{error}");
         assert!(error.contains("`/b` is brought by both"), "{error}");
         assert!(!error.contains("`/c`"), "{error}");
+    }
+
+    #[test]
+    fn who_replaces_wins_whichever_comes_first() {
+        let over = RootLayer { replaces: vec![path("a")], ..layer("over") };
+        let (own, other) = (tree(&[("a", "own")]), tree(&[("a", "other")]));
+        for (layers, trees) in [
+            ([over.clone(), layer("base")], vec![own.clone(), other.clone()]),
+            ([layer("base"), over.clone()], vec![other.clone(), own.clone()]),
+        ] {
+            let built = build(&layers, trees).unwrap();
+            assert_eq!((built.tree.entry(&path("a")), built.owners.as_str()), (own.entry(&path("a")), "over\t/a\n"));
+        }
     }
 
     #[test]

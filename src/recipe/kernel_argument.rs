@@ -24,7 +24,10 @@ const RESERVED: [&str; 11] = [
     "roothash",
 ];
 /// What begins the words of the device mapper, with which the root is verified.
-const DEVICE_MAPPER: &str = "dm-mod.";
+const DEVICE_MAPPER: [&str; 2] = ["dm-mod.", "dm-verity."];
+/// What keeps parts of the kernel from starting, and the parts that the root rests on.
+const BLACKLISTS: [&str; 2] = ["module-blacklist", "initcall-blacklist"];
+const NEEDED: [&str; 4] = ["dm-mod", "dm-verity", "dm-bufio", "erofs"];
 
 /// One word that is added to the kernel's command line.
 pub(super) fn kernel_argument(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<String>> {
@@ -60,6 +63,12 @@ fn one_word(reader: &mut Reader<'_>, cursor: &mut Cursor<'_>) -> Option<Spanned<
         reader.error(Code::BadValue, word.span, message, "write one `kernel-arg` for each word");
         return None;
     }
+    if !word.is_ascii() {
+        let message =
+            format!("`{}` has a letter outside of ASCII, of whose bytes the kernel takes some for a space", word.value);
+        reader.error(Code::BadValue, word.span, message, "write ASCII");
+        return None;
+    }
     if word.contains(['{', '}']) {
         let message = format!("`{}` has a brace, which brc fills with what it knows of the root", word.value);
         reader.error(Code::BadValue, word.span, message, "leave it out");
@@ -81,7 +90,12 @@ fn name(word: &str) -> String {
 fn is_reserved(word: &str) -> bool {
     let name = name(word);
     let own = command_line::words(VERIFIED_ROOT);
-    name.starts_with(DEVICE_MAPPER)
+    let stops_what_is_needed = || {
+        let value = word.split_once('=').map(|(_, value)| value.replace('_', "-")).unwrap_or_default();
+        NEEDED.iter().any(|needed| value.contains(needed))
+    };
+    DEVICE_MAPPER.iter().any(|prefix| name.starts_with(prefix))
+        || (BLACKLISTS.contains(&name.as_str()) && stops_what_is_needed())
         || RESERVED.contains(&name.as_str())
         || own.iter().any(|own| self::name(own) == name)
 }
@@ -108,10 +122,15 @@ mod tests {
             "init=/bin/sh",
             "systemd.machine_id=1",
             "--",
+            "dm_verity.require_signatures=1",
+            "module_blacklist=nouveau,dm_verity",
+            "initcall_blacklist=erofs_module_init",
         ] {
             assert!(is_reserved(word), "{word}");
         }
-        for word in ["console=ttyS0", "rootless", "panic_on_warn=1", "systemd.unit=x", "quiet", "dm_verity.x=1"] {
+        for word in
+            ["console=ttyS0", "rootless", "panic_on_warn=1", "systemd.unit=x", "quiet", "module_blacklist=nouveau"]
+        {
             assert!(!is_reserved(word), "{word}");
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use brc_contract::Architecture;
 
 use super::{Brace, Diagnostic, FileId, PLATFORMS, Severity, Span, Template};
-use crate::content::{Glob, RelPath};
+use crate::content::{Glob, OneLine, RelPath};
 
 /// A path of the machine that composes, as recipes see it: relative to the project's folder, or absolute.
 ///
@@ -75,7 +75,7 @@ impl SourcePath {
 
 impl fmt::Display for SourcePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "." } else { &self.0 })
+        write!(f, "{}", OneLine(if self.0.is_empty() { "." } else { &self.0 }))
     }
 }
 

@@ -270,9 +270,12 @@ impl<'t> Scanner<'t> {
                 let message = format!("`{word}` is neither a number nor a quoted text");
                 self.problem(Code::UnquotedValue, start, end, message).help = Some(format!("write `\"{word}\"`"));
             } else if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) {
-                let message = format!("`{word}` is read as {}, not as an octal number", digits.trim_start_matches('0'));
-                self.problem(Code::LeadingZero, start, end, message).help =
-                    Some(format!("write `0o{}`", digits.trim_start_matches('0')));
+                let number = match digits.trim_start_matches('0') {
+                    "" => "0",
+                    number => number,
+                };
+                let message = format!("`{word}` is read as {number}, not as an octal number");
+                self.problem(Code::LeadingZero, start, end, message).help = Some(format!("write `0o{number}`"));
             }
         } else if word.contains(['*', '?']) {
             let message = format!("`{word}` is a glob without quotes");

@@ -21,17 +21,22 @@ pub fn run(context: &Context, arguments: &arguments::Init) -> Result<ExitCode, C
     let here = Path::new(".").canonicalize().map_err(|error| CliError::Machine(error.into()))?;
     let folder = here.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = arguments.name.clone().unwrap_or(folder);
+    let example = || {
+        let recipes = arguments.recipes.to_string_lossy();
+        context.hints.project("init", &["my-images", "--recipes", &recipes])
+    };
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 24 || !name.chars().all(plain) || name.starts_with('-') {
         let message = format!(
-            "`{name}` cannot be a project's name: expected up to 24 of a-z, 0-9 and `-`, as in `brc init my-images`"
+            "`{name}` cannot be a project's name: expected up to 24 of a-z, 0-9 and `-`, as in `{}`",
+            example()
         );
         return Err(CliError::Usage(message));
     }
     if name == SET {
         let message = format!(
-            "`{name}` is the name of the recipe set that the project imports: expected another one, as in \
-             `brc init my-images`"
+            "`{name}` is the name of the recipe set that the project imports: expected another one, as in `{}`",
+            example()
         );
         return Err(CliError::Usage(message));
     }

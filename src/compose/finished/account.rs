@@ -55,7 +55,26 @@ pub(super) fn findings(stated: &[StatedAccount], locked: &[User], root: &Root<'_
             found.push(Finding::wrong(file, message));
         }
     }
+    found.extend(unlocked("user", "/etc/passwd", &users, locked));
+    found.extend(unlocked("group", "/etc/group", &groups, locked));
     Ok(found)
+}
+
+/// What nobody has locked a number for: it would be another one when something else is added.
+fn unlocked(
+    kind: &str,
+    file: &str,
+    table: &BTreeMap<String, Vec<String>>,
+    locked: &[User],
+) -> impl Iterator<Item = Finding> {
+    let new = table.keys().filter(|name| !locked.iter().any(|user| user.name == **name));
+    new.map(move |name| {
+        let message = format!(
+            "the lock has no number for the {kind} `{name}`: write `{kind} \"{name}\"` in a component, in place of its line \
+             in a file of sysusers.d(5)"
+        );
+        Finding::wrong(file, message)
+    })
 }
 
 /// What makes them.
@@ -109,8 +128,18 @@ mod tests {
             ),
             ("/etc/group", 0o644, "mine:x:897:a\nother:x:999:\n"),
         ]);
+        let user = |name: &str, uid, gid| User { name: name.to_owned(), uid, gid };
+        let everybody = [
+            user("root", Some(0), 0),
+            user("a", Some(900), 900),
+            user("b", Some(7), 899),
+            user("d", Some(898), 7),
+            user("old", Some(5), 5),
+            user("mine", None, 897),
+            user("other", None, 999),
+        ];
         let told = |account: StatedAccount| {
-            let found = findings(&[account], &[], &world.root()).unwrap();
+            let found = findings(&[account], &everybody, &world.root()).unwrap();
             found.into_iter().map(|found| format!("{found:?}")).collect::<Vec<_>>().join("\n")
         };
         let with = |account, group: &str, gid| StatedAccount { groups: vec![(group.to_owned(), gid)], ..account };
@@ -136,8 +165,13 @@ mod tests {
             let text = told(account);
             assert!(text.contains(expected) && expected.is_empty() == text.is_empty(), "{expected:?}: {text}");
         }
-        let locked = |uid| User { name: "old".to_owned(), uid: Some(uid), gid: 5 };
-        assert_eq!(findings(&[], &[locked(5)], &world.root()).unwrap(), []);
-        assert_eq!(findings(&[], &[locked(6)], &world.root()).unwrap().len(), 1);
+        let mut locked = everybody;
+        assert_eq!(findings(&[], &locked, &world.root()).unwrap(), []);
+        locked[4].uid = Some(6);
+        assert_eq!(findings(&[], &locked, &world.root()).unwrap().len(), 1);
+        let found = format!("{:?}", findings(&[], &locked[..4], &world.root()).unwrap());
+        for new in ["user `old`", "group `mine`", "group `other`"] {
+            assert!(found.contains(&format!("the lock has no number for the {new}")), "{found}");
+        }
     }
 }

@@ -1,10 +1,7 @@
 //! The first program of the root, without which the kernel panics and starts the machine again, for ever.
 
 use super::{finding::Finding, root::Root};
-use crate::{
-    content::{Entry, RelPath},
-    graph::KernelSource,
-};
+use crate::{content::RelPath, graph::KernelSource};
 
 /// What a kernel starts when its command line says nothing else, in this order (`kernel_init` of Linux).
 const OF_LINUX: [&str; 4] = ["sbin/init", "etc/init", "bin/init", "bin/sh"];
@@ -17,11 +14,7 @@ pub(super) fn finding(title: &str, kernel: &KernelSource, root: &Root<'_>) -> Op
         KernelSource::Finished { .. } => &OF_INITRAMFS,
         KernelSource::Debian { .. } | KernelSource::Upstream(_) => &OF_LINUX,
     };
-    let is_program = |path: &&str| {
-        let real = RelPath::new(path).ok().and_then(|path| root.real(&path));
-        let mode = real.filter(|real| matches!(root.tree.entry(real), Some(Entry::File { .. })));
-        mode.and_then(|real| root.tree.metadata(&real)).is_some_and(|metadata| metadata.mode & 0o111 != 0)
-    };
+    let is_program = |path: &&str| RelPath::new(path).is_ok_and(|path| root.is_program(&path));
     let message = "the root has no program `/sbin/init`, so the kernel has nothing to start: bring an init, or a link to it; \
                    where it lies in `/usr/sbin`, the root needs the link `/sbin` to `usr/sbin`";
     (!paths.iter().any(is_program)).then(|| Finding::wrong(title, message))

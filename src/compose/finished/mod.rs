@@ -6,6 +6,7 @@ mod finding;
 mod init;
 mod module;
 mod privilege;
+mod program;
 mod root;
 mod unit;
 
@@ -61,6 +62,7 @@ fn findings(image: &Image, root: &Root<'_>) -> Result<Vec<Finding>, StoreError> 
     found.extend(account::findings(&image.stated.accounts, &image.users, root)?);
     found.extend(module::findings(&image.stated.modules, root)?);
     found.extend(privilege::findings(&image.title(), &image.stated.setuid, root));
+    found.extend(program::findings(&image.stated.programs, root));
     found.extend(init::finding(&image.title(), &image.kernel.source, root));
     Ok(found)
 }

@@ -1,7 +1,10 @@
 //! Files that run as somebody else than whoever starts them: only those that a recipe names.
 
 use super::{finding::Finding, root::Root};
-use crate::content::{Entry, RelPath};
+use crate::{
+    content::{Entry, RelPath, rel_path},
+    image::FACTORY,
+};
 
 /// setuid and setgid.
 const BITS: u16 = 0o6000;
@@ -10,8 +13,10 @@ const CAPABILITIES: &str = "security.capability";
 
 /// `stated` are the files that may, each with the place that says so.
 pub(super) fn findings(title: &str, stated: &[(RelPath, String)], root: &Root<'_>) -> Vec<Finding> {
+    // What is stated below `/var` lies where it is copied from.
+    let real = |path: &RelPath| root.real(path).or_else(|| root.real(&rel_path!(FACTORY).join(path)));
     let allowed: Vec<(Option<RelPath>, &(RelPath, String))> =
-        stated.iter().map(|stated| (root.real(&stated.0), stated)).collect();
+        stated.iter().map(|stated| (real(&stated.0), stated)).collect();
     let mut found = Vec::new();
     for (path, what) in special(root) {
         if !allowed.iter().any(|(real, _)| real.as_ref() == Some(path)) {
@@ -73,5 +78,7 @@ mod tests {
         assert_eq!(told(&world, &[("/bin/mount", "a.kdl:1"), ("/usr/bin/wall", "a.kdl:2")]), []);
         let idle = told(&world, &[("/bin/mount", "a"), ("/usr/bin/wall", "a"), ("/usr/bin/plain", "a.kdl:3")]);
         assert!(matches!(&idle[..], [Finding::Wrong(text)] if text.starts_with("a.kdl:3: `/usr/bin/plain` is no")));
+        let kept = World::new(&[("/usr/share/factory/var/lib/s", 0o4755, "x")]);
+        assert_eq!(told(&kept, &[("/var/lib/s", "a.kdl:1")]), []);
     }
 }

@@ -22,6 +22,12 @@ impl<'a> Root<'a> {
         self.links.real_folder(path).ok().filter(|real| self.tree.entry(real).is_some())
     }
 
+    /// Whether `path` leads to a file that may be executed.
+    pub(super) fn is_program(&self, path: &RelPath) -> bool {
+        let real = self.real(path).filter(|real| matches!(self.tree.entry(real), Some(Entry::File { .. })));
+        real.and_then(|real| self.tree.metadata(&real)).is_some_and(|metadata| metadata.mode & 0o111 != 0)
+    }
+
     /// The text of a file, links followed; `None` when there is none. Bytes that are not UTF-8 are replaced: what is
     /// looked for is ASCII.
     pub(super) fn text(&self, path: &RelPath) -> Result<Option<String>, StoreError> {

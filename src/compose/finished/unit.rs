@@ -85,8 +85,19 @@ fn not_enabled(unit: &StatedUnit, file: &RelPath, root: &Root<'_>) -> Result<Opt
     if matches!(own, Some(Entry::Symlink { target }) if target == "/dev/null") {
         return Ok(Some(Finding::wrong(origin, format!("`{name}` is enabled here and masked elsewhere"))));
     }
-    if root.tree.entries().any(|(path, entry)| is_link_to(name, path, entry)) {
-        return Ok(None);
+    let mut without = None;
+    for (path, _) in root.tree.entries().filter(|(path, entry)| is_link_to(name, path, entry)) {
+        match wanting(path).filter(|wanting| !may_be_there(wanting, root)) {
+            Some(wanting) => without = Some(wanting),
+            None => return Ok(None),
+        }
+    }
+    if let Some(wanting) = without {
+        let message = format!(
+            "`{name}` never starts: its `[Install]` section has it started by `{wanting}`, which is not in the image: \
+             correct that name"
+        );
+        return Ok(Some(Finding::wrong(origin, message)));
     }
     let mut text = root.text(file)?.unwrap_or_default();
     for (path, _) in root.tree.entries() {
@@ -118,6 +129,18 @@ fn not_enabled(unit: &StatedUnit, file: &RelPath, root: &Root<'_>) -> Result<Opt
         )
     };
     Ok(Some(Finding::wrong(origin, message)))
+}
+
+/// The unit whose start a link makes another one's; none of another name of a unit.
+fn wanting(link: &RelPath) -> Option<String> {
+    let folder = link.parent()?;
+    LINKS.iter().find_map(|kind| folder.name().strip_suffix(kind)).map(str::to_owned)
+}
+
+/// Whether a unit is in the image, or may be made while the machine boots.
+fn may_be_there(name: &str, root: &Root<'_>) -> bool {
+    let made = WITHOUT_FILE.iter().chain(&GENERATED).any(|kind| name.ends_with(kind));
+    made || file_of(name, UnitVerb::Enabled, root).is_some()
 }
 
 /// Whether an entry of the root makes a unit start: a link that some unit wants it by, or another name of it. Of a
@@ -172,6 +195,12 @@ mod tests {
             (at("aliased.service"), "[Install]\nAlias=a.service\n"),
             ("/etc/systemd/system/a.service".to_owned(), "-> /usr/lib/systemd/system/aliased.service"),
             (at("some-thing.service"), WANTED),
+            (at("multi-user.target"), "[Unit]\n"),
+            (at("sysinit.target"), "[Unit]\n"),
+            (at("typo.service"), "[Install]\nWantedBy=mutli-user.target\n"),
+            ("/etc/systemd/system/mutli-user.target.wants/typo.service".to_owned(), "-> ../typo.service"),
+            (at("disk.service"), "[Install]\nWantedBy=dev-vdb.device\n"),
+            ("/etc/systemd/system/dev-vdb.device.wants/disk.service".to_owned(), "-> ../disk.service"),
         ];
         let files: Vec<(&str, u16, &str)> = files.iter().map(|(path, text)| (path.as_str(), 0o644, *text)).collect();
         let world = World::new(&files);
@@ -188,6 +217,12 @@ mod tests {
             ("also.service", UnitVerb::Enabled, "-"),
             ("aliased.service", UnitVerb::Enabled, "-"),
             ("dropped.service", UnitVerb::Enabled, "is not enabled in the root"),
+            (
+                "typo.service",
+                UnitVerb::Enabled,
+                "never starts: its `[Install]` section has it started by `mutli-user.target`",
+            ),
+            ("disk.service", UnitVerb::Enabled, "-"),
             ("off.service", UnitVerb::Enabled, "is enabled here and masked elsewhere"),
             ("off.service", UnitVerb::Masked, "-"),
             (

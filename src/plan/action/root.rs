@@ -60,7 +60,7 @@ impl<T> Kind<T> for Root<T> {
     type With<U> = Root<U>;
 
     fn kind(&self) -> (&'static str, u64) {
-        ("root", 1)
+        ("root", 2)
     }
 
     fn walk<U, E>(&self, walk: &mut Walk<'_, T, U, E>) -> Result<Root<U>, E> {
