@@ -19,6 +19,8 @@ mod ami;
 #[cfg(feature = "suite-vm")]
 mod ami_asker;
 #[cfg(feature = "suite-vm")]
+mod ami_kubernetes;
+#[cfg(feature = "suite-vm")]
 mod ami_target;
 #[cfg(feature = "suite-vm")]
 mod ami_trial;
