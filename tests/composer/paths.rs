@@ -54,7 +54,7 @@ const CONFLICTS: [&str; 3] = [
 fn each_way_out_of_a_conflict_is_one() {
     let all = told("paths-none", "", "");
     let ways = "say `replaces=\"…\"` with that path on the `file`, `tree`, `link`, `dir` or `install` that is meant to win, \
-                or `drop \"…\" from=\"…\"` with it in the group";
+                or `drop \"…\"` in the component that is to go without it, of a package `drop \"…\" from=\"…\"` in its group";
     for said in CONFLICTS.iter().chain([&ways]) {
         assert!(all.contains(said), "{said}: {all}");
     }
