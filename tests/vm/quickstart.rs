@@ -97,8 +97,8 @@ pub fn boots_verified_and_runs_a_container(bench: &Bench, name: &str, times: usi
         assert_eq!(facts, [bench.variant, "0.1.0", bench.architecture.name(), "A", "verified", "good"], "{agent}");
         assert_eq!(said("/root/root_hash"), root_hash.to_string());
         // Debian's, or the one that is built here.
-        let runc = if bench.variant == "quickstart" { "runc version 1.1.15+ds1" } else { "runc version 1.5.2" };
-        assert_eq!(one("runc"), runc);
+        let runc = if bench.variant == "quickstart" { "runc version 1.1." } else { "runc version 1.5.2" };
+        assert!(one("runc").starts_with(runc), "{}", one("runc"));
         assert_eq!(one("containerd"), "active");
         assert_eq!(answers(serial, "failed"), [""; 0]);
         settings_are_those_of_the_page(&answers(serial, "setting"));
