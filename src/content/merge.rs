@@ -14,7 +14,7 @@ pub struct Layer<'a> {
     pub owner: &'a str,
     /// What it brings.
     pub tree: &'a Tree,
-    /// The paths it may take from an earlier layer.
+    /// The paths it may take from another layer, whichever comes first.
     pub replaces: &'a [RelPath],
 }
 
@@ -86,12 +86,15 @@ fn shown(metadata: &Metadata) -> String {
 ///
 /// A folder may come from many layers; of its metadata the one that is not plain counts. A layer that brings a
 /// folder where another has a link to a folder (`/lib` -> `usr/lib`) is led through the link, whichever comes
-/// first. Files and links with equal content and metadata are no conflict, nor is what a later layer replaces.
+/// first. Files and links with equal content and metadata are no conflict, nor is what a layer replaces; of two that
+/// replace a path the later one has it.
 ///
 /// # Errors
 /// Every path that two layers want, sorted.
 pub fn merge(layers: &[Layer<'_>]) -> Result<(Tree, BTreeMap<RelPath, String>), Vec<Conflict>> {
-    let gone = replaced_links(layers);
+    let (plain, taking): (Vec<_>, Vec<_>) = layers.iter().cloned().partition(|layer| layer.replaces.is_empty());
+    let layers = [plain, taking].concat();
+    let gone = replaced_links(&layers);
     let links = layers.iter().enumerate().flat_map(|(number, layer)| {
         let gone = &gone;
         let stands = move |path: &RelPath| gone.get(path).is_none_or(|by| *by <= number);
@@ -315,6 +318,16 @@ mod tests {
         let (merged, owners) = merge(&[layer("a", &a), Layer { owner: "b", tree: &b, replaces: &replaces }]).unwrap();
         assert_eq!(merged.entry(&path("etc/x")), b.entry(&path("etc/x")));
         assert_eq!(owners[&path("etc/x")], "b");
+    }
+
+    #[test]
+    fn who_replaces_wins_whichever_comes_first() {
+        let (a, b, replaces) = (tree(&[("etc/x", "1")]), tree(&[("etc/x", "2")]), [path("etc/x")]);
+        let taking = Layer { replaces: &replaces, ..layer("b", &b) };
+        for layers in [[layer("a", &a), taking.clone()], [taking.clone(), layer("a", &a)]] {
+            let (merged, owners) = merge(&layers).unwrap();
+            assert_eq!((merged.entry(&path("etc/x")), owners[&path("etc/x")].as_str()), (b.entry(&path("etc/x")), "b"));
+        }
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub enum FactoryError {
     )]
     Hidden { list: String },
     /// A name that no line holds.
-    #[error("`{path}` or what it says has a control character: nothing can make it at boot", path = path.as_str().escape_debug())]
+    #[error("`{path}` or what it says has a control character: nothing can make it at boot")]
     Unprintable { path: RelPath },
     /// The root has something else where the factory's copy would stand.
     #[error("what lies below `/var` cannot be kept for the first boot")]

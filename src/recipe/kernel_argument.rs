@@ -92,7 +92,7 @@ fn is_reserved(word: &str) -> bool {
     let own = command_line::words(VERIFIED_ROOT);
     let stops_what_is_needed = || {
         let value = word.split_once('=').map(|(_, value)| value.replace('_', "-")).unwrap_or_default();
-        NEEDED.iter().any(|needed| value.contains(needed))
+        value.split(',').any(|part| NEEDED.iter().any(|needed| part.starts_with(needed)))
     };
     DEVICE_MAPPER.iter().any(|prefix| name.starts_with(prefix))
         || (BLACKLISTS.contains(&name.as_str()) && stops_what_is_needed())
@@ -128,9 +128,14 @@ mod tests {
         ] {
             assert!(is_reserved(word), "{word}");
         }
-        for word in
-            ["console=ttyS0", "rootless", "panic_on_warn=1", "systemd.unit=x", "quiet", "module_blacklist=nouveau"]
-        {
+        for word in [
+            "console=ttyS0",
+            "rootless",
+            "panic_on_warn=1",
+            "systemd.unit=x",
+            "quiet",
+            "module_blacklist=nouveau,my_erofs",
+        ] {
             assert!(!is_reserved(word), "{word}");
         }
     }

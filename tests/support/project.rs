@@ -172,9 +172,13 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
         if kind.is_dir() {
             link_all(&source, &target)?;
         } else if kind.is_file() && name != "lock" {
-            // Another brc may take a temporary name away meanwhile; objects and memo stay.
+            // Another brc may take a temporary name away meanwhile; objects and memo stay. What many checkouts hold
+            // (an empty file) may have as many names as the file system allows.
             match fs::hard_link(&source, &target) {
-                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => drop(fs::copy(&source, &target)?),
+                Err(error) if matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::TooManyLinks) => {
+                    fs::copy(&source, &target)?;
+                    fs::File::open(&target)?.set_modified(entry.metadata()?.modified()?)?;
+                }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

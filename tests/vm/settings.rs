@@ -21,7 +21,7 @@ variant "acme" {
     version "1.0.0"
     extends "brc/base"
     arch "x86_64"
-    include "brc/containerd" "brc/network"
+    include "brc/containerd-debian" "brc/network"
     settings {
         motd "of the image"
         ntp { time-servers "image.example" }
