@@ -57,9 +57,11 @@ fn usage_error(error: &clap::Error) -> ExitCode {
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned();
         error_report::report_message(output::Style::Json, &text);
-    } else if error.print().is_err() {
-        // Who asked for help and closed the output has none.
-        return ExitCode::from(output::MACHINE);
+    } else {
+        let is_there = if error.use_stderr() { Ok(()) } else { output::must_be_open() };
+        if let Err(error) = is_there.and_then(|()| error.print()) {
+            return output::not_written(&error);
+        }
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }

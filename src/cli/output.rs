@@ -97,13 +97,15 @@ fn write_data(line: &str) {
 /// Writes to standard output and remembers when that fails. Once its reader went away nothing more is written.
 fn write_all(parts: &[&[u8]]) {
     let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
-    if refused.is_none() && output_was_closed() {
-        *refused = Some(io::Error::other("it is closed"));
-    }
     if refused.is_none() {
         let mut out = stdout().lock();
-        *refused = parts.iter().try_for_each(|part| out.write_all(part)).err();
+        *refused = must_be_open().and_then(|()| parts.iter().try_for_each(|part| out.write_all(part))).err();
     }
+}
+
+/// Fails where the shell has closed standard output: what is written then goes nowhere without a word.
+pub fn must_be_open() -> io::Result<()> {
+    if output_was_closed() { Err(io::Error::other("it is closed")) } else { Ok(()) }
 }
 
 /// The exit code of a command that came to `code`, now that everything is written: what standard output did not take
@@ -117,6 +119,11 @@ pub fn finish(code: ExitCode) -> ExitCode {
             Err(error) => error,
         },
     };
+    not_written(&error)
+}
+
+/// The exit code where standard output did not take something for this reason, which is told unless its reader is gone.
+pub fn not_written(error: &io::Error) -> ExitCode {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return ExitCode::from(READER_GONE);
     }

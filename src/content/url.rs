@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A URL as somebody wrote it, perhaps with a user name and password, which are never shown.
+/// A URL as somebody wrote it, perhaps with a user name, a password or keys in its query, which are never shown.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Url(String);
 
@@ -39,10 +39,21 @@ impl Url {
 }
 
 impl fmt::Display for Url {
-    /// Writes it without user name and password, and without what a terminal would obey.
+    /// Writes it without user name and password, without the values of its query (of a presigned URL they are the key),
+    /// and without what a terminal would obey.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (before, behind) = self.around_user();
-        write!(f, "{}{}", before.escape_debug(), behind.escape_debug())
+        let (whole, fragment) = behind.split_at(behind.find('#').unwrap_or(behind.len()));
+        let (path, query) = whole.split_at(whole.find('?').unwrap_or(whole.len()));
+        write!(f, "{}{}", before.escape_debug(), path.escape_debug())?;
+        for (number, field) in query.split('&').enumerate() {
+            let separator = if number == 0 { "" } else { "&" };
+            match field.split_once('=') {
+                Some((name, _)) => write!(f, "{separator}{}=…", name.escape_debug())?,
+                None => write!(f, "{separator}{}", field.escape_debug())?,
+            }
+        }
+        write!(f, "{}", fragment.escape_debug())
     }
 }
 
@@ -57,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neither_user_name_nor_password_is_shown() {
+    fn neither_user_name_nor_password_nor_what_a_query_says_is_shown() {
         for (text, shown) in [
             ("https://example.org/x@y", "https://example.org/x@y"),
             ("https://user:secret@example.org/x@y?z@", "https://example.org/x@y?z@"),
@@ -66,6 +77,7 @@ mod tests {
             ("user:secret@example.org/debian", "example.org/debian"),
             ("ftp://user:secret@example.org#a@b", "ftp://example.org#a@b"),
             ("/srv/a@b", "/srv/a@b"),
+            ("https://a/x?key=secret&sig=s=1&plain#part=1", "https://a/x?key=…&sig=…&plain#part=1"),
             ("git@example.org:a.git", "git@example.org:a.git"),
             ("http://a/\u{1b}]0;x\u{7}", "http://a/\\u{1b}]0;x\\u{7}"),
         ] {

@@ -96,20 +96,17 @@ impl Inspection<'_> {
     /// Every block of the row that does not hash to its digest.
     fn row(&self, hasher: &BlockHasher, row: &Row) -> io::Result<Vec<Finding>> {
         let pieces = (0..row.blocks.div_ceil(BLOCKS_PER_PIECE)).into_par_iter();
-        let found = pieces.map_init(
-            || (Vec::new(), Vec::new()),
-            |(blocks, digests), number| {
-                let from = number * BLOCKS_PER_PIECE;
-                let count = BLOCKS_PER_PIECE.min(row.blocks - from);
-                blocks.resize((count * BLOCK) as usize, 0);
-                digests.resize((count.next_multiple_of(DIGESTS_PER_BLOCK) * 32) as usize, 0);
-                extent::read(self.image, blocks, row.start + from * BLOCK)?;
-                extent::read(self.image, digests, row.digests + from * 32)?;
-                let pairs = (from..).zip(blocks.chunks(BLOCK_BYTES).zip(digests.chunks(32)));
-                let damaged = pairs.filter(|(_, (block, digest))| hasher.digest(block) != **digest);
-                Ok(damaged.map(|(index, _)| finding(row, index)).collect::<Vec<Finding>>())
-            },
-        );
+        let found = pieces.map(|number| {
+            let from = number * BLOCKS_PER_PIECE;
+            let count = BLOCKS_PER_PIECE.min(row.blocks - from);
+            let mut blocks = vec![0; (count * BLOCK) as usize];
+            let mut digests = vec![0; (count.next_multiple_of(DIGESTS_PER_BLOCK) * 32) as usize];
+            extent::read(self.image, &mut blocks, row.start + from * BLOCK)?;
+            extent::read(self.image, &mut digests, row.digests + from * 32)?;
+            let pairs = (from..).zip(blocks.chunks(BLOCK_BYTES).zip(digests.chunks(32)));
+            let damaged = pairs.filter(|(_, (block, digest))| hasher.digest(block) != **digest);
+            Ok(damaged.map(|(index, _)| finding(row, index)).collect::<Vec<Finding>>())
+        });
         let found: io::Result<Vec<Vec<Finding>>> = found.collect();
         Ok(found?.concat())
     }

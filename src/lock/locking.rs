@@ -56,7 +56,8 @@ pub struct Locking {
     goal: Goal,
     now: u64,
     stage: Stage,
-    needed: BTreeMap<NeededFile, Meaning>,
+    /// What each file means: of two archives on one mirror with one suite, something to either.
+    needed: BTreeMap<NeededFile, Vec<Meaning>>,
     releases: BTreeMap<(usize, usize), Release>,
     indices: Vec<Index>,
     lock: Lock,
@@ -120,9 +121,13 @@ impl Locking {
 
     /// Takes one file that was needed, in any order. What is not needed later is not kept.
     pub fn receive(&mut self, file: &NeededFile, bytes: &[u8]) -> Result<(), LockError> {
-        let Some(meaning) = self.needed.remove(file) else {
+        let Some(meanings) = self.needed.remove(file) else {
             return Err(LockError::OutOfTurn { path: file.path().to_owned() });
         };
+        meanings.into_iter().try_for_each(|meaning| self.receive_as(meaning, file, bytes))
+    }
+
+    fn receive_as(&mut self, meaning: Meaning, file: &NeededFile, bytes: &[u8]) -> Result<(), LockError> {
         self.check_bytes(file, &meaning, bytes)?;
         match meaning {
             Meaning::Release { archive, suite } => {
@@ -255,7 +260,7 @@ impl Locking {
             wants.filter_map(|want| Some((want.archive.as_str(), want.suite.as_deref()?))).collect();
         named.extend(sources.iter().map(|source| (source.id.archive.as_str(), source.id.suite.as_str())));
         named.extend(unasked.iter().map(|(_, id, package)| (id.archive.as_str(), package.suite.as_str())));
-        let mut needed = BTreeMap::new();
+        let mut needed: BTreeMap<NeededFile, Vec<Meaning>> = BTreeMap::new();
         for (archive, of) in self.wanted.archives.iter().enumerate() {
             for (suite, which) in of.suites.iter().enumerate() {
                 if which.only_when_named && !named.contains(&(of.name.as_str(), which.name.as_str())) {
@@ -269,7 +274,7 @@ impl Locking {
                     limit: release::MAX_IN_RELEASE_BYTES,
                     is_input: false,
                 };
-                needed.insert(file, Meaning::Release { archive, suite });
+                needed.entry(file).or_default().push(Meaning::Release { archive, suite });
             }
         }
         self.needed = needed;
@@ -283,7 +288,7 @@ impl Locking {
         let architectures: BTreeSet<&str> = closures.map(|closure| closure.architecture.debian()).collect();
         let here: BTreeSet<&str> = self.wanted.closures.iter().map(|closure| closure.architecture.debian()).collect();
         let sources = self.stale_sources();
-        let mut needed = BTreeMap::new();
+        let mut needed: BTreeMap<NeededFile, Vec<Meaning>> = BTreeMap::new();
         for ((archive, suite), release) in &self.releases {
             let (of, which) = self.suite(*archive, *suite)?;
             let all = (release.separate_all && !architectures.is_empty()).then_some("all");
@@ -300,7 +305,7 @@ impl Locking {
                 for (kind, folder, name) in packages.chain(sources) {
                     let (needed_file, file) = index_file(of, which, release, &folder, name)?;
                     let meaning = Meaning::Index { archive: *archive, suite: *suite, kind, file };
-                    needed.insert(needed_file, meaning);
+                    needed.entry(needed_file).or_default().push(meaning);
                 }
             }
         }
@@ -426,7 +431,7 @@ impl Locking {
                 limit: package.size,
                 is_input: true,
             };
-            self.needed.insert(file, Meaning::Package(id.clone()));
+            self.needed.entry(file).or_default().push(Meaning::Package(id.clone()));
         }
         self.stage = Stage::Packages;
     }

@@ -109,7 +109,8 @@ fn check_says_what_it_read_in_one_line() {
 #[test]
 fn what_cannot_be_written_is_told_and_a_reader_that_went_away_is_not() {
     let folder = project("full", &["node"]);
-    for words in [&["show"][..], &["show", "--json"], &["graph"], &["completions", "bash"]] {
+    for words in [&["show"][..], &["show", "--json"], &["graph"], &["completions", "bash"], &["--help"], &["--version"]]
+    {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = brc().args(words).current_dir(&folder).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{words:?}: {}", said(&output));

@@ -35,6 +35,8 @@ mod data_disk;
 mod door;
 #[cfg(feature = "suite-vm")]
 mod ebpf;
+#[cfg(feature = "suite-vm")]
+mod figures;
 mod from_source;
 #[cfg(feature = "suite-vm")]
 mod hardened;

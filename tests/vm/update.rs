@@ -75,7 +75,8 @@ pub fn serve(repository: &str) -> (Child, String) {
     (server, port)
 }
 
-struct Fleet {
+/// A machine that takes updates, and where from.
+pub struct Fleet {
     folder: PathBuf,
     architecture: &'static str,
     /// What serves the repository, and the port of the loopback where it does.
@@ -92,7 +93,7 @@ impl Drop for Fleet {
 
 impl Fleet {
     /// A project with a repository that offers nothing yet.
-    fn new(name: &str, architecture: &'static str) -> Fleet {
+    pub fn new(name: &str, architecture: &'static str) -> Fleet {
         let folder = folder(name);
         let [keys, repository] = ["keys", "repository"].map(|name| folder.join(name).to_str().unwrap().to_owned());
         must(&["keys", "new", &keys]);
@@ -113,14 +114,14 @@ impl Fleet {
     }
 
     /// Composes a version.
-    fn compose(&self, version: &str) -> PathBuf {
+    pub fn compose(&self, version: &str) -> PathBuf {
         let (recipe, out) = (self.text("fleet.kdl"), self.text("out"));
         must(&["compose", &recipe, "--image-version", version, "--arch", self.architecture, "--out", &out]);
         self.path(&format!("out/fleet_{version}_{}.raw", self.architecture))
     }
 
     /// Has the repository offer an image.
-    fn offer(&self, image: &Path) {
+    pub fn offer(&self, image: &Path) {
         must(&["repo", "add", &self.text("repository"), image.to_str().unwrap(), "--keys", &self.text("keys")]);
     }
 
@@ -140,7 +141,7 @@ impl Fleet {
         self.boot_with(image, &SCRIPT.replace("BREAK", damage))
     }
 
-    fn boot_with(&self, image: &Path, script: &str) -> String {
+    pub fn boot_with(&self, image: &Path, script: &str) -> String {
         let mut options = probe(&self.folder, script);
         // Not after ten minutes, as on a machine: what works does after half a minute.
         let soon = "systemd.unit-dropin.brc-update-judge.timer~soon=[Timer]\nOnBootSec=\nOnBootSec=100s\n";

@@ -58,6 +58,27 @@ fn areas_are_read_as_the_recipe_names_them() {
 }
 
 #[test]
+fn two_archives_of_one_suite_on_one_mirror_have_each_their_areas() {
+    let world = World::new(&[SuiteSpec { areas: vec!["main", "non-free-firmware"], ..suite() }]);
+    let with = |name: &str, area: &str| {
+        let suites = world.archive.suites.iter().cloned().map(|suite| Suite { areas: vec![area.to_owned()], ..suite });
+        Archive { name: name.to_owned(), suites: suites.collect(), ..world.archive.clone() }
+    };
+    for (archives, taken) in [
+        ([with("debian", "main"), with("firmware", "non-free-firmware")], "firmware"),
+        ([with("debian", "non-free-firmware"), with("firmware", "main")], "debian"),
+    ] {
+        let mut wants = closure(&["a"]);
+        wants.packages[0].archive = taken.to_owned();
+        let wanted = Wanted { archives: archives.to_vec(), ..world.wanting(vec![wants]) };
+        let (lock, _, fetched) = world.lock_counting(wanted, &Lock::default(), Goal::Complete).unwrap();
+        let from: Vec<&str> = lock.packages.keys().map(|id| id.archive.as_str()).collect();
+        assert_eq!(from, [taken]);
+        assert_eq!(fetched.iter().filter(|path| path.ends_with("InRelease")).count(), 1, "{fetched:?}");
+    }
+}
+
+#[test]
 fn paths_may_begin_with_the_archive_itself() {
     for before_paths in ["./", "/", ".//"] {
         let world = World::new(&[SuiteSpec { before_paths, ..suite() }]);
