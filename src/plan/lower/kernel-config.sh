@@ -1,6 +1,6 @@
 # Makes the kernel's configuration and fails with every wanted option that did not make it.
-# In: $source (a glob that fits one packed archive), /fragments (Kconfig fragments, sorted), $ARCH; /certificates where
-# the kernel has one for modules. Out: $out/config.
+# In: /kconfig (what kernel-kconfig.sh gives), /fragments (Kconfig fragments, sorted), $ARCH; /certificates where the
+# kernel has one for modules. Out: $out/config.
 # What was asked, the last word of all fragments: `NAME VALUE FRAGMENT:LINE`; an option that is not there counts as not
 # set. Kconfig passes over a line that it does not understand; here it is a mistake.
 # Where no fragment says anything, nothing was asked.
@@ -25,20 +25,17 @@ awk '
     }
 ' /tmp/fragments/*
 sort /tmp/unsorted >/tmp/asked
-# In memory: tens of thousands of files that live for minutes cost more on a disk than to compile.
-# What no image needs of them stays packed.
-mkdir -p /tmp/source /tmp/o
-set -- $source
-xz -T2 -dc "$1" | tar -x -C /tmp/source --strip-components=1 --exclude='*/Documentation/*/*' --exclude='*/tools/testing/*'
-cd /tmp/source
-for patch in /patches/*; do [ ! -e "$patch" ] || patch -p1 --fuzz=0 <"$patch"; done
-make -s O=/tmp/o tinyconfig
-sh scripts/kconfig/merge_config.sh -m -O /tmp/o /tmp/o/.config /tmp/fragments/* >/tmp/merge.log
-make -s O=/tmp/o olddefconfig
-while IFS=$(printf '\t') read -r name value place; do
-    found=$(sed -n "s|^CONFIG_$name=||p" /tmp/o/.config)
-    [ "${found:-n}" = "$value" ] || printf '%s\t%s\t%s\t%s\n' "$name" "$value" "${found:-n}" "$place"
-done </tmp/asked >/tmp/missing
+mkdir /tmp/o
+cd /kconfig/source
+# Of two lines for one option the last counts.
+cp /kconfig/tiny.config /tmp/o/.config
+awk -F '\t' '{ print $2 == "n" ? "# CONFIG_" $1 " is not set" : "CONFIG_" $1 "=" $2 }' /tmp/asked >>/tmp/o/.config
+make -s O=/tmp/o olddefconfig 2>/tmp/said
+awk '
+    NR == FNR { if (/^CONFIG_/) { at = index($0, "="); found[substr($0, 8, at - 8)] = substr($0, at + 1) }; next }
+    { split($0, asked, "\t"); is = asked[1] in found ? found[asked[1]] : "n" }
+    is != asked[2] { print asked[1] "\t" asked[2] "\t" is "\t" asked[3] }
+' /tmp/o/.config /tmp/asked >/tmp/missing
 if [ -s /tmp/missing ]; then
     cat >/tmp/explain.c <<'END'
 #include "lkc.h"
@@ -99,9 +96,9 @@ int main(int argc, char **argv)
 }
 END
     cd /tmp/o/scripts/kconfig
-    gcc -O1 -w -I/tmp/source/scripts/kconfig -I/tmp/source/scripts/include -I. -o /tmp/explain /tmp/explain.c \
+    gcc -O1 -w -I/kconfig/source/scripts/kconfig -I/kconfig/source/scripts/include -I. -o /tmp/explain /tmp/explain.c \
         confdata.o expr.o lexer.lex.o menu.o parser.tab.o preprocess.o symbol.o util.o
-    cd /tmp/source
+    cd /kconfig/source
     # Kconfig asks these of its environment, as the kernel's Makefile sets them.
     make -s O=/tmp/o KBUILD_EXTMOD= kernelversion >/tmp/version
     export srctree=. SRCARCH="$(echo "$ARCH" | sed 's/x86_64/x86/')" CC="${CROSS_COMPILE:-}gcc" LD="${CROSS_COMPILE:-}ld" NM="${CROSS_COMPILE:-}nm"

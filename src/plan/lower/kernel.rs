@@ -14,7 +14,9 @@ use crate::{
     recipe::Modules,
 };
 
-/// Unpacks the source, lays the fragments over `tinyconfig`, and fails with every wanted option that is missing.
+/// Unpacks the source and leaves of it what a configuration is made with, and `tinyconfig`.
+const KCONFIG: &str = include_str!("kernel-kconfig.sh");
+/// Lays the fragments over that, and fails with every wanted option that is missing.
 const CONFIG: &str = include_str!("kernel-config.sh");
 /// Compiles the kernel and its modules.
 const COMPILE: &str = include_str!("kernel-compile.sh");
@@ -70,33 +72,47 @@ impl Lowering<'_> {
         }
         let fragments = self.tree(fragments);
         let patches = self.patches(&kernel.patches);
-        let mut inputs = self.tool_inputs(&kernel.name, &kernel.tools, toolsets);
-        inputs.push(Input { owner: "source".to_owned(), tree: source, at: rel_path!("source") });
-        inputs.push(Input { owner: "patches".to_owned(), tree: patches, at: rel_path!("patches") });
+        let tools = self.tool_inputs(&kernel.name, &kernel.tools, toolsets);
+        let input = |owner: &str, tree, at| Input { owner: owner.to_owned(), tree, at };
+        let unpacked = [input("source", source, rel_path!("source")), input("patches", patches, rel_path!("patches"))];
+        let unpacked = [&tools[..], &unpacked].concat();
+        let source = BTreeMap::from([("source".to_owned(), format!("/source{pattern}"))]);
+
         let mut environment = environment(image);
-        environment.insert("source".to_owned(), format!("/source{pattern}"));
         environment.extend(kbuild_environment(image));
-        let mut run = Run {
-            environment: environment.into(),
-            outputs: folders([("config", rel_path!("out"))]),
-            ..command(image, inputs, shell(CONFIG), CONFIG_SECONDS)
+        let mut kconfig = Run {
+            environment: environment.clone().into(),
+            outputs: folders([("kconfig", rel_path!("out"))]),
+            ..command(image, unpacked.clone(), shell(KCONFIG), CONFIG_SECONDS)
         };
-        let mut config_run = run.clone();
-        config_run.inputs.push(Input { owner: "fragments".to_owned(), tree: fragments, at: rel_path!("fragments") });
+        kconfig.environment.extend(source.clone());
+        let kconfig = output(self.step(&kernel.name, "kconfig", kconfig), "kconfig");
+
+        let mut config = Run {
+            environment: environment.clone().into(),
+            outputs: folders([("config", rel_path!("out"))]),
+            ..command(image, tools, shell(CONFIG), CONFIG_SECONDS)
+        };
+        config.inputs.push(input("kconfig", kconfig, rel_path!("kconfig")));
+        config.inputs.push(input("fragments", fragments, rel_path!("fragments")));
         let certificate = self.module_certificate(image).map(|certificate| certificate.tree);
         let certificate =
             certificate.map(|tree| Input { owner: "certificate".to_owned(), tree, at: rel_path!(CERTIFICATES) });
-        config_run.inputs.extend(certificate.clone());
-        let config = self.step(&kernel.name, "config", config_run);
-        run.inputs.push(Input { owner: "config".to_owned(), tree: output(config, "config"), at: rel_path!("config") });
+        config.inputs.extend(certificate.clone());
+        let config = self.step(&kernel.name, "config", config);
+
+        environment.extend(source);
+        let mut run = Run {
+            environment: environment.into(),
+            outputs: folders([
+                ("boot", rel_path!("out/boot")),
+                ("modules", rel_path!("out/modules")),
+                ("devel", rel_path!("out/devel")),
+            ]),
+            ..command(image, unpacked, shell(COMPILE), COMPILE_SECONDS)
+        };
+        run.inputs.push(input("config", output(config, "config"), rel_path!("config")));
         run.inputs.extend(certificate);
-        run.command = shell(COMPILE);
-        run.outputs = folders([
-            ("boot", rel_path!("out/boot")),
-            ("modules", rel_path!("out/modules")),
-            ("devel", rel_path!("out/devel")),
-        ]);
-        run.timeout_seconds = COMPILE_SECONDS;
         let compile = self.step(&kernel.name, "compile", run);
         let given = |name| output(compile, name);
         BuiltKernel { boot: given("boot"), modules: given("modules"), devel: Some(given("devel")), initramfs: None }
