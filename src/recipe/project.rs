@@ -63,7 +63,8 @@ pub struct Set {
 pub(super) struct ProjectFile {
     /// `project "acme-images"`: the project's name, `[a-z0-9-]{1,64}`; the name of its set of recipes.
     pub(super) name: Option<Spanned<String>>,
-    /// `read "recipes/**/*.kdl" …`: the files that belong to it: `*` and `?` inside a name, `**` over folders.
+    /// `read "recipes/**/*.kdl" …`: the files that belong to it: `*` and `?` inside a name, `**` over folders; none of them
+    /// stands for a name that begins with a dot.
     pub(super) read: Vec<Spanned<FileGlob>>,
     /// `recipes "brc" { git "https://git.example.org/brc.git" tag="v0.4.0" }`: another set of recipes, in a folder, a git
     /// repository or a registry; its name is what its own `project` says. One from elsewhere is locked by its commit or

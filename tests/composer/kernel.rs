@@ -122,11 +122,9 @@ fn a_certificate_for_modules_and_a_kernel_that_trusts_it_come_together() {
     ] {
         let recipe = project("kernel-half-signed", own);
         fs::copy(&pem, recipe.with_file_name("modules.pem")).unwrap();
-        for arch in ARCHITECTURES {
-            let (code, talk) = told(&recipe, arch);
-            assert_eq!(code, Some(1), "{arch}\n{talk}");
-            assert!(talk.contains(message) && talk.contains(&format!("help: {next}")), "{arch}: {message}\n{talk}");
-        }
+        let (code, talk) = told(&recipe, "x86_64");
+        assert_eq!(code, Some(1), "{talk}");
+        assert!(talk.contains(message) && talk.contains(&format!("help: {next}")), "{message}\n{talk}");
     }
 }
 
@@ -134,21 +132,16 @@ fn a_certificate_for_modules_and_a_kernel_that_trusts_it_come_together() {
 fn a_line_that_kconfig_would_pass_over_is_a_mistake() {
     let recipe = project("kernel-unread", "override \"brc/linux-6.12\" { config \"own.config\" }");
     let fragment = recipe.with_file_name("own.config");
-    for (line, wrong) in [
-        ("# words alone", false),
-        ("CONFIG_SMP = y", true),
-        ("# CONFIG_SMP is not set ", true),
-        ("SMP=y", true),
-        ("# CONFIG_SMP=y", false),
-        // As an editor of another system leaves it.
-        ("CONFIG_SMP=y \t", false),
-        ("CONFIG_SMP=y\r", false),
-        ("# CONFIG_DRM is not set\r", false),
-    ] {
-        fs::write(&fragment, format!("# words\n\n{line}\n")).unwrap();
+    // As an editor of another system leaves them, too.
+    let read = ["# words alone", "# CONFIG_SMP=y", "CONFIG_SMP=y \t", "CONFIG_SMP=y\r", "# CONFIG_DRM is not set\r"];
+    for (lines, wrong) in [(&read[..], false), (&["CONFIG_SMP = y", "# CONFIG_SMP is not set ", "SMP=y"], true)] {
+        fs::write(&fragment, format!("# words\n\n{}\n", lines.join("\n"))).unwrap();
         let (code, talk) = told(&recipe, "x86_64");
-        assert_eq!(code, Some(i32::from(wrong)), "{line}\n{talk}");
-        assert_eq!(talk.contains(&format!("own.config:3: `{line}` says nothing")), wrong, "{line}\n{talk}");
+        assert_eq!(code, Some(i32::from(wrong)), "{lines:?}\n{talk}");
+        for (line, number) in lines.iter().zip(3..) {
+            let message = format!("own.config:{number}: `{line}` says nothing");
+            assert_eq!(talk.contains(&message), wrong, "{line}\n{talk}");
+        }
     }
 }
 

@@ -56,7 +56,7 @@ fn dump_erofs_says_the_same_size_of_files() {
     for (name, count) in [("brc/agent", 1), ("containernetworking-plugins", 8)] {
         let files = manifest["files"].as_array().unwrap().iter();
         let paths =
-            files.filter(|file| file["component"] == *name && file["type"] == "file").map(|file| text(file, "path"));
+            files.filter(|file| file["owner"] == *name && file["type"] == "file").map(|file| text(file, "path"));
         let line = |path: &str| format!("dump.erofs --path={path} /image/root.erofs >>/out/said\n");
         let said = run(&store, oracles(&store), root, &paths.map(line).collect::<String>());
         let size = |line: &str| line.split("On-disk size: ").nth(1)?.split_whitespace().next()?.parse::<u64>().ok();

@@ -58,19 +58,7 @@ impl Lowering<'_> {
                 (self.url(&kernel.name, upstream, Extract::Keep), format!("/{name}"))
             }
         };
-        let mut fragments = Tree::new();
-        for (index, fragment) in kernel.fragments.iter().enumerate() {
-            let name = fragment.rsplit('/').next().unwrap_or(fragment);
-            if let (Some(entry), Ok(at)) = (self.local(fragment), RelPath::new(&format!("{index:02}-{name}"))) {
-                self.place(&mut fragments, &at, entry, None);
-            }
-        }
-        let last = RelPath::new(&format!("{:02}-modules-false", kernel.fragments.len()));
-        if let (Modules::LeftOut, Ok(at)) = (kernel.modules, last) {
-            let entry = self.text_entry(NO_MODULES);
-            self.place(&mut fragments, &at, entry, None);
-        }
-        let fragments = self.tree(fragments);
+        let fragments = self.fragments(image);
         let patches = self.patches(&kernel.patches);
         let tools = self.tool_inputs(&kernel.name, &kernel.tools, toolsets);
         let input = |owner: &str, tree, at| Input { owner: owner.to_owned(), tree, at };
@@ -116,6 +104,24 @@ impl Lowering<'_> {
         let compile = self.step(&kernel.name, "compile", run);
         let given = |name| output(compile, name);
         BuiltKernel { boot: given("boot"), modules: given("modules"), devel: Some(given("devel")), initramfs: None }
+    }
+
+    /// The fragments by their order, the last word of the recipe behind them.
+    fn fragments(&mut self, image: &Image) -> Source {
+        let kernel = &image.kernel;
+        let mut fragments = Tree::new();
+        for (index, fragment) in kernel.fragments.iter().enumerate() {
+            let name = fragment.rsplit('/').next().unwrap_or(fragment);
+            if let (Some(entry), Ok(at)) = (self.local(fragment), RelPath::new(&format!("{index:02}-{name}"))) {
+                self.place(&mut fragments, &at, entry, None);
+            }
+        }
+        let last = RelPath::new(&format!("{:02}-modules-false", kernel.fragments.len()));
+        if let (Modules::LeftOut, Ok(at)) = (kernel.modules, last) {
+            let entry = self.text_entry(NO_MODULES);
+            self.place(&mut fragments, &at, entry, None);
+        }
+        self.tree(fragments)
     }
 
     /// The certificate of the key that the image's modules are signed with.
