@@ -65,13 +65,14 @@ fn between(serial: &str, from: &str, to: &str) -> f64 {
 }
 
 #[test]
-fn programs_of_the_machine_stay_small_and_an_update_is_written_and_started_in_time() {
+fn programs_of_the_machine_stay_small_while_they_wait_and_while_an_update_is_written() {
     let fleet = Fleet::new("figures", "x86_64");
     let first = fleet.compose("1.9.0");
     fleet.offer(&fleet.compose("1.10.0"));
     let serial = fleet.boot_with(&first, SCRIPT);
     println!("{}", serial.lines().filter(|line| line.starts_with("CHECK ")).collect::<Vec<_>>().join("\n"));
     let number = |text: &str| text.parse::<u64>().unwrap();
+    assert_eq!(answers(&serial, "size").len(), 2);
     for line in answers(&serial, "size") {
         let (name, size) = line.split_once(' ').unwrap();
         assert!(number(size) <= 12 << 20, "{name}: {size}");

@@ -30,7 +30,8 @@ cd /kconfig/source
 # Of two lines for one option the last counts.
 cp /kconfig/tiny.config /tmp/o/.config
 awk -F '\t' '{ print $2 == "n" ? "# CONFIG_" $1 " is not set" : "CONFIG_" $1 "=" $2 }' /tmp/asked >>/tmp/o/.config
-make -s O=/tmp/o olddefconfig 2>/tmp/said
+# It warns of each line that counts in the place of another.
+make -s O=/tmp/o olddefconfig 2>/tmp/said || { cat /tmp/said; exit 1; }
 awk '
     NR == FNR { if (/^CONFIG_/) { at = index($0, "="); found[substr($0, 8, at - 8)] = substr($0, at + 1) }; next }
     { split($0, asked, "\t"); is = asked[1] in found ? found[asked[1]] : "n" }
